@@ -1,0 +1,305 @@
+//! The typed definitions of a project. Every name and every SQL text keeps its place ([`Text`]).
+//!
+//! Expressions are texts here: `plan` binds them. YAML shapes are in the sibling files.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Span, Text};
+use crate::record::{EventTime, Micros, Type, Value};
+
+/// A detection project: one folder.
+#[derive(Debug, Clone, Default)]
+pub struct Project {
+    pub config: Config,
+    pub sources: Vec<Source>,
+    pub lookups: Vec<Lookup>,
+    pub features: Vec<Feature>,
+    pub rules: Vec<Rule>,
+}
+
+/// `tripline.yaml`: what runs where, and overrides by rule.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    pub name: Option<Text>,
+    /// Raw flows kept as evidence in an alert (default 3, 0 to 100).
+    pub evidence: u32,
+    pub overrides: BTreeMap<String, Override>,
+}
+
+/// `rules: {NAME: {params, status, exceptions}}` of `tripline.yaml`.
+#[derive(Debug, Clone)]
+pub struct Override {
+    pub rule: Text,
+    pub params: Vec<(Text, Value)>,
+    pub status: Option<Status>,
+    pub exceptions: Vec<Exception>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Csv,
+    Parquet,
+    /// Zeek's `conn` log: TSV with its header, or JSON lines; told apart by the first byte.
+    Zeek,
+}
+
+/// How a raw value becomes a typed column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decode {
+    /// The column's type says all.
+    Plain,
+    /// INT64 from a number, a flag name (`SYN`, `PSH-ACK`), or a list of names.
+    TcpFlags,
+    /// TIMESTAMP from ISO-8601 or epoch numbers, the unit told by size.
+    TimeAuto,
+    TimeSeconds,
+    TimeMillis,
+    TimeMicros,
+}
+
+/// A column of a raw record.
+#[derive(Debug, Clone)]
+pub struct RawColumn {
+    pub name: Text,
+    /// The field in the record when it is not `name` (Zeek's `id.orig_h`); the first that is present counts.
+    pub fields: Vec<String>,
+    pub ty: Type,
+    pub decode: Decode,
+    /// A record without it is rejected.
+    pub required: bool,
+}
+
+/// `sql/NAME/source.yaml` with `sql/NAME/flows.sql`.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub name: Text,
+    pub description: String,
+    pub format: Format,
+    pub columns: Vec<RawColumn>,
+    /// An expression over the raw columns.
+    pub event_time: Text,
+    pub lateness: Micros,
+    /// Live input only: a row further ahead of the clock is rejected.
+    pub future_skew: Micros,
+    /// Live input only: silence after which the clock moves the watermark.
+    pub idle_after: Option<Micros>,
+    /// Content key for duplicates: raw columns; empty: transport identity.
+    pub dedupe: Vec<Text>,
+    /// Normalization: one SELECT over the raw record.
+    pub flows: Text,
+}
+
+/// `sql/lookups/NAME.yaml` with `NAME.csv`.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    pub name: Text,
+    pub description: String,
+    /// The CSV's columns; `cidr` marks networks, matched by longest prefix.
+    pub columns: Vec<LookupColumn>,
+    pub key: Vec<Text>,
+    pub rows: Vec<LookupRow>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct LookupColumn {
+    pub name: Text,
+    pub ty: Type,
+    pub nullable: bool,
+    pub cidr: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct LookupRow {
+    pub values: Vec<Value>,
+    pub valid_from: Option<EventTime>,
+    pub valid_to: Option<EventTime>,
+    pub span: Span,
+}
+
+/// `features/NAME.yaml`: a windowed aggregation.
+#[derive(Debug, Clone)]
+pub struct Feature {
+    pub name: Text,
+    pub description: String,
+    pub from: Text,
+    pub join: Vec<Join>,
+    pub row: Vec<(Text, Text)>,
+    pub filter: Option<Text>,
+    pub key: Vec<Text>,
+    pub window: Window,
+    pub columns: Vec<(Text, Text)>,
+    pub derive: Vec<(Text, Text)>,
+    pub span: Span,
+}
+
+/// Tumbling when `every == size`.
+#[derive(Debug, Clone)]
+pub struct Window {
+    pub size: Micros,
+    pub every: Micros,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Join {
+    pub target: JoinTarget,
+    /// The qualifier of its columns (`a.flows`).
+    pub alias: Text,
+    pub missing: Vec<(Text, Value)>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub enum JoinTarget {
+    /// The same window; on the key columns that both have.
+    Feature { name: Text },
+    /// `pairs`: (column here, column of the lookup).
+    Lookup { name: Text, pairs: Vec<(Text, Text)>, longest_prefix: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Does not run.
+    Draft,
+    /// Runs; its hits are marked and alert nobody.
+    Shadow,
+    Stable,
+    Deprecated,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlertWhen {
+    Always,
+    Risk,
+    Never,
+}
+
+/// `rules/NAME.yaml`.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub name: Text,
+    pub title: String,
+    pub description: String,
+    pub status: Status,
+    pub severity: Level,
+    pub owner: String,
+    pub attack: Vec<Text>,
+    pub references: Vec<String>,
+    pub false_positives: Vec<String>,
+    pub params: Vec<Param>,
+    pub join: Vec<Join>,
+    pub sql: Text,
+    pub entities: Vec<Entity>,
+    pub score: Option<Score>,
+    pub alert: Alert,
+    pub exceptions: Vec<Exception>,
+    pub runbook: String,
+    pub tests: Vec<Case>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Param {
+    pub name: Text,
+    pub default: Value,
+    pub min: Option<Value>,
+    pub max: Option<Value>,
+    pub description: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Entity {
+    /// `ip`, `user`, `host`, …
+    pub ty: Text,
+    pub column: Text,
+    /// `actor`, `victim`, …
+    pub role: Text,
+}
+
+#[derive(Debug, Clone)]
+pub struct Score {
+    /// FLOAT64 over the rule's columns, 0 to 1.
+    pub value: Text,
+    pub weight: f64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Alert {
+    pub when: AlertWhen,
+    /// `{column}` is replaced by the column's value.
+    pub title: Text,
+    /// Columns of the rule; the feature's key when it is left out.
+    pub key: Option<Vec<Text>>,
+    pub merge_within: Micros,
+}
+
+#[derive(Debug, Clone)]
+pub struct Exception {
+    /// A condition over the rule's columns.
+    pub when: Text,
+    pub reason: String,
+    pub owner: String,
+    pub from: Option<EventTime>,
+    pub to: Option<EventTime>,
+    pub span: Span,
+}
+
+/// One test of a rule.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub name: Text,
+    pub start: EventTime,
+    pub given: Vec<Given>,
+    pub lookups: Vec<(Text, Vec<Vec<(Text, Scalar)>>)>,
+    pub params: Vec<(Text, Scalar)>,
+    pub shuffle: Option<Shuffle>,
+    pub expect: Expect,
+    pub span: Span,
+}
+
+/// Rows given to a test: `repeat` rows from `at`, `every` apart; in texts `${…}` is evaluated with `i`.
+#[derive(Debug, Clone)]
+pub struct Given {
+    pub at: Micros,
+    pub every: Micros,
+    pub repeat: u64,
+    pub row: Vec<(Text, Scalar)>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Shuffle {
+    pub max_delay: Micros,
+    pub seeds: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Expect {
+    /// How many alerts of this rule.
+    pub alerts: Option<u64>,
+    /// Fields that an alert of this rule must have, one map an alert, in order of time.
+    pub fields: Vec<Vec<(Text, Scalar)>>,
+    /// Rows that a relation must have among its own: (relation, rows).
+    pub rows: Vec<(Text, Vec<Vec<(Text, Scalar)>>)>,
+}
+
+/// A value as written in YAML, typed later by its column (`NO` is Norway, `22:30` a string).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scalar {
+    /// `None` is YAML's null.
+    pub text: Option<Text>,
+    pub quoted: bool,
+    /// A YAML sequence (`[SYN, ACK]`); `text` is then `None`.
+    pub list: Option<Vec<Self>>,
+}

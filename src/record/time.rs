@@ -1,0 +1,107 @@
+//! Event time and lengths of time, in microseconds, never a bare integer at an interface.
+
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+pub const MICROS_PER_SECOND: i64 = 1_000_000;
+
+/// An instant of event time: microseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EventTime(pub i64);
+
+impl EventTime {
+    pub const MIN: Self = Self(i64::MIN);
+    pub const MAX: Self = Self(i64::MAX);
+
+    pub fn minus(self, length: Micros) -> Self {
+        Self(self.0.saturating_sub(length.0))
+    }
+
+    pub fn plus(self, length: Micros) -> Self {
+        Self(self.0.saturating_add(length.0))
+    }
+}
+
+impl fmt::Display for EventTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::<Utc>::from_timestamp_micros(self.0) {
+            Some(t) => f.write_str(&t.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
+            None => write!(f, "{}us", self.0),
+        }
+    }
+}
+
+/// A length of time, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Micros(pub i64);
+
+impl Micros {
+    pub const ZERO: Self = Self(0);
+
+    /// Parses `500us`, `250ms`, `30s`, `5m`, `1h`, `7d` and sums such as `4m50s`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut rest = text.trim();
+        let mut total: i64 = 0;
+        if rest.is_empty() {
+            return None;
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+            let count: i64 = rest[..digits].parse().ok()?;
+            rest = &rest[digits..];
+            let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+            let unit = match &rest[..letters] {
+                "us" => 1,
+                "ms" => 1_000,
+                "s" => MICROS_PER_SECOND,
+                "m" => 60 * MICROS_PER_SECOND,
+                "h" => 3_600 * MICROS_PER_SECOND,
+                "d" => 86_400 * MICROS_PER_SECOND,
+                _ => return None,
+            };
+            rest = &rest[letters..];
+            total = total.checked_add(count.checked_mul(unit)?)?;
+        }
+        Some(Self(total))
+    }
+}
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        if rest == 0 {
+            return f.write_str("0s");
+        }
+        if rest < 0 {
+            f.write_str("-")?;
+            rest = rest.saturating_neg();
+        }
+        for (unit, name) in
+            [(86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1_000, "ms"), (1, "us")]
+        {
+            if rest >= unit {
+                write!(f, "{}{name}", rest / unit)?;
+                rest %= unit;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Micros;
+
+    #[test]
+    fn lengths_are_parsed_and_printed() {
+        for (text, micros) in [("5m", 300_000_000), ("4m50s", 290_000_000), ("1d", 86_400_000_000), ("250ms", 250_000)] {
+            assert_eq!(Micros::parse(text), Some(Micros(micros)));
+            assert_eq!(Micros(micros).to_string(), text);
+        }
+        for text in ["", "5", "m", "5 m", "5y", "-5m", "99999999999999d"] {
+            assert_eq!(Micros::parse(text), None, "{text}");
+        }
+    }
+}
