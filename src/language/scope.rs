@@ -1,0 +1,48 @@
+//! What names mean where an expression stands.
+
+use std::collections::BTreeMap;
+
+use crate::record::{Column, Type, Value};
+
+/// The columns, parameters and lookups that an expression may name.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// In the order of the batches that the expression will run on.
+    pub columns: Vec<ScopeColumn>,
+    /// Values of `@name`.
+    pub params: BTreeMap<String, Value>,
+    pub lookups: Vec<ScopeLookup>,
+    /// Says what the columns belong to, for messages: "feature pair_5m".
+    pub owner: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct ScopeColumn {
+    /// The alias of a joined relation: its columns are named `alias.column`.
+    pub qualifier: Option<String>,
+    pub column: Column,
+}
+
+/// A lookup that `IN (SELECT column FROM lookup)` may name.
+#[derive(Debug, Clone)]
+pub struct ScopeLookup {
+    pub name: String,
+    pub columns: Vec<LookupField>,
+}
+
+#[derive(Debug, Clone)]
+pub struct LookupField {
+    pub name: String,
+    pub ty: Type,
+    pub nullable: bool,
+    /// A network: matched by containment, not by equality.
+    pub cidr: bool,
+}
+
+impl Scope {
+    /// A scope over one relation's columns, without qualifier.
+    pub fn over(owner: impl Into<String>, columns: &[Column]) -> Self {
+        let columns = columns.iter().map(|c| ScopeColumn { qualifier: None, column: c.clone() }).collect();
+        Self { columns, owner: owner.into(), ..Self::default() }
+    }
+}
