@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Span, Text};
-use crate::record::{EventTime, Micros, Type, Value};
+use crate::record::{Decode, EventTime, Format, Micros, Type, Value};
 
 /// A detection project: one folder.
 #[derive(Debug, Clone, Default)]
@@ -33,29 +33,6 @@ pub struct Override {
     pub params: Vec<(Text, Value)>,
     pub status: Option<Status>,
     pub exceptions: Vec<Exception>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Json,
-    Csv,
-    Parquet,
-    /// Zeek's `conn` log: TSV with its header, or JSON lines; told apart by the first byte.
-    Zeek,
-}
-
-/// How a raw value becomes a typed column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decode {
-    /// The column's type says all.
-    Plain,
-    /// INT64 from a number, a flag name (`SYN`, `PSH-ACK`), or a list of names.
-    TcpFlags,
-    /// TIMESTAMP from ISO-8601 or epoch numbers, the unit told by size.
-    TimeAuto,
-    TimeSeconds,
-    TimeMillis,
-    TimeMicros,
 }
 
 /// A column of a raw record.

@@ -1,1 +1,29 @@
-//! To be written.
+//! Traits that adapters fill: what the program asks of the world outside.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+/// The files of a detection project, by path relative to its root, `/` between parts.
+pub trait FileTree {
+    /// All paths, sorted.
+    fn paths(&self) -> io::Result<Vec<String>>;
+    fn read(&self, path: &str) -> io::Result<String>;
+}
+
+/// One input of a run.
+pub trait Input: Send + Sync {
+    /// What a user calls it: a path, or `-`.
+    fn name(&self) -> Arc<str>;
+    /// Bytes as stored, when known: for progress.
+    fn size_bytes(&self) -> Option<u64>;
+    fn open(&self) -> io::Result<InputBytes>;
+}
+
+/// An opened input.
+pub enum InputBytes {
+    /// Decompressed bytes, read once from front to back.
+    Stream(Box<dyn Read + Send>),
+    /// A file that is read by position (Parquet).
+    File(File),
+}

@@ -1,9 +1,13 @@
 //! Leaf types that every stage shares. Uses no other module of this crate.
 
+pub mod raw;
+pub mod reject;
 pub mod time;
 pub mod types;
 pub mod value;
 
+pub use raw::{Decode, Format, RawField, RawSchema};
+pub use reject::{Origin, Reject, RejectReason};
 pub use time::{EventTime, Micros};
 pub use types::{Column, Type};
 pub use value::Value;
