@@ -1,5 +1,6 @@
 //! Leaf types that every stage shares. Uses no other module of this crate.
 
+pub mod flow;
 pub mod raw;
 pub mod reject;
 pub mod time;
