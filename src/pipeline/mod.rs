@@ -1,3 +1,4 @@
 //! The stages, in order.
 
 pub mod ingest;
+pub mod window;
