@@ -13,11 +13,12 @@ pub struct EvidenceRow {
     pub flow: Arc<str>,
 }
 
-/// The rows of a batch as evidence. A flow is written out only when some window keeps it, and then once.
+/// What is called for each flow behind a row: its event time, its `row_id`, and the flow written out.
+pub type SeeFlow<'a> = dyn FnMut(EventTime, i64, &dyn Fn() -> Arc<str>) + 'a;
+
+/// The flows behind the rows of a batch. A flow is written out only when some window keeps it, and then once.
 pub trait EvidenceRows {
-    /// Where a row stands in the order of evidence.
-    fn place(&self, row: usize) -> (EventTime, i64);
-    fn flow(&self, row: usize) -> Arc<str>;
+    fn for_each(&self, row: usize, see: &mut SeeFlow);
 }
 
 /// The first rows of each slot, sorted.
@@ -39,10 +40,11 @@ impl Evidence {
     }
 
     pub fn add(&mut self, slot: u32, rows: &dyn EvidenceRows, row: usize) {
-        let (event_time, row_id) = rows.place(row);
-        if self.keeps(slot, event_time, row_id) {
-            self.insert(slot, EvidenceRow { event_time, row_id, flow: rows.flow(row) });
-        }
+        rows.for_each(row, &mut |event_time, row_id, flow| {
+            if self.keeps(slot, event_time, row_id) {
+                self.insert(slot, EvidenceRow { event_time, row_id, flow: flow() });
+            }
+        });
     }
 
     fn keeps(&self, slot: u32, event_time: EventTime, row_id: i64) -> bool {
@@ -52,6 +54,10 @@ impl Evidence {
 
     fn insert(&mut self, slot: u32, row: EvidenceRow) {
         let Some(kept) = self.slots.get_mut(slot as usize) else { return };
+        // The same flow comes once from each overlapping window of an upstream feature.
+        if kept.iter().any(|other| Arc::ptr_eq(&other.flow, &row.flow)) {
+            return;
+        }
         kept.insert(kept.partition_point(|other| *other <= row), row);
         kept.truncate(self.rows_max);
     }

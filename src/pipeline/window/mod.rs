@@ -4,6 +4,7 @@ pub mod accumulate;
 pub mod distinct;
 pub mod evidence;
 pub mod exact;
+pub mod feature;
 pub mod key;
 pub mod operator;
 mod sketch;
