@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
@@ -59,5 +60,16 @@ impl FlowBatch {
                 self.duplicates[start..start + rows].to_vec()
             },
         }
+    }
+
+    /// The rows at these places.
+    pub fn take(&self, places: &[usize]) -> Result<Self, ArrowError> {
+        let picks: UInt32Array = places.iter().map(|row| u32::try_from(*row).ok()).collect();
+        Ok(Self {
+            rows: take_record_batch(&self.rows, &picks)?,
+            times: places.iter().map(|row| self.times[*row]).collect(),
+            origins: places.iter().filter_map(|row| self.origins.get(*row).cloned()).collect(),
+            duplicates: places.iter().filter_map(|row| self.duplicates.get(*row).copied()).collect(),
+        })
     }
 }

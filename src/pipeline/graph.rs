@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{Plan, Upstream};
-use crate::record::{Disposition, EventTime, RejectReason, flow};
+use crate::record::{Disposition, RejectReason, flow};
 use crate::target::datafusion::LookupTable;
 
 use super::alert::{AlertRecord, AlertStage, Settled};
@@ -166,14 +166,7 @@ impl Graph {
             }
         }
         if keep.len() < flows.times.len() {
-            let picks: UInt32Array = keep.iter().map(|row| u32::try_from(*row).ok()).collect();
-            let origins = keep.iter().filter_map(|row| flows.origins.get(*row).cloned()).collect();
-            flows = FlowBatch {
-                rows: take_record_batch(&flows.rows, &picks)?,
-                times: keep.iter().map(|row| flows.times[*row]).collect(),
-                origins,
-                duplicates: Vec::new(),
-            };
+            flows = flows.take(&keep)?;
             admit = keep.iter().map(|row| admit[*row]).collect();
         }
         Ok((flows, admit))
@@ -394,7 +387,8 @@ impl EvidenceRows for Chosen<'_> {
     }
 }
 
-fn lookup_tables(plan: &Plan) -> Vec<Arc<LookupTable>> {
+/// The plan's lookups as expressions and joins read them.
+pub fn lookup_tables(plan: &Plan) -> Vec<Arc<LookupTable>> {
     let tables = plan.lookups.iter().map(|lookup| {
         Arc::new(LookupTable {
             name: lookup.name.clone(),
@@ -412,9 +406,4 @@ fn dedupe(plan: &Plan) -> Option<Dedupe> {
     let lateness = sources.map(|source| source.lateness.0).max()?;
     let longest = plan.features.iter().map(|feature| feature.window.size.0).max().unwrap_or(0);
     Some(Dedupe::new(lateness.saturating_add(longest)))
-}
-
-/// `admit_watermark` as a column.
-pub fn admit_column(admit: &[i64]) -> Int64Array {
-    admit.iter().map(|at| (*at != BEFORE_ALL).then_some(EventTime(*at).0)).collect()
 }
