@@ -22,6 +22,10 @@ pub trait Input: Send + Sync {
     /// Bytes as stored, when known: for progress.
     fn size_bytes(&self) -> Option<u64>;
     fn open(&self) -> io::Result<InputBytes>;
+    /// Stored bytes read since it was opened, when they are counted: for progress.
+    fn consumed_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// An opened input.
