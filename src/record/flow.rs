@@ -4,6 +4,9 @@ use super::types::{Column, Type};
 
 pub const FLOWS: &str = "flows";
 
+/// `outcome` where a source cannot tell.
+pub const OUTCOME_UNKNOWN: &str = "unknown";
+
 /// Columns that the engine adds; normalization does not give them.
 pub const ENGINE_COLUMNS: [&str; 3] = ["row_id", "event_time", "source"];
 
@@ -39,12 +42,4 @@ pub fn columns() -> Vec<Column> {
         ("source", Type::String, false),
     ];
     COLUMNS.into_iter().map(|(name, ty, nullable)| Column::new(name, ty, nullable)).collect()
-}
-
-/// What a canonical column holds when normalization gives NULL or leaves it out.
-pub fn default_text(column: &str) -> Option<&'static str> {
-    match column {
-        "outcome" => Some("unknown"),
-        _ => None,
-    }
 }

@@ -7,3 +7,4 @@ pub mod memory;
 pub use embedded::Embedded;
 pub use folder::Folder;
 pub use memory::MemoryTree;
+pub mod input;
