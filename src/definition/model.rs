@@ -2,7 +2,7 @@
 //!
 //! Expressions are texts here: `plan` binds them. YAML shapes are in the sibling files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Span, Text};
 use crate::record::{Decode, EventTime, Format, Micros, Type, Value};
@@ -15,10 +15,13 @@ pub struct Project {
     pub lookups: Vec<Lookup>,
     pub features: Vec<Feature>,
     pub rules: Vec<Rule>,
+    /// Definitions in whose files something was wrong, by name (the file's when the name could not be
+    /// read). They may be missing above or lack parts, so nothing is said about what refers to them.
+    pub broken: BTreeSet<String>,
 }
 
 /// `tripline.yaml`: what runs where, and overrides by rule.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Config {
     pub name: Option<Text>,
     /// Raw flows kept as evidence in an alert (default 3, 0 to 100).

@@ -134,9 +134,7 @@ impl Graph {
 
     /// A late row must not enter windows that were over before it came; they have to be taken out first.
     fn needs_close(&self, time: i64, admit: i64) -> bool {
-        time < admit
-            && admit > self.watermark
-            && self.over_flows().any(|stage| stage.hop().first_end(time) <= admit)
+        time < admit && admit > self.watermark && self.over_flows().any(|stage| stage.hop().first_end(time) <= admit)
     }
 
     fn over_flows(&self) -> impl Iterator<Item = &FeatureStage> {

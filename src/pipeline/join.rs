@@ -17,8 +17,18 @@ use crate::target::datafusion::LookupTable;
 
 /// One join, ready to run.
 pub enum Join {
-    Feature { index: usize, on: Vec<(usize, usize)>, key_columns: usize, absent: Vec<Value>, missing: Vec<Option<Value>> },
-    Lookup { table: Box<LookupIndex>, here: Vec<usize>, missing: Vec<Option<Value>> },
+    Feature {
+        index: usize,
+        on: Vec<(usize, usize)>,
+        key_columns: usize,
+        absent: Vec<Value>,
+        missing: Vec<Option<Value>>,
+    },
+    Lookup {
+        table: Box<LookupIndex>,
+        here: Vec<usize>,
+        missing: Vec<Option<Value>>,
+    },
 }
 
 /// Rows of a lookup by key.
@@ -29,7 +39,10 @@ pub struct LookupIndex {
 }
 
 enum Index {
-    Equal { converter: RowConverter, rows: HashMap<Box<[u8]>, Vec<u32>> },
+    Equal {
+        converter: RowConverter,
+        rows: HashMap<Box<[u8]>, Vec<u32>>,
+    },
     /// By prefix length, longest first: (IPv6?, length), networks.
     Prefix(Vec<((bool, u32), HashMap<u128, Vec<u32>>)>),
 }
@@ -94,11 +107,7 @@ fn pick(columns: &[ArrayRef], picks: &UInt32Array, missing: &[Option<Value>]) ->
     Ok(joined)
 }
 
-fn match_feature(
-    rows: &RecordBatch,
-    other: &RecordBatch,
-    on: &[(usize, usize)],
-) -> Result<UInt32Array, ArrowError> {
+fn match_feature(rows: &RecordBatch, other: &RecordBatch, on: &[(usize, usize)]) -> Result<UInt32Array, ArrowError> {
     if on.is_empty() {
         let first = (other.num_rows() > 0).then_some(0);
         return Ok(UInt32Array::from(vec![first; rows.num_rows()]));

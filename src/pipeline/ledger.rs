@@ -85,8 +85,7 @@ impl Ledger {
             ("late", self.late),
         ];
         balance("rows offered", self.offered, &rows)?;
-        let hits: Vec<(&str, u64)> =
-            Disposition::ALL.iter().map(|d| (d.name(), self.disposed(*d))).collect();
+        let hits: Vec<(&str, u64)> = Disposition::ALL.iter().map(|d| (d.name(), self.disposed(*d))).collect();
         balance("hits", self.hits, &hits)?;
         let alerts = [("written", self.alerts), ("open", self.open_incidents)];
         balance("incidents", self.disposed(Disposition::Alerted), &alerts)

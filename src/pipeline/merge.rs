@@ -173,7 +173,8 @@ impl Merge {
             whole.origins.extend_from_slice(&part.origins);
             whole.duplicates.extend_from_slice(&part.duplicates);
         }
-        let lanes: Vec<&RecordBatch> = self.lanes.iter().filter_map(|lane| lane.batch.as_ref()).map(|b| &b.rows).collect();
+        let lanes: Vec<&RecordBatch> =
+            self.lanes.iter().filter_map(|lane| lane.batch.as_ref()).map(|b| &b.rows).collect();
         let places: Vec<usize> = self
             .lanes
             .iter()

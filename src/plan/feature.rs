@@ -55,12 +55,7 @@ pub(super) fn bind(resolver: &Resolver, feature: &Feature, diagnostics: &mut Vec
     })
 }
 
-fn bind_row(
-    resolver: &Resolver,
-    feature: &Feature,
-    scope: &mut Scope,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Item> {
+fn bind_row(resolver: &Resolver, feature: &Feature, scope: &mut Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<Item> {
     let mut row = Vec::new();
     for (name, text) in &feature.row {
         resolver.use_lookups_of(text);

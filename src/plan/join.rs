@@ -82,12 +82,18 @@ fn bind_feature(
         .collect();
     if on.len() < keys.len() {
         let missing: Vec<&str> = keys.iter().copied().filter(|k| here.key_names().all(|n| n != *k)).collect();
-        let message =
-            format!("`{}` has more than one row for a row of `{}`: its key also has {}", there.name, here.name, list(&missing));
+        let message = format!(
+            "`{}` has more than one row for a row of `{}`: its key also has {}",
+            there.name,
+            here.name,
+            list(&missing)
+        );
         diagnostics.push(
             Diagnostic::error("join.key-mismatch", name.span(), message)
                 .label("its key must be part of the key here")
-                .help("join a feature whose key columns are all key columns here; an empty key is the whole population"),
+                .help(
+                    "join a feature whose key columns are all key columns here; an empty key is the whole population",
+                ),
         );
         return None;
     }
@@ -129,8 +135,7 @@ fn bind_lookup(
         };
         let (left_type, field) = (scope.columns[left].column.ty, &lookup.fields[right]);
         if left_type != field.ty {
-            let message =
-                format!("`{}` is {left_type}, `{}.{}` is {}", here.text, lookup.name, field.name, field.ty);
+            let message = format!("`{}` is {left_type}, `{}.{}` is {}", here.text, lookup.name, field.name, field.ty);
             diagnostics.push(Diagnostic::error("join.type-mismatch", here.span(), message));
         }
         if field.cidr != longest_prefix {
@@ -198,10 +203,8 @@ fn finish(
 /// The scope's own column of that name; unknown ones are findings.
 pub(super) fn find(scope: &Scope, name: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<usize> {
     let own = || scope.columns.iter().filter(|c| c.qualifier.is_none());
-    let found = scope
-        .columns
-        .iter()
-        .position(|c| c.qualifier.is_none() && c.column.name.eq_ignore_ascii_case(name.as_str()));
+    let found =
+        scope.columns.iter().position(|c| c.qualifier.is_none() && c.column.name.eq_ignore_ascii_case(name.as_str()));
     if found.is_none() {
         let mut finding = Diagnostic::error(
             "sql.unknown-column",

@@ -111,8 +111,9 @@ impl Resolver<'_> {
             let features = self.project.features.iter().map(|f| f.name.as_str());
             std::iter::once(flow::FLOWS).chain(features)
         };
-        let finding = Diagnostic::error("project.unknown-relation", name.span(), format!("no relation `{}`", name.text))
-            .label("neither `flows` nor a feature");
+        let finding =
+            Diagnostic::error("project.unknown-relation", name.span(), format!("no relation `{}`", name.text))
+                .label("neither `flows` nor a feature");
         match suggest(name.as_str(), names()) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => finding.help(format!("relations: {}", names().collect::<Vec<_>>().join(", "))),

@@ -254,12 +254,7 @@ fn bind_exceptions(
         }
         resolver.use_lookups_of(&exception.when);
         let Some(when) = language::bind_condition(&exception.when, hit, diagnostics) else { continue };
-        plans.push(ExceptionPlan {
-            when,
-            reason: exception.reason.clone(),
-            from: exception.from,
-            to: exception.to,
-        });
+        plans.push(ExceptionPlan { when, reason: exception.reason.clone(), from: exception.from, to: exception.to });
     }
     plans
 }
@@ -310,4 +305,3 @@ fn fingerprint(resolver: &Resolver, rule: &Rule, upstream: Upstream, params: &[(
     let bytes = hash.finalize();
     bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
-

@@ -33,9 +33,8 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
     let (from, place) = parsed.from();
     if !from.eq_ignore_ascii_case(source.name.as_str()) {
         let message = format!("normalization reads `{from}`, but its source is `{}`", source.name.text);
-        diagnostics.push(
-            Diagnostic::error("source.from", place, message).help(format!("write FROM {}", source.name.text)),
-        );
+        diagnostics
+            .push(Diagnostic::error("source.from", place, message).help(format!("write FROM {}", source.name.text)));
     }
     let select = language::bind_select(&parsed, &source.flows, &scope, diagnostics)?;
     let flows = flows_columns(source, select.items, diagnostics);

@@ -74,7 +74,9 @@ mod tests {
 
     #[test]
     fn fields_do_not_run_together() {
-        let id = |a: &str, b: &str| hit_id("r", &[Value::String(a.into()), Value::String(b.into())], EventTime(0), EventTime(1));
+        let id = |a: &str, b: &str| {
+            hit_id("r", &[Value::String(a.into()), Value::String(b.into())], EventTime(0), EventTime(1))
+        };
         assert_ne!(id("ab", "c"), id("a", "bc"));
     }
 }

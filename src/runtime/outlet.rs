@@ -73,7 +73,8 @@ impl Outlets {
         for (name, path) in taps {
             let (schema, windowed) = tap_schema(plan, name)
                 .ok_or_else(|| TapError::Unknown { name: name.clone(), relations: relations(plan) })?;
-            let writer = open(path, Arc::clone(&schema)).map_err(|error| TapError::Open { path: path.clone(), error })?;
+            let writer =
+                open(path, Arc::clone(&schema)).map_err(|error| TapError::Open { path: path.clone(), error })?;
             opened.insert(name.clone(), Tap { path: path.clone(), writer, schema, windowed });
         }
         Ok(Self {

@@ -136,7 +136,11 @@ impl RuleStage {
         }
     }
 
-    fn attempt(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<(RecordBatch, Vec<usize>), Attempt> {
+    fn attempt(
+        &self,
+        rows: &RecordBatch,
+        others: &[Option<RecordBatch>],
+    ) -> Result<(RecordBatch, Vec<usize>), Attempt> {
         let mut scope = self.scope(rows, others)?;
         let places = match &self.filter {
             Some(filter) => {

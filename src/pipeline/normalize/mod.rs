@@ -56,7 +56,12 @@ pub enum NormalizeError {
 }
 
 impl Normalizer {
-    pub fn new(source: &SourcePlan, wanted: &[bool], keep_origins: bool, lookups: &[Arc<LookupTable>]) -> Result<Self, LowerError> {
+    pub fn new(
+        source: &SourcePlan,
+        wanted: &[bool],
+        keep_origins: bool,
+        lookups: &[Arc<LookupTable>],
+    ) -> Result<Self, LowerError> {
         let fields = &source.raw.fields;
         let raw: Vec<Column> = fields.iter().map(|f| Column::new(f.name.clone(), f.ty, !f.required)).collect();
         let mut next = 0;
@@ -180,11 +185,8 @@ impl Normalizer {
             }
         }
         let filtered = (timed - kept.len()) as u64;
-        let origins = if self.keep_origins {
-            kept.iter().map(|row| origin(first + *row as usize)).collect()
-        } else {
-            Vec::new()
-        };
+        let origins =
+            if self.keep_origins { kept.iter().map(|row| origin(first + *row as usize)).collect() } else { Vec::new() };
         Ok((self.flows(&rows, origins)?, filtered, rejects))
     }
 

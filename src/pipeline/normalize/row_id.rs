@@ -11,11 +11,12 @@ use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type,
 
 pub(super) fn row_ids(columns: &[&ArrayRef], rows: usize) -> Int64Array {
     let mut text = Vec::new();
-    (0..rows).map(|row| {
-        canonical(columns, row, &mut text);
-        Some(farmhash::fingerprint64(&text).cast_signed())
-    })
-    .collect()
+    (0..rows)
+        .map(|row| {
+            canonical(columns, row, &mut text);
+            Some(farmhash::fingerprint64(&text).cast_signed())
+        })
+        .collect()
 }
 
 /// 128-bit hashes of the same texts, for duplicates.

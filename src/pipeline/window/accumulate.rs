@@ -267,9 +267,7 @@ impl States {
             }
             Self::SumFloat(s) => Arc::new(floats(s.iter().map(|sum| sum.as_ref().map(ExactSum::value)))),
             Self::AvgInt(s) => Arc::new(floats(s.iter().map(|(n, sum)| (*n > 0).then(|| ratio(*sum, *n))))),
-            Self::AvgFloat(s) => {
-                Arc::new(floats(s.iter().map(|(n, sum)| (*n > 0).then(|| sum.value() / count(*n)))))
-            }
+            Self::AvgFloat(s) => Arc::new(floats(s.iter().map(|(n, sum)| (*n > 0).then(|| sum.value() / count(*n))))),
             Self::SpreadInt(s) => Arc::new(floats(s.iter().map(|(n, sum, squares)| {
                 let wide = i256::from_i128(*sum);
                 let exact = squares.wrapping_mul(i256::from_i128(i128::from(*n))).wrapping_sub(wide.wrapping_mul(wide));
@@ -295,9 +293,9 @@ impl States {
                 s.iter().map(|v| v.as_deref().and_then(|v| std::str::from_utf8(v).ok())).collect::<StringArray>(),
             ),
             Self::Distinct(s) => Arc::new(s.iter().map(|set| i64::try_from(set.len()).ok()).collect::<Int64Array>()),
-            Self::Sketch(s) => {
-                Arc::new(s.iter().map(|sketch| Some(sketch.as_ref().map_or(0, |s| s.cardinality()))).collect::<Int64Array>())
-            }
+            Self::Sketch(s) => Arc::new(
+                s.iter().map(|sketch| Some(sketch.as_ref().map_or(0, |s| s.cardinality()))).collect::<Int64Array>(),
+            ),
         }
     }
 

@@ -49,7 +49,8 @@ impl Evidence {
 
     fn keeps(&self, slot: u32, event_time: EventTime, row_id: i64) -> bool {
         let Some(kept) = self.slots.get(slot as usize) else { return false };
-        kept.len() < self.rows_max || kept.last().is_some_and(|last| (event_time, row_id) < (last.event_time, last.row_id))
+        kept.len() < self.rows_max
+            || kept.last().is_some_and(|last| (event_time, row_id) < (last.event_time, last.row_id))
     }
 
     fn insert(&mut self, slot: u32, row: EvidenceRow) {

@@ -27,11 +27,8 @@ pub struct Keys {
 impl Keys {
     pub fn new(types: Vec<DataType>) -> Result<Self, ArrowError> {
         let plain = types.is_empty() || types == [DataType::Utf8];
-        let converter = if plain {
-            None
-        } else {
-            Some(RowConverter::new(types.iter().cloned().map(SortField::new).collect())?)
-        };
+        let converter =
+            if plain { None } else { Some(RowConverter::new(types.iter().cloned().map(SortField::new).collect())?) };
         Ok(Self { types, converter, table: HashTable::new(), ends: Vec::new(), bytes: Vec::new(), null: None })
     }
 

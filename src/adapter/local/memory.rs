@@ -1,0 +1,63 @@
+//! A project in memory, for tests and fuzzing.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::port::FileTree;
+
+/// The line that begins a file in [`MemoryTree::from_sections`].
+const SECTION: &str = "--- ";
+
+#[derive(Debug, Clone, Default)]
+pub struct MemoryTree {
+    files: BTreeMap<String, String>,
+}
+
+impl MemoryTree {
+    #[must_use]
+    pub fn with(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
+        self.files.insert(path.into(), text.into());
+        self
+    }
+
+    /// Several files in one text, each after a line `--- PATH`; what stands before the first is a remark.
+    pub fn from_sections(text: &str) -> Self {
+        let mut tree = Self::default();
+        let mut path: Option<String> = None;
+        for line in text.split_inclusive('\n') {
+            if let Some(name) = line.strip_prefix(SECTION) {
+                let name = name.trim().to_owned();
+                tree.files.entry(name.clone()).or_default();
+                path = Some(name);
+            } else if let Some(file) = path.as_ref().and_then(|path| tree.files.get_mut(path)) {
+                file.push_str(line);
+            }
+        }
+        tree
+    }
+}
+
+impl FileTree for MemoryTree {
+    fn paths(&self) -> io::Result<Vec<String>> {
+        Ok(self.files.keys().cloned().collect())
+    }
+
+    fn read(&self, path: &str) -> io::Result<String> {
+        self.files.get(path).cloned().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MemoryTree;
+    use crate::port::FileTree;
+
+    #[test]
+    fn sections_become_files() {
+        let tree = MemoryTree::from_sections("a remark\n--- b.yaml\nx: 1\n\n--- a.yaml\n");
+        assert_eq!(tree.paths().expect("paths"), ["a.yaml", "b.yaml"]);
+        assert_eq!(tree.read("b.yaml").expect("read"), "x: 1\n\n");
+        assert_eq!(tree.read("a.yaml").expect("read"), "");
+        assert!(tree.read("c.yaml").is_err());
+    }
+}
