@@ -4,5 +4,6 @@
 //! NULL rules, what is refused. The closed table in [`function`] is the single list of functions and operators.
 //! Lowering to an engine is in `target`.
 
+pub mod function;
 pub mod scope;
 pub mod tree;

@@ -1,1 +1,5 @@
-//! To be written.
+//! Runs: inputs pumped through the stages, progress, stopping, the report.
+
+pub mod outlet;
+pub mod report;
+pub mod run;

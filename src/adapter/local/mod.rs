@@ -1,1 +1,3 @@
 //! Local files.
+
+pub mod input;

@@ -1,0 +1,3 @@
+//! Plan to engine.
+
+pub mod datafusion;
