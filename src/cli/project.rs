@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
 
 use crate::definition::{self, model::Project};
 use crate::diagnostic::{Diagnostic, Severity, SourceFiles, render_text};
@@ -19,6 +20,8 @@ pub struct Opened {
     pub plan: Plan,
     pub files: SourceFiles,
     pub diagnostics: Vec<Diagnostic>,
+    /// A hash over everything that was read: one generation of definitions.
+    pub generation: String,
 }
 
 impl Opened {
@@ -59,7 +62,8 @@ pub fn open(tree: &dyn FileTree, as_of: Option<EventTime>) -> Opened {
     diagnostics.extend(resolved.diagnostics);
     diagnostics.sort_by_key(|d| (d.span, d.code));
     diagnostics.dedup();
-    Opened { project: loaded.project, plan: resolved.plan, files: loaded.files, diagnostics }
+    let generation = generation(&loaded.files);
+    Opened { generation, project: loaded.project, plan: resolved.plan, files: loaded.files, diagnostics }
 }
 
 /// A project that can run; errors are printed. Warnings stay with `check`.
@@ -81,4 +85,15 @@ pub fn parse_time(text: &str) -> anyhow::Result<EventTime> {
     let time = chrono::DateTime::parse_from_rfc3339(&full)
         .with_context(|| format!("`{text}` is not a day (2026-01-05) or a time (2026-01-05T09:00:00Z)"))?;
     Ok(EventTime(time.timestamp_micros()))
+}
+
+fn generation(files: &SourceFiles) -> String {
+    let mut hash = Sha256::new();
+    for (_, path, text) in files.iter() {
+        for part in [path, text] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::adapter::local::clock::SystemClock;
-use crate::adapter::local::{Embedded, Folder, input, output};
+use crate::adapter::local::{Embedded, Folder, MemoryInput, input, output};
 use crate::port::{Clock, FileTree, Input, RowWriter};
 
 pub fn folder(path: &Path) -> Box<dyn FileTree> {
@@ -33,4 +33,8 @@ pub fn row_writer(path: &str, schema: SchemaRef) -> io::Result<Box<dyn RowWriter
 
 pub fn text_writer(path: &str) -> io::Result<Box<dyn Write + Send>> {
     output::text_writer(path)
+}
+
+pub fn memory(name: &str, bytes: Vec<u8>) -> Arc<dyn Input> {
+    Arc::new(MemoryInput::new(name, bytes))
 }
