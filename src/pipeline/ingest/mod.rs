@@ -18,12 +18,14 @@ mod json;
 mod json_record;
 mod layout;
 mod lines;
+mod parquet;
 mod reader;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod time;
 mod value;
+mod zeek;
 
 pub use batch::{RawBatch, RawText};
 pub use chunk::LINE_BYTES_MAX;
