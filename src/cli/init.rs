@@ -37,7 +37,7 @@ impl Init {
             write(&self.folder.join(path), &with_schema(path, &text))?;
         }
         for (name, schema) in definition::schemas() {
-            write(&self.folder.join(SCHEMAS).join(name), &format!("{schema:#}\n"))?;
+            write(&self.folder.join(SCHEMAS).join(format!("{name}.json")), &format!("{schema:#}\n"))?;
         }
         let folder = self.folder.display();
         println!("wrote {} files to {folder}", paths.len());

@@ -8,7 +8,6 @@ mod generate;
 mod init;
 mod project;
 mod run;
-mod source;
 mod stop;
 mod summary;
 mod test;
@@ -42,9 +41,6 @@ enum Command {
     Run(run::Run),
     /// Generate plausible NetLog with labelled attacks
     Generate(generate::Generate),
-    /// Draft a source from a sample, or profile one
-    #[command(subcommand)]
-    Source(source::Source),
     /// Explain a diagnostic code, a rule or a feature
     Explain(explain::Explain),
 }
@@ -67,7 +63,6 @@ pub fn main() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Generate(command) => command.run(),
-        Command::Source(command) => command.run(),
         Command::Explain(command) => command.run(),
     };
     match result {
