@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn lengths_are_parsed_and_printed() {
-        for (text, micros) in [("5m", 300_000_000), ("4m50s", 290_000_000), ("1d", 86_400_000_000), ("250ms", 250_000)] {
+        for (text, micros) in [("5m", 300_000_000), ("4m50s", 290_000_000), ("1d", 86_400_000_000), ("250ms", 250_000)]
+        {
             assert_eq!(Micros::parse(text), Some(Micros(micros)));
             assert_eq!(Micros(micros).to_string(), text);
         }
