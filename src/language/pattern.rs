@@ -3,10 +3,12 @@
 //! What the two regular expression engines read differently is refused or rewritten, never left to chance.
 
 use regex_syntax::ast::{
+    AssertionKind, ClassSet, ClassSetBinaryOp, RepetitionKind, RepetitionRange, parse::ParserBuilder, visit,
+};
+use regex_syntax::ast::{
     Ast, ClassPerlKind, ClassSetItem, Flag, FlagsItemKind, GroupKind, HexLiteralKind, LiteralKind, Span,
     SpecialLiteralKind, Visitor,
 };
-use regex_syntax::ast::{AssertionKind, ClassSet, ClassSetBinaryOp, RepetitionKind, RepetitionRange, parse::ParserBuilder, visit};
 
 /// RE2 repeats no more often.
 const REPEAT_MAX: u32 = 1_000;
@@ -221,8 +223,19 @@ mod tests {
     #[test]
     fn what_re2_reads_otherwise_is_refused() {
         let bad = [
-            "a**", "[a&&b]", "[a--b]", "[[a]]", "(?x)a", r"\u0041", "a{1001}", r"\p{Greek}", "(?=a)", "(a", "(?<n>a)",
-            r"\Z", r"(a)\1",
+            "a**",
+            "[a&&b]",
+            "[a--b]",
+            "[[a]]",
+            "(?x)a",
+            r"\u0041",
+            "a{1001}",
+            r"\p{Greek}",
+            "(?=a)",
+            "(a",
+            "(?<n>a)",
+            r"\Z",
+            r"(a)\1",
         ];
         for pattern in bad {
             assert!(to_rust(pattern).is_err(), "{pattern}");

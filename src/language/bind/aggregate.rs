@@ -43,10 +43,9 @@ impl Binder<'_> {
                     (AggregateFunction::CountStar, false) => AggregateFunction::Count,
                     (AggregateFunction::CountStar, true) => AggregateFunction::CountDistinct,
                     // Repeated values change nothing.
-                    (
-                        F::Min | F::Max | F::AnyValue | F::LogicalAnd | F::LogicalOr | F::ApproxCountDistinct,
-                        true,
-                    ) => function,
+                    (F::Min | F::Max | F::AnyValue | F::LogicalAnd | F::LogicalOr | F::ApproxCountDistinct, true) => {
+                        function
+                    }
                     (_, true) => {
                         let help = "COUNT(DISTINCT x) is the only one that takes DISTINCT";
                         return self.refuse(span, format!("{upper}(DISTINCT x) is not supported"), help);

@@ -24,12 +24,7 @@ pub(super) struct Binder<'a> {
 }
 
 impl<'a> Binder<'a> {
-    pub fn new(
-        text: &'a Text,
-        places: &'a Places,
-        scope: &'a Scope,
-        diagnostics: &'a mut Vec<Diagnostic>,
-    ) -> Self {
+    pub fn new(text: &'a Text, places: &'a Places, scope: &'a Scope, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
         let relation = Vec::new();
         Self { text, places, scope, relation, aggregates: None, inside_aggregate: false, diagnostics }
     }
@@ -91,9 +86,7 @@ impl<'a> Binder<'a> {
             ast::Expr::IsNotFalse(e) => self.bind_test(Id::IsNotFalse, e, ast),
             ast::Expr::Between { expr, negated, low, high } => self.bind_between(expr, *negated, low, high),
             ast::Expr::InList { expr, list, negated } => self.bind_in_list(expr, list, *negated, ast),
-            ast::Expr::InSubquery { expr, subquery, negated } => {
-                self.bind_in_lookup(expr, subquery, *negated, ast)
-            }
+            ast::Expr::InSubquery { expr, subquery, negated } => self.bind_in_lookup(expr, subquery, *negated, ast),
             ast::Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
                 self.bind_like(*negated, expr, pattern)
             }

@@ -132,8 +132,7 @@ impl Binder<'_> {
         if let Some((message, help)) = super::refusal::replacement(name) {
             return self.refuse(span, message, help);
         }
-        let mut report =
-            Diagnostic::error(codes::UNKNOWN_FUNCTION, span, format!("no function is named {name}"));
+        let mut report = Diagnostic::error(codes::UNKNOWN_FUNCTION, span, format!("no function is named {name}"));
         if let Some(near) = nearest(name, call_names()) {
             report = report.help(format!("did you mean {near}?"));
         }

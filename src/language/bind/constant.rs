@@ -25,9 +25,7 @@ impl Binder<'_> {
             ast::Value::Boolean(b) => Some(Self::literal(Value::Bool(*b), span)),
             ast::Value::Number(digits, false) => self.bind_number(digits, span),
             ast::Value::HexStringLiteral(digits) => self.bind_number(&format!("0x{digits}"), span),
-            ast::Value::Placeholder(_) => {
-                self.refuse(span, "positional parameters are not supported", "write @name")
-            }
+            ast::Value::Placeholder(_) => self.refuse(span, "positional parameters are not supported", "write @name"),
             _ => {
                 let value = self.bind_quoted(bytes, span)?;
                 self.check_column_name(&value, bytes, span)?;

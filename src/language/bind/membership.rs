@@ -33,12 +33,9 @@ impl Binder<'_> {
             return self.mixed_list(&value, &items);
         };
         if negated && let Some(null) = items.iter().find(|item| item.nullable) {
-            let report = Diagnostic::error(
-                codes::NOT_IN_NULLABLE,
-                null.span,
-                "NOT IN is never TRUE when the list holds a NULL",
-            )
-            .help("leave NULL out of the list, or write COALESCE(x, …)");
+            let report =
+                Diagnostic::error(codes::NOT_IN_NULLABLE, null.span, "NOT IN is never TRUE when the list holds a NULL")
+                    .help("leave NULL out of the list, or write COALESCE(x, …)");
             self.report(report);
             return None;
         }
@@ -97,10 +94,7 @@ impl Binder<'_> {
             return None;
         }
         if negated && field.nullable {
-            let message = format!(
-                "NOT IN is never TRUE when {}.{} holds a NULL",
-                found.name, field.name
-            );
+            let message = format!("NOT IN is never TRUE when {}.{} holds a NULL", found.name, field.name);
             let report = Diagnostic::error(codes::NOT_IN_NULLABLE, span, message)
                 .help(format!("declare {} not null in the lookup", field.name));
             self.report(report);

@@ -47,7 +47,10 @@ impl Binder<'_> {
         if let Ok(expr) = coerce::to(expr, Type::Bool) {
             return Some(expr);
         }
-        self.report(Diagnostic::error(codes::NOT_BOOLEAN, span, "this condition is not BOOL").help("write a comparison, such as x > 0"));
+        self.report(
+            Diagnostic::error(codes::NOT_BOOLEAN, span, "this condition is not BOOL")
+                .help("write a comparison, such as x > 0"),
+        );
         None
     }
 }

@@ -37,11 +37,8 @@ impl Binder<'_> {
             return self.refuse(span, "a parameter has no fields", "write @name");
         }
         let Some(value) = self.scope.params.get(name) else {
-            let mut report = Diagnostic::error(
-                codes::UNKNOWN_PARAMETER,
-                span,
-                format!("no parameter is named @{name}"),
-            );
+            let mut report =
+                Diagnostic::error(codes::UNKNOWN_PARAMETER, span, format!("no parameter is named @{name}"));
             report = match nearest(name, self.scope.params.keys().map(String::as_str)) {
                 Some(near) => report.help(format!("did you mean @{near}?")),
                 None => report.help(format!("declare it: params: {{{name}: value}}")),
@@ -83,12 +80,9 @@ impl Binder<'_> {
         };
         let column = &self.scope.columns.get(*index)?.column;
         if self.aggregates.is_some() && !self.inside_aggregate {
-            let report = Diagnostic::error(
-                codes::AGGREGATE,
-                span,
-                format!("{} stands outside an aggregate", column.name),
-            )
-            .help(format!("write an aggregate of it, such as MAX({})", column.name));
+            let report =
+                Diagnostic::error(codes::AGGREGATE, span, format!("{} stands outside an aggregate", column.name))
+                    .help(format!("write an aggregate of it, such as MAX({})", column.name));
             self.report(report);
             return None;
         }
@@ -126,8 +120,7 @@ impl Binder<'_> {
             _ => name.to_owned(),
         };
         let owner = if self.scope.owner.is_empty() { "here".to_owned() } else { format!("in {}", self.scope.owner) };
-        let mut report =
-            Diagnostic::error(codes::UNKNOWN_COLUMN, span, format!("no column is named {wanted} {owner}"));
+        let mut report = Diagnostic::error(codes::UNKNOWN_COLUMN, span, format!("no column is named {wanted} {owner}"));
         let near = nearest(&wanted, here.iter().map(String::as_str)).or_else(|| {
             // The right name under another qualifier.
             let suffix = format!(".{name}");

@@ -186,7 +186,9 @@ impl Binder<'_> {
             if whole.start > target {
                 return None;
             }
-            (0..=text.len()).filter(|at| text.is_char_boundary(*at)).find(|at| self.text.span_of(*at, *at).start >= target)
+            (0..=text.len())
+                .filter(|at| text.is_char_boundary(*at))
+                .find(|at| self.text.span_of(*at, *at).start >= target)
         };
         let (Some(start), Some(end)) = (find(span.start), find(span.end)) else { return "this".into() };
         let shown = text.get(start..end).unwrap_or("this").trim();
@@ -336,12 +338,15 @@ fn is_null_if_zero(expr: &Expr) -> bool {
 /// The value of an expression over literals, near enough to tell zero from the rest.
 fn constant(expr: &Expr) -> Option<f64> {
     match &expr.kind {
-        ExprKind::Literal(Value::Int64(i)) => Some(if *i == 0 { 0.0 } else { 1.0f64.copysign(if *i < 0 { -1.0 } else { 1.0 }) }),
+        ExprKind::Literal(Value::Int64(i)) => {
+            Some(if *i == 0 { 0.0 } else { 1.0f64.copysign(if *i < 0 { -1.0 } else { 1.0 }) })
+        }
         ExprKind::Literal(Value::Float64(f)) => Some(*f),
         ExprKind::Cast { expr, safe: false } => constant(expr).filter(|_| expr.ty == Type::Int64),
         ExprKind::Call { function, args } => match (function.id, args.as_slice()) {
             (Id::Negate, [a]) => constant(a).map(|a| -a),
-            (Id::Multiply, [a, b]) => Some(constant(a)? * constant(b)?).filter(|p| *p != 0.0 || (constant(a) == Some(0.0) || constant(b) == Some(0.0))),
+            (Id::Multiply, [a, b]) => Some(constant(a)? * constant(b)?)
+                .filter(|p| *p != 0.0 || (constant(a) == Some(0.0) || constant(b) == Some(0.0))),
             _ => None,
         },
         _ => None,

@@ -69,9 +69,10 @@ impl Binder<'_> {
             ast::Expr::RLike { .. } | ast::Expr::SimilarTo { .. } => {
                 ("this is not GoogleSQL".to_owned(), "write REGEXP_CONTAINS(x, r'pattern')".to_owned())
             }
-            ast::Expr::Subquery(_) | ast::Expr::Exists { .. } => {
-                ("subqueries are not supported".to_owned(), "write x IN (SELECT column FROM lookup), or a join".to_owned())
-            }
+            ast::Expr::Subquery(_) | ast::Expr::Exists { .. } => (
+                "subqueries are not supported".to_owned(),
+                "write x IN (SELECT column FROM lookup), or a join".to_owned(),
+            ),
             ast::Expr::IsDistinctFrom(..) | ast::Expr::IsNotDistinctFrom(..) => (
                 "IS DISTINCT FROM is not supported yet".to_owned(),
                 "write COALESCE(a, …) != COALESCE(b, …)".to_owned(),
@@ -79,9 +80,7 @@ impl Binder<'_> {
             ast::Expr::IsUnknown(_) | ast::Expr::IsNotUnknown(_) => {
                 ("IS UNKNOWN is not supported".to_owned(), "write IS NULL".to_owned())
             }
-            ast::Expr::AtTimeZone { .. } => {
-                ("time zones are not supported".to_owned(), "all times are UTC".to_owned())
-            }
+            ast::Expr::AtTimeZone { .. } => ("time zones are not supported".to_owned(), "all times are UTC".to_owned()),
             ast::Expr::Collate { .. } => ("COLLATE is not supported".to_owned(), "texts compare by bytes".to_owned()),
             ast::Expr::Interval(_) => (
                 "an interval stands alone".to_owned(),
@@ -90,7 +89,9 @@ impl Binder<'_> {
             ast::Expr::Cast { format: Some(_), .. } => {
                 ("CAST with FORMAT is not supported".to_owned(), "write CAST(x AS type)".to_owned())
             }
-            ast::Expr::Position { .. } => ("POSITION is not GoogleSQL".to_owned(), "write STRPOS(text, part)".to_owned()),
+            ast::Expr::Position { .. } => {
+                ("POSITION is not GoogleSQL".to_owned(), "write STRPOS(text, part)".to_owned())
+            }
             ast::Expr::Trim { .. } => {
                 ("this form of TRIM is not GoogleSQL".to_owned(), "write TRIM(x), LTRIM(x) or RTRIM(x)".to_owned())
             }

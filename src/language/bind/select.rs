@@ -182,13 +182,10 @@ fn check_names(items: &[Item], diagnostics: &mut Vec<Diagnostic>) -> Option<()> 
         let earlier = items.iter().take(index).find(|other| other.name.eq_ignore_ascii_case(&item.name));
         if let Some(earlier) = earlier {
             unique = false;
-            let report = Diagnostic::error(
-                codes::DUPLICATE_ITEM,
-                item.expr.span,
-                format!("two items are named {}", item.name),
-            )
-            .related(earlier.expr.span, "the first is here")
-            .help("give one another name with AS");
+            let report =
+                Diagnostic::error(codes::DUPLICATE_ITEM, item.expr.span, format!("two items are named {}", item.name))
+                    .related(earlier.expr.span, "the first is here")
+                    .help("give one another name with AS");
             diagnostics.push(report);
         }
     }
@@ -248,7 +245,11 @@ impl Binder<'_> {
         span: Span,
         items: &mut Vec<Option<Item>>,
     ) {
-        if options.opt_replace.is_some() || options.opt_rename.is_some() || options.opt_ilike.is_some() || options.opt_exclude.is_some() || options.opt_alias.is_some()
+        if options.opt_replace.is_some()
+            || options.opt_rename.is_some()
+            || options.opt_ilike.is_some()
+            || options.opt_exclude.is_some()
+            || options.opt_alias.is_some()
         {
             items.push(self.refuse(span, "only EXCEPT may follow *", "write the items"));
             return;

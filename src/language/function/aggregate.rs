@@ -60,11 +60,7 @@ impl AggregateFunction {
     /// May the result be NULL over at least one row?
     pub fn nullable(self, arg_nullable: bool) -> bool {
         match self {
-            Self::CountStar
-            | Self::Count
-            | Self::CountDistinct
-            | Self::CountIf
-            | Self::ApproxCountDistinct => false,
+            Self::CountStar | Self::Count | Self::CountDistinct | Self::CountIf | Self::ApproxCountDistinct => false,
             Self::StddevSamp | Self::VarSamp => true,
             _ => arg_nullable,
         }

@@ -8,5 +8,5 @@ pub(super) mod literal;
 mod parse;
 mod place;
 
-pub(super) use parse::{parse_expression, parse_query, report_syntax};
+pub(super) use parse::{parse_expression, parse_query};
 pub(super) use place::Places;

@@ -29,7 +29,7 @@ pub(in super::super) fn parse_query(
 ) -> Option<(Box<ast::Query>, Places)> {
     parse(text, diagnostics, |parser| {
         let query = parser.parse_query()?;
-        parser.consume_token(&Token::SemiColon);
+        let _ended = parser.consume_token(&Token::SemiColon);
         Ok(query)
     })
 }
@@ -87,16 +87,12 @@ fn run_parser<T>(
     });
     let report = match parsed {
         Ok(tree) if next.token == Token::EOF => return Some((tree, places)),
-        Ok(_) if next.token == Token::DoubleColon => Diagnostic::error(
-            codes::REFUSED,
-            text.span_of(at.0, at.1),
-            "`::` is not GoogleSQL",
-        )
-        .help("write CAST(x AS type)"),
-        Ok(_) => report_syntax(text, at, &format!("unexpected {}", next.token)),
-        Err(ParserError::RecursionLimitExceeded) => {
-            Diagnostic::error(codes::TOO_LARGE, text.span(), "nested too deep")
+        Ok(_) if next.token == Token::DoubleColon => {
+            Diagnostic::error(codes::REFUSED, text.span_of(at.0, at.1), "`::` is not GoogleSQL")
+                .help("write CAST(x AS type)")
         }
+        Ok(_) => report_syntax(text, at, &format!("unexpected {}", next.token)),
+        Err(ParserError::RecursionLimitExceeded) => Diagnostic::error(codes::TOO_LARGE, text.span(), "nested too deep"),
         Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
             report_syntax(text, at, &message)
         }
@@ -106,7 +102,7 @@ fn run_parser<T>(
 }
 
 /// A syntax error at a place, in our words.
-pub(in super::super) fn report_syntax(text: &Text, at: (usize, usize), message: &str) -> Diagnostic {
+fn report_syntax(text: &Text, at: (usize, usize), message: &str) -> Diagnostic {
     // sqlparser ends its messages with a line and column of the text, which are not the file's.
     let message = message.split(" at Line:").next().unwrap_or(message);
     let mut message = message.trim_end_matches('.').to_owned();
