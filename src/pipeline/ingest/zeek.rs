@@ -76,6 +76,17 @@ impl ZeekHeader {
         }
     }
 
+    /// A record's values by name, `None` where unset; for drafts.
+    pub(super) fn texts(&self, record: &[u8]) -> Option<Vec<(String, Option<String>)>> {
+        let values = split(record, &self.separator);
+        if values.len() != self.fields.len() {
+            return None;
+        }
+        let text =
+            |value: &&[u8]| (*value != self.unset).then(|| String::from_utf8_lossy(&unescaped(value)).into_owned());
+        Some(self.fields.iter().cloned().zip(values.iter().map(text)).collect())
+    }
+
     /// A value as written, and with its escapes resolved: a `-` that is meant is escaped.
     fn value<'a>(&self, index: usize, written: &[u8], text: &'a [u8]) -> RawValue<'a> {
         if written == self.unset {

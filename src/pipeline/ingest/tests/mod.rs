@@ -1,5 +1,6 @@
 //! Whole inputs to rows and rejects. Each case is data: an input, the rows and the rejects.
 
+mod infer;
 mod json;
 mod parquet;
 mod random;
