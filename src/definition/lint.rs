@@ -4,7 +4,7 @@
 
 use crate::diagnostic::{Diagnostic, FileId, Span, Text};
 
-const QUOTE: &str = "quote the whole value: '…' (inside, write '' for ')";
+pub(super) const QUOTE: &str = "quote the whole value: '…' (inside, write '' for ')";
 
 /// Looks at what follows an unquoted value, and at what it lacks.
 pub(super) fn plain_scalar(source: &str, text: &Text, flow: bool, out: &mut Vec<Diagnostic>) {
@@ -51,7 +51,7 @@ fn open_quote(text: &str) -> bool {
     open.is_some()
 }
 
-fn open_parentheses(text: &str) -> i32 {
+pub(super) fn open_parentheses(text: &str) -> i32 {
     text.chars().fold(0, |open, c| match c {
         '(' => open + 1,
         ')' => open - 1,

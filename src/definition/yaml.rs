@@ -108,7 +108,7 @@ pub(super) fn parse(file: FileId, source: &str, out: &mut Vec<Diagnostic>) -> Op
     let whole = Span { file, start: 0, end: 0 };
     if source.len() > FILE_BYTES_MAX {
         let message = format!("the file has {} bytes, more than the {FILE_BYTES_MAX} allowed", source.len());
-        out.push(Diagnostic::error("yaml.too-large", whole, message).help("split it into several files"));
+        out.push(Diagnostic::error("project.too-large", whole, message).help("split it into several files"));
         return None;
     }
     let mut builder = Builder { file, source, out, stack: Vec::new(), root: None, nodes: 0, documents: 0 };
@@ -248,7 +248,7 @@ impl Builder<'_> {
             return Ok(());
         }
         let message = format!("more than {NODES_MAX} values, or nested more than {DEPTH_MAX} deep");
-        self.out.push(Diagnostic::error("yaml.too-large", span, message).label("the limit is reached here"));
+        self.out.push(Diagnostic::error("project.too-large", span, message).label("the limit is reached here"));
         Err(Stop)
     }
 
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(codes("? [a, b]\n: 1\n"), ["yaml.unquoted"]);
         assert_eq!(
             codes(&format!("a: {}{}", "[".repeat(DEPTH_MAX + 1), "]".repeat(DEPTH_MAX + 1))),
-            ["yaml.too-large"]
+            ["project.too-large"]
         );
         assert_eq!(codes("a: @x\n"), ["yaml.unquoted"]);
         assert_eq!(codes("a: {x} of {y}\n"), ["yaml.unquoted"]);

@@ -203,7 +203,7 @@ error[t.two]: second
   = help: do that
 
 warning[t.empty]: nothing there
- --> c.yaml:1:1
+--> c.yaml:1:1
 
 1 error, 2 warnings
 ";
