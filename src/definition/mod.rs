@@ -27,7 +27,7 @@ mod validate;
 mod yaml;
 
 pub use load::{Loaded, load};
-pub use schema::schemas;
+pub use schema::{schema_of, schemas};
 
 #[cfg(test)]
 mod tests;

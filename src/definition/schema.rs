@@ -133,3 +133,16 @@ mod tests {
         assert!(rule["required"].as_array().is_some_and(|r| r.contains(&"sql".into())));
     }
 }
+
+/// The file name of the schema of a definition file, by its path in the project.
+pub fn schema_of(path: &str) -> Option<&'static str> {
+    let yaml = path.ends_with(".yaml");
+    match path.split('/').next() {
+        Some("tripline.yaml") => Some("tripline.json"),
+        Some("features") if yaml => Some("feature.json"),
+        Some("rules") if yaml => Some("rule.json"),
+        Some("sql") if path.starts_with("sql/lookups/") && yaml => Some("lookup.json"),
+        Some("sql") if path.ends_with("/source.yaml") => Some("source.json"),
+        _ => None,
+    }
+}

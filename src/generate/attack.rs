@@ -174,7 +174,7 @@ impl Cast {
         let hash = mix(seed, 0x6174_7461_636b, u64::from(i));
         let count = population.subscribers();
         // Actors are evenly spaced, so that they differ as long as there are enough subscribers.
-        let first = u32::try_from(reduce(mix(seed, 0x6163_746f_72, 0), u64::from(count))).unwrap_or(0);
+        let first = u32::try_from(reduce(mix(seed, 0x0061_6374_6f72, 0), u64::from(count))).unwrap_or(0);
         let spacing = (count / 67).max(1);
         let subscriber = first.wrapping_add(i.wrapping_mul(spacing)) % count;
         let number = 1 + u8::try_from(i / count % 5).unwrap_or(0);
@@ -300,7 +300,7 @@ impl Attacker {
         };
         flow.place = match self.plan.attack {
             Attack::SynFlood => Some(place_of(self.random.bits())),
-            Attack::BruteForce => Some(place_of(mix(self.first_port, 5, n / 1_000_000))),
+            Attack::BruteForce => Some(place_of(mix(self.first_port, 5, 0))),
             _ => Some(population.place(self.plan.actor.subscriber)),
         };
         flow.attack = Some(self.number);

@@ -83,17 +83,6 @@ impl Random {
         low + (high - low) * self.unit()
     }
 
-    /// One of a list; a list is never empty here.
-    pub(super) fn pick<T: Copy>(&mut self, list: &[T; 4]) -> T {
-        let [a, b, c, d] = *list;
-        match self.below(4) {
-            0 => a,
-            1 => b,
-            2 => c,
-            _ => d,
-        }
-    }
-
     /// About normal, and never further than 3.5 from 0: ordinary traffic has no wild outliers.
     fn normal(&mut self) -> f64 {
         let bits = self.bits();

@@ -4,6 +4,21 @@
 //! NULL rules, what is refused. The closed table in [`function`] is the single list of functions and operators.
 //! Lowering to an engine is in `target`.
 
+mod bind;
+pub mod codes;
 pub mod function;
+pub mod instant;
+mod null;
+pub mod pattern;
 pub mod scope;
+mod syntax;
 pub mod tree;
+
+pub use bind::{
+    ParsedSelect, bind_aggregation, bind_condition, bind_expression, bind_select, lookups_of, parameters_of,
+    parse_select,
+};
+pub use function::{Function, functions};
+pub use null::{conjuncts, null_warnings};
+pub use scope::{LookupField, Scope, ScopeColumn, ScopeLookup};
+pub use tree::{Aggregate, AggregateFunction, Aggregation, Expr, ExprKind, Item, Select};

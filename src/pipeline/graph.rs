@@ -16,6 +16,7 @@ use crate::target::datafusion::LookupTable;
 use super::alert::{AlertRecord, AlertStage, Settled};
 use super::batch::{AdmittedBatch, FlowBatch};
 use super::dedupe::{Dedupe, Seen};
+use super::detect::nearest::Nearest;
 use super::detect::{Hit, RuleStage};
 use super::evidence::{FeatureEvidence, FlowEvidence};
 use super::ledger::Ledger;
@@ -71,6 +72,8 @@ pub struct Graph {
     watermark: i64,
     keep_evidence: bool,
     fault: Option<Fault>,
+    /// When asked for: the row that came nearest to firing, by rule.
+    nearest: Option<Vec<Option<Nearest>>>,
 }
 
 impl Graph {
@@ -101,7 +104,17 @@ impl Graph {
             watermark: BEFORE_ALL,
             keep_evidence,
             fault,
+            nearest: None,
         })
+    }
+
+    /// From now on remembers, for each rule, the row that came nearest to firing.
+    pub fn watch(&mut self) {
+        self.nearest = Some(vec![None; self.rules.len()]);
+    }
+
+    pub fn nearest(&self, rule: usize) -> Option<&Nearest> {
+        self.nearest.as_ref()?.get(rule)?.as_ref()
     }
 
     pub fn watermark(&self) -> i64 {
@@ -202,7 +215,11 @@ impl Graph {
                 push_flows(stage, flows, admit, kept, &mut self.ledger)?;
             }
         }
-        for rule in self.rules.iter_mut().filter(|rule| rule.upstream() == Upstream::Flows) {
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            if rule.upstream() != Upstream::Flows {
+                continue;
+            }
+            watch(&mut self.nearest, index, rule, &flows.rows, &[])?;
             let (selected, places) = rule.select(&flows.rows, &[])?;
             if selected.num_rows() > 0 {
                 if out.wants(&rule.plan.name) {
@@ -283,9 +300,10 @@ impl Graph {
                 }
             }
         }
-        for rule in &mut self.rules {
+        for (index, rule) in self.rules.iter_mut().enumerate() {
             let Upstream::Feature(upstream) = rule.upstream() else { continue };
             let Some(rows) = &closed[upstream] else { continue };
+            watch(&mut self.nearest, index, rule, rows, &closed)?;
             let (selected, places) = rule.select(rows, &closed)?;
             if selected.num_rows() == 0 {
                 continue;
@@ -364,6 +382,23 @@ fn push_flows(
         None => Ok(stage.push(&rows, &[], None)?),
         Some(all) => Ok(stage.push(&rows, &[], Some(&Chosen { all, picks: picks.values() }))?),
     }
+}
+
+/// Remembers the nearest row when somebody asked for it.
+fn watch(
+    nearest: &mut Option<Vec<Option<Nearest>>>,
+    index: usize,
+    rule: &RuleStage,
+    rows: &RecordBatch,
+    others: &[Option<RecordBatch>],
+) -> Result<(), ArrowError> {
+    let Some(best) = nearest.as_mut().and_then(|nearest| nearest.get_mut(index)) else { return Ok(()) };
+    if let Some(candidate) = rule.nearest(rows, others)?
+        && best.as_ref().is_none_or(|best| candidate.beats(best))
+    {
+        *best = Some(candidate);
+    }
+    Ok(())
 }
 
 /// Windows of a row that had ended when it came.

@@ -19,6 +19,8 @@ pub struct Ledger {
     pub duplicate: u64,
     /// Rows for which no window was open any more.
     pub late: u64,
+    /// Rows that were read and not yet merged when the run was stopped.
+    pub unread: u64,
     /// Windows that were missed by late rows that still counted in others.
     pub late_windows: u64,
     /// Windows by key that came out.
@@ -83,6 +85,7 @@ impl Ledger {
             ("rejected", self.rejected_total()),
             ("duplicate", self.duplicate),
             ("late", self.late),
+            ("unread", self.unread),
         ];
         balance("rows offered", self.offered, &rows)?;
         let hits: Vec<(&str, u64)> = Disposition::ALL.iter().map(|d| (d.name(), self.disposed(*d))).collect();

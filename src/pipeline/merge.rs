@@ -84,6 +84,12 @@ impl Merge {
         self.lanes.iter().map(|lane| lane.watermark).max().unwrap_or(BEFORE_ALL).max(self.floor)
     }
 
+    /// Rows that were given and have not come out.
+    pub fn waiting_rows(&self) -> u64 {
+        let rest = self.lanes.iter().filter_map(|lane| Some(lane.batch.as_ref()?.times.len() - lane.next));
+        rest.sum::<usize>() as u64
+    }
+
     /// A clock has moved: an idle live lane does not hold the watermark back.
     pub fn raise(&mut self, watermark: i64) {
         self.floor = self.floor.max(watermark);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::definition::model::{Project, Status};
 use crate::diagnostic::{Diagnostic, Severity, Text, suggest};
+use crate::language::ParsedSelect;
 use crate::language::scope::{Scope, ScopeLookup};
 use crate::record::{Column, EventTime, Value, flow};
 
@@ -139,6 +140,12 @@ impl Resolver<'_> {
     /// Marks the lookups that a text names as used; unknown ones are the binder's findings.
     pub(super) fn use_lookups_of(&self, text: &Text) {
         for (name, _) in crate::language::lookups_of(text) {
+            self.use_lookup(&name);
+        }
+    }
+
+    pub(super) fn use_lookups(&self, select: &ParsedSelect) {
+        for (name, _) in select.lookups() {
             self.use_lookup(&name);
         }
     }

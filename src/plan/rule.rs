@@ -5,7 +5,6 @@ use sha2::{Digest, Sha256};
 use crate::definition::model::{Override, Rule};
 use crate::diagnostic::{Diagnostic, Severity, Text, suggest};
 use crate::language::scope::Scope;
-use crate::language::tree::Item;
 use crate::language::{self};
 use crate::record::{Column, Micros, Type, Value};
 
@@ -18,8 +17,8 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
     let before = errors(diagnostics);
     let over = resolver.project.config.overrides.get(rule.name.as_str());
     let params = bind_params(rule, over, diagnostics);
-    resolver.use_lookups_of(&rule.sql);
     let parsed = language::parse_select(&rule.sql, diagnostics)?;
+    resolver.use_lookups(&parsed);
     let (from, place) = parsed.from();
     let mut from_text = rule.sql.clone();
     from_text.text = from.to_owned();

@@ -28,8 +28,8 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
         diagnostics.push(Diagnostic::error("source.lateness", source.name.span(), message));
     }
     let dedupe = source.dedupe.iter().filter_map(|name| join::find(&scope, name, diagnostics)).collect();
-    resolver.use_lookups_of(&source.flows);
     let parsed = language::parse_select(&source.flows, diagnostics)?;
+    resolver.use_lookups(&parsed);
     let (from, place) = parsed.from();
     if !from.eq_ignore_ascii_case(source.name.as_str()) {
         let message = format!("normalization reads `{from}`, but its source is `{}`", source.name.text);

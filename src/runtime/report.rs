@@ -57,6 +57,7 @@ impl RunReport {
                 "rejected": ledger.rejected_total(),
                 "duplicate": ledger.duplicate,
                 "late": ledger.late,
+                "unread": ledger.unread,
             },
             "rejected": rejected,
             "late_windows": ledger.late_windows,

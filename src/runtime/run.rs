@@ -113,6 +113,7 @@ pub fn run(
     let mut run = Run { graph, lanes, merge: Merge::new(&lateness), live: options.live, clock, progress, stop };
     let interrupted = run.drive(out)?;
     if interrupted {
+        run.graph.ledger.unread += run.merge.waiting_rows();
         run.graph.stop();
     } else {
         run.graph.finish(run.merge.last_watermark(), out)?;

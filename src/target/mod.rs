@@ -1,3 +1,3 @@
-//! Plan to engine.
+//! Engines that run what the language means, one folder each.
 
 pub mod datafusion;

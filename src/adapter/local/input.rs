@@ -151,3 +151,92 @@ impl Input for Stdin {
         Ok(InputBytes::Stream(Box::new(io::stdin())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Read, Write};
+    use std::path::Path;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::inputs;
+    use crate::port::{Input, InputBytes};
+
+    fn gz(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn patterns(folder: &Path, patterns: &[&str]) -> Vec<String> {
+        patterns.iter().map(|pattern| folder.join(pattern).display().to_string()).collect()
+    }
+
+    fn text(input: &dyn Input) -> String {
+        let InputBytes::Stream(mut stream) = input.open().unwrap() else { panic!("not a stream") };
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn files_are_found_in_order_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.jsonl", "a.jsonl", "c[1].jsonl", "d.csv"] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        fs::create_dir(folder.path().join("sub.jsonl")).unwrap();
+        let named = |names: &[&str]| -> Vec<String> {
+            inputs(&patterns(folder.path(), names)).unwrap().iter().map(|input| text(&**input)).collect()
+        };
+        assert_eq!(named(&["*.jsonl"]), ["a.jsonl", "b.jsonl", "c[1].jsonl"]);
+        assert_eq!(named(&["d.csv", "*"]), ["d.csv", "a.jsonl", "b.jsonl", "c[1].jsonl"]);
+        assert_eq!(named(&["c[1].jsonl"]), ["c[1].jsonl"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        for (pattern, message) in [
+            ("none.jsonl", "no file matches DIR/none.jsonl"),
+            ("*.gz", "no file matches DIR/*.gz"),
+            ("", "DIR is a folder; name its files with a glob such as 'DIR/*'"),
+        ] {
+            let error = inputs(&patterns(folder.path(), &[pattern])).err().unwrap();
+            assert_eq!(error.to_string().replace(&folder.path().display().to_string(), "DIR"), message);
+        }
+        assert!(inputs(&["-".to_owned(), "-".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn compressed_files_are_decompressed() {
+        let folder = tempfile::tempdir().unwrap();
+        let members = [gz(b"one\n"), gz(b"two\n")].concat();
+        let frames =
+            [zstd::encode_all(&b"one\n"[..], 1).unwrap(), zstd::encode_all(&b"two\n"[..], 1).unwrap()].concat();
+        fs::write(folder.path().join("a.gz"), &members).unwrap();
+        fs::write(folder.path().join("b.zst"), &frames).unwrap();
+        let inputs = inputs(&patterns(folder.path(), &["*"])).unwrap();
+        assert_eq!(inputs.len(), 2);
+        for (input, stored) in inputs.iter().zip([members.len(), frames.len()]) {
+            assert_eq!(text(&**input), "one\ntwo\n");
+            assert_eq!(input.size_bytes(), Some(stored as u64));
+            assert_eq!(input.consumed_bytes(), Some(stored as u64));
+        }
+    }
+
+    #[test]
+    fn a_file_that_breaks_off_is_an_error_after_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let text: String = (0..50_000).map(|row| format!("{}\n", row * 7_919)).collect();
+        let whole = gz(text.as_bytes());
+        fs::write(folder.path().join("a.gz"), &whole[..whole.len() / 2]).unwrap();
+        let input = inputs(&patterns(folder.path(), &["a.gz"])).unwrap().remove(0);
+        let InputBytes::Stream(mut stream) = input.open().unwrap() else { panic!("not a stream") };
+        let mut read = Vec::new();
+        assert!(stream.read_to_end(&mut read).is_err());
+        assert!(read.len() > 1_000 && text.as_bytes().starts_with(&read));
+    }
+}

@@ -1,9 +1,10 @@
-//! A project in memory, for tests and fuzzing.
+//! A project or an input in memory: for tests, fuzzing, the demo.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
-use crate::port::FileTree;
+use crate::port::{FileTree, Input, InputBytes};
 
 /// The line that begins a file in [`MemoryTree::from_sections`].
 const SECTION: &str = "--- ";
@@ -78,5 +79,31 @@ mod tests {
         let tree = MemoryTree::from_sections("--- a.yaml (unreadable)\nx\n");
         assert_eq!(tree.paths().expect("paths"), ["a.yaml"]);
         assert!(tree.read("a.yaml").is_err());
+    }
+}
+
+/// An input in memory.
+pub struct MemoryInput {
+    name: Arc<str>,
+    bytes: Arc<[u8]>,
+}
+
+impl MemoryInput {
+    pub fn new(name: &str, bytes: Vec<u8>) -> Self {
+        Self { name: name.into(), bytes: bytes.into() }
+    }
+}
+
+impl Input for MemoryInput {
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        u64::try_from(self.bytes.len()).ok()
+    }
+
+    fn open(&self) -> io::Result<InputBytes> {
+        Ok(InputBytes::Stream(Box::new(io::Cursor::new(Arc::clone(&self.bytes)))))
     }
 }

@@ -7,16 +7,21 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 
+use crate::diagnostic::Span;
 use crate::language::conjuncts;
+use crate::language::tree::Expr;
 use crate::plan::{RulePlan, Upstream};
-use crate::record::{EventTime, Value, hit_id};
-use crate::target::datafusion::{EvaluateError, LookupTable};
+use crate::record::{Column, EventTime, Type, Value, hit_id};
+use crate::target::datafusion::{EvaluateError, LookupTable, LowerError};
+
+pub mod nearest;
 
 use super::batch;
 use super::compiled::Compiled;
 use super::join::Join;
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::BuildError;
+use nearest::{Condition, Nearest};
 
 /// One row of a rule, with what an alert will say of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +54,7 @@ pub struct RuleStage {
     scope_schema: SchemaRef,
     filter: Option<Compiled>,
     /// The condition's parts, for explanations.
-    conditions: Vec<Compiled>,
+    conditions: Vec<CompiledCondition>,
     items: Vec<Compiled>,
     schema: SchemaRef,
     score: Option<Compiled>,
@@ -68,7 +73,8 @@ impl RuleStage {
     ) -> Result<Self, BuildError> {
         let compile = |expr| Compiled::new(expr, &plan.scope, lookups);
         let of_hit = |expr| Compiled::new(expr, &plan.columns, lookups);
-        let conditions = plan.filter.iter().flat_map(conjuncts).map(compile).collect::<Result<_, _>>()?;
+        let conditions = plan.filter.iter().flat_map(conjuncts);
+        let conditions = conditions.map(|expr| CompiledCondition::new(expr, &plan.scope, lookups));
         Ok(Self {
             index,
             upstream_columns,
@@ -76,7 +82,7 @@ impl RuleStage {
             joins: plan.joins.iter().map(|join| Join::new(join, lookups)).collect::<Result<_, _>>()?,
             scope_schema: batch::schema(&plan.scope),
             filter: plan.filter.as_ref().map(compile).transpose()?,
-            conditions,
+            conditions: conditions.collect::<Result<_, _>>()?,
             items: plan.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?,
             schema: batch::schema(&plan.columns),
             score: plan.score.as_ref().map(|score| of_hit(&score.value)).transpose()?,
@@ -265,19 +271,61 @@ impl RuleStage {
         excepted
     }
 
-    /// For each part of the condition, which rows fulfil it; the scope with joined columns beside it.
-    pub fn explain(
+    /// Of some rows, the one that comes nearest to firing.
+    pub fn nearest(
         &self,
         rows: &RecordBatch,
         others: &[Option<RecordBatch>],
-    ) -> Result<(RecordBatch, Vec<Option<Vec<bool>>>), ArrowError> {
+    ) -> Result<Option<Nearest>, ArrowError> {
         let scope = self.scope(rows, others)?;
-        let held = self.conditions.iter().map(|condition| {
-            let mask = condition.mask(&scope).ok()?;
-            Some((0..mask.len()).map(|row| mask.value(row)).collect())
-        });
-        let held = held.collect();
-        Ok((scope, held))
+        let mut best: Option<Nearest> = None;
+        let columns: Vec<(Vec<Option<bool>>, Option<(ArrayRef, ArrayRef)>)> = self
+            .conditions
+            .iter()
+            .map(|condition| {
+                let mask = condition.whole.mask(&scope).ok();
+                let held = (0..scope.num_rows()).map(|row| mask.as_ref().map(|mask| mask.value(row))).collect();
+                let sides = condition.sides.as_ref();
+                (held, sides.and_then(|(left, right)| Some((left.run(&scope).ok()?, right.run(&scope).ok()?))))
+            })
+            .collect();
+        for row in 0..scope.num_rows() {
+            let conditions = self.conditions.iter().zip(&columns).map(|(condition, (held, sides))| Condition {
+                span: condition.span,
+                held: held[row] == Some(true),
+                sides: sides.as_ref().map(|(left, right)| {
+                    (Value::at(left, row, condition.types.0), Value::at(right, row, condition.types.1))
+                }),
+            });
+            let candidate = Nearest { row: Vec::new(), conditions: conditions.collect() };
+            if best.as_ref().is_none_or(|best| candidate.beats(best)) {
+                let named = self.plan.scope.iter().zip(scope.columns());
+                let named = named.map(|(column, array)| (column.name.clone(), Value::at(array, row, column.ty)));
+                best = Some(Nearest { row: named.collect(), ..candidate });
+            }
+        }
+        Ok(best)
+    }
+}
+
+/// One part of a rule's condition.
+struct CompiledCondition {
+    span: Span,
+    whole: Compiled,
+    sides: Option<(Compiled, Compiled)>,
+    types: (Type, Type),
+}
+
+impl CompiledCondition {
+    fn new(expr: &Expr, columns: &[Column], lookups: &[Arc<LookupTable>]) -> Result<Self, LowerError> {
+        let compile = |expr| Compiled::new(expr, columns, lookups);
+        let sides = nearest::sides(expr);
+        Ok(Self {
+            span: expr.span,
+            whole: compile(expr)?,
+            types: sides.map_or((Type::Bool, Type::Bool), |(left, right)| (left.ty, right.ty)),
+            sides: sides.map(|(left, right)| Ok::<_, LowerError>((compile(left)?, compile(right)?))).transpose()?,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::record::Reject;
 
@@ -29,21 +30,54 @@ pub struct RawBatch {
     pub bytes: u64,
 }
 
-/// The records of a batch as they were written.
+/// The records of a batch as they were written; those of a file with columns as text.
 #[derive(Debug, Clone)]
-pub struct RawText {
-    bytes: Arc<Vec<u8>>,
-    places: Vec<(usize, usize)>,
+pub struct RawText(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    Chunk {
+        bytes: Arc<Vec<u8>>,
+        places: Vec<(usize, usize)>,
+    },
+    /// The columns as read, and the place of each row in them.
+    Columns {
+        columns: RecordBatch,
+        rows: Vec<usize>,
+    },
 }
 
 impl RawText {
     pub(super) fn of_chunk(bytes: Arc<Vec<u8>>, places: Vec<(usize, usize)>) -> Self {
-        Self { bytes, places }
+        Self(Source::Chunk { bytes, places })
+    }
+
+    pub(super) fn of_columns(columns: RecordBatch, rows: Vec<usize>) -> Self {
+        Self(Source::Columns { columns, rows })
     }
 
     /// The text of a row; empty beyond the last.
     pub fn get(&self, row: usize) -> Cow<'_, str> {
-        let place = self.places.get(row).and_then(|(start, end)| self.bytes.get(*start..*end));
-        String::from_utf8_lossy(place.unwrap_or_default())
+        match &self.0 {
+            Source::Chunk { bytes, places } => {
+                let place = places.get(row).and_then(|(start, end)| bytes.get(*start..*end));
+                String::from_utf8_lossy(place.unwrap_or_default())
+            }
+            Source::Columns { columns, rows } => {
+                rows.get(row).map(|row| row_text(columns, *row)).unwrap_or_default().into()
+            }
+        }
     }
+}
+
+/// A row as `name=value, …`.
+pub(super) fn row_text(columns: &RecordBatch, row: usize) -> String {
+    let options = FormatOptions::new().with_null("null");
+    let mut text = String::new();
+    for (field, column) in columns.schema_ref().fields().iter().zip(columns.columns()) {
+        let separator = if text.is_empty() { "" } else { ", " };
+        let value = ArrayFormatter::try_new(column, &options).map(|formatter| formatter.value(row).to_string());
+        text.push_str(&format!("{separator}{}={}", field.name(), value.unwrap_or_default()));
+    }
+    text
 }

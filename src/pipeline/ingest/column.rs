@@ -14,7 +14,7 @@ use super::base64;
 use super::decimal::Decimal;
 use super::fields::Kind;
 use super::flags::{flags_of_number, flags_of_text};
-use super::time::{day_of_text, instant_of_number, instant_of_text};
+use super::time::{MICROS_PER_DAY, day_of_text, in_range, instant_of_number, instant_of_text};
 use super::value::RawValue;
 
 /// The value is not of the column's type.
@@ -52,8 +52,40 @@ impl ColumnBuffer {
         Self { kind, values, valid: NullBufferBuilder::new(0) }
     }
 
+    /// Adds a value that has a type: as it is, or through its text.
+    fn push_typed(&mut self, value: RawValue<'_>) -> Result<(), NotOfType> {
+        match (&mut self.values, self.kind, value) {
+            (Values::Long(longs), Kind::Int64, RawValue::Int(long)) => longs.push(long),
+            (Values::Long(longs), Kind::Timestamp(_), RawValue::Instant(micros)) => {
+                longs.push(in_range(micros).ok_or(NotOfType)?);
+            }
+            (Values::Long(longs), Kind::Timestamp(_), RawValue::Day(days)) => {
+                longs.push(in_range(i64::from(days) * MICROS_PER_DAY).ok_or(NotOfType)?);
+            }
+            (Values::Double(doubles), _, RawValue::Double(double)) if double.is_finite() => doubles.push(double),
+            (Values::Double(_), _, RawValue::Double(_)) => return self.push(RawValue::Null),
+            (Values::Int(all), _, RawValue::Day(days)) => {
+                in_range(i64::from(days) * MICROS_PER_DAY).ok_or(NotOfType)?;
+                all.push(days);
+            }
+            (Values::Bytes(ends, bytes), Kind::Bytes, RawValue::Binary(binary)) => {
+                let end = i32::try_from(bytes.len() + binary.len()).map_err(|_| NotOfType)?;
+                bytes.extend_from_slice(binary);
+                ends.push(end);
+            }
+            (_, _, RawValue::Int(long)) => return self.push(RawValue::Number(long.to_string().as_bytes())),
+            (_, _, RawValue::Double(double)) => return self.push(RawValue::Number(double.to_string().as_bytes())),
+            _ => return Err(NotOfType),
+        }
+        self.valid.append_non_null();
+        Ok(())
+    }
+
     #[inline]
     pub(super) fn push(&mut self, value: RawValue<'_>) -> Result<(), NotOfType> {
+        if value.has_type() {
+            return self.push_typed(value);
+        }
         let some = match &mut self.values {
             Values::Long(longs) => {
                 let parsed = match self.kind {

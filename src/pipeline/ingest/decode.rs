@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::batch::{RawBatch, RawText};
 use super::chunk::{Chunk, LINE_BYTES_MAX, length};
+use super::csv::CsvDecoder;
 use super::error::IngestError;
 use super::fields::Fields;
 use super::json::JsonDecoder;
 use super::layout::Layout;
 use super::lines::Split;
 use super::rows::Rows;
+use super::zeek::ZeekDecoder;
 use crate::record::RejectReason;
 
 /// A decoded chunk.
@@ -25,8 +27,11 @@ pub(super) struct Part {
 
 pub(super) struct ChunkDecoder {
     file: Arc<str>,
+    fields: Arc<Fields>,
     rows: Rows,
     json: JsonDecoder,
+    csv: CsvDecoder,
+    zeek: ZeekDecoder,
     keep_raw: bool,
 }
 
@@ -34,6 +39,9 @@ impl ChunkDecoder {
     pub(super) fn new(fields: &Arc<Fields>, file: &Arc<str>, keep_raw: bool) -> Self {
         Self {
             file: Arc::clone(file),
+            fields: Arc::clone(fields),
+            csv: CsvDecoder::default(),
+            zeek: ZeekDecoder::default(),
             rows: Rows::new(Arc::clone(fields), Arc::clone(file)),
             json: JsonDecoder::new(fields),
             keep_raw,
@@ -43,11 +51,19 @@ impl ChunkDecoder {
     pub(super) fn decode(&mut self, chunk: Chunk) -> Result<Part, IngestError> {
         let bytes = &chunk.bytes[..chunk.end];
         let mut split = Split { lines: chunk.header_lines, ..Split::default() };
-        let utf8 = std::str::from_utf8(&bytes[chunk.start..]).is_ok();
         match &chunk.layout {
             Layout::Json => {
                 split.lines(bytes, chunk.start, chunk.end, false);
+                let utf8 = std::str::from_utf8(&bytes[chunk.start..]).is_ok();
                 self.json.decode(bytes, &split.spans, utf8, &mut self.rows);
+            }
+            Layout::Csv(header) => {
+                split.csv(bytes, chunk.start, chunk.end);
+                self.csv.decode(bytes, &split.spans, header, &self.fields, &mut self.rows);
+            }
+            Layout::Zeek(header) => {
+                split.lines(bytes, chunk.start, chunk.end, true);
+                self.zeek.decode(bytes, chunk.start, &split.spans, header, &self.fields, &mut self.rows);
             }
         }
         for span in &split.too_long {

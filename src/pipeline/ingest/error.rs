@@ -6,6 +6,8 @@ use std::sync::Arc;
 use datafusion::arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
+use crate::record::Type;
+
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     #[error("cannot open {file}: {source}")]
@@ -18,7 +20,7 @@ pub enum IngestError {
     #[error("cannot read {file}: {source}")]
     Parquet { file: Arc<str>, source: ParquetError },
     #[error("{file}: column {column} is {found}, which cannot become {wanted}")]
-    ColumnType { file: Arc<str>, column: String, found: String, wanted: &'static str },
+    ColumnType { file: Arc<str>, column: String, found: String, wanted: Type },
     #[error("{file} has no column {column}, which the source requires")]
     MissingColumn { file: Arc<str>, column: String },
     #[error("{file}: the rows do not form a batch: {source}")]

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::fields::Fields;
 use super::json_record::RecordReader;
-use super::rows::{Rows, Span};
+use super::rows::{NOT_UTF8, Rows, Span};
 use super::value::RawValue;
 use crate::record::RejectReason;
 
@@ -95,7 +95,7 @@ impl JsonDecoder {
     pub(super) fn decode(&mut self, chunk: &[u8], spans: &[Span], utf8: bool, rows: &mut Rows) {
         for span in spans {
             if !utf8 && std::str::from_utf8(&chunk[span.start..span.end]).is_err() {
-                rows.refuse(chunk, *span, RejectReason::BadEncoding, "the record is not UTF-8".to_owned());
+                rows.refuse(chunk, *span, RejectReason::BadEncoding, NOT_UTF8.to_owned());
                 continue;
             }
             match self.object(chunk, span.start, span.end) {

@@ -11,21 +11,26 @@ mod column;
 mod csv;
 mod decimal;
 mod decode;
+mod draft;
 mod error;
 mod fields;
 mod flags;
+mod infer;
 mod json;
 mod json_record;
 mod layout;
 mod lines;
+mod parquet;
 mod reader;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod time;
 mod value;
+mod zeek;
 
 pub use batch::{RawBatch, RawText};
 pub use chunk::LINE_BYTES_MAX;
 pub use error::IngestError;
+pub use infer::{Inferred, infer};
 pub use reader::{Reader, ReaderOptions};

@@ -11,8 +11,9 @@ use super::chunk::{Chunk, Splitter};
 use super::decode::{ChunkDecoder, Part};
 use super::error::IngestError;
 use super::fields::Fields;
+use super::parquet::ParquetParts;
 use crate::port::Input;
-use crate::record::RawSchema;
+use crate::record::{Format, RawSchema};
 
 /// More would only wait for each other.
 const THREADS_MAX: usize = 64;
@@ -48,6 +49,7 @@ enum Parts {
         decoder: Box<ChunkDecoder>,
         spare: Vec<u8>,
     },
+    Parquet(Box<ParquetParts>),
     /// The answers to the chunks, in the order of the chunks.
     Threads {
         answers: Receiver<Answer>,
@@ -63,6 +65,10 @@ impl Reader {
     pub fn open(input: Arc<dyn Input>, schema: Arc<RawSchema>, options: &ReaderOptions) -> Result<Self, IngestError> {
         let file = input.name();
         let fields = Arc::new(Fields::new(&schema));
+        if schema.format == Format::Parquet {
+            let parts = Parts::Parquet(Box::new(ParquetParts::open(&*input, &fields, options.keep_raw)?));
+            return Ok(Self { file, parts, lines: 0, ended: false });
+        }
         let splitter = Splitter::open(input, schema.format, options.chunk_bytes)?;
         let parts = if options.threads <= 1 {
             let decoder = Box::new(ChunkDecoder::new(&fields, &file, options.keep_raw));
@@ -104,6 +110,7 @@ impl Parts {
                 *spare = part.spare.take().unwrap_or_default();
                 Ok(Some(part))
             }
+            Self::Parquet(parts) => parts.next(),
             Self::Threads { answers, spares } => {
                 let Ok(answer) = answers.recv() else { return Ok(None) };
                 // A thread that is gone without an answer has panicked.

@@ -18,6 +18,9 @@ pub(super) const IGNORED_NAMES_MAX: usize = 1_000;
 /// Under which the rest is counted.
 pub(super) const IGNORED_REST: &str = "(others)";
 
+/// Why a record is refused before anything looks inside.
+pub(super) const NOT_UTF8: &str = "the record is not UTF-8";
+
 /// A record's place in its chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {

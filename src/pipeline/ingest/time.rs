@@ -5,10 +5,11 @@ use super::decimal::Decimal;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
+pub(super) const MICROS_PER_DAY: i64 = SECONDS_PER_DAY * MICROS_PER_SECOND;
 /// 0001-01-01T00:00:00Z.
-pub(super) const MICROS_MIN: i64 = -62_135_596_800_000_000;
+const MICROS_MIN: i64 = -62_135_596_800_000_000;
 /// 9999-12-31T23:59:59.999999Z.
-pub(super) const MICROS_MAX: i64 = 253_402_300_799_999_999;
+const MICROS_MAX: i64 = 253_402_300_799_999_999;
 
 /// Below this, an epoch number counts seconds (as seconds: the year 5138) …
 const SECONDS_BELOW: i128 = 100_000_000_000;
@@ -153,7 +154,8 @@ fn two(text: &[u8], at: usize) -> Option<i64> {
     }
 }
 
-fn in_range(micros: i64) -> Option<i64> {
+/// An instant of the years 0001 to 9999.
+pub(super) fn in_range(micros: i64) -> Option<i64> {
     (MICROS_MIN..=MICROS_MAX).contains(&micros).then_some(micros)
 }
 

@@ -1,1 +1,80 @@
-//! Typed expressions to DataFusion.
+//! What the typed tree means, computed by DataFusion over Arrow batches.
+//!
+//! Where DataFusion means what GoogleSQL means, its own expressions are used; everything else is a kernel of
+//! ours. A row that GoogleSQL would fail fails the batch, never silently: the caller finds the rows.
+
+mod conditional;
+mod input;
+mod kernel;
+mod kernel_expr;
+mod lookup;
+mod lower;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::common::DataFusionError;
+use datafusion::physical_expr::PhysicalExpr;
+
+use crate::record::Column;
+
+pub use lookup::LookupTable;
+pub use lower::lower;
+
+/// What an expression's columns and lookups are when it runs.
+#[derive(Debug, Clone, Copy)]
+pub struct LowerContext<'a> {
+    /// The scope's columns, in the order of the batches.
+    pub columns: &'a [Column],
+    /// The scope's lookups, in its order.
+    pub lookups: &'a [Arc<LookupTable>],
+    /// The column whose time decides which rows of a lookup are valid.
+    pub event_time: Option<usize>,
+}
+
+/// A tree that does not fit its context: a defect of the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LowerError {
+    #[error("no column has the index {0}")]
+    Column(usize),
+    #[error("no lookup has the index {0}")]
+    Lookup(usize),
+    #[error("an aggregate stands in a scalar expression")]
+    Aggregate,
+    #[error("{0} is called with arguments that it does not take")]
+    Arguments(&'static str),
+    #[error("the pattern is not read: {0}")]
+    Pattern(String),
+    #[error("{0}")]
+    Engine(String),
+}
+
+impl From<DataFusionError> for LowerError {
+    fn from(error: DataFusionError) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
+/// A row for which an expression has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{function}: {message}")]
+pub struct EvaluateError {
+    pub function: String,
+    pub message: String,
+}
+
+impl From<DataFusionError> for EvaluateError {
+    fn from(error: DataFusionError) -> Self {
+        if let DataFusionError::External(inner) = error.find_root()
+            && let Some(own) = inner.downcast_ref::<Self>()
+        {
+            return own.clone();
+        }
+        Self { function: "expression".into(), message: error.to_string() }
+    }
+}
+
+/// Evaluates an expression over a batch: an array with one value for each row.
+pub fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef, EvaluateError> {
+    Ok(expr.evaluate(batch)?.into_array(batch.num_rows())?)
+}

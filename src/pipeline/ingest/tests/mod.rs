@@ -1,7 +1,11 @@
 //! Whole inputs to rows and rejects. Each case is data: an input, the rows and the rejects.
 
+mod infer;
 mod json;
+mod parquet;
+mod random;
 mod stream;
+mod tables;
 
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;

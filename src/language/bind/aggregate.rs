@@ -1,0 +1,86 @@
+//! Aggregate calls.
+
+use sqlparser::ast::{DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentList};
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::language::codes;
+use crate::language::function::AGGREGATES;
+use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind};
+use crate::record::Type;
+
+use super::binder::Binder;
+
+impl Binder<'_> {
+    pub(super) fn bind_aggregate(&mut self, name: &str, list: &FunctionArgumentList, span: Span) -> Option<Expr> {
+        let upper = name.to_ascii_uppercase();
+        if self.inside_aggregate {
+            let report = Diagnostic::error(codes::AGGREGATE, span, format!("{upper} stands inside an aggregate"))
+                .help("aggregate in one feature, and again in a feature over it");
+            self.report(report);
+            return None;
+        }
+        if self.aggregates.is_none() {
+            let report = Diagnostic::error(codes::AGGREGATE, span, format!("the aggregate {upper} cannot stand here"))
+                .help("aggregates belong into a feature's row");
+            self.report(report);
+            return None;
+        }
+        let distinct = match list.duplicate_treatment {
+            Some(DuplicateTreatment::Distinct) => true,
+            Some(DuplicateTreatment::All) => return self.refuse(span, "ALL is not GoogleSQL", "leave it out"),
+            None => false,
+        };
+        let entry = AGGREGATES.iter().find(|a| a.name == upper)?;
+        match (list.args.as_slice(), entry.function, distinct) {
+            ([FunctionArg::Unnamed(FunctionArgExpr::Wildcard)], AggregateFunction::CountStar, false) => {
+                self.push_aggregate(AggregateFunction::CountStar, None, span)
+            }
+            ([FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))], function, _) => {
+                self.inside_aggregate = true;
+                let arg = self.bind(arg);
+                self.inside_aggregate = false;
+                let function = match (function, distinct) {
+                    (AggregateFunction::CountStar, false) => AggregateFunction::Count,
+                    (AggregateFunction::CountStar, true) => AggregateFunction::CountDistinct,
+                    // Repeated values change nothing.
+                    (F::Min | F::Max | F::AnyValue | F::LogicalAnd | F::LogicalOr | F::ApproxCountDistinct, true) => {
+                        function
+                    }
+                    (_, true) => {
+                        let help = "COUNT(DISTINCT x) is the only one that takes DISTINCT";
+                        return self.refuse(span, format!("{upper}(DISTINCT x) is not supported"), help);
+                    }
+                    (function, false) => function,
+                };
+                self.push_aggregate(function, Some(arg?), span)
+            }
+            _ => {
+                let usage = if upper == "COUNT" { "COUNT(*) or COUNT(x)".to_owned() } else { format!("{upper}(x)") };
+                let report = Diagnostic::error(codes::WRONG_ARGUMENTS, span, format!("{upper} takes one argument"))
+                    .help(format!("write {usage}"));
+                self.report(report);
+                None
+            }
+        }
+    }
+
+    fn push_aggregate(&mut self, function: AggregateFunction, arg: Option<Expr>, span: Span) -> Option<Expr> {
+        let arg_type = arg.as_ref().map_or(Type::Int64, |a| a.ty);
+        let Some(ty) = function.result(arg_type) else {
+            let report = Diagnostic::error(
+                codes::TYPE_MISMATCH,
+                span,
+                format!("this aggregate takes {}, not {arg_type}", function.takes()),
+            );
+            self.report(report);
+            return None;
+        };
+        let nullable = function.nullable(arg.as_ref().is_some_and(|a| a.nullable));
+        let aggregates = self.aggregates.as_mut()?;
+        let index = aggregates.len();
+        aggregates.push(Aggregate { function, arg, ty, nullable, span });
+        Some(Expr { kind: ExprKind::Aggregate(index), ty, nullable, span })
+    }
+}
+
+use AggregateFunction as F;

@@ -1,0 +1,88 @@
+//! Syntax tree to typed tree: names, types, what is refused and what to write instead.
+//!
+//! Binding goes on after a mistake, so that one run reports all of a text. It knows no engine.
+
+mod aggregate;
+mod binder;
+mod call;
+mod coerce;
+mod constant;
+mod membership;
+mod name;
+mod operator;
+mod refusal;
+mod select;
+mod special;
+mod suggest;
+
+use crate::diagnostic::{Diagnostic, Span, Text};
+use crate::record::Type;
+
+use super::codes;
+use super::scope::Scope;
+use super::syntax;
+use super::tree::{Aggregation, Expr};
+use binder::Binder;
+
+pub use select::{ParsedSelect, bind_select, parse_select};
+
+/// Binds an expression over the scope's columns.
+pub fn bind_expression(text: &Text, scope: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Option<Expr> {
+    let (ast, places) = syntax::parse_expression(text, diagnostics)?;
+    Binder::new(text, &places, scope, diagnostics).bind(&ast)
+}
+
+/// Binds an expression that must be BOOL.
+pub fn bind_condition(text: &Text, scope: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Option<Expr> {
+    let (ast, places) = syntax::parse_expression(text, diagnostics)?;
+    let mut binder = Binder::new(text, &places, scope, diagnostics);
+    let expr = binder.bind(&ast)?;
+    binder.condition(expr)
+}
+
+impl Binder<'_> {
+    /// Refuses an expression that is not BOOL.
+    fn condition(&mut self, expr: Expr) -> Option<Expr> {
+        let span = expr.span;
+        if let Ok(expr) = coerce::to(expr, Type::Bool) {
+            return Some(expr);
+        }
+        self.report(
+            Diagnostic::error(codes::NOT_BOOLEAN, span, "this condition is not BOOL")
+                .help("write a comparison, such as x > 0"),
+        );
+        None
+    }
+}
+
+/// Binds an expression over aggregates.
+pub fn bind_aggregation(text: &Text, scope: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Option<Aggregation> {
+    let (ast, places) = syntax::parse_expression(text, diagnostics)?;
+    let mut binder = Binder::new(text, &places, scope, diagnostics);
+    binder.aggregates = Some(Vec::new());
+    let output = binder.bind(&ast)?;
+    let aggregates = binder.aggregates.take().unwrap_or_default();
+    if aggregates.is_empty() {
+        let report = Diagnostic::error(codes::AGGREGATE, output.span, "no aggregate stands here")
+            .help("write COUNT(*), SUM(x), MAX(x) or another aggregate");
+        diagnostics.push(report);
+        return None;
+    }
+    Some(Aggregation { aggregates, output })
+}
+
+/// The parameters that an expression names, `@` left out.
+pub fn parameters_of(text: &Text) -> Vec<(String, Span)> {
+    match syntax::parse_expression(text, &mut Vec::new()) {
+        Some((ast, places)) => name::parameters(&ast, text, &places),
+        None => Vec::new(),
+    }
+}
+
+/// The lookups that an expression names in `IN (SELECT column FROM lookup)`.
+pub fn lookups_of(text: &Text) -> Vec<(String, Span)> {
+    match syntax::parse_expression(text, &mut Vec::new()) {
+        Some((ast, places)) => membership::lookups(&ast, text, &places),
+        None => Vec::new(),
+    }
+}

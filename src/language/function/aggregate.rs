@@ -1,0 +1,80 @@
+//! Aggregates: one value from many rows.
+
+use crate::language::tree::AggregateFunction;
+use crate::record::Type;
+
+use super::Class;
+
+/// An aggregate's name and types. `COUNT(*)`, `COUNT(x)` and `COUNT(DISTINCT x)` share a name.
+#[derive(Debug)]
+pub struct AggregateEntry {
+    pub function: AggregateFunction,
+    pub name: &'static str,
+    pub class: Class,
+    pub doc: &'static str,
+}
+
+const fn entry(function: AggregateFunction, name: &'static str, class: Class, doc: &'static str) -> AggregateEntry {
+    AggregateEntry { function, name, class, doc }
+}
+
+use AggregateFunction as F;
+
+pub static AGGREGATES: &[AggregateEntry] = &[
+    entry(F::CountStar, "COUNT", Class::Exact, "rows"),
+    entry(F::Count, "COUNT", Class::Exact, "rows where the argument is not NULL"),
+    entry(F::CountDistinct, "COUNT", Class::Exact, "different values, NULL not counted"),
+    entry(F::CountIf, "COUNTIF", Class::Exact, "rows where the condition is TRUE"),
+    entry(F::Sum, "SUM", Class::FloatOrder, "sum; an overflow of INT64 fails"),
+    entry(F::Avg, "AVG", Class::FloatOrder, "mean as FLOAT64"),
+    entry(F::Min, "MIN", Class::Exact, "smallest value"),
+    entry(F::Max, "MAX", Class::Exact, "largest value"),
+    entry(F::StddevSamp, "STDDEV_SAMP", Class::FloatOrder, "standard deviation of a sample; NULL for one row"),
+    entry(F::StddevSamp, "STDDEV", Class::FloatOrder, "standard deviation of a sample; NULL for one row"),
+    entry(F::StddevPop, "STDDEV_POP", Class::FloatOrder, "standard deviation"),
+    entry(F::VarSamp, "VAR_SAMP", Class::FloatOrder, "variance of a sample; NULL for one row"),
+    entry(F::VarSamp, "VARIANCE", Class::FloatOrder, "variance of a sample; NULL for one row"),
+    entry(F::VarPop, "VAR_POP", Class::FloatOrder, "variance"),
+    entry(F::AnyValue, "ANY_VALUE", Class::Exact, "a value: the smallest, so that it does not depend on order"),
+    entry(F::LogicalAnd, "LOGICAL_AND", Class::Exact, "TRUE when all are"),
+    entry(F::LogicalOr, "LOGICAL_OR", Class::Exact, "TRUE when one is"),
+    entry(F::ApproxCountDistinct, "APPROX_COUNT_DISTINCT", Class::Approximate, "about how many different values"),
+];
+
+impl AggregateFunction {
+    /// The result's type for an argument's type; `None` when the aggregate does not take it.
+    pub fn result(self, arg: Type) -> Option<Type> {
+        match self {
+            Self::CountStar | Self::Count | Self::ApproxCountDistinct => Some(Type::Int64),
+            Self::CountDistinct => (arg != Type::Float64).then_some(Type::Int64),
+            Self::CountIf => (arg == Type::Bool).then_some(Type::Int64),
+            Self::Sum => arg.is_numeric().then_some(arg),
+            Self::Avg | Self::StddevSamp | Self::StddevPop | Self::VarSamp | Self::VarPop => {
+                arg.is_numeric().then_some(Type::Float64)
+            }
+            Self::Min | Self::Max | Self::AnyValue => Some(arg),
+            Self::LogicalAnd | Self::LogicalOr => (arg == Type::Bool).then_some(Type::Bool),
+        }
+    }
+
+    /// May the result be NULL over at least one row?
+    pub fn nullable(self, arg_nullable: bool) -> bool {
+        match self {
+            Self::CountStar | Self::Count | Self::CountDistinct | Self::CountIf | Self::ApproxCountDistinct => false,
+            Self::StddevSamp | Self::VarSamp => true,
+            _ => arg_nullable,
+        }
+    }
+
+    /// What the argument may be, for messages.
+    pub fn takes(self) -> &'static str {
+        match self {
+            Self::CountIf | Self::LogicalAnd | Self::LogicalOr => "BOOL",
+            Self::Sum | Self::Avg | Self::StddevSamp | Self::StddevPop | Self::VarSamp | Self::VarPop => {
+                "INT64 or FLOAT64"
+            }
+            Self::CountDistinct => "any type but FLOAT64",
+            _ => "any type",
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Strings, bytes, regular expressions and hashes.
+
+use super::short::{BYTES, INT, STRING, TO_BOOL, TO_BYTES, TO_INT, TO_STRING};
+use super::{Function, Guard, Id, NullRule, Signature, Syntax, sig, sig_optional, sig_variadic};
+
+const TEXT: &[Signature] = &[sig(&[STRING], TO_STRING)];
+const TEXT_OR_BYTES: &[Signature] = &[sig(&[STRING], TO_STRING), sig(&[BYTES], TO_BYTES)];
+const SIZE: &[Signature] = &[sig(&[STRING], TO_INT), sig(&[BYTES], TO_INT)];
+const TEST: &[Signature] = &[sig(&[STRING, STRING], TO_BOOL), sig(&[BYTES, BYTES], TO_BOOL)];
+const TRIM: &[Signature] = &[sig_optional(&[STRING, STRING], 1, TO_STRING)];
+const CUT: &[Signature] = &[sig(&[STRING, INT], TO_STRING), sig(&[BYTES, INT], TO_BYTES)];
+const HASH: &[Signature] = &[sig(&[BYTES], TO_BYTES), sig(&[STRING], TO_BYTES)];
+
+pub(super) const STRINGS: &[Function] = &[
+    Function::new(
+        Id::Concat,
+        "CONCAT",
+        &[sig_variadic(&[STRING], TO_STRING), sig_variadic(&[BYTES], TO_BYTES)],
+        "joined; NULL when a part is NULL; also written ||",
+    )
+    .examples(&[("CONCAT('a', 'b')", "'ab'"), ("CONCAT('a', NULL)", "NULL")]),
+    Function::new(Id::Length, "LENGTH", SIZE, "characters of a STRING, bytes of BYTES")
+        .examples(&[("LENGTH('é')", "1")]),
+    Function::new(Id::CharLength, "CHAR_LENGTH", &[sig(&[STRING], TO_INT)], "characters")
+        .aliases(&["CHARACTER_LENGTH"])
+        .examples(&[("CHAR_LENGTH('é')", "1")]),
+    Function::new(Id::ByteLength, "BYTE_LENGTH", SIZE, "bytes")
+        .aliases(&["OCTET_LENGTH"])
+        .examples(&[("BYTE_LENGTH('é')", "2")]),
+    Function::new(Id::Lower, "LOWER", TEXT, "in lower case").examples(&[("LOWER('Ab')", "'ab'")]),
+    Function::new(Id::Upper, "UPPER", TEXT, "in upper case").examples(&[("UPPER('Ab')", "'AB'")]),
+    Function::new(Id::Trim, "TRIM", TRIM, "without the given characters (white space) at both ends")
+        .examples(&[("TRIM('  a ')", "'a'"), ("TRIM('xxaxx', 'x')", "'a'")]),
+    Function::new(Id::LTrim, "LTRIM", TRIM, "without the given characters at the start")
+        .examples(&[("LTRIM('00123', '0')", "'123'")]),
+    Function::new(Id::RTrim, "RTRIM", TRIM, "without the given characters at the end")
+        .examples(&[("RTRIM('a.', '.')", "'a'")]),
+    Function::new(
+        Id::Substr,
+        "SUBSTR",
+        &[sig_optional(&[STRING, INT, INT], 1, TO_STRING), sig_optional(&[BYTES, INT, INT], 1, TO_BYTES)],
+        "from a position (1 is the first, -1 the last, 0 is 1), up to a length",
+    )
+    .aliases(&["SUBSTRING"])
+    .guard(Guard::Domain)
+    .examples(&[("SUBSTR('apple', 2, 2)", "'pp'"), ("SUBSTR('apple', -2)", "'le'")]),
+    Function::new(Id::Left, "LEFT", CUT, "the first characters")
+        .guard(Guard::Domain)
+        .examples(&[("LEFT('apple', 2)", "'ap'")]),
+    Function::new(Id::Right, "RIGHT", CUT, "the last characters")
+        .guard(Guard::Domain)
+        .examples(&[("RIGHT('apple', 2)", "'le'")]),
+    Function::new(Id::Replace, "REPLACE", &[sig(&[STRING, STRING, STRING], TO_STRING)], "each occurrence replaced")
+        .examples(&[("REPLACE('a-b-c', '-', '.')", "'a.b.c'")]),
+    Function::new(Id::Reverse, "REVERSE", TEXT_OR_BYTES, "from the end to the start")
+        .examples(&[("REVERSE('abc')", "'cba'")]),
+];
+
+pub(super) const SEARCHES: &[Function] = &[
+    Function::new(Id::StartsWith, "STARTS_WITH", TEST, "begins with")
+        .examples(&[("STARTS_WITH('10.0.0.1', '10.')", "TRUE")]),
+    Function::new(Id::EndsWith, "ENDS_WITH", TEST, "ends with").examples(&[("ENDS_WITH('a.com', '.com')", "TRUE")]),
+    Function::new(
+        Id::StrPos,
+        "STRPOS",
+        &[sig(&[STRING, STRING], TO_INT), sig(&[BYTES, BYTES], TO_INT)],
+        "where the second argument first stands in the first, from 1; 0 when nowhere",
+    )
+    .examples(&[("STRPOS('abc', 'c')", "3")]),
+    Function::new(
+        Id::RegexpContains,
+        "REGEXP_CONTAINS",
+        &[sig(&[STRING, STRING], TO_BOOL)],
+        "a part matches the constant RE2 pattern",
+    )
+    .guard(Guard::ConstantPattern)
+    .examples(&[(r"REGEXP_CONTAINS('a1', r'\d')", "TRUE")]),
+    Function::new(
+        Id::RegexpExtract,
+        "REGEXP_EXTRACT",
+        &[sig(&[STRING, STRING], TO_STRING)],
+        "the part that matches, or its only group; NULL when nothing does",
+    )
+    .null(NullRule::Nullable)
+    .guard(Guard::ConstantPattern)
+    .examples(&[(r"REGEXP_EXTRACT('a12', r'\d+')", "'12'")]),
+    Function::new(
+        Id::RegexpReplace,
+        "REGEXP_REPLACE",
+        &[sig(&[STRING, STRING, STRING], TO_STRING)],
+        "every match replaced; \\\\1 is the first group",
+    )
+    .guard(Guard::ConstantPattern)
+    .examples(&[(r"REGEXP_REPLACE('a1b2', r'\d', '')", "'ab'")]),
+    Function::new(
+        Id::SplitPart,
+        "SPLIT",
+        &[sig(&[STRING, STRING, INT], TO_STRING)],
+        "SPLIT(text, delimiter)[SAFE_OFFSET(n)]: the part with number n, from 0; NULL when there is none",
+    )
+    .syntax(Syntax::Special)
+    .null(NullRule::Nullable)
+    .examples(&[("SPLIT('a.b', '.')[SAFE_OFFSET(1)]", "'b'")]),
+];
+
+pub(super) const HASHES: &[Function] = &[
+    Function::new(Id::ToHex, "TO_HEX", &[sig(&[BYTES], TO_STRING)], "as hexadecimal digits")
+        .examples(&[("TO_HEX(b'\\x0a')", "'0a'")]),
+    Function::new(Id::FromHex, "FROM_HEX", &[sig(&[STRING], TO_BYTES)], "from hexadecimal digits")
+        .guard(Guard::Domain)
+        .examples(&[("FROM_HEX('0A')", "b'\\x0a'")]),
+    Function::new(Id::Md5, "MD5", HASH, "MD5, 16 bytes")
+        .examples(&[("TO_HEX(MD5('a'))", "'0cc175b9c0f1b6a831c399e269772661'")]),
+    Function::new(Id::Sha256, "SHA256", HASH, "SHA-256, 32 bytes"),
+    Function::new(Id::Sha512, "SHA512", HASH, "SHA-512, 64 bytes"),
+    Function::new(
+        Id::FarmFingerprint,
+        "FARM_FINGERPRINT",
+        &[sig(&[STRING], TO_INT), sig(&[BYTES], TO_INT)],
+        "FarmHash's fingerprint",
+    )
+    .examples(&[("FARM_FINGERPRINT('a')", "-5528939962900187677")]),
+];

@@ -1,0 +1,115 @@
+//! GoogleSQL's grammar for sqlparser: its BigQuery dialect with GoogleSQL's order of precedence.
+
+use std::any::{Any, TypeId};
+
+use sqlparser::dialect::{BigQueryDialect, Dialect, Precedence};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+/// sqlparser's BigQuery dialect binds `||`, shifts and `IS` otherwise than GoogleSQL.
+#[derive(Debug)]
+pub(super) struct GoogleSql;
+
+const BIG_QUERY: BigQueryDialect = BigQueryDialect;
+/// Between `+ -` and `&`.
+const SHIFT: u8 = 26;
+
+impl Dialect for GoogleSql {
+    fn dialect(&self) -> TypeId {
+        BIG_QUERY.type_id()
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        BIG_QUERY.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        BIG_QUERY.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        BIG_QUERY.is_identifier_part(ch)
+    }
+
+    fn supports_projection_trailing_commas(&self) -> bool {
+        true
+    }
+
+    fn supports_triple_quoted_string(&self) -> bool {
+        true
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        true
+    }
+
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_replace(&self) -> bool {
+        true
+    }
+
+    fn require_interval_qualifier(&self) -> bool {
+        true
+    }
+
+    fn supports_struct_literal(&self) -> bool {
+        true
+    }
+
+    fn supports_select_expr_star(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        true
+    }
+
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
+
+    // So that `FILTER (WHERE …)` is read, and refused with its replacement.
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    fn is_column_alias(&self, kw: &Keyword, parser: &mut Parser) -> bool {
+        BIG_QUERY.is_column_alias(kw, parser)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match &parser.peek_token_ref().token {
+            Token::ShiftLeft | Token::ShiftRight => Some(Ok(SHIFT)),
+            Token::StringConcat => Some(Ok(self.prec_value(Precedence::MulDivModOp))),
+            _ => None,
+        }
+    }
+
+    fn prec_value(&self, prec: Precedence) -> u8 {
+        match prec {
+            Precedence::Ampersand => 24,
+            Precedence::Caret => 23,
+            Precedence::Pipe => 22,
+            Precedence::Xor => 21,
+            // One level in GoogleSQL, where they do not chain.
+            Precedence::Eq | Precedence::Between | Precedence::Like | Precedence::Is => 20,
+            other => BIG_QUERY.prec_value(other),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Text to syntax tree, with places. Uses sqlparser and no other knowledge of what names mean.
+//!
+//! Sizes are measured on tokens before the parser runs, so that no text can exhaust the stack.
+
+mod dialect;
+mod limit;
+pub(super) mod literal;
+mod parse;
+mod place;
+
+pub(super) use parse::{parse_expression, parse_query};
+pub(super) use place::Places;

@@ -1,0 +1,115 @@
+//! Runs sqlparser within the limits, and says where a text stops being GoogleSQL.
+
+use sqlparser::ast;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use crate::diagnostic::{Diagnostic, Text};
+use crate::language::codes;
+
+use super::dialect::GoogleSql;
+use super::limit::{self, TEXT_BYTES_MAX};
+use super::place::Places;
+
+/// Well above what [`limit::DEPTH_MAX`] lets through: the parser takes some levels for each of ours.
+const PARSER_RECURSION_MAX: usize = 400;
+
+/// The syntax tree of an expression.
+pub(in super::super) fn parse_expression(
+    text: &Text,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<(ast::Expr, Places)> {
+    parse(text, diagnostics, |parser| parser.parse_expr())
+}
+
+/// The syntax tree of a query.
+pub(in super::super) fn parse_query(
+    text: &Text,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<(Box<ast::Query>, Places)> {
+    parse(text, diagnostics, |parser| {
+        let query = parser.parse_query()?;
+        let _ended = parser.consume_token(&Token::SemiColon);
+        Ok(query)
+    })
+}
+
+fn parse<T>(
+    text: &Text,
+    diagnostics: &mut Vec<Diagnostic>,
+    run: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Option<(T, Places)> {
+    let sql = text.as_str();
+    if sql.len() > TEXT_BYTES_MAX {
+        let message = format!("this text has {} bytes, more than {TEXT_BYTES_MAX}", sql.len());
+        diagnostics.push(Diagnostic::error(codes::TOO_LARGE, text.span(), message));
+        return None;
+    }
+    let mut tokens = Vec::new();
+    // Literals are decoded from the text itself: sqlparser knows few of GoogleSQL's escapes.
+    let read = Tokenizer::new(&GoogleSql, sql).with_unescape(false).tokenize_with_location_into_buf(&mut tokens);
+    let places = Places::new(sql, &tokens);
+    if let Err(error) = read {
+        let at = tokens.last().and_then(|t| places.bytes(t.span)).map_or(0, |range| range.1);
+        diagnostics.push(report_syntax(text, (at, at + 1), &error.message));
+        return None;
+    }
+    tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
+    if let Some(excess) = limit::excess(tokens.iter().map(|t| &t.token)) {
+        let at = tokens.get(excess.token).and_then(|t| places.bytes(t.span));
+        let report = Diagnostic::error(codes::TOO_LARGE, places.span(text, at), excess.message)
+            .help("write the values as a lookup and use IN (SELECT column FROM lookup)");
+        diagnostics.push(report);
+        return None;
+    }
+    if tokens.iter().all(|t| matches!(t.token, Token::EOF)) {
+        diagnostics.push(Diagnostic::error(codes::SYNTAX, text.span(), "this SQL is empty"));
+        return None;
+    }
+    run_parser(text, tokens, places, diagnostics, run)
+}
+
+fn run_parser<T>(
+    text: &Text,
+    tokens: Vec<TokenWithSpan>,
+    places: Places,
+    diagnostics: &mut Vec<Diagnostic>,
+    run: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Option<(T, Places)> {
+    let dialect = GoogleSql;
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(PARSER_RECURSION_MAX).with_tokens_with_locations(tokens);
+    let parsed = run(&mut parser);
+    let next = parser.peek_token_ref();
+    let at = places.bytes(next.span).unwrap_or_else(|| {
+        let end = text.as_str().trim_end().len();
+        (end.saturating_sub(1), end)
+    });
+    let report = match parsed {
+        Ok(tree) if next.token == Token::EOF => return Some((tree, places)),
+        Ok(_) if next.token == Token::DoubleColon => {
+            Diagnostic::error(codes::REFUSED, text.span_of(at.0, at.1), "`::` is not GoogleSQL")
+                .help("write CAST(x AS type)")
+        }
+        Ok(_) => report_syntax(text, at, &format!("unexpected {}", next.token)),
+        Err(ParserError::RecursionLimitExceeded) => Diagnostic::error(codes::TOO_LARGE, text.span(), "nested too deep"),
+        Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
+            report_syntax(text, at, &message)
+        }
+    };
+    diagnostics.push(report);
+    None
+}
+
+/// A syntax error at a place, in our words.
+fn report_syntax(text: &Text, at: (usize, usize), message: &str) -> Diagnostic {
+    // sqlparser ends its messages with a line and column of the text, which are not the file's.
+    let message = message.split(" at Line:").next().unwrap_or(message);
+    let mut message = message.trim_end_matches('.').to_owned();
+    if let Some(first) = message.get(..1) {
+        let lower = first.to_ascii_lowercase();
+        message.replace_range(..1, &lower);
+    }
+    let end = at.1.min(text.as_str().len());
+    Diagnostic::error(codes::SYNTAX, text.span_of(at.0.min(end), end), message)
+}

@@ -1,0 +1,146 @@
+//! Addresses as bytes and as text.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, BinaryArray, Int64Array, StringArray, StringBuilder};
+
+use crate::language::function::Id;
+use crate::target::datafusion::input::Inputs;
+use crate::target::datafusion::kernel_expr::Kernel;
+
+use super::{Computed, kernel};
+
+pub(super) fn of(id: Id) -> Option<Kernel> {
+    match id {
+        Id::IpFromString | Id::SafeIpFromString => kernel(move |inputs| {
+            inputs.unary::<StringArray, Vec<u8>, BinaryArray>(|s| match s.parse::<IpAddr>() {
+                Ok(address) => Ok(Some(bytes(address))),
+                Err(_) if id == Id::SafeIpFromString => Ok(None),
+                Err(_) => Err(not_address(s)),
+            })
+        }),
+        Id::IpToString => {
+            kernel(|inputs| inputs.unary::<BinaryArray, String, StringArray>(|b| Ok(Some(address(b)?.to_string()))))
+        }
+        Id::IpNetMask => kernel(|inputs| {
+            inputs.binary::<Int64Array, Int64Array, Vec<u8>, BinaryArray>(|size, prefix| {
+                let size = usize::try_from(size).ok().filter(|s| matches!(s, 4 | 16));
+                let size = size.ok_or("the first argument is 4 or 16")?;
+                Ok(Some(masked(&vec![255; size], prefix)?))
+            })
+        }),
+        Id::IpTrunc => kernel(|inputs| {
+            inputs.binary::<BinaryArray, Int64Array, Vec<u8>, BinaryArray>(|b, prefix| {
+                address(b)?;
+                Ok(Some(masked(b, prefix)?))
+            })
+        }),
+        Id::Ipv4ToInt64 => kernel(|inputs| {
+            inputs.unary::<BinaryArray, i64, Int64Array>(|b| {
+                let octets = <[u8; 4]>::try_from(b).map_err(|_| format!("{} bytes are no IPv4 address", b.len()))?;
+                Ok(Some(i64::from(u32::from_be_bytes(octets))))
+            })
+        }),
+        _ => kernel(|inputs| {
+            inputs.unary::<Int64Array, Vec<u8>, BinaryArray>(|i| {
+                // A negative number is the two's complement of 32 bits.
+                let number = u32::try_from(i).ok().or_else(|| i32::try_from(i).ok().map(i32::cast_unsigned));
+                let number = number.ok_or_else(|| format!("{i} is no IPv4 address"))?;
+                Ok(Some(number.to_be_bytes().to_vec()))
+            })
+        }),
+    }
+}
+
+fn not_address(s: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 64;
+    let shown: String = s.chars().take(SHOWN_CHARS_MAX).collect();
+    format!("'{shown}' is no address")
+}
+
+fn bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+fn address(bytes: &[u8]) -> Result<IpAddr, String> {
+    if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
+        return Ok(IpAddr::V4(Ipv4Addr::from(octets)));
+    }
+    let octets = <[u8; 16]>::try_from(bytes).map_err(|_| format!("{} bytes are no address", bytes.len()))?;
+    Ok(IpAddr::V6(Ipv6Addr::from(octets)))
+}
+
+fn masked(address: &[u8], prefix: i64) -> Result<Vec<u8>, String> {
+    let bits = address.len() * 8;
+    let prefix = usize::try_from(prefix).ok().filter(|p| *p <= bits);
+    let prefix = prefix.ok_or_else(|| format!("the prefix length is not from 0 to {bits}"))?;
+    let mask = |index: usize| match prefix.saturating_sub(index * 8) {
+        0 => 0,
+        kept if kept >= 8 => 255,
+        kept => !(255u8 >> kept),
+    };
+    Ok(address.iter().enumerate().map(|(index, byte)| byte & mask(index)).collect())
+}
+
+/// The canonical text of an address given as text: the array itself when all are canonical already.
+pub(in crate::target::datafusion) fn canonical_address(safe: bool) -> Kernel {
+    Arc::new(move |inputs| canonical(inputs, safe))
+}
+
+fn canonical(inputs: &Inputs, safe: bool) -> Computed {
+    let input = inputs.input(0)?;
+    let array = input.array.as_any().downcast_ref::<StringArray>().ok_or("not STRING")?;
+    let all = array.iter().flatten().all(is_canonical_v4);
+    if all && (!input.scalar || inputs.rows == 1) {
+        return Ok(Arc::clone(&input.array));
+    }
+    let mut out = StringBuilder::with_capacity(array.len(), array.value_data().len());
+    for text in array {
+        match text.map(canonical_text) {
+            None => out.append_null(),
+            Some(Some(text)) => out.append_value(text),
+            Some(None) if safe => out.append_null(),
+            Some(None) => return Err(not_address(text.unwrap_or_default())),
+        }
+    }
+    let array = Arc::new(out.finish());
+    crate::target::datafusion::input::Input { array, scalar: input.scalar }.expanded(inputs.rows)
+}
+
+fn canonical_text(text: &str) -> Option<Cow<'_, str>> {
+    if is_canonical_v4(text) {
+        return Some(Cow::Borrowed(text));
+    }
+    let address: IpAddr = text.parse().ok()?;
+    Some(Cow::Owned(address.to_string()))
+}
+
+/// Four numbers up to 255 without leading zeros: such a text is its own canonical form.
+fn is_canonical_v4(text: &str) -> bool {
+    let (mut octets, mut value, mut digits) = (0, 0u32, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                if digits > 0 && value == 0 {
+                    return false;
+                }
+                value = value * 10 + u32::from(byte - b'0');
+                digits += 1;
+                if value > 255 {
+                    return false;
+                }
+            }
+            b'.' if digits > 0 => {
+                octets += 1;
+                (value, digits) = (0, 0);
+            }
+            _ => return false,
+        }
+    }
+    octets == 3 && digits > 0
+}
