@@ -60,8 +60,8 @@ impl Generate {
         let mut labels = self.labels.as_deref().map(wire::text_writer).transpose()?;
         let bar = progress_bar(Some(self.events), "rows");
         let labels_to = labels.as_mut().map(|labels| -> &mut dyn Write { labels });
-        let summary = generate(&options, &mut rows, labels_to, &mut |done| bar.set_position(done))
-            .context("cannot generate")?;
+        let summary =
+            generate(&options, &mut rows, labels_to, &mut |done| bar.set_position(done)).context("cannot generate")?;
         rows.flush()?;
         if let Some(labels) = &mut labels {
             labels.flush()?;

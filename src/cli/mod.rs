@@ -2,8 +2,8 @@
 
 mod check;
 mod demo;
-mod explain;
 mod exit;
+mod explain;
 mod generate;
 mod init;
 mod project;

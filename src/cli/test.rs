@@ -212,7 +212,10 @@ fn junit(files: &SourceFiles, outcomes: &[(&Rule, &Case, Outcome)]) -> String {
         for (case, outcome) in cases {
             let seconds = outcome.as_ref().map_or(0.0, |report| report.elapsed.as_secs_f64());
             let name = escape(case.name.as_str());
-            xml.push_str(&format!("    <testcase classname=\"{}\" name=\"{name}\" time=\"{seconds:.3}\"", escape(rule)));
+            xml.push_str(&format!(
+                "    <testcase classname=\"{}\" name=\"{name}\" time=\"{seconds:.3}\"",
+                escape(rule)
+            ));
             if passed(outcome) {
                 xml.push_str("/>\n");
             } else {

@@ -272,11 +272,7 @@ impl RuleStage {
     }
 
     /// Of some rows, the one that comes nearest to firing.
-    pub fn nearest(
-        &self,
-        rows: &RecordBatch,
-        others: &[Option<RecordBatch>],
-    ) -> Result<Option<Nearest>, ArrowError> {
+    pub fn nearest(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Option<Nearest>, ArrowError> {
         let scope = self.scope(rows, others)?;
         let mut best: Option<Nearest> = None;
         let columns: Vec<(Vec<Option<bool>>, Option<(ArrayRef, ArrayRef)>)> = self

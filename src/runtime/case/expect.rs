@@ -23,13 +23,8 @@ pub(super) fn compare(
     outcome: &Outcome,
 ) -> Result<Vec<Failure>, CaseError> {
     let mut failures = Vec::new();
-    let failure = |what: String, expected: String, actual: String| Failure {
-        seed,
-        what,
-        expected,
-        actual,
-        nearest: None,
-    };
+    let failure =
+        |what: String, expected: String, actual: String| Failure { seed, what, expected, actual, nearest: None };
     let alerts = &outcome.alerts;
     if let Some(expected) = case.expect.alerts.filter(|expected| *expected != alerts.len() as u64) {
         let mut short = failure("alerts".to_owned(), expected.to_string(), describe(alerts));
@@ -62,9 +57,14 @@ pub(super) fn compare(
         for row in rows {
             let wanted = typed(row, &columns)?;
             if !batches.iter().any(|batch| (0..batch.num_rows()).any(|at| has(batch, at, &columns, &wanted))) {
-                let expected = wanted.iter().map(|(index, value)| format!("{}: {}", columns[*index].name, value.display()));
+                let expected =
+                    wanted.iter().map(|(index, value)| format!("{}: {}", columns[*index].name, value.display()));
                 let expected = expected.collect::<Vec<_>>().join(", ");
-                failures.push(failure(format!("a row of {}", relation.text), expected, shown(batches, &columns, &wanted)));
+                failures.push(failure(
+                    format!("a row of {}", relation.text),
+                    expected,
+                    shown(batches, &columns, &wanted),
+                ));
             }
         }
     }
