@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::chunk::length;
 use super::csv::{CsvFields, CsvHeader, CsvState};
 use super::draft;
 use super::flags::flags_of_text;
@@ -126,7 +127,7 @@ impl Seen {
         let mut header: Option<CsvHeader> = None;
         let mut fields = CsvFields::default();
         let mut at = 0;
-        while at < bytes.len() && self.records < RECORDS_MAX as u64 {
+        while at < bytes.len() && self.records < length(RECORDS_MAX) {
             let end = CsvState::default().record_end(bytes, at).unwrap_or(bytes.len());
             let record = bytes[at..end].trim_ascii_end();
             at = end;

@@ -150,7 +150,7 @@ impl JsonDecoder {
             }
             at = blanks(chunk, after);
             match chunk.get(at) {
-                Some(b',') => at += 1,
+                Some(b',') => at = blanks(chunk, at + 1),
                 Some(b'}') => return finished(chunk, at + 1, end),
                 _ => return Err(Unusual),
             }
@@ -173,7 +173,6 @@ impl JsonDecoder {
     }
 
     fn other_key(&mut self, chunk: &[u8], at: usize, previous: usize) -> Result<(usize, usize), Unusual> {
-        let at = blanks(chunk, at);
         if chunk.get(at) != Some(&b'"') {
             return Err(Unusual);
         }

@@ -58,7 +58,7 @@ pub(super) fn day_of_text(text: &[u8]) -> Option<i32> {
 /// `YYYY-MM-DD[(T| )hh:mm[:ss[.fraction]][ ][Z|UTC|±hh[[:]mm]]]`; no zone is UTC.
 fn iso_instant(text: &[u8]) -> Option<i64> {
     let days = day(text)?;
-    let Some(clock) = text.get(10..) else { return None };
+    let clock = text.get(10..)?;
     let (seconds, micros, offset) = match clock {
         [] => (0, 0, 0),
         [b'T' | b't' | b' ', clock @ ..] => time_of_day(clock)?,
