@@ -64,24 +64,6 @@ impl FileTree for MemoryTree {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::MemoryTree;
-    use crate::port::FileTree;
-
-    #[test]
-    fn sections_become_files() {
-        let tree = MemoryTree::from_sections("a remark\n--- b.yaml\nx: 1\n\n--- a.yaml\n");
-        assert_eq!(tree.paths().expect("paths"), ["a.yaml", "b.yaml"]);
-        assert_eq!(tree.read("b.yaml").expect("read"), "x: 1\n\n");
-        assert_eq!(tree.read("a.yaml").expect("read"), "");
-        assert!(tree.read("c.yaml").is_err());
-        let tree = MemoryTree::from_sections("--- a.yaml (unreadable)\nx\n");
-        assert_eq!(tree.paths().expect("paths"), ["a.yaml"]);
-        assert!(tree.read("a.yaml").is_err());
-    }
-}
-
 /// An input in memory.
 pub struct MemoryInput {
     name: Arc<str>,
@@ -105,5 +87,23 @@ impl Input for MemoryInput {
 
     fn open(&self) -> io::Result<InputBytes> {
         Ok(InputBytes::Stream(Box::new(io::Cursor::new(Arc::clone(&self.bytes)))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MemoryTree;
+    use crate::port::FileTree;
+
+    #[test]
+    fn sections_become_files() {
+        let tree = MemoryTree::from_sections("a remark\n--- b.yaml\nx: 1\n\n--- a.yaml\n");
+        assert_eq!(tree.paths().expect("paths"), ["a.yaml", "b.yaml"]);
+        assert_eq!(tree.read("b.yaml").expect("read"), "x: 1\n\n");
+        assert_eq!(tree.read("a.yaml").expect("read"), "");
+        assert!(tree.read("c.yaml").is_err());
+        let tree = MemoryTree::from_sections("--- a.yaml (unreadable)\nx\n");
+        assert_eq!(tree.paths().expect("paths"), ["a.yaml"]);
+        assert!(tree.read("a.yaml").is_err());
     }
 }
