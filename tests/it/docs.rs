@@ -335,7 +335,12 @@ fn a_wrong_page_is_noticed() -> Result<(), Failed> {
     if run_page("wrong", wrong).is_ok() {
         return Err("a wrong output passed".into());
     }
-    if !fits("a … c", "a b c") || fits("a … c", "a b") || fits("a", "ab") || !fits("a…", "ab") || !fits("{…b…}", "{a{b}c}") {
+    if !fits("a … c", "a b c")
+        || fits("a … c", "a b")
+        || fits("a", "ab")
+        || !fits("a…", "ab")
+        || !fits("{…b…}", "{a{b}c}")
+    {
         return Err("patterns do not fit as they shall".into());
     }
     Ok(())
