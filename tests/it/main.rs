@@ -1,6 +1,7 @@
 //! One binary of integration tests, whose cases are files.
 
 mod arrival;
+mod docs;
 mod error;
 mod kept;
 mod oracle;
@@ -31,6 +32,7 @@ pub fn check(tree: &dyn FileTree) -> (Vec<Diagnostic>, SourceFiles) {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = error::cases(check);
+    trials.extend(docs::trials());
     trials.extend(order::cases());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
