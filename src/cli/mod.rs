@@ -6,8 +6,11 @@ mod exit;
 mod explain;
 mod generate;
 mod init;
+mod profile;
 mod project;
 mod run;
+mod schema;
+mod source;
 mod stop;
 mod summary;
 mod test;
@@ -41,6 +44,11 @@ enum Command {
     Run(run::Run),
     /// Generate plausible NetLog with labelled attacks
     Generate(generate::Generate),
+    /// Draft a source from a sample, or profile real input
+    #[command(subcommand)]
+    Source(source::Source),
+    /// Print the JSON Schema of alerts or of a definition file
+    Schema(schema::Schema),
     /// Explain a diagnostic code, a rule or a feature
     Explain(explain::Explain),
 }
@@ -63,13 +71,15 @@ pub fn main() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Generate(command) => command.run(),
+        Command::Source(command) => command.run(),
+        Command::Schema(command) => command.run(),
         Command::Explain(command) => command.run(),
     };
     match result {
         Ok(exit) => exit.into(),
         Err(error) if exit::is_broken_pipe(&error) => Exit::Fine.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", exit::describe(&error));
             Exit::Usage.into()
         }
     }
