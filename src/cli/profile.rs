@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use indicatif::HumanCount;
 
+use crate::record::{Type, Value};
 use crate::runtime::profile::{Disorder, Profile as Profiled, profile};
 use crate::runtime::profile_column::{ColumnProfile, DISTINCT_MAX};
 use crate::runtime::profile_lint::Silent;
@@ -106,13 +107,7 @@ fn columns(title: &str, columns: &[ColumnProfile]) -> String {
     for column in columns {
         let distinct = HumanCount(column.distinct() as u64).to_string();
         let distinct = if column.exact() { distinct } else { format!(">{distinct}") };
-        let bounds = match (&column.smallest, &column.largest) {
-            (Some(a), Some(b)) if a == b => shortened(&a.display(), VALUE_CHARS),
-            (Some(a), Some(b)) => {
-                format!("{} … {}", shortened(&a.display(), VALUE_CHARS), shortened(&b.display(), VALUE_CHARS))
-            }
-            _ => String::new(),
-        };
+        let bounds = bounds(column);
         let line = format!(
             "  {:<18} {:<9} {:>6} {distinct:>9}  {bounds}",
             column.name,
@@ -125,13 +120,37 @@ fn columns(title: &str, columns: &[ColumnProfile]) -> String {
             .top()
             .iter()
             .filter(|(_, rows)| *rows > 1 && column.distinct() > 1)
-            .map(|(value, rows)| format!("{} {}", shortened(&value.display(), VALUE_CHARS), share(*rows, column.rows)))
+            .map(|(value, rows)| format!("{} {}", shown(value), share(*rows, column.rows)))
             .collect();
         if !top.is_empty() {
             text.push_str(&format!("    top: {}\n", top.join(", ")));
         }
     }
     text
+}
+
+/// The smallest and the largest value; a day that both have is written once.
+fn bounds(column: &ColumnProfile) -> String {
+    let (Some(a), Some(b)) = (&column.smallest, &column.largest) else { return String::new() };
+    let (first, last) = (shown(a), shown(b));
+    match (first.split_once(' '), last.split_once(' ')) {
+        _ if first == last => first,
+        (Some((day, _)), Some((same, clock))) if day == same && column.ty == Type::Timestamp => {
+            format!("{first} … {clock}")
+        }
+        _ => format!("{first} … {last}"),
+    }
+}
+
+/// A value, cut to what a table holds; times to the second.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Timestamp(_) => {
+            let whole = value.display().replace('T', " ");
+            whole.split(['.', 'Z']).next().unwrap_or_default().to_owned()
+        }
+        value => shortened(&value.display(), VALUE_CHARS),
+    }
 }
 
 fn disorder(disorder: &Disorder, rows: u64) -> String {
@@ -177,7 +196,7 @@ fn lint(silent: &[Silent]) -> String {
         let shown = silent.rules.iter().take(RULES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
         let more = silent.rules.len().saturating_sub(RULES_SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let value = shortened(&silent.value.display(), VALUE_CHARS);
+        let value = shown(&silent.value);
         let what = if silent.is_unfilled() {
             "conditions on it cannot tell rows apart, so these rules may never fire"
         } else {

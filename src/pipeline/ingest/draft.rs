@@ -93,6 +93,11 @@ const NAMES: [(&str, Type, &[&str]); 17] = [
 /// The canonical column for the one time of a record that has no start and no end.
 const TIME: &str = "time";
 
+/// GoogleSQL's reserved words: a column of that name would need backticks everywhere.
+const RESERVED: [&str; 96] = [
+    "ALL", "AND", "ANY", "ARRAY", "AS", "ASC", "ASSERT_ROWS_MODIFIED", "AT", "BETWEEN", "BY", "CASE", "CAST", "COLLATE", "CONTAINS", "CREATE", "CROSS", "CUBE", "CURRENT", "DEFAULT", "DEFINE", "DESC", "DISTINCT", "ELSE", "END", "ENUM", "ESCAPE", "EXCEPT", "EXCLUDE", "EXISTS", "EXTRACT", "FALSE", "FETCH", "FOLLOWING", "FOR", "FROM", "FULL", "GROUP", "GROUPING", "GROUPS", "HASH", "HAVING", "IF", "IGNORE", "IN", "INNER", "INTERSECT", "INTERVAL", "INTO", "IS", "JOIN", "LATERAL", "LEFT", "LIKE", "LIMIT", "LOOKUP", "MERGE", "NATURAL", "NEW", "NO", "NOT", "NULL", "NULLS", "OF", "ON", "OR", "ORDER", "OUTER", "OVER", "PARTITION", "PRECEDING", "PROTO", "QUALIFY", "RANGE", "RECURSIVE", "RESPECT", "RIGHT", "ROLLUP", "ROWS", "SELECT", "SET", "SOME", "STRUCT", "TABLESAMPLE", "THEN", "TO", "TREAT", "TRUE", "UNBOUNDED", "UNION", "UNNEST", "USING", "WHEN", "WHERE", "WINDOW", "WITH", "WITHIN"
+];
+
 /// A name that SQL and YAML take without quotes.
 pub(super) fn identifier(text: &str) -> String {
     let mut name = String::new();
@@ -115,7 +120,10 @@ pub(super) fn identifier(text: &str) -> String {
 pub(super) fn columns<'n>(seen: impl Iterator<Item = (&'n str, (Type, Decode))>) -> Vec<RawField> {
     let mut columns: Vec<RawField> = Vec::new();
     for (field, (ty, decode)) in seen {
-        let base = identifier(field);
+        let mut base = identifier(field);
+        if RESERVED.contains(&base.to_ascii_uppercase().as_str()) {
+            base.push('_');
+        }
         let taken = |name: &str| columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
         let name = match taken(&base) {
             false => base,
