@@ -1,6 +1,6 @@
 //! `tests:` of a rule: rows that are given, and what is expected of them.
 
-use super::model::{Case, Expect, Given, Scalar, Shuffle};
+use super::model::{Case, CaseRow, Expect, Given, Shuffle};
 use super::scalar;
 use super::shape::{Shape, Table, optional, required};
 use super::yaml::Node;
@@ -118,6 +118,6 @@ fn shuffle(node: &Node) -> Option<Shuffle> {
     Some(Shuffle { max_delay: node.length_at("max_delay")?, seeds: node.count_at("seeds")? })
 }
 
-fn rows((name, node): &(Text, Node)) -> (Text, Vec<Vec<(Text, Scalar)>>) {
+fn rows((name, node): &(Text, Node)) -> (Text, Vec<CaseRow>) {
     (name.clone(), node.items().iter().map(scalar::cells).collect())
 }

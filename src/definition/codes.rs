@@ -40,6 +40,5 @@ pub const CODES: &[&str] = &[
     "yaml.duplicate-key",
     "yaml.syntax",
     "yaml.tag",
-    "yaml.too-large",
     "yaml.unquoted",
 ];

@@ -86,5 +86,5 @@ fn of_lookup(node: &Node, name: Text, out: &mut Vec<Diagnostic>) -> Option<JoinT
 }
 
 fn bad(node: &Node, message: &str) -> Diagnostic {
-    Diagnostic::error("definition.bad-join", node.head(), message).label("here")
+    Diagnostic::error("definition.bad-join", node.head(), message)
 }

@@ -4,7 +4,7 @@
 
 use crate::diagnostic::{Diagnostic, FileId, Span, Text};
 
-const QUOTE: &str = "quote the whole value: '…' (inside, write '' for ')";
+pub(super) const QUOTE: &str = "quote the whole value: '…' (inside, write '' for ')";
 
 /// Looks at what follows an unquoted value, and at what it lacks.
 pub(super) fn plain_scalar(source: &str, text: &Text, flow: bool, out: &mut Vec<Diagnostic>) {
@@ -51,7 +51,7 @@ fn open_quote(text: &str) -> bool {
     open.is_some()
 }
 
-fn open_parentheses(text: &str) -> i32 {
+pub(super) fn open_parentheses(text: &str) -> i32 {
     text.chars().fold(0, |open, c| match c {
         '(' => open + 1,
         ')' => open - 1,
@@ -70,6 +70,8 @@ pub(super) fn syntax(file: FileId, source: &str, at: usize, reason: &str) -> Dia
         let error = Diagnostic::error("yaml.unquoted", span(file, start, end), message);
         return error.label(format!("YAML reads `{sign}` as a sign of its own")).help(QUOTE);
     }
+    let tab = if reason.contains("tab") { indented_by_tab(source, at) } else { None };
+    let at = tab.unwrap_or(at);
     let line_end = source[at..].find('\n').map_or(source.len(), |i| at + i);
     let end = source[at..line_end].chars().next().map_or(at, |c| at + c.len_utf8());
     let reason = reason.strip_prefix("while ").map_or(reason, |r| r);
@@ -78,6 +80,19 @@ pub(super) fn syntax(file: FileId, source: &str, at: usize, reason: &str) -> Dia
         return error.help("indent with spaces, not tabs");
     }
     error.help("check the indentation, and the quotes and brackets on this line and the one before")
+}
+
+/// The first tab, from the line of `at` on, that stands in a line's indentation.
+fn indented_by_tab(source: &str, at: usize) -> Option<usize> {
+    let mut start = source[..at].rfind('\n').map_or(0, |i| i + 1);
+    for line in source[start..].split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..indent].find('\t') {
+            return Some(start + tab);
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// The value on the line of `at` (or the line before) that starts with a reserved sign.

@@ -13,6 +13,8 @@ use crate::port::FileTree;
 
 /// Definition files of one project.
 pub const FILES_MAX: usize = 20_000;
+/// Findings that are shown of one definition.
+pub const FINDINGS_MAX: usize = 100;
 
 const CONFIG_PATH: &str = "tripline.yaml";
 /// Relations that are there without a definition.
@@ -137,9 +139,11 @@ impl Loader<'_> {
     fn file(&mut self, path: &str, place: Place<'_>) {
         match place {
             Place::Config => {
+                let before = self.loaded.diagnostics.len();
                 if let Some(node) = self.yaml(path, &config::CONFIG) {
                     self.loaded.project.config = config::read(&node);
                 }
+                self.keep_first(before);
             }
             Place::Source { folder } => self.definition(path, folder, &source::SOURCE, Self::source),
             Place::Lookup { name } => self.definition(path, name, &lookup::LOOKUP, Self::lookup),
@@ -172,10 +176,23 @@ impl Loader<'_> {
         if let Some(name) = &name {
             self.file_name(name, stem);
         }
+        self.keep_first(before);
         let found = self.loaded.diagnostics.get(before..).unwrap_or(&[]);
         if found.iter().any(|d| d.severity == Severity::Error) {
             let name = name.map_or_else(|| stem.to_owned(), |name| name.text);
             self.loaded.project.broken.insert(name);
+        }
+    }
+
+    /// Cuts the findings of one definition, which begin at `before`, to a number that people can read.
+    fn keep_first(&mut self, before: usize) {
+        let all = &mut self.loaded.diagnostics;
+        // An error must stay an error when it is cut off, so errors come first.
+        all.get_mut(before..).unwrap_or(&mut []).sort_by_key(|d| (d.severity, d.span));
+        let hidden = all.split_off(all.len().min(before + FINDINGS_MAX));
+        if let Some(next) = hidden.first() {
+            let message = format!("{} more findings in this definition are not shown", hidden.len());
+            all.push(Diagnostic::error("project.too-large", next.span, message).label("the next one is here"));
         }
     }
 
@@ -192,15 +209,19 @@ impl Loader<'_> {
                 let file = self.loaded.files.add(path, text.as_str());
                 Some((file, text))
             }
-            Ok(_) => self.unreadable(path, "it is larger than 4 GiB"),
-            Err(error) => self.unreadable(path, &error.to_string()),
+            Ok(_) => self.unreadable(path, "it is larger than 4 GiB", None),
+            Err(error) => {
+                let not_text = error.kind() == std::io::ErrorKind::InvalidData;
+                self.unreadable(path, &error.to_string(), not_text.then_some("definitions are UTF-8 text"))
+            }
         }
     }
 
-    fn unreadable(&mut self, path: &str, why: &str) -> Option<(FileId, String)> {
+    fn unreadable(&mut self, path: &str, why: &str, help: Option<&str>) -> Option<(FileId, String)> {
         let span = self.at_file(path, "");
-        let error = Diagnostic::error("project.unreadable-file", span, format!("this file cannot be read: {why}"));
-        self.loaded.diagnostics.push(error.help("definitions are UTF-8 text"));
+        let mut error = Diagnostic::error("project.unreadable-file", span, format!("this file cannot be read: {why}"));
+        error.help.extend(help.map(str::to_owned));
+        self.loaded.diagnostics.push(error);
         None
     }
 

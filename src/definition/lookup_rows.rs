@@ -11,7 +11,7 @@ use crate::record::{EventTime, Type, Value};
 
 /// Bytes of one CSV file.
 pub const CSV_BYTES_MAX: usize = 64 << 20;
-/// Mistakes that are shown of one CSV file; the rest are counted.
+/// Mistakes after which the rest of a CSV file is not read.
 pub const CSV_MISTAKES_MAX: usize = 50;
 
 const VALID_FROM: &str = "valid_from";
@@ -35,18 +35,21 @@ pub(super) fn read(lookup: &mut Lookup, file: FileId, source: &str, out: &mut Ve
         }
         Some(header) => {
             if let Some(places) = places(lookup, header, &mut mistakes) {
-                lookup.rows = records.filter_map(|record| places.row(lookup, record, &mut mistakes)).collect();
+                for record in records {
+                    if mistakes.len() >= CSV_MISTAKES_MAX {
+                        let span = record.first().map_or(Span::default(), |cell| cell.span);
+                        let message = format!("more than {CSV_MISTAKES_MAX} mistakes");
+                        mistakes
+                            .push(Diagnostic::error("lookup.bad-row", span, message).label("not read from here on"));
+                        break;
+                    }
+                    lookup.rows.extend(places.row(lookup, record, &mut mistakes));
+                }
                 periods_overlap(lookup, &mut mistakes);
             }
         }
     }
-    mistakes.sort_by_key(|mistake| mistake.span);
-    let hidden = mistakes.split_off(mistakes.len().min(CSV_MISTAKES_MAX));
     out.append(&mut mistakes);
-    if let Some(first) = hidden.first() {
-        let message = format!("{} more mistakes in this file are not shown", hidden.len());
-        out.push(Diagnostic::error("lookup.bad-row", first.span, message).label("the next one is here"));
-    }
 }
 
 /// Which cell of a record belongs to which column.
@@ -149,8 +152,10 @@ fn value(lookup: &Lookup, column: &LookupColumn, cell: &Cell, out: &mut Vec<Diag
         let error = Diagnostic::error(code, cell.span, message).label("an empty cell is NULL");
         out.push(if is_key {
             error.help("fill it in or remove the row: one NULL in a list silences `NOT IN`")
-        } else {
+        } else if column.ty == Type::String {
             error.help("fill it in, or declare the column `nullable: true`; \"\" is an empty text")
+        } else {
+            error.help("fill it in, or declare the column `nullable: true`")
         });
         return None;
     }
@@ -159,13 +164,15 @@ fn value(lookup: &Lookup, column: &LookupColumn, cell: &Cell, out: &mut Vec<Diag
     }
     let value = typed(column.ty, cell);
     if value.is_none() {
-        let expected = match column.ty {
-            Type::Timestamp => "a TIMESTAMP, such as 2026-01-05T09:00:00Z".to_owned(),
-            Type::Date => "a DATE, such as 2026-01-05".to_owned(),
-            Type::Bool => "a BOOL, true or false".to_owned(),
-            ty => format!("of type {ty}"),
+        let (expected, help) = match column.ty {
+            Type::Timestamp => ("a TIMESTAMP", "write `2026-01-05T09:00:00Z`; without a zone it is UTC"),
+            Type::Date => ("a DATE", "write `2026-01-05`"),
+            Type::Bool => ("a BOOL", "write `true` or `false`"),
+            Type::Int64 => ("an INT64", "a whole number; if the column holds names, declare it `STRING`"),
+            Type::Float64 => ("a FLOAT64", "a number such as `0.5`"),
+            Type::String | Type::Bytes => ("a text", "declare the column `STRING`"),
         };
-        out.push(bad_value(cell, &expected));
+        out.push(bad_value(cell, expected).help(help));
     }
     value
 }

@@ -262,13 +262,16 @@ pub struct Exception {
     pub span: Span,
 }
 
+/// A row of a test: column to value, in the order of the file.
+pub type CaseRow = Vec<(Text, Scalar)>;
+
 /// One test of a rule.
 #[derive(Debug, Clone)]
 pub struct Case {
     pub name: Text,
     pub start: EventTime,
     pub given: Vec<Given>,
-    pub lookups: Vec<(Text, Vec<Vec<(Text, Scalar)>>)>,
+    pub lookups: Vec<(Text, Vec<CaseRow>)>,
     pub params: Vec<(Text, Scalar)>,
     pub shuffle: Option<Shuffle>,
     pub expect: Expect,
@@ -281,7 +284,7 @@ pub struct Given {
     pub at: Micros,
     pub every: Micros,
     pub repeat: u64,
-    pub row: Vec<(Text, Scalar)>,
+    pub row: CaseRow,
     pub span: Span,
 }
 
@@ -296,9 +299,9 @@ pub struct Expect {
     /// How many alerts of this rule.
     pub alerts: Option<u64>,
     /// Fields that an alert of this rule must have, one map an alert, in order of time.
-    pub fields: Vec<Vec<(Text, Scalar)>>,
+    pub fields: Vec<CaseRow>,
     /// Rows that a relation must have among its own: (relation, rows).
-    pub rows: Vec<(Text, Vec<Vec<(Text, Scalar)>>)>,
+    pub rows: Vec<(Text, Vec<CaseRow>)>,
 }
 
 /// A value as written in YAML, typed later by its column (`NO` is Norway, `22:30` a string).

@@ -8,7 +8,7 @@ use super::yaml::{Kind, Node};
 use crate::diagnostic::Text;
 use crate::record::{EventTime, Micros, Value};
 
-use super::model::Scalar;
+use super::model::{CaseRow, Scalar};
 
 /// Characters of a name.
 pub const NAME_CHARS_MAX: usize = 128;
@@ -102,7 +102,7 @@ pub(super) fn cell(node: &Node) -> Scalar {
 }
 
 /// A row of a test: column to value, in order.
-pub(super) fn cells(node: &Node) -> Vec<(Text, Scalar)> {
+pub(super) fn cells(node: &Node) -> CaseRow {
     node.entries().iter().map(|(column, value)| (column.clone(), cell(value))).collect()
 }
 

@@ -94,6 +94,19 @@ fn map_of(value: Value) -> Map<String, Value> {
     }
 }
 
+/// The file name of the schema of a definition file, by its path in the project.
+pub fn schema_of(path: &str) -> Option<&'static str> {
+    let yaml = path.ends_with(".yaml");
+    match path.split('/').next() {
+        Some("tripline.yaml") => Some("tripline.json"),
+        Some("features") if yaml => Some("feature.json"),
+        Some("rules") if yaml => Some("rule.json"),
+        Some("sql") if path.starts_with("sql/lookups/") && yaml => Some("lookup.json"),
+        Some("sql") if path.ends_with("/source.yaml") => Some("source.json"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -131,18 +144,5 @@ mod tests {
         let rule = &schemas[4].1;
         assert_eq!(rule["properties"]["severity"]["enum"][4], "critical");
         assert!(rule["required"].as_array().is_some_and(|r| r.contains(&"sql".into())));
-    }
-}
-
-/// The file name of the schema of a definition file, by its path in the project.
-pub fn schema_of(path: &str) -> Option<&'static str> {
-    let yaml = path.ends_with(".yaml");
-    match path.split('/').next() {
-        Some("tripline.yaml") => Some("tripline.json"),
-        Some("features") if yaml => Some("feature.json"),
-        Some("rules") if yaml => Some("rule.json"),
-        Some("sql") if path.starts_with("sql/lookups/") && yaml => Some("lookup.json"),
-        Some("sql") if path.ends_with("/source.yaml") => Some("source.json"),
-        _ => None,
     }
 }

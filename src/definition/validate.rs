@@ -3,9 +3,9 @@
 //! Everything that is wrong is said, each at its own place; nothing stops the walk. Readers can then take
 //! what is there without saying anything again.
 
-use super::scalar;
 use super::shape::{Need, Shape, Table};
 use super::yaml::{Kind, Node};
+use super::{lint, scalar};
 use crate::diagnostic::{Diagnostic, Span, Text, suggest};
 use crate::record::Type;
 
@@ -37,28 +37,65 @@ pub(super) fn validate(node: &Node, shape: &Shape, name: &str, out: &mut Vec<Dia
 }
 
 fn object(node: &Node, table: &Table, name: &str, out: &mut Vec<Diagnostic>) {
-    let Kind::Map { entries, .. } = &node.kind else {
+    let Kind::Map { entries, flow } = &node.kind else {
         let keys = format!("a mapping with the keys {}", list_of(table.names()));
         out.push(wrong_kind(node, name, "a mapping").help(format!("expected {keys}")));
         return;
     };
-    for (key, value) in entries {
+    let mut cut = Cut { flow: *flow, before: None, said: false };
+    let mut later = false;
+    for entry in entries {
+        let (key, value) = entry;
         match table.key(key.as_str()) {
+            None if cut.is_rest(value) => out.extend(cut.finding(key)),
             None => out.push(unknown_key(key, table)),
-            Some(found) => match found.shape {
-                Shape::Later(instead) => {
+            Some(found) => {
+                if let Shape::Later(instead) = found.shape {
+                    later = true;
                     let message = format!("`{}` is not supported yet", found.name);
                     let error = Diagnostic::error("definition.not-yet", key.span(), message);
                     out.push(error.label("a key of a later version").help(instead));
+                } else {
+                    validate(value, &found.shape, found.name, out);
                 }
-                _ => validate(value, &found.shape, found.name, out),
-            },
+                cut = Cut { before: Some(entry), said: false, ..cut };
+            }
         }
+    }
+    // A key of a later version may stand in for one that is needed today.
+    if later {
+        return;
     }
     for key in table.keys.iter().filter(|key| key.need == Need::Required && node.get(key.name).is_none()) {
         let message = format!("{} needs the key `{}`", table.name, key.name);
         let error = Diagnostic::error("definition.missing-key", node.head(), message);
         out.push(error.label(format!("has no `{}`", key.name)).help(format!("`{}`: {}", key.name, key.doc)));
+    }
+}
+
+/// `{description: of five, or more}`: what looks like a key without a value is the rest of a text.
+struct Cut<'a> {
+    flow: bool,
+    /// The last entry with a known key.
+    before: Option<&'a (Text, Node)>,
+    said: bool,
+}
+
+impl Cut<'_> {
+    fn is_rest(&self, value: &Node) -> bool {
+        self.flow && self.before.is_some() && value.is_null() && value.span.start == value.span.end
+    }
+
+    /// Said once a value, and not when the open parenthesis has been reported already.
+    fn finding(&mut self, key: &Text) -> Option<Diagnostic> {
+        let (before, value) = self.before?;
+        let open = value.text().is_some_and(|text| lint::open_parentheses(text.as_str()) > 0);
+        if std::mem::replace(&mut self.said, true) || open {
+            return None;
+        }
+        let message = format!("a comma ends the value of `{}` inside `{{ }}`", before.as_str());
+        let error = Diagnostic::error("yaml.cut-comma", key.span(), message).label("read as a key of its own");
+        Some(error.related(value.span, "the value ends here").help(lint::QUOTE))
     }
 }
 
@@ -194,12 +231,12 @@ fn bad_name(text: &Text, rule: &str) -> Diagnostic {
 }
 
 fn bad_length(text: &Text, zero: bool, name: &str) -> Option<Diagnostic> {
-    let message = match scalar::length(text.as_str()) {
-        None => format!("`{name}` must be a length of time"),
-        Some(length) if length.0 == 0 && !zero => format!("`{name}` must be longer than zero"),
+    let (message, label) = match scalar::length(text.as_str()) {
+        None => (format!("`{name}` must be a length of time"), "not a length of time"),
+        Some(length) if length.0 == 0 && !zero => (format!("`{name}` must be longer than zero"), "no time at all"),
         Some(_) => return None,
     };
-    let error = Diagnostic::error("definition.bad-duration", text.span(), message).label("not such a length");
+    let error = Diagnostic::error("definition.bad-duration", text.span(), message).label(label);
     Some(error.help("a number and a unit, without spaces: `500ms`, `30s`, `5m`, `1h`, `7d`, or sums such as `4m50s`"))
 }
 

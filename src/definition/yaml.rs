@@ -108,7 +108,7 @@ pub(super) fn parse(file: FileId, source: &str, out: &mut Vec<Diagnostic>) -> Op
     let whole = Span { file, start: 0, end: 0 };
     if source.len() > FILE_BYTES_MAX {
         let message = format!("the file has {} bytes, more than the {FILE_BYTES_MAX} allowed", source.len());
-        out.push(Diagnostic::error("yaml.too-large", whole, message).help("split it into several files"));
+        out.push(Diagnostic::error("project.too-large", whole, message).help("split it into several files"));
         return None;
     }
     let mut builder = Builder { file, source, out, stack: Vec::new(), root: None, nodes: 0, documents: 0 };
@@ -215,8 +215,11 @@ impl Builder<'_> {
 
     fn refuse_properties(&mut self, span: Span, anchor: usize, tag: bool) {
         if anchor > 0 {
-            let error = Diagnostic::error("yaml.anchor", span, "anchors are not allowed")
-                .label("this value has an anchor (`&name`)");
+            let before = self.source.get(..span.start as usize).and_then(|text| text.rfind('&'));
+            let start = before.and_then(|at| u32::try_from(at).ok()).unwrap_or(span.start);
+            let place = Span { file: self.file, start, end: span.start.max(start + 1) };
+            let error = Diagnostic::error("yaml.anchor", place::trim(self.source, place), "anchors are not allowed")
+                .label("an anchor");
             self.out.push(error.help("write the value out where it is needed, or quote a text that starts with `&`"));
         }
         if tag {
@@ -247,8 +250,12 @@ impl Builder<'_> {
         if self.nodes <= NODES_MAX && self.stack.len() <= DEPTH_MAX {
             return Ok(());
         }
-        let message = format!("more than {NODES_MAX} values, or nested more than {DEPTH_MAX} deep");
-        self.out.push(Diagnostic::error("yaml.too-large", span, message).label("the limit is reached here"));
+        let message = if self.nodes > NODES_MAX {
+            format!("more than {NODES_MAX} values in one file")
+        } else {
+            format!("nested more than {DEPTH_MAX} deep")
+        };
+        self.out.push(Diagnostic::error("project.too-large", span, message).label("the limit is reached here"));
         Err(Stop)
     }
 
@@ -291,7 +298,17 @@ impl Builder<'_> {
 
     fn syntax(&mut self, error: &ScanError) {
         let at = error.marker().byte_offset().unwrap_or(0).min(self.source.len());
-        self.out.push(lint::syntax(self.file, self.source, at, &error.kind().to_string()));
+        let mut found = lint::syntax(self.file, self.source, at, &error.kind().to_string());
+        // A comma that cut a text in two leaves halves that are not YAML: the cause has been said.
+        if self.out.last().is_some_and(|last| last.code == "yaml.cut-comma" && last.span.file == self.file) {
+            return;
+        }
+        let open = self.stack.iter().rev().find(|open| open.flow && open.start < found.span.start);
+        if let (Some(open), "yaml.syntax") = (open, found.code) {
+            let bracket = Span { file: self.file, start: open.start, end: open.start + 1 };
+            found = found.related(bracket, "opened here, not closed yet");
+        }
+        self.out.push(found);
     }
 }
 
@@ -386,7 +403,7 @@ mod tests {
         assert_eq!(codes("? [a, b]\n: 1\n"), ["yaml.unquoted"]);
         assert_eq!(
             codes(&format!("a: {}{}", "[".repeat(DEPTH_MAX + 1), "]".repeat(DEPTH_MAX + 1))),
-            ["yaml.too-large"]
+            ["project.too-large"]
         );
         assert_eq!(codes("a: @x\n"), ["yaml.unquoted"]);
         assert_eq!(codes("a: {x} of {y}\n"), ["yaml.unquoted"]);

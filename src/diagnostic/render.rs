@@ -203,7 +203,7 @@ error[t.two]: second
   = help: do that
 
 warning[t.empty]: nothing there
- --> c.yaml:1:1
+--> c.yaml:1:1
 
 1 error, 2 warnings
 ";
@@ -230,7 +230,7 @@ warning[t.empty]: nothing there
         for (start, end) in [(0, 99), (1, 1), (4, 4), (3, 0), (99, 99), (2, 3)] {
             let odd = Diagnostic::error("t.odd", Span { file, start, end }, "odd")
                 .related(Span { file, start: end, end: start }, "too");
-            assert!(render_text(&[odd.clone()], &files, false).contains("t.odd"));
+            assert!(render_text(std::slice::from_ref(&odd), &files, false).contains("t.odd"));
             assert!(render_json(&[odd], &files).is_array());
         }
     }
