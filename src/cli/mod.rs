@@ -18,6 +18,7 @@ mod wire;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use exit::Exit;
@@ -61,6 +62,9 @@ pub fn main() -> ExitCode {
             // Help and version are no errors.
             let usage = error.use_stderr();
             let _ = error.print();
+            if error.kind() == ErrorKind::MissingRequiredArgument && std::env::args().nth(1).as_deref() == Some("run") {
+                eprintln!("example: tripline run --source netlog --input flows.jsonl --format text");
+            }
             return if usage { Exit::Usage.into() } else { Exit::Fine.into() };
         }
     };

@@ -193,7 +193,7 @@ fn lint(silent: &[Silent]) -> String {
     }
     let mut text = "\nrules\n".to_owned();
     for silent in silent {
-        let shown = silent.rules.iter().take(RULES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+        let rules = silent.rules.iter().take(RULES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
         let more = silent.rules.len().saturating_sub(RULES_SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let value = shown(&silent.value);
@@ -202,7 +202,7 @@ fn lint(silent: &[Silent]) -> String {
         } else {
             "it does not vary in this input"
         };
-        text.push_str(&format!("  `{}` is always {value} here: {what}\n    read by {shown}{more}\n", silent.column));
+        text.push_str(&format!("  `{}` is always {value} here: {what}\n    read by {rules}{more}\n", silent.column));
     }
     text
 }
