@@ -11,7 +11,7 @@ pub mod resolve;
 mod rule;
 mod source;
 mod title;
-mod wanted;
+pub(crate) mod wanted;
 
 use crate::definition::model::{AlertWhen, Level, Status};
 use crate::language::scope::LookupField;
