@@ -25,7 +25,10 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
     }
     if source.lateness > LATENESS_MAX {
         let message = format!("lateness of {} is more than {LATENESS_MAX}", source.lateness);
-        diagnostics.push(Diagnostic::error("source.lateness", source.name.span(), message));
+        let finding = Diagnostic::error("source.lateness", source.lateness_span, message);
+        diagnostics.push(
+            finding.label("too long").help("windows stay open for so long; rows that come later are counted as late"),
+        );
     }
     let dedupe = source.dedupe.iter().filter_map(|name| join::find(&scope, name, diagnostics)).collect();
     let parsed = language::parse_select(&source.flows, diagnostics)?;
@@ -94,7 +97,8 @@ fn flows_columns(
             );
         } else if flows[index].is_some() {
             let message = format!("`{}` is given twice in {}", column.name, source.name.text);
-            diagnostics.push(Diagnostic::error("source.duplicate-column", item.expr.span, message));
+            let finding = Diagnostic::error("source.duplicate-column", item.expr.span, message);
+            diagnostics.push(finding.label("the second").help("leave one of them out, or write COALESCE(a, b)"));
         } else {
             flows[index] = Some(item.expr);
         }

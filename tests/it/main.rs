@@ -1,5 +1,6 @@
 //! One binary of integration tests, whose cases are files.
 
+mod codes;
 mod error;
 mod fuzz;
 mod mutation;
@@ -29,6 +30,7 @@ pub fn check(tree: &dyn FileTree) -> (Vec<Diagnostic>, SourceFiles) {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = error::cases(check);
+    trials.extend(codes::cases());
     trials.extend(mutation::cases());
     trials.extend(scale::cases());
     trials.extend(fuzz::cases());
