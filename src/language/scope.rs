@@ -12,6 +12,8 @@ pub struct Scope {
     /// Values of `@name`.
     pub params: BTreeMap<String, Value>,
     pub lookups: Vec<ScopeLookup>,
+    /// Aliases of joins with errors of their own: nothing is said about their columns.
+    pub broken: Vec<String>,
     /// Says what the columns belong to, for messages: "feature pair_5m".
     pub owner: String,
 }

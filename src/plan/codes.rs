@@ -26,7 +26,6 @@ pub const CODES: &[&str] = &[
     "rule.unknown-parameter",
     "rule.unused-parameter",
     "source.column-type",
-    "source.duplicate-column",
     "source.engine-column",
     "source.event-time",
     "source.from",

@@ -101,7 +101,7 @@ fn bind_window(
         if every > 0 && there.window.every.0 > 0 && every % there.window.every.0 != 0 {
             finding(
                 format!("`every` {} is not a multiple of `{}`'s {}", window.every, there.name, there.window.every),
-                "otherwise windows would hold different numbers of the upstream's rows",
+                "start windows only when one there starts: otherwise they hold different numbers of its rows",
             );
         }
     }

@@ -30,7 +30,10 @@ pub(super) fn bind(
                 bind_lookup(resolver, join, name, pairs, *longest_prefix, scope, diagnostics)
             }
         };
-        let Some(plan) = plan else { continue };
+        let Some(plan) = plan else {
+            scope.broken.push(join.alias.text.clone());
+            continue;
+        };
         for column in &plan.columns {
             scope.columns.push(ScopeColumn { qualifier: Some(plan.alias.clone()), column: column.clone() });
         }

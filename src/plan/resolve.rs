@@ -118,8 +118,14 @@ impl Resolver<'_> {
             std::iter::once(flow::FLOWS).chain(features)
         };
         let finding =
-            Diagnostic::error("project.unknown-relation", name.span(), format!("no relation `{}`", name.text))
-                .label("neither `flows` nor a feature");
+            Diagnostic::error("project.unknown-relation", name.span(), format!("no relation `{}`", name.text));
+        if self.project.sources.iter().any(|source| source.name.text == name.text) {
+            return finding.label("a source").help("what sources give is read from `flows`");
+        }
+        if self.project.rules.iter().any(|rule| rule.name.text == name.text) {
+            return finding.label("a rule").help("rules cannot be read; read the feature that it reads");
+        }
+        let finding = finding.label("neither `flows` nor a feature");
         match suggest(name.as_str(), names()) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => finding.help(format!("relations: {}", names().collect::<Vec<_>>().join(", "))),

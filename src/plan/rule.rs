@@ -113,11 +113,13 @@ fn bind_params(rule: &Rule, over: Option<&Override>, diagnostics: &mut Vec<Diagn
                 format!("parameter `{}` is {}, the value is {}", param.name.text, param.default.ty(), value.ty());
             let help = format!("write a value like its default, {}", param.default.display());
             diagnostics.push(Diagnostic::error("rule.parameter-type", place, message).help(help));
+            values.push((param.name.text.clone(), param.default.clone()));
             continue;
         }
         let below = param.min.as_ref().is_some_and(|min| number(&value) < number(min));
         let above = param.max.as_ref().is_some_and(|max| number(&value) > number(max));
-        if below || above {
+        // A default outside of its own bounds was found when the definition was read.
+        if given.is_some() && (below || above) {
             diagnostics.push(out_of_range(param, &value, below, place));
         }
         values.push((param.name.text.clone(), value));

@@ -5,8 +5,8 @@ use crate::diagnostic::{Diagnostic, suggest};
 use crate::language::{self, tree::Expr};
 use crate::record::{Column, Micros, RawField, RawSchema, Type, flow};
 
+use super::SourcePlan;
 use super::resolve::Resolver;
-use super::{SourcePlan, join};
 
 /// Lateness beyond this would keep windows open for more than a week.
 const LATENESS_MAX: Micros = Micros(7 * 86_400_000_000);
@@ -20,7 +20,7 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
         let message = format!("`event_time` is {}, not TIMESTAMP", expr.ty);
         diagnostics.push(
             Diagnostic::error("source.event-time", expr.span, message)
-                .help("give the time column `type: TIMESTAMP`, or convert it"),
+                .help("give the column `type: TIMESTAMP`, with `decode: seconds` for a number of seconds"),
         );
     }
     if source.lateness > LATENESS_MAX {
@@ -30,7 +30,8 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
             finding.label("too long").help("windows stay open for so long; rows that come later are counted as late"),
         );
     }
-    let dedupe = source.dedupe.iter().filter_map(|name| join::find(&scope, name, diagnostics)).collect();
+    // Names that are no columns were found when the definition was read.
+    let dedupe = source.dedupe.iter().filter_map(|name| columns.iter().position(|c| c.name == name.text)).collect();
     let parsed = language::parse_select(&source.flows, diagnostics)?;
     resolver.use_lookups(&parsed);
     let (from, place) = parsed.from();
@@ -95,11 +96,8 @@ fn flows_columns(
                 Diagnostic::error("source.column-type", item.expr.span, message)
                     .help(format!("write CAST(… AS {})", column.ty)),
             );
-        } else if flows[index].is_some() {
-            let message = format!("`{}` is given twice in {}", column.name, source.name.text);
-            let finding = Diagnostic::error("source.duplicate-column", item.expr.span, message);
-            diagnostics.push(finding.label("the second").help("leave one of them out, or write COALESCE(a, b)"));
         } else {
+            // Two items of one name are the SELECT's finding.
             flows[index] = Some(item.expr);
         }
     }
