@@ -64,6 +64,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     }
     let order = order::topological(&project.features, &mut diagnostics);
     resolver.broken = project.features.iter().map(|f| f.name.text.clone()).collect();
+    resolver.broken.extend(project.broken.iter().cloned());
     for index in order {
         let definition = &project.features[index];
         if let Some(feature) = feature::bind(&resolver, definition, &mut diagnostics) {
