@@ -94,6 +94,7 @@ impl Resolver<'_> {
     pub(super) fn scope(&self, owner: String, columns: &[Column]) -> Scope {
         let mut scope = Scope::over(owner, columns);
         scope.lookups.clone_from(&self.lookups);
+        scope.broken.extend(self.project.broken.iter().cloned());
         scope
     }
 

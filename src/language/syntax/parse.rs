@@ -121,6 +121,7 @@ fn report_syntax(text: &Text, at: (usize, usize), message: &str) -> Diagnostic {
         Some((wanted, found)) => format!("expected {wanted}, found {found}"),
         None => message,
     };
-    let end = at.1.min(text.as_str().len());
-    Diagnostic::error(codes::SYNTAX, text.span_of(at.0.min(end), end), message).help(help)
+    // A place told in bytes may cut a letter.
+    let (start, end) = (text.as_str().floor_char_boundary(at.0), text.as_str().ceil_char_boundary(at.1));
+    Diagnostic::error(codes::SYNTAX, text.span_of(start, end), message).help(help)
 }
