@@ -41,7 +41,7 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
             .push(Diagnostic::error("source.from", place, message).help(format!("write FROM {}", source.name.text)));
     }
     let select = language::bind_select(&parsed, &source.flows, &scope, diagnostics)?;
-    let flows = flows_columns(source, select.items, diagnostics);
+    let flows = flows_columns(select.items, diagnostics);
     let fields = source.columns.iter().map(|c| RawField {
         name: c.name.text.clone(),
         fields: if c.fields.is_empty() { vec![c.name.text.clone()] } else { c.fields.clone() },
@@ -64,11 +64,7 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
 }
 
 /// The SELECT's items by canonical column; wrong names and types are findings.
-fn flows_columns(
-    source: &Source,
-    items: Vec<language::tree::Item>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Option<Expr>> {
+fn flows_columns(items: Vec<language::tree::Item>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Option<Expr>> {
     let canonical = flow::columns();
     let mut flows: Vec<Option<Expr>> = vec![None; canonical.len()];
     for item in items {
