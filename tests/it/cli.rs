@@ -313,7 +313,7 @@ fn profile_counts_and_lints() -> Outcome {
     fs::write(
         folder.path().join("p/rules/net_flags.yaml"),
         "rule: net.flags\ntitle: Flags\nseverity: low\n\
-         sql: |\n  SELECT event_time, src_ip FROM flows WHERE tcp_flags > 3\n\
+         sql: |\n  SELECT * FROM flows WHERE COALESCE(tcp_flags, 0) > 3\n\
          entities: [{type: ip, role: actor, column: src_ip}]\nalert: {title: \"flags of {src_ip}\", key: [src_ip]}\n",
     )?;
     let rows: String = (0..20).map(|second| row(second, 0, ",\"extra\":1")).collect();
@@ -448,7 +448,7 @@ fn check_reads_tests() -> Outcome {
     fs::write(
         folder.path().join("p/rules/net_flags.yaml"),
         "rule: net.flags\ntitle: Flags\nseverity: low\n\
-         sql: |\n  SELECT event_time, src_ip FROM flows WHERE tcp_flags > 3\n\
+         sql: |\n  SELECT * FROM flows WHERE COALESCE(tcp_flags, 0) > 3\n\
          entities: [{type: ip, role: actor, column: src_ip}]\nalert: {title: \"flags of {src_ip}\", key: [src_ip]}\n\
          tests:\n  - name: one\n    start: 2026-01-05T09:00:00Z\n    given:\n\
          \x20     - {at: 0s, row: {src_pi: 10.0.0.1}}\n      - {at: 1s, row: {src_port: http}}\n\
@@ -462,7 +462,7 @@ fn check_reads_tests() -> Outcome {
             "rules/net_flags.yaml:12:24",
             "did you mean `src_ip`?",
             "`http` is not INT64",
-            "`j`",
+            "named j",
         ],
     )?;
     run(folder.path(), 1, &["check", "--project", "p", "--strict"])?;
