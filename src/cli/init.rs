@@ -40,7 +40,6 @@ impl Init {
         for (name, schema) in definition::schemas() {
             write(&self.folder.join(SCHEMAS).join(format!("{name}.json")), &format!("{schema:#}\n"))?;
         }
-        let folder = self.folder.display();
         let mut out = std::io::stdout().lock();
         // In the current folder, commands need no --project.
         let here = self.folder.as_path() == Path::new(".");
