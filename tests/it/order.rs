@@ -247,8 +247,7 @@ fn one_seed(scene: &Scene, random: &mut Random) -> Result<Ledger, Failed> {
     let expected = in_time.kept.lines();
     let shuffled = arrival::delayed(random, &flows, lateness);
     let files = 1 + random.below(4);
-    let lanes: Vec<_> =
-        arrival::split(random, &shuffled, files).into_iter().map(|rows| (rows, lateness)).collect();
+    let lanes: Vec<_> = arrival::split(random, &shuffled, files).into_iter().map(|rows| (rows, lateness)).collect();
     let outcome = merged(scene, &lanes, random)?;
     equal("another order within lateness, over several files", &expected, &outcome.kept.lines())?;
     none_late(&outcome.ledger)?;
@@ -386,8 +385,7 @@ fn by_service(log: &[Logged], hops: Hops, counts: Counts) -> Answer {
 fn everybody(log: &[Logged], hops: Hops, counts: Counts) -> Answer {
     let windows = oracle::windows(oracle::flows_of(log), hops, |_| Some(Vec::new()), counts);
     let subscribers = |rows: &[&Flow]| {
-        let known: std::collections::BTreeSet<&str> =
-            rows.iter().filter_map(|f| f.subscriber_id.as_deref()).collect();
+        let known: std::collections::BTreeSet<&str> = rows.iter().filter_map(|f| f.subscriber_id.as_deref()).collect();
         oracle::int(known.len())
     };
     windows.into_iter().map(|(key, rows)| (key, vec![oracle::int(rows.len()), subscribers(&rows)])).collect()
@@ -427,7 +425,9 @@ fn alerts(by_subscriber: &Answer, everybody: &Answer) -> Vec<(String, i64, i64, 
         for time in times {
             match alerts.last_mut() {
                 Some((known, first, last, hits))
-                    if *known == key && time - *last <= MERGE_WITHIN && time.div_euclid(DAY) == first.div_euclid(DAY) =>
+                    if *known == key
+                        && time - *last <= MERGE_WITHIN
+                        && time.div_euclid(DAY) == first.div_euclid(DAY) =>
                 {
                     (*last, *hits) = (time, *hits + 1);
                 }
