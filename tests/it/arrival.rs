@@ -106,9 +106,7 @@ pub fn batch_of(flows: &[Flow]) -> Result<FlowBatch, ArrowError> {
     let columns = flow::columns().into_iter().map(|column| -> Option<ArrayRef> {
         Some(match column.name.as_str() {
             "row_id" => Arc::new(flows.iter().map(|f| Some(f.row_id)).collect::<Int64Array>()),
-            "event_time" | "end_time" => {
-                Arc::new(TimestampMicrosecondArray::from(times.clone()).with_timezone("UTC"))
-            }
+            "event_time" | "end_time" => Arc::new(TimestampMicrosecondArray::from(times.clone()).with_timezone("UTC")),
             "subscriber_id" => Arc::new(flows.iter().map(|f| f.subscriber_id.as_deref()).collect::<StringArray>()),
             "src_ip" => Arc::new(flows.iter().map(|f| f.src_ip.as_deref()).collect::<StringArray>()),
             "dst_port" => Arc::new(flows.iter().map(|f| f.dst_port).collect::<Int64Array>()),

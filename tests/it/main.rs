@@ -1,11 +1,14 @@
 //! One binary of integration tests, whose cases are files.
 
 mod arrival;
+mod conserve;
 mod error;
 mod kept;
+mod layout;
 mod oracle;
 mod order;
 mod random;
+mod stream;
 
 use std::process::ExitCode;
 
@@ -32,5 +35,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = error::cases(check);
     trials.extend(order::cases());
+    trials.extend(conserve::cases());
+    trials.extend(layout::cases());
+    trials.extend(stream::cases());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

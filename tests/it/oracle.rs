@@ -80,9 +80,9 @@ pub fn missed(log: &[Logged], hops: Hops) -> u64 {
 
 /// Rows for which no window is open.
 pub fn late(log: &[Logged], all: &[Hops]) -> Vec<i64> {
-    let late = log.iter().filter(|(flow, admit)| {
-        all.iter().all(|hops| hops.ends(flow.time).into_iter().all(|end| !after(end, *admit)))
-    });
+    let late = log
+        .iter()
+        .filter(|(flow, admit)| all.iter().all(|hops| hops.ends(flow.time).into_iter().all(|end| !after(end, *admit))));
     late.map(|(flow, _)| flow.row_id).collect()
 }
 

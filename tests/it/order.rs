@@ -239,16 +239,16 @@ fn said(failed: &Failed) -> String {
 /// Returns the counts of the run beyond lateness.
 fn one_seed(scene: &Scene, random: &mut Random) -> Result<Ledger, Failed> {
     let lateness = *random.pick(&LATENESS);
-    let span = *random.pick(&[2 * MINUTE, 10 * MINUTE, 30 * MINUTE]);
-    let count = 20 + random.below(100);
+    // At most a few hundred windows.
+    let span = random.between(1, 3) * 40 * scene.narrow.every.min(scene.other.every);
+    let count = 20 + random.below(80);
     let flows = arrival::flows(random, count, span);
 
     let in_time = merged(scene, &[(flows.clone(), lateness)], random)?;
     let expected = in_time.kept.lines();
     let shuffled = arrival::delayed(random, &flows, lateness);
     let files = 1 + random.below(4);
-    let lanes: Vec<_> =
-        arrival::split(random, &shuffled, files).into_iter().map(|rows| (rows, lateness)).collect();
+    let lanes: Vec<_> = arrival::split(random, &shuffled, files).into_iter().map(|rows| (rows, lateness)).collect();
     let outcome = merged(scene, &lanes, random)?;
     equal("another order within lateness, over several files", &expected, &outcome.kept.lines())?;
     none_late(&outcome.ledger)?;
@@ -386,8 +386,7 @@ fn by_service(log: &[Logged], hops: Hops, counts: Counts) -> Answer {
 fn everybody(log: &[Logged], hops: Hops, counts: Counts) -> Answer {
     let windows = oracle::windows(oracle::flows_of(log), hops, |_| Some(Vec::new()), counts);
     let subscribers = |rows: &[&Flow]| {
-        let known: std::collections::BTreeSet<&str> =
-            rows.iter().filter_map(|f| f.subscriber_id.as_deref()).collect();
+        let known: std::collections::BTreeSet<&str> = rows.iter().filter_map(|f| f.subscriber_id.as_deref()).collect();
         oracle::int(known.len())
     };
     windows.into_iter().map(|(key, rows)| (key, vec![oracle::int(rows.len()), subscribers(&rows)])).collect()
@@ -427,7 +426,9 @@ fn alerts(by_subscriber: &Answer, everybody: &Answer) -> Vec<(String, i64, i64, 
         for time in times {
             match alerts.last_mut() {
                 Some((known, first, last, hits))
-                    if *known == key && time - *last <= MERGE_WITHIN && time.div_euclid(DAY) == first.div_euclid(DAY) =>
+                    if *known == key
+                        && time - *last <= MERGE_WITHIN
+                        && time.div_euclid(DAY) == first.div_euclid(DAY) =>
                 {
                     (*last, *hits) = (time, *hits + 1);
                 }
