@@ -146,9 +146,16 @@ impl Graph {
         self.advance(batch.watermark, None, out)
     }
 
-    /// A late row must not enter windows that were over before it came; they have to be taken out first.
+    /// A late row must not enter windows that were over before it came, nor its hit an incident that was; they have
+    /// to be taken out first.
     fn needs_close(&self, time: i64, admit: i64) -> bool {
-        time < admit && admit > self.watermark && self.over_flows().any(|stage| stage.hop().first_end(time) <= admit)
+        time < admit
+            && admit > self.watermark
+            && (self.flows_have_rules() || self.over_flows().any(|stage| stage.hop().first_end(time) <= admit))
+    }
+
+    fn flows_have_rules(&self) -> bool {
+        self.rules.iter().any(|rule| rule.upstream() == Upstream::Flows)
     }
 
     fn over_flows(&self) -> impl Iterator<Item = &FeatureStage> {
@@ -236,7 +243,7 @@ impl Graph {
     /// Accepted, or late: no window of any feature over flows is open for the row, and no rule reads flows.
     fn count_rows(&mut self, flows: &FlowBatch, admit: &[i64], out: &mut dyn Outlet) -> Result<(), GraphError> {
         let hops: Vec<Hop> = self.over_flows().map(FeatureStage::hop).collect();
-        let always = hops.is_empty() || self.rules.iter().any(|rule| rule.upstream() == Upstream::Flows);
+        let always = hops.is_empty() || self.flows_have_rules();
         let open = |time: i64, admit: i64| always || hops.iter().any(|hop| hop.last_end(time) > admit);
         let late: Vec<bool> = flows.times.iter().zip(admit).map(|(time, admit)| !open(*time, *admit)).collect();
         let lost = late.iter().filter(|late| **late).count() as u64;
@@ -271,6 +278,7 @@ impl Graph {
             self.put_out(settled, out)?;
         }
         self.watermark = watermark;
+        self.features.iter_mut().flatten().for_each(|stage| stage.pass(watermark));
         let settled = self.alerts.advance(watermark, &mut self.ledger);
         self.put_out(settled, out)
     }

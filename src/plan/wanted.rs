@@ -33,8 +33,9 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
     plan.live = live_features(plan, shown);
     let mut flows = vec![false; flow::columns().len()];
     flows[flow::EVENT_TIME] = true;
-    // Evidence shows whole flows.
-    if shown.contains(&flow::FLOWS) || (plan.evidence_rows > 0 && !plan.rules.is_empty()) {
+    // Evidence shows whole flows, and so does what came late.
+    if shown.contains(&flow::FLOWS) || shown.contains(&flow::LATE) || (plan.evidence_rows > 0 && !plan.rules.is_empty())
+    {
         flows.fill(true);
     }
     let count = flows.len();
@@ -95,11 +96,12 @@ fn joined(target: &JoinTarget, see: &mut dyn FnMut(usize)) {
 /// Marks the raw columns that these columns of `flows` need. `row_id` is a hash over all of them.
 fn want_flows(plan: &mut Plan, flows: &[bool]) {
     for source in &mut plan.sources {
-        let mut raw = vec![flows[flow::ROW_ID]; source.raw.fields.len()];
+        // What is a duplicate, and what a conflict, is told by the whole record.
+        let whole = flows[flow::ROW_ID] || !source.dedupe.is_empty();
+        let mut raw = vec![whole; source.raw.fields.len()];
         let mut see = |index: usize| raw[index] = true;
         columns_of(&source.event_time, &mut see);
         source.filter.iter().for_each(|filter| columns_of(filter, &mut see));
-        source.dedupe.iter().for_each(|index| see(*index));
         for (wanted, expr) in flows.iter().zip(&source.flows) {
             if let (true, Some(expr)) = (wanted, expr) {
                 columns_of(expr, &mut see);

@@ -4,6 +4,9 @@ use super::types::{Column, Type};
 
 pub const FLOWS: &str = "flows";
 
+/// The flows that missed every window, with the watermark before each.
+pub const LATE: &str = "late";
+
 /// `outcome` where a source cannot tell.
 pub const OUTCOME_UNKNOWN: &str = "unknown";
 

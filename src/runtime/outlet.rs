@@ -17,12 +17,12 @@ use crate::pipeline::graph::{Outlet, OutletError};
 use crate::pipeline::merge::BEFORE_ALL;
 use crate::plan::{Plan, RulePlan};
 use crate::port::RowWriter;
-use crate::record::{Column, Disposition, EventTime, Reject, Type, flow};
+use crate::record::flow::{self, LATE};
+use crate::record::{Column, Disposition, EventTime, Reject, Type};
 
-/// Relations that are not rows of a feature or rule.
+/// Relations that are not rows of a feature or rule, beside those of [`flow`].
 pub const HITS: &str = "hits";
 pub const REJECTS: &str = "rejects";
-pub const LATE: &str = "late";
 
 const BUFFER_ROWS: usize = 1_024;
 

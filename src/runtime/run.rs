@@ -111,9 +111,11 @@ pub fn run(
         lanes.push(Lane { receiver, future_skew: source.future_skew, idle_after: source.idle_after });
         lateness.push(source.lateness);
     }
+    // What has no length is a stream: somebody may wait for what it gives.
+    let stream = options.live || options.inputs.iter().any(|(_, input)| input.size_bytes().is_none());
     let merge = Merge::new(&lateness);
     let first_rejects = BTreeMap::new();
-    let mut run = Run { graph, lanes, merge, live: options.live, clock, progress, stop, first_rejects };
+    let mut run = Run { graph, lanes, merge, live: options.live, stream, clock, progress, stop, first_rejects };
     let interrupted = run.drive(out)?;
     if interrupted {
         run.graph.ledger.unread += run.merge.waiting_rows();
@@ -130,6 +132,8 @@ struct Run<'a> {
     lanes: Vec<Lane>,
     merge: Merge,
     live: bool,
+    /// Alerts are written out as they come.
+    stream: bool,
     clock: &'a dyn Clock,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
@@ -148,7 +152,7 @@ impl Run<'_> {
                 Step::Rows(batch) => {
                     self.graph.push(&batch, out)?;
                     self.progress.advanced(0, batch.flows.times.len() as u64, self.graph.ledger.alerts);
-                    if self.live {
+                    if self.stream {
                         out.flush()?;
                     }
                 }

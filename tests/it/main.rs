@@ -3,15 +3,18 @@
 mod arrival;
 mod cli;
 mod codes;
+mod conserve;
 mod docs;
 mod error;
 mod fuzz;
 mod kept;
+mod layout;
 mod mutation;
 mod oracle;
 mod order;
 mod random;
 mod scale;
+mod stream;
 
 use std::process::ExitCode;
 
@@ -39,10 +42,13 @@ fn main() -> ExitCode {
     let mut trials = error::cases(check);
     trials.extend(cli::trials());
     trials.extend(codes::cases());
+    trials.extend(conserve::cases());
     trials.extend(docs::trials());
     trials.extend(fuzz::cases());
+    trials.extend(layout::cases());
     trials.extend(mutation::cases());
     trials.extend(order::cases());
     trials.extend(scale::cases());
+    trials.extend(stream::cases());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -239,8 +239,9 @@ fn said(failed: &Failed) -> String {
 /// Returns the counts of the run beyond lateness.
 fn one_seed(scene: &Scene, random: &mut Random) -> Result<Ledger, Failed> {
     let lateness = *random.pick(&LATENESS);
-    let span = *random.pick(&[2 * MINUTE, 10 * MINUTE, 30 * MINUTE]);
-    let count = 20 + random.below(100);
+    // At most a few hundred windows.
+    let span = random.between(1, 3) * 40 * scene.narrow.every.min(scene.other.every);
+    let count = 20 + random.below(80);
     let flows = arrival::flows(random, count, span);
 
     let in_time = merged(scene, &[(flows.clone(), lateness)], random)?;

@@ -1,9 +1,11 @@
 //! An incident: the hits of one alert key whose gaps are at most `merge_within`, within one UTC day.
 
+use std::cmp::Ordering;
+
 use crate::pipeline::detect::Hit;
 use crate::record::EventTime;
 
-use super::{DAY, day};
+use super::{DAY, day, key_parts};
 
 #[derive(Debug)]
 pub struct Incident {
@@ -27,18 +29,31 @@ impl Incident {
         }
     }
 
-    /// Does a hit belong to it?
+    /// Does a hit belong to it? A late one may come before its first.
     pub fn takes(&self, hit: &Hit, merge_within: i64) -> bool {
-        let gap = hit.event_time.0.saturating_sub(self.last_time.0);
-        gap <= merge_within && day(hit.event_time) == day(self.first.event_time)
+        let after = hit.event_time.0.saturating_sub(self.last_time.0);
+        let before = self.first.event_time.0.saturating_sub(hit.event_time.0);
+        after.max(before) <= merge_within && day(hit.event_time) == day(self.first.event_time)
     }
 
     pub fn add(&mut self, hit: &Hit) {
         self.hits += 1;
         self.last_time = self.last_time.max(hit.event_time);
         self.partial |= hit.partial;
-        if hit.score > self.representative.score {
+        if hit.event_time < self.first.event_time {
+            self.first = hit.clone();
+        }
+        if self.represents_better(hit) {
             self.representative = hit.clone();
+        }
+    }
+
+    fn represents_better(&self, hit: &Hit) -> bool {
+        let order = |hit: &Hit| (key_parts(&hit.key), hit.event_time);
+        match hit.score.total_cmp(&self.representative.score) {
+            Ordering::Greater => true,
+            Ordering::Equal => order(hit) < order(&self.representative),
+            Ordering::Less => false,
         }
     }
 

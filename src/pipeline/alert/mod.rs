@@ -84,7 +84,7 @@ impl AlertStage {
             let place = Place {
                 event_time: hit.event_time.0,
                 rule: hit.rule,
-                key: hit.key.iter().map(KeyPart::of).collect(),
+                key: key_parts(&hit.key),
                 sequence: self.sequence,
             };
             self.waiting.insert(place, hit);
@@ -100,9 +100,13 @@ impl AlertStage {
             }
             let hit = entry.remove();
             self.close_before(hit.event_time.0, ledger, &mut settled);
-            let disposition = self.settle(&hit);
+            let mut alone = None;
+            let disposition = self.settle(&hit, &mut alone);
             ledger.dispose(disposition);
             settled.hits.push((hit, disposition));
+            if let Some(incident) = alone {
+                self.alert(&incident, ledger, &mut settled);
+            }
         }
         self.close_before(watermark, ledger, &mut settled);
         settled
@@ -112,7 +116,7 @@ impl AlertStage {
     pub fn abandon(&mut self, ledger: &mut Ledger) {
         ledger.open_incidents += self.incidents.len() as u64;
         for (_, hit) in std::mem::take(&mut self.waiting) {
-            let disposition = self.settle(&hit);
+            let disposition = self.settle(&hit, &mut None);
             ledger.dispose(disposition);
             ledger.open_incidents += u64::from(disposition == Disposition::Alerted);
         }
@@ -120,7 +124,8 @@ impl AlertStage {
         self.closing.clear();
     }
 
-    fn settle(&mut self, hit: &Hit) -> Disposition {
+    /// `alone` takes the incident of a hit that came when its time was over.
+    fn settle(&mut self, hit: &Hit, alone: &mut Option<Incident>) -> Disposition {
         let rule = &self.rules[hit.rule];
         if hit.excepted.is_some() {
             return Disposition::Excepted;
@@ -133,9 +138,12 @@ impl AlertStage {
         }
         let key = (hit.rule, key_text(&hit.alert_key));
         let merge_within = rule.merge_within.0;
-        if let Some(incident) = self.incidents.get_mut(&key)
-            && incident.takes(hit, merge_within)
-        {
+        if let Some(incident) = self.incidents.get_mut(&key) {
+            if !incident.takes(hit, merge_within) {
+                // Only a late hit: its own time was over before this incident began.
+                *alone = Some(Incident::new(hit));
+                return Disposition::Alerted;
+            }
             self.closing.remove(&(incident.closes_at(merge_within), key.0, key.1.clone()));
             incident.add(hit);
             self.closing.insert((incident.closes_at(merge_within), key.0, key.1));
@@ -154,16 +162,25 @@ impl AlertStage {
             }
             self.closing.pop_first();
             if let Some(incident) = self.incidents.remove(&(rule, key)) {
-                ledger.alerts += 1;
-                settled.alerts.push(AlertRecord::new(&self.rules[rule], &incident, &self.generation));
+                self.alert(&incident, ledger, settled);
             }
         }
         settled.alerts.sort_by(in_order);
+    }
+
+    fn alert(&self, incident: &Incident, ledger: &mut Ledger, settled: &mut Settled) {
+        ledger.alerts += 1;
+        settled.alerts.push(AlertRecord::new(&self.rules[incident.first.rule], incident, &self.generation));
     }
 }
 
 fn in_order(a: &AlertRecord, b: &AlertRecord) -> Ordering {
     (a.first_time_us, &a.rule, &a.alert_id).cmp(&(b.first_time_us, &b.rule, &b.alert_id))
+}
+
+/// A hit's key, in order.
+fn key_parts(key: &[Value]) -> Vec<KeyPart> {
+    key.iter().map(KeyPart::of).collect()
 }
 
 /// One text a key: length-prefixed, so that fields do not run together.

@@ -215,6 +215,11 @@ impl FeatureStage {
         Ok(self.state.push(&rows)?)
     }
 
+    /// Windows that ended at or before `watermark` are over, those without rows too.
+    pub fn pass(&mut self, watermark: i64) {
+        self.state.pass(watermark);
+    }
+
     /// Takes out the window that ends at `end`.
     pub fn close(&mut self, end: i64) -> Result<FeatureRows, StageError> {
         let start = end - self.state.hop().size;

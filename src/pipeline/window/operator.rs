@@ -1,8 +1,8 @@
 //! The one stateful operator: panes of one feature, filled by rows, combined into windows when time passes their end.
 //!
 //! It knows nothing of watermarks' origin: [`WindowState::push`] takes rows whose closed windows have been taken out
-//! already, [`WindowState::close`] takes out the window with a given end. A row counts in every window that contains
-//! it and has not been taken out; the pane it lands in is shared by them.
+//! already, [`WindowState::close`] takes out the window with a given end, [`WindowState::pass`] says that time went on.
+//! A row counts in every window that contains it and is not over; the pane it lands in is shared by them.
 
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ pub struct WindowState {
     keys: Keys,
     values: Vec<Values>,
     panes: BTreeMap<i64, Pane>,
-    /// The end of the last window taken out.
+    /// The last end of a window that is over.
     closed: Option<i64>,
     numbers: Vec<u32>,
     ids: Vec<u32>,
@@ -205,6 +205,12 @@ impl WindowState {
         // The first pane is still part of later windows.
         let next = closed.saturating_add(self.hop.every);
         (next <= first.saturating_add(self.hop.size)).then_some(next)
+    }
+
+    /// Time has passed: windows that ended at or before `watermark` are over, those without rows too.
+    pub fn pass(&mut self, watermark: i64) {
+        let over = self.hop.pane(watermark);
+        self.closed = Some(self.closed.map_or(over, |closed| closed.max(over)));
     }
 
     /// Takes out the window that ends at `end`, which is [`Self::next_end`].
