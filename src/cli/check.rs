@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::diagnostic::{render_json, render_text};
+use crate::runtime::case;
 
 use super::exit::Exit;
 use super::project::{open, parse_time, tree};
@@ -35,7 +36,9 @@ impl Check {
     pub fn run(self) -> anyhow::Result<Exit> {
         let as_of = self.as_of.as_deref().map(parse_time).transpose()?;
         let tree = tree(self.project.as_deref())?;
-        let opened = open(tree.as_ref(), as_of);
+        let mut opened = open(tree.as_ref(), as_of);
+        opened.diagnostics.extend(case::check(&opened.project, &opened.plan));
+        opened.diagnostics.sort_by_key(|d| (d.span, d.code));
         let mut out = std::io::stdout().lock();
         match self.format {
             Format::Json => writeln!(out, "{:#}", render_json(&opened.diagnostics, &opened.files))?,

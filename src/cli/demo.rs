@@ -14,7 +14,7 @@ use crate::runtime::run::RunOptions;
 use super::exit::Exit;
 use super::generate::describe;
 use super::project::open;
-use super::run::execute;
+use super::run::{default_threads, execute};
 use super::summary::summary;
 use super::wire;
 
@@ -36,23 +36,23 @@ impl Demo {
         let options = Options { events: self.events, seed: self.seed, ..Options::demo() };
         let mut rows = Vec::new();
         let planted = generate(&options, &mut rows, None, &mut |_| {}).context("cannot generate")?;
-        println!("Generated NetLog, with these attacks in it:");
-        print!("{}", describe(&planted));
-        println!("\nAlerts of the built-in pack ({} rules):\n", plan.rules.len());
-        std::io::stdout().flush()?;
+        let mut text = std::io::stdout();
+        write!(text, "Generated NetLog, with these attacks in it:\n{}", describe(&planted))?;
+        writeln!(text, "\nAlerts of the built-in pack ({} rules):\n", plan.rules.len())?;
+        text.flush()?;
         let source = plan.sources.iter().position(|s| s.name == "netlog").context("no source netlog")?;
         let input: Arc<dyn Input> = wire::memory("generated", rows);
         let run = RunOptions {
             inputs: vec![(source, input)],
             live: false,
-            threads: 2,
+            threads: default_threads(),
             generation: opened.generation,
             fault: None,
         };
         let alerts = wire::text_writer("-")?;
         let mut out = Outlets::new(&plan, &[], Some((alerts, AlertFormat::Text)), &wire::row_writer)?;
         let report = execute(&plan, &run, &mut out)?;
-        print!("{}", summary(&report));
+        write!(text, "{}", summary(&report))?;
         report.verify().context("rows or hits were lost; this is a defect of the program")?;
         Ok(Exit::Fine)
     }

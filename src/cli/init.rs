@@ -1,6 +1,7 @@
 //! `tripline init`.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -40,13 +41,25 @@ impl Init {
             write(&self.folder.join(SCHEMAS).join(format!("{name}.json")), &format!("{schema:#}\n"))?;
         }
         let folder = self.folder.display();
-        println!("wrote {} files to {folder}", paths.len());
-        println!("next:  tripline check --project {folder}");
-        println!("       tripline test --project {folder}");
-        println!("       tripline generate --events 100000 --attacks port_scan,beacon --output flows.jsonl");
-        println!("       tripline run --project {folder} --source netlog --input flows.jsonl --format text");
+        let mut out = std::io::stdout().lock();
+        // In the current folder, commands need no --project.
+        let here = self.folder.as_path() == Path::new(".");
+        let project = if here { String::new() } else { format!(" --project {}", quoted(&self.folder)) };
+        let schemas = definition::schemas().len();
+        writeln!(out, "wrote {} files and {schemas} schemas to {}", paths.len(), self.folder.display())?;
+        writeln!(out, "next:  tripline check{project}")?;
+        writeln!(out, "       tripline test{project}")?;
+        writeln!(out, "       tripline generate --events 100000 --attacks port_scan,beacon --output flows.jsonl")?;
+        writeln!(out, "       tripline run{project} --source netlog --input flows.jsonl --format text")?;
         Ok(Exit::Fine)
     }
+}
+
+/// A path that can be pasted into a shell.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
+    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -6,8 +6,11 @@ mod exit;
 mod explain;
 mod generate;
 mod init;
+mod profile;
 mod project;
 mod run;
+mod schema;
+mod source;
 mod stop;
 mod summary;
 mod test;
@@ -15,6 +18,7 @@ mod wire;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use exit::Exit;
@@ -41,6 +45,11 @@ enum Command {
     Run(run::Run),
     /// Generate plausible NetLog with labelled attacks
     Generate(generate::Generate),
+    /// Draft a source from a sample, or profile real input
+    #[command(subcommand)]
+    Source(source::Source),
+    /// Print the JSON Schema of alerts or of a definition file
+    Schema(schema::Schema),
     /// Explain a diagnostic code, a rule or a feature
     Explain(explain::Explain),
 }
@@ -53,6 +62,9 @@ pub fn main() -> ExitCode {
             // Help and version are no errors.
             let usage = error.use_stderr();
             let _ = error.print();
+            if error.kind() == ErrorKind::MissingRequiredArgument && std::env::args().nth(1).as_deref() == Some("run") {
+                eprintln!("example: tripline run --source netlog --input flows.jsonl --format text");
+            }
             return if usage { Exit::Usage.into() } else { Exit::Fine.into() };
         }
     };
@@ -63,13 +75,15 @@ pub fn main() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Generate(command) => command.run(),
+        Command::Source(command) => command.run(),
+        Command::Schema(command) => command.run(),
         Command::Explain(command) => command.run(),
     };
     match result {
         Ok(exit) => exit.into(),
         Err(error) if exit::is_broken_pipe(&error) => Exit::Fine.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", exit::describe(&error));
             Exit::Usage.into()
         }
     }

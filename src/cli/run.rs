@@ -52,9 +52,9 @@ pub struct Run {
     /// Exit with 1 when a record was rejected
     #[arg(long)]
     strict: bool,
-    /// Threads that decode
-    #[arg(long, default_value_t = 2, value_name = "N")]
-    threads: usize,
+    /// Threads that decode (default: as many as there are processors, at most 4)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: Option<u16>,
     /// How the closing summary is written to standard error
     #[arg(long, value_enum, default_value = "text")]
     summary: Format,
@@ -70,7 +70,7 @@ impl Run {
         let inputs = self.inputs(&plan)?;
         let options = RunOptions {
             live: self.live,
-            threads: self.threads.max(1),
+            threads: self.threads.map_or_else(default_threads, usize::from),
             generation: opened.generation,
             fault: None,
             inputs,
@@ -85,7 +85,7 @@ impl Run {
             TapError::Unknown { name, relations } => {
                 let near = suggest(name, relations.iter().map(String::as_str));
                 let help = near.map_or_else(
-                    || format!("relations: {}", relations.join(", ")),
+                    || format!("the relations are {}", relations.join(", ")),
                     |near| format!("did you mean `{near}`?"),
                 );
                 anyhow::anyhow!("{error}\nhelp: {help}")
@@ -131,40 +131,44 @@ impl Run {
             });
             let (source, path) = match named {
                 Some(named) => named,
-                None => (self.default_source(plan)?, input.clone()),
+                None => (default_source(plan, self.source.as_deref())?, input.clone()),
             };
             inputs.extend(wire::inputs(&[path])?.into_iter().map(|input| (source, input)));
         }
         Ok(inputs)
     }
+}
 
-    fn default_source(&self, plan: &Plan) -> anyhow::Result<usize> {
-        let names = || plan.sources.iter().map(|source| source.name.as_str());
-        match &self.source {
-            Some(name) => match names().position(|source| source == name) {
-                Some(index) => Ok(index),
-                None => {
-                    let near = suggest(name, names());
-                    let help = near.map_or_else(
-                        || format!("sources: {}", names().collect::<Vec<_>>().join(", ")),
-                        |near| format!("did you mean `{near}`?"),
-                    );
-                    bail!("no source `{name}`\nhelp: {help}")
-                }
-            },
-            None if plan.sources.len() == 1 => Ok(0),
-            None => bail!(
-                "which source is the input of?\nhelp: add --source with one of {}",
-                names().collect::<Vec<_>>().join(", ")
-            ),
-        }
+/// The source that inputs are of.
+pub fn default_source(plan: &Plan, named: Option<&str>) -> anyhow::Result<usize> {
+    let names = || plan.sources.iter().map(|source| source.name.as_str());
+    let all = || names().collect::<Vec<_>>().join(", ");
+    match named {
+        Some(name) => match names().position(|source| source == name) {
+            Some(index) => Ok(index),
+            None => {
+                let near = suggest(name, names());
+                let help =
+                    near.map_or_else(|| format!("the sources are {}", all()), |near| format!("did you mean `{near}`?"));
+                bail!("no source `{name}`\nhelp: {help}")
+            }
+        },
+        None if plan.sources.len() == 1 => Ok(0),
+        None => bail!("which source is the input of?\nhelp: add --source with one of {}", all()),
     }
+}
+
+/// More threads than these wait for the graph.
+const THREADS_MAX: usize = 4;
+
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).clamp(1, THREADS_MAX)
 }
 
 /// Runs with a progress bar and Ctrl-C.
 pub fn execute(plan: &Plan, options: &RunOptions, out: &mut Outlets) -> anyhow::Result<RunReport> {
-    let bytes: Option<u64> = options.inputs.iter().map(|(_, input)| input.size_bytes()).sum();
-    let bar = RunBar::new(bytes);
+    let inputs: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
+    let bar = RunBar::new(&inputs);
     let stop = stop_flag()?;
     let report = run(plan, options, &wire::clock(), out, &bar, &stop);
     bar.clear();

@@ -52,13 +52,7 @@ enum Place<'a> {
 }
 
 pub fn load(tree: &dyn FileTree) -> Loaded {
-    let mut loader = Loader {
-        tree,
-        paths: BTreeSet::new(),
-        loaded: Loaded::default(),
-        rules: HashMap::new(),
-        relations: HashMap::new(),
-    };
+    let mut loader = Loader { tree, paths: BTreeSet::new(), loaded: Loaded::default(), names: HashMap::new() };
     match tree.paths() {
         Ok(paths) => {
             loader.paths = paths.iter().cloned().collect();
@@ -108,8 +102,8 @@ struct Loader<'a> {
     tree: &'a dyn FileTree,
     paths: BTreeSet<String>,
     loaded: Loaded,
-    rules: HashMap<String, Span>,
-    relations: HashMap<String, Span>,
+    /// What has each name, and where it is defined.
+    names: HashMap<String, (&'static str, Span)>,
 }
 
 impl Loader<'_> {
@@ -244,7 +238,9 @@ impl Loader<'_> {
         let (file, text) = self.read(&flows)?;
         let text = Text::verbatim(text, file, 0);
         let source = source::read(node, text, &mut self.loaded.diagnostics);
-        self.loaded.project.sources.extend(source);
+        if name.as_ref().is_some_and(|name| self.free("source", name)) {
+            self.loaded.project.sources.extend(source);
+        }
         name
     }
 
@@ -254,7 +250,7 @@ impl Loader<'_> {
         let rows = rows.as_ref().map(|(file, text)| (*file, text.as_str()));
         let lookup = lookup::read(node, rows, &mut self.loaded.diagnostics);
         let name = node.name_at("lookup")?;
-        if self.relation(&name) {
+        if self.free("lookup", &name) {
             self.loaded.project.lookups.extend(lookup);
         }
         Some(name)
@@ -263,7 +259,7 @@ impl Loader<'_> {
     fn feature(&mut self, _path: &str, node: &Node) -> Option<Text> {
         let feature = feature::read(node, &mut self.loaded.diagnostics);
         let name = node.name_at("feature")?;
-        if self.relation(&name) {
+        if self.free("feature", &name) {
             self.loaded.project.features.extend(feature);
         }
         Some(name)
@@ -272,21 +268,31 @@ impl Loader<'_> {
     fn rule(&mut self, _path: &str, node: &Node) -> Option<Text> {
         let rule = rule::read(node, &mut self.loaded.diagnostics);
         let name = rule.as_ref().map(|rule| rule.name.clone()).or_else(|| node.text_at("rule"))?;
-        if unique(&name, "rule", &mut self.rules, &mut self.loaded.diagnostics) {
+        if self.free("rule", &name) {
             self.loaded.project.rules.extend(rule);
         }
         Some(name)
     }
 
-    /// Is the name of a relation free? Says so if not.
-    fn relation(&mut self, name: &Text) -> bool {
+    /// Is the name free? Says so if not: one name is one thing, in messages, in `--tap` and in tests.
+    fn free(&mut self, what: &'static str, name: &Text) -> bool {
+        let error = |message: String| Diagnostic::error("definition.duplicate-name", name.span(), message);
         if BUILT_IN.contains(&name.as_str()) {
-            let message = format!("the name `{}` is taken: it is built in", name.as_str());
-            let error = Diagnostic::error("definition.duplicate-name", name.span(), message);
+            let error = error(format!("the name `{}` is taken: it is built in", name.as_str()));
             self.loaded.diagnostics.push(error.label("choose another name"));
             return false;
         }
-        unique(name, "relation", &mut self.relations, &mut self.loaded.diagnostics)
+        let Some((other, first)) = self.names.get(name.as_str()).copied() else {
+            self.names.insert(name.text.clone(), (what, name.span()));
+            return true;
+        };
+        let error = if other == what {
+            error(format!("the {what} `{}` is defined twice", name.as_str())).label("this one is not read")
+        } else {
+            error(format!("the {what} `{}` has the name of a {other}", name.as_str())).label("choose another name")
+        };
+        self.loaded.diagnostics.push(error.related(first, "first defined here"));
+        false
     }
 
     fn file_name(&mut self, name: &Text, stem: &str) {
@@ -301,21 +307,5 @@ impl Loader<'_> {
         let warning = Diagnostic::warning("definition.file-name", name.span(), message);
         let warning = warning.label("another name than the file's");
         self.loaded.diagnostics.push(warning.help("give both one name, so that it is found where it is looked for"));
-    }
-}
-
-/// Notes the name; if it was there before, says so with both places.
-fn unique(name: &Text, what: &str, seen: &mut HashMap<String, Span>, out: &mut Vec<Diagnostic>) -> bool {
-    match seen.get(name.as_str()) {
-        None => {
-            seen.insert(name.text.clone(), name.span());
-            true
-        }
-        Some(first) => {
-            let message = format!("the {what} `{}` is defined twice", name.as_str());
-            let error = Diagnostic::error("definition.duplicate-name", name.span(), message);
-            out.push(error.label("this one is not read").related(*first, "first defined here"));
-            false
-        }
     }
 }

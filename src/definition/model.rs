@@ -60,6 +60,8 @@ pub struct Source {
     /// An expression over the raw columns.
     pub event_time: Text,
     pub lateness: Micros,
+    /// Where `lateness` stands, or what stands for it.
+    pub lateness_span: Span,
     /// Live input only: a row further ahead of the clock is rejected.
     pub future_skew: Micros,
     /// Live input only: silence after which the clock moves the watermark.
@@ -249,6 +251,8 @@ pub struct Alert {
     /// Columns of the rule; the feature's key when it is left out.
     pub key: Option<Vec<Text>>,
     pub merge_within: Micros,
+    /// Where `merge_within` stands, or what stands for it.
+    pub merge_within_span: Span,
 }
 
 #[derive(Debug, Clone)]

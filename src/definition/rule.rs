@@ -195,6 +195,7 @@ fn alert(node: &Node, title: &Text) -> Alert {
         title: alert.and_then(|a| a.text_at("title")).unwrap_or_else(|| title.clone()),
         key: alert.filter(|a| a.get("key").is_some()).map(|a| a.texts_at("key")),
         merge_within: alert.and_then(|a| a.length_at("merge_within")).unwrap_or(MERGE_WITHIN),
+        merge_within_span: alert.and_then(|a| a.get("merge_within")).map_or(title.span(), |node| node.span),
     }
 }
 

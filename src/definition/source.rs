@@ -79,8 +79,10 @@ pub(super) fn read(node: &Node, flows: Text, out: &mut Vec<Diagnostic>) -> Optio
             None => error.label("not a column").help("use the names under `columns`"),
         });
     }
+    let name = node.name_at("source")?;
     Some(Source {
-        name: node.name_at("source")?,
+        lateness_span: node.get("lateness").map_or(name.span(), |node| node.span),
+        name,
         description: node.string_at("description"),
         format: format(node.get("format")?.text()?.as_str())?,
         columns,

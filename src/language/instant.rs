@@ -35,15 +35,15 @@ pub fn parse_date(text: &str) -> Option<i32> {
     rest.is_empty().then(|| days_of(date))
 }
 
-/// Reads `YYYY-M-D[( |T)H:M[:S[.F]]][zone]`; without zone it is UTC.
+/// Reads `YYYY-M-D[( |T)H:M:S[.F][zone]]`; without zone it is UTC.
 pub fn parse_timestamp(text: &str) -> Option<i64> {
     let (date, rest) = read_date(text)?;
-    let mut micros_of_day = 0;
-    let mut rest = rest;
-    if let Some(time) = rest.strip_prefix([' ', 'T', 't']).filter(|t| t.starts_with(|c: char| c.is_ascii_digit())) {
-        (micros_of_day, rest) = read_time(time)?;
+    let (mut micros_of_day, mut offset) = (0, 0);
+    if !rest.is_empty() {
+        let zone;
+        (micros_of_day, zone) = read_time(rest.strip_prefix([' ', 'T', 't'])?)?;
+        offset = read_zone(zone)?;
     }
-    let offset = read_zone(rest)?;
     let micros = i64::from(days_of(date)) * MICROS_PER_DAY + micros_of_day - offset;
     timestamp_in_range(micros).then_some(micros)
 }
@@ -67,45 +67,36 @@ fn read_date(text: &str) -> Option<(NaiveDate, &str)> {
 fn read_time(text: &str) -> Option<(i64, &str)> {
     let (hour, rest) = read_number(text, 1, 2)?;
     let (minute, rest) = read_number(rest.strip_prefix(':')?, 1, 2)?;
-    let (mut second, mut rest) = (0, rest);
-    if let Some(after) = rest.strip_prefix(':') {
-        (second, rest) = read_number(after, 1, 2)?;
-    }
+    let (second, mut rest) = read_number(rest.strip_prefix(':')?, 1, 2)?;
     // A leap second is the next minute's first.
     let carry = i64::from(second == 60);
     let time = NaiveTime::from_hms_opt(hour, minute, if carry == 1 { 59 } else { second })?;
     let mut micros = (i64::from(time.num_seconds_from_midnight()) + carry) * MICROS_PER_SECOND;
     if let Some(after) = rest.strip_prefix('.') {
         let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-        if digits > 6 {
+        if digits == 0 || digits > 6 {
             return None;
         }
         let fraction = &after[..digits];
-        let padded: i64 = format!("{fraction:0<6}").parse().ok()?;
-        if carry == 0 {
-            micros += padded;
-        }
+        micros += format!("{fraction:0<6}").parse::<i64>().ok()?;
         rest = &after[digits..];
     }
     Some((micros, rest))
 }
 
-/// Reads `Z`, `UTC` or `+H[H][:M[M]]`, as microseconds east.
+/// Reads `Z`, ` UTC`, `+H[H][:M[M]]` or `+HHMM`, as microseconds east.
 fn read_zone(text: &str) -> Option<i64> {
-    if text.is_empty() || text.eq_ignore_ascii_case("z") {
+    if text.is_empty() || text.eq_ignore_ascii_case("z") || text.eq_ignore_ascii_case(" utc") {
         return Some(0);
     }
-    let spaced = text.strip_prefix(' ');
-    if spaced.is_some_and(|zone| zone.eq_ignore_ascii_case("utc")) {
-        return Some(0);
-    }
-    let zone = spaced.unwrap_or(text);
-    let (sign, zone) = match zone.strip_prefix('+') {
+    let (sign, zone) = match text.strip_prefix('+') {
         Some(rest) => (1, rest),
-        None => (-1, zone.strip_prefix('-')?),
+        None => (-1, text.strip_prefix('-')?),
     };
-    let (hours, rest) = read_number(zone, 1, 2)?;
+    let joined = zone.len() == 4 && !zone.contains(':');
+    let (hours, rest) = read_number(zone.get(..if joined { 2 } else { zone.len() })?, 1, 2)?;
     let minutes = match rest.strip_prefix(':') {
+        _ if joined => read_number(zone.get(2..)?, 2, 2)?.0,
         Some(rest) => read_number(rest, 1, 2).filter(|(_, rest)| rest.is_empty())?.0,
         None if rest.is_empty() => 0,
         None => return None,

@@ -38,9 +38,10 @@ pub trait Outlet {
 
 /// Rows could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{name}: {error}")]
+#[error("cannot write {name}")]
 pub struct OutletError {
     pub name: String,
+    #[source]
     pub error: std::io::Error,
 }
 

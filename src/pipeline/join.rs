@@ -38,13 +38,18 @@ pub struct LookupIndex {
     by: Index,
 }
 
+/// IPv6?, and the length of a prefix.
+type Family = (bool, u32);
+/// Rows by network.
+type Networks = HashMap<u128, Vec<u32>>;
+
 enum Index {
     Equal {
         converter: RowConverter,
         rows: HashMap<Box<[u8]>, Vec<u32>>,
     },
     /// By prefix length, longest first: (IPv6?, length), networks.
-    Prefix(Vec<((bool, u32), HashMap<u128, Vec<u32>>)>),
+    Prefix(Vec<(Family, Networks)>),
 }
 
 impl Join {
@@ -186,8 +191,8 @@ fn equal_index(keys: &[ArrayRef]) -> Result<Index, ArrowError> {
     Ok(Index::Equal { converter, rows })
 }
 
-fn networks_by_length(networks: &ArrayRef) -> Vec<((bool, u32), HashMap<u128, Vec<u32>>)> {
-    let mut by_length: HashMap<(bool, u32), HashMap<u128, Vec<u32>>> = HashMap::new();
+fn networks_by_length(networks: &ArrayRef) -> Vec<(Family, Networks)> {
+    let mut by_length: HashMap<Family, Networks> = HashMap::new();
     for (network, row) in networks.as_string::<i32>().iter().zip(0u32..) {
         let Some((address, length)) = network.and_then(parse_network) else { continue };
         let (v6, bits) = bits_of(address);

@@ -60,7 +60,8 @@ fn bind_row(resolver: &Resolver, feature: &Feature, scope: &mut Scope, diagnosti
     for (name, text) in &feature.row {
         resolver.use_lookups_of(text);
         let Some(expr) = language::bind_expression(text, scope, diagnostics) else { continue };
-        let taken = scope.columns.iter().any(|c| c.qualifier.is_none() && c.column.name == name.text);
+        let same = |c: &ScopeColumn| c.qualifier.is_none() && c.column.name.eq_ignore_ascii_case(name.as_str());
+        let taken = scope.columns.iter().any(same);
         if taken {
             diagnostics.push(duplicate(name));
             continue;
@@ -100,7 +101,7 @@ fn bind_window(
         if every > 0 && there.window.every.0 > 0 && every % there.window.every.0 != 0 {
             finding(
                 format!("`every` {} is not a multiple of `{}`'s {}", window.every, there.name, there.window.every),
-                "otherwise windows would hold different numbers of the upstream's rows",
+                "start windows only when one there starts: otherwise they hold different numbers of its rows",
             );
         }
     }
@@ -158,6 +159,7 @@ fn bind_derived(
 fn duplicate(name: &Text) -> Diagnostic {
     Diagnostic::error("feature.duplicate-column", name.span(), format!("column `{}` already exists", name.text))
         .label("second column of this name")
+        .help("choose another name: the key, window_start, window_end and event_time are columns too")
 }
 
 /// Aggregate `i` of one column becomes column `base + i` of the feature's results.

@@ -20,7 +20,8 @@ pub(super) fn bind(
     for join in joins {
         if plans.iter().any(|p| p.alias.eq_ignore_ascii_case(join.alias.as_str())) {
             let message = format!("two joins have the alias `{}`", join.alias.text);
-            diagnostics.push(Diagnostic::error("join.duplicate-alias", join.alias.span(), message));
+            let finding = Diagnostic::error("join.duplicate-alias", join.alias.span(), message);
+            diagnostics.push(finding.label("already taken").help("give each join a name of its own with `as`"));
             continue;
         }
         let plan = match &join.target {
@@ -29,7 +30,10 @@ pub(super) fn bind(
                 bind_lookup(resolver, join, name, pairs, *longest_prefix, scope, diagnostics)
             }
         };
-        let Some(plan) = plan else { continue };
+        let Some(plan) = plan else {
+            scope.broken.push(join.alias.text.clone());
+            continue;
+        };
         for column in &plan.columns {
             scope.columns.push(ScopeColumn { qualifier: Some(plan.alias.clone()), column: column.clone() });
         }
@@ -46,7 +50,9 @@ fn bind_feature(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<JoinPlan> {
     let Some(index) = resolver.plan.feature(name.as_str()) else {
-        diagnostics.push(resolver.unknown_relation(name));
+        if !resolver.is_broken(name) {
+            diagnostics.push(resolver.unknown_relation(name));
+        }
         return None;
     };
     let there = &resolver.plan.features[index];
@@ -54,7 +60,8 @@ fn bind_feature(
         let message = format!("`{}` is joined on the window, but `flows` has no window", name.text);
         diagnostics.push(
             Diagnostic::error("join.window-mismatch", name.span(), message)
-                .help("join a feature from a feature or from a rule over a feature"),
+                .label("has windows")
+                .help("join features in a rule or a feature that reads a feature; lookups can be joined to `flows`"),
         );
         return None;
     };
@@ -113,7 +120,9 @@ fn bind_lookup(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<JoinPlan> {
     let Some(index) = resolver.use_lookup(name.as_str()) else {
-        diagnostics.push(resolver.unknown_lookup(name));
+        if !resolver.is_broken(name) {
+            diagnostics.push(resolver.unknown_lookup(name));
+        }
         return None;
     };
     let lookup = &resolver.plan.lookups[index];
@@ -127,16 +136,25 @@ fn bind_lookup(
                 there.span(),
                 format!("lookup `{}` has no column `{}`", lookup.name, there.text),
             );
-            if let Some(near) = suggest(there.as_str(), names) {
-                finding = finding.help(format!("did you mean `{near}`?"));
-            }
+            let near = suggest(there.as_str(), names);
+            finding = match near {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => {
+                    let all: Vec<&str> = lookup.fields.iter().map(|f| f.name.as_str()).collect();
+                    finding.help(format!("its columns are {}", all.join(", ")))
+                }
+            };
             diagnostics.push(finding);
             continue;
         };
         let (left_type, field) = (scope.columns[left].column.ty, &lookup.fields[right]);
         if left_type != field.ty {
             let message = format!("`{}` is {left_type}, `{}.{}` is {}", here.text, lookup.name, field.name, field.ty);
-            diagnostics.push(Diagnostic::error("join.type-mismatch", here.span(), message));
+            let finding = Diagnostic::error("join.type-mismatch", here.span(), message);
+            diagnostics.push(finding.label("of another type").help(format!(
+                "match columns of one type, or declare the lookup's column `{}` as {left_type}",
+                field.name
+            )));
         }
         if field.cidr != longest_prefix {
             let (message, help) = if field.cidr {
@@ -150,7 +168,8 @@ fn bind_lookup(
     }
     if longest_prefix && pairs.len() != 1 {
         let message = "`how: longest_prefix` matches exactly one column";
-        diagnostics.push(Diagnostic::error("join.prefix", join.span, message));
+        let finding = Diagnostic::error("join.prefix", join.span, message);
+        diagnostics.push(finding.help("match one address with one column of networks"));
         return None;
     }
     let columns = lookup.fields.iter().map(|f| Column::new(f.name.clone(), f.ty, true)).collect();
@@ -178,9 +197,11 @@ fn finish(
                 name.span(),
                 format!("`missing` names `{}`, which `{}` does not have", name.text, join.alias.text),
             );
-            if let Some(near) = suggest(name.as_str(), columns.iter().map(|c| c.name.as_str())) {
-                finding = finding.help(format!("did you mean `{near}`?"));
-            }
+            let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+            finding = match suggest(name.as_str(), names.iter().copied()) {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding.help(format!("its columns are {}", names.join(", "))),
+            };
             diagnostics.push(finding);
             continue;
         };
@@ -191,7 +212,8 @@ fn finish(
         };
         if value.ty() != columns[index].ty {
             let message = format!("`{}` is {}, the value is {}", name.text, columns[index].ty, value.ty());
-            diagnostics.push(Diagnostic::error("join.type-mismatch", name.span(), message));
+            let finding = Diagnostic::error("join.type-mismatch", name.span(), message);
+            diagnostics.push(finding.help(format!("write a value of type {}", columns[index].ty)));
             continue;
         }
         columns[index].nullable = false;
@@ -209,14 +231,14 @@ pub(super) fn find(scope: &Scope, name: &Text, diagnostics: &mut Vec<Diagnostic>
         let mut finding = Diagnostic::error(
             "sql.unknown-column",
             name.span(),
-            format!("unknown column `{}` in {}", name.text, scope.owner),
+            format!("no column is named {} in {}", name.text, scope.owner),
         )
         .label("not a column here");
         finding = match suggest(name.as_str(), own().map(|c| c.column.name.as_str())) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => {
                 let names: Vec<&str> = own().map(|c| c.column.name.as_str()).collect();
-                finding.help(format!("columns: {}", names.join(", ")))
+                finding.help(format!("its columns are {}", names.join(", ")))
             }
         };
         diagnostics.push(finding);

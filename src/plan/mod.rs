@@ -3,6 +3,7 @@
 //! [`resolve::resolve`] returns a plan and all findings. A plan is complete: nothing after it reads definitions
 //! or meets an unknown name. What it may never do: run anything, or know an engine.
 
+pub mod codes;
 mod feature;
 mod join;
 mod lookup;
@@ -11,7 +12,7 @@ pub mod resolve;
 mod rule;
 mod source;
 mod title;
-mod wanted;
+pub(crate) mod wanted;
 
 use crate::definition::model::{AlertWhen, Level, Status};
 use crate::language::scope::LookupField;

@@ -64,6 +64,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     }
     let order = order::topological(&project.features, &mut diagnostics);
     resolver.broken = project.features.iter().map(|f| f.name.text.clone()).collect();
+    resolver.broken.extend(project.broken.iter().cloned());
     for index in order {
         let definition = &project.features[index];
         if let Some(feature) = feature::bind(&resolver, definition, &mut diagnostics) {
@@ -93,6 +94,7 @@ impl Resolver<'_> {
     pub(super) fn scope(&self, owner: String, columns: &[Column]) -> Scope {
         let mut scope = Scope::over(owner, columns);
         scope.lookups.clone_from(&self.lookups);
+        scope.broken.extend(self.project.broken.iter().cloned());
         scope
     }
 
@@ -101,10 +103,15 @@ impl Resolver<'_> {
             return Some(Upstream::Flows);
         }
         let found = self.plan.feature(name.as_str()).map(Upstream::Feature);
-        if found.is_none() && !self.broken.contains(name.as_str()) {
+        if found.is_none() && !self.is_broken(name) {
             diagnostics.push(self.unknown_relation(name));
         }
         found
+    }
+
+    /// Is it defined, with errors of its own? What refers to it is not blamed.
+    pub(super) fn is_broken(&self, name: &Text) -> bool {
+        self.broken.contains(name.as_str()) || self.project.broken.contains(name.as_str())
     }
 
     pub(super) fn unknown_relation(&self, name: &Text) -> Diagnostic {
@@ -113,8 +120,14 @@ impl Resolver<'_> {
             std::iter::once(flow::FLOWS).chain(features)
         };
         let finding =
-            Diagnostic::error("project.unknown-relation", name.span(), format!("no relation `{}`", name.text))
-                .label("neither `flows` nor a feature");
+            Diagnostic::error("project.unknown-relation", name.span(), format!("no relation `{}`", name.text));
+        if self.project.sources.iter().any(|source| source.name.text == name.text) {
+            return finding.label("a source").help("what sources give is read from `flows`");
+        }
+        if self.project.rules.iter().any(|rule| rule.name.text == name.text) {
+            return finding.label("a rule").help("rules cannot be read; read the feature that it reads");
+        }
+        let finding = finding.label("neither `flows` nor a feature");
         match suggest(name.as_str(), names()) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => finding.help(format!("relations: {}", names().collect::<Vec<_>>().join(", "))),
@@ -153,23 +166,34 @@ impl Resolver<'_> {
     fn check_overrides(&self, diagnostics: &mut Vec<Diagnostic>) {
         let names = || self.project.rules.iter().map(|r| r.name.as_str());
         for over in self.project.config.overrides.values() {
-            if names().any(|name| name == over.rule.as_str()) {
+            if names().any(|name| name == over.rule.as_str()) || self.project.broken.contains(over.rule.as_str()) {
                 continue;
             }
             let message = format!("no rule `{}`", over.rule.text);
             let mut finding = Diagnostic::error("project.unknown-rule", over.rule.span(), message);
-            if let Some(near) = suggest(over.rule.as_str(), names()) {
-                finding = finding.help(format!("did you mean `{near}`?"));
-            }
+            finding = finding.label("not a rule of this project");
+            finding = match suggest(over.rule.as_str(), names()) {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding.help("use the name that stands behind `rule:` in a file of `rules`"),
+            };
             diagnostics.push(finding);
         }
     }
 
     fn check_unused(&self, diagnostics: &mut Vec<Diagnostic>) {
+        // What could not be read may use any of them.
+        if !self.project.broken.is_empty() || diagnostics.iter().any(|d| d.severity == Severity::Error) {
+            return;
+        }
         let used = self.used_lookups.borrow();
         for lookup in self.project.lookups.iter().filter(|l| !used.contains(l.name.as_str())) {
             let message = format!("lookup `{}` is not used", lookup.name.text);
-            diagnostics.push(Diagnostic::warning("lookup.unused", lookup.name.span(), message));
+            let column = lookup.columns.first().map_or("value", |column| column.name.as_str());
+            diagnostics.push(
+                Diagnostic::warning("lookup.unused", lookup.name.span(), message).label("nothing reads it").help(
+                    format!("read it with IN (SELECT {column} FROM {}), join it, or remove it", lookup.name.text),
+                ),
+            );
         }
     }
 }

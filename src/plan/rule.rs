@@ -2,8 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::definition::model::{Override, Rule};
-use crate::diagnostic::{Diagnostic, Severity, Text, suggest};
+use crate::definition::model::{Override, Param, Rule};
+use crate::diagnostic::{Diagnostic, Severity, Span, Text, suggest};
 use crate::language::scope::Scope;
 use crate::language::{self};
 use crate::record::{Column, Micros, Type, Value};
@@ -47,7 +47,8 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
     };
     if rule.alert.merge_within > MERGE_WITHIN_MAX {
         let message = format!("`merge_within` {} is more than {MERGE_WITHIN_MAX}", rule.alert.merge_within);
-        diagnostics.push(Diagnostic::error("rule.merge-within", rule.alert.title.span(), message));
+        let finding = Diagnostic::error("rule.merge-within", rule.alert.merge_within_span, message);
+        diagnostics.push(finding.label("too long").help("an incident that lasts longer is shown again each day"));
     }
     let exceptions = bind_exceptions(resolver, rule, over, &hit, diagnostics);
     let identity = identity?;
@@ -94,9 +95,12 @@ fn bind_params(rule: &Rule, over: Option<&Override>, diagnostics: &mut Vec<Diagn
         }
         let message = format!("rule `{}` has no parameter `{}`", rule.name.text, name.text);
         let mut finding = Diagnostic::error("rule.unknown-parameter", name.span(), message);
-        if let Some(near) = suggest(name.as_str(), rule.params.iter().map(|p| p.name.as_str())) {
-            finding = finding.help(format!("did you mean `{near}`?"));
-        }
+        let names: Vec<&str> = rule.params.iter().map(|p| p.name.as_str()).collect();
+        finding = match suggest(name.as_str(), names.iter().copied()) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None if names.is_empty() => finding.help("this rule has no parameters"),
+            None => finding.help(format!("its parameters are {}", names.join(", "))),
+        };
         diagnostics.push(finding);
     }
     let mut values = Vec::new();
@@ -107,19 +111,28 @@ fn bind_params(rule: &Rule, over: Option<&Override>, diagnostics: &mut Vec<Diagn
         if value.ty() != param.default.ty() {
             let message =
                 format!("parameter `{}` is {}, the value is {}", param.name.text, param.default.ty(), value.ty());
-            diagnostics.push(Diagnostic::error("rule.parameter-type", place, message));
+            let help = format!("write a value like its default, {}", param.default.display());
+            diagnostics.push(Diagnostic::error("rule.parameter-type", place, message).help(help));
+            values.push((param.name.text.clone(), param.default.clone()));
             continue;
         }
         let below = param.min.as_ref().is_some_and(|min| number(&value) < number(min));
         let above = param.max.as_ref().is_some_and(|max| number(&value) > number(max));
-        if below || above {
-            let bound = if below { "below its `min`" } else { "above its `max`" };
-            let message = format!("parameter `{}` is {bound}", param.name.text);
-            diagnostics.push(Diagnostic::error("rule.parameter-range", place, message));
+        // A default outside of its own bounds was found when the definition was read.
+        if given.is_some() && (below || above) {
+            diagnostics.push(out_of_range(param, &value, below, place));
         }
         values.push((param.name.text.clone(), value));
     }
     values
+}
+
+fn out_of_range(param: &Param, value: &Value, below: bool, place: Span) -> Diagnostic {
+    let (words, bound) = if below { ("below its `min` of", &param.min) } else { ("above its `max` of", &param.max) };
+    let bound = bound.as_ref().map(Value::display).unwrap_or_default();
+    let message = format!("parameter `{}` is {}, {words} {bound}", param.name.text, value.display());
+    let help = format!("choose another value, or change `{}` in the rule", if below { "min" } else { "max" });
+    Diagnostic::error("rule.parameter-range", place, message).help(help)
 }
 
 /// An integer given for a FLOAT64 parameter is one.
@@ -140,7 +153,7 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-fn check_params_used(rule: &Rule, used: &[(String, crate::diagnostic::Span)], diagnostics: &mut Vec<Diagnostic>) {
+fn check_params_used(rule: &Rule, used: &[(String, Span)], diagnostics: &mut Vec<Diagnostic>) {
     let score = rule.score.as_ref().map(|s| language::parameters_of(&s.value)).unwrap_or_default();
     let exceptions = rule.exceptions.iter().flat_map(|e| language::parameters_of(&e.when));
     let used: Vec<String> = used.iter().cloned().chain(score).chain(exceptions).map(|(name, _)| name).collect();
@@ -167,7 +180,7 @@ fn bind_identity(
     rule: &Rule,
     upstream: Upstream,
     columns: &[Column],
-    place: crate::diagnostic::Span,
+    place: Span,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Identity> {
     let key_names: Vec<&str> = match upstream {
@@ -224,11 +237,8 @@ fn bind_score(rule: &Rule, hit: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Op
     let value = language::bind_expression(&score.value, hit, diagnostics)?;
     if !value.ty.is_numeric() {
         let message = format!("a score is FLOAT64, this is {}", value.ty);
-        diagnostics.push(Diagnostic::error("rule.score", value.span, message));
-    }
-    if !(0.0..=1.0).contains(&score.weight) {
-        let message = format!("a weight is between 0 and 1, this is {}", score.weight);
-        diagnostics.push(Diagnostic::error("rule.score", score.value.span(), message));
+        let finding = Diagnostic::error("rule.score", value.span, message);
+        diagnostics.push(finding.help("write a number from 0 to 1, for instance LEAST(1.0, flows / 100)"));
     }
     Some(ScorePlan { value, weight: score.weight })
 }

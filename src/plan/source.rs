@@ -5,8 +5,8 @@ use crate::diagnostic::{Diagnostic, suggest};
 use crate::language::{self, tree::Expr};
 use crate::record::{Column, Micros, RawField, RawSchema, Type, flow};
 
+use super::SourcePlan;
 use super::resolve::Resolver;
-use super::{SourcePlan, join};
 
 /// Lateness beyond this would keep windows open for more than a week.
 const LATENESS_MAX: Micros = Micros(7 * 86_400_000_000);
@@ -20,14 +20,18 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
         let message = format!("`event_time` is {}, not TIMESTAMP", expr.ty);
         diagnostics.push(
             Diagnostic::error("source.event-time", expr.span, message)
-                .help("give the time column `type: TIMESTAMP`, or convert it"),
+                .help("give the column `type: TIMESTAMP`, with `decode: seconds` for a number of seconds"),
         );
     }
     if source.lateness > LATENESS_MAX {
         let message = format!("lateness of {} is more than {LATENESS_MAX}", source.lateness);
-        diagnostics.push(Diagnostic::error("source.lateness", source.name.span(), message));
+        let finding = Diagnostic::error("source.lateness", source.lateness_span, message);
+        diagnostics.push(
+            finding.label("too long").help("windows stay open for so long; rows that come later are counted as late"),
+        );
     }
-    let dedupe = source.dedupe.iter().filter_map(|name| join::find(&scope, name, diagnostics)).collect();
+    // Names that are no columns were found when the definition was read.
+    let dedupe = source.dedupe.iter().filter_map(|name| columns.iter().position(|c| c.name == name.text)).collect();
     let parsed = language::parse_select(&source.flows, diagnostics)?;
     resolver.use_lookups(&parsed);
     let (from, place) = parsed.from();
@@ -37,7 +41,7 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
             .push(Diagnostic::error("source.from", place, message).help(format!("write FROM {}", source.name.text)));
     }
     let select = language::bind_select(&parsed, &source.flows, &scope, diagnostics)?;
-    let flows = flows_columns(source, select.items, diagnostics);
+    let flows = flows_columns(select.items, diagnostics);
     let fields = source.columns.iter().map(|c| RawField {
         name: c.name.text.clone(),
         fields: if c.fields.is_empty() { vec![c.name.text.clone()] } else { c.fields.clone() },
@@ -60,11 +64,7 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
 }
 
 /// The SELECT's items by canonical column; wrong names and types are findings.
-fn flows_columns(
-    source: &Source,
-    items: Vec<language::tree::Item>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Option<Expr>> {
+fn flows_columns(items: Vec<language::tree::Item>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Option<Expr>> {
     let canonical = flow::columns();
     let mut flows: Vec<Option<Expr>> = vec![None; canonical.len()];
     for item in items {
@@ -92,10 +92,8 @@ fn flows_columns(
                 Diagnostic::error("source.column-type", item.expr.span, message)
                     .help(format!("write CAST(… AS {})", column.ty)),
             );
-        } else if flows[index].is_some() {
-            let message = format!("`{}` is given twice in {}", column.name, source.name.text);
-            diagnostics.push(Diagnostic::error("source.duplicate-column", item.expr.span, message));
         } else {
+            // Two items of one name are the SELECT's finding.
             flows[index] = Some(item.expr);
         }
     }

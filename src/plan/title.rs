@@ -18,7 +18,14 @@ pub(super) fn parse(rule: &Rule, columns: &[Column], diagnostics: &mut Vec<Diagn
     let mut parts = Vec::new();
     let mut at = 0;
     while let Some(open) = text[at..].find('{').map(|i| at + i) {
-        let Some(close) = text[open..].find('}').map(|i| open + i) else { break };
+        let Some(close) = text[open..].find('}').map(|i| open + i) else {
+            diagnostics.push(
+                Diagnostic::error("rule.bad-title", title.span_of(open, open + 1), "a `{` that is not closed")
+                    .label("opens a column's name")
+                    .help("write {column}"),
+            );
+            break;
+        };
         if open > at {
             parts.push(TitlePart::Text(text[at..open].to_owned()));
         }
@@ -32,9 +39,11 @@ pub(super) fn parse(rule: &Rule, columns: &[Column], diagnostics: &mut Vec<Diagn
                     format!("the alert's title names `{name}`, which the rule does not return"),
                 )
                 .label("not a column of this rule");
-                if let Some(near) = suggest(name, columns.iter().map(|c| c.name.as_str())) {
-                    finding = finding.help(format!("did you mean `{near}`?"));
-                }
+                let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+                finding = match suggest(name, names.iter().copied()) {
+                    Some(near) => finding.help(format!("did you mean `{near}`?")),
+                    None => finding.help(format!("its columns are {}", names.join(", "))),
+                };
                 diagnostics.push(finding);
             }
         }

@@ -1,5 +1,6 @@
 //! The rules' own tests: rows given at times, alerts and rows expected, in every order of arrival.
 
+mod check;
 mod expect;
 mod given;
 
@@ -21,6 +22,7 @@ use crate::pipeline::window::feature::BuildError;
 use crate::plan::{self, Plan, ResolveOptions};
 use crate::record::{Column, Disposition, Micros};
 
+pub use check::check;
 pub use given::CaseError;
 
 /// Lateness of a test that is not shuffled.

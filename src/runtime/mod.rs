@@ -2,5 +2,8 @@
 
 pub mod case;
 pub mod outlet;
+pub mod profile;
+pub mod profile_column;
+pub mod profile_lint;
 pub mod report;
 pub mod run;

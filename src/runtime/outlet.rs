@@ -58,7 +58,7 @@ struct Tap {
 pub enum TapError {
     #[error("no relation `{name}` to tap")]
     Unknown { name: String, relations: Vec<String> },
-    #[error("cannot write {path}: {error}")]
+    #[error("{error}")]
     Open { path: String, error: io::Error },
 }
 

@@ -1,12 +1,13 @@
 //! What a run did, for its closing summary.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use crate::pipeline::graph::Graph;
 use crate::pipeline::ledger::{Imbalance, Ledger};
-use crate::record::{Disposition, EventTime};
+use crate::record::{Disposition, EventTime, Reject, RejectReason};
 
 #[derive(Debug)]
 pub struct RunReport {
@@ -16,10 +17,17 @@ pub struct RunReport {
     pub watermark: Option<EventTime>,
     /// The first error of a row, by feature or rule.
     pub row_errors: Vec<(String, u64, String)>,
+    /// The first record that was rejected for each reason.
+    pub first_rejects: BTreeMap<RejectReason, Reject>,
 }
 
 impl RunReport {
-    pub fn new(graph: &Graph, elapsed: Duration, interrupted: bool) -> Self {
+    pub fn new(
+        graph: &Graph,
+        first_rejects: BTreeMap<RejectReason, Reject>,
+        elapsed: Duration,
+        interrupted: bool,
+    ) -> Self {
         let features = graph.features().map(|f| (f.name.clone(), f.row_errors, f.first_row_error.clone()));
         let rules = graph.rules().iter().map(|r| (r.plan.name.clone(), r.row_errors, r.first_row_error.clone()));
         let errors = features.chain(rules).filter_map(|(name, count, first)| Some((name, count, first?)));
@@ -30,6 +38,7 @@ impl RunReport {
             interrupted,
             watermark: (watermark != i64::MAX && watermark != i64::MIN).then_some(EventTime(watermark)),
             row_errors: errors.collect(),
+            first_rejects,
         }
     }
 
@@ -47,6 +56,11 @@ impl RunReport {
         let ledger = &self.ledger;
         let rejected: serde_json::Map<String, Json> =
             ledger.rejected.iter().map(|(reason, count)| (reason.code().to_owned(), (*count).into())).collect();
+        let first_rejects = self.first_rejects.iter().map(|(reason, reject)| {
+            let (file, line) = (&*reject.origin.file, reject.origin.line);
+            (reason.code().to_owned(), json!({"file": file, "line": line, "detail": reject.detail}))
+        });
+        let first_rejects: serde_json::Map<String, Json> = first_rejects.collect();
         let hits: serde_json::Map<String, Json> =
             Disposition::ALL.iter().map(|d| (d.name().to_owned(), ledger.disposed(*d).into())).collect();
         json!({
@@ -60,6 +74,7 @@ impl RunReport {
                 "unread": ledger.unread,
             },
             "rejected": rejected,
+            "first_rejects": first_rejects,
             "late_windows": ledger.late_windows,
             "windows": ledger.windows,
             "feature_rows": ledger.feature_rows,

@@ -1,5 +1,6 @@
 //! One run: every input is read and normalized on threads of its own; merge and graph work on the caller's thread.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -70,7 +71,7 @@ struct Pumped {
     raw_rejects: Vec<Reject>,
     offered: u64,
     bytes: u64,
-    ignored: std::collections::BTreeMap<String, u64>,
+    ignored: BTreeMap<String, u64>,
 }
 
 type Message = Result<Option<Box<Pumped>>, RunError>;
@@ -113,7 +114,8 @@ pub fn run(
     // What has no length is a stream: somebody may wait for what it gives.
     let stream = options.live || options.inputs.iter().any(|(_, input)| input.size_bytes().is_none());
     let merge = Merge::new(&lateness);
-    let mut run = Run { graph, lanes, merge, live: options.live, stream, clock, progress, stop };
+    let first_rejects = BTreeMap::new();
+    let mut run = Run { graph, lanes, merge, live: options.live, stream, clock, progress, stop, first_rejects };
     let interrupted = run.drive(out)?;
     if interrupted {
         run.graph.ledger.unread += run.merge.waiting_rows();
@@ -122,7 +124,7 @@ pub fn run(
         run.graph.finish(run.merge.last_watermark(), out)?;
     }
     out.finish()?;
-    Ok(RunReport::new(&run.graph, started.elapsed(), interrupted))
+    Ok(RunReport::new(&run.graph, run.first_rejects, started.elapsed(), interrupted))
 }
 
 struct Run<'a> {
@@ -135,6 +137,7 @@ struct Run<'a> {
     clock: &'a dyn Clock,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
+    first_rejects: BTreeMap<RejectReason, Reject>,
 }
 
 impl Run<'_> {
@@ -193,6 +196,7 @@ impl Run<'_> {
         }
         for reject in pumped.raw_rejects.into_iter().chain(pumped.normalized.rejects) {
             ledger.reject(reject.reason);
+            self.first_rejects.entry(reject.reason).or_insert_with(|| reject.clone());
             out.reject(reject)?;
         }
         self.progress.advanced(pumped.bytes, 0, ledger.alerts);

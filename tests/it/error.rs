@@ -65,7 +65,10 @@ fn case(path: &Path, check: Check) -> Result<(), Failed> {
 
 fn every_code_has_a_case() -> Result<(), Failed> {
     let cases: BTreeSet<String> = projects().iter().map(|path| code(path)).collect();
-    let missing: Vec<&str> = codes().iter().map(|page| page.code).filter(|code| !cases.contains(*code)).collect();
+    // What `tripline test` finds, `check` does not.
+    let of_check = |code: &&str| !code.starts_with("test.");
+    let given = codes().into_iter().map(|page| page.code).filter(of_check);
+    let missing: Vec<&str> = given.filter(|code| !cases.contains(*code)).collect();
     let unknown: Vec<&String> = cases.iter().filter(|case| !codes().iter().any(|page| page.code == **case)).collect();
     if missing.is_empty() && unknown.is_empty() {
         return Ok(());

@@ -1,13 +1,19 @@
 //! One binary of integration tests, whose cases are files.
 
 mod arrival;
+mod cli;
+mod codes;
 mod conserve;
+mod docs;
 mod error;
+mod fuzz;
 mod kept;
 mod layout;
+mod mutation;
 mod oracle;
 mod order;
 mod random;
+mod scale;
 mod stream;
 
 use std::process::ExitCode;
@@ -34,9 +40,15 @@ pub fn check(tree: &dyn FileTree) -> (Vec<Diagnostic>, SourceFiles) {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = error::cases(check);
+    trials.extend(cli::trials());
+    trials.extend(codes::cases());
+    trials.extend(docs::trials());
+    trials.extend(fuzz::cases());
+    trials.extend(mutation::cases());
     trials.extend(order::cases());
     trials.extend(conserve::cases());
     trials.extend(layout::cases());
     trials.extend(stream::cases());
+    trials.extend(scale::cases());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -33,7 +33,11 @@ pub fn text_writer(path: &str) -> io::Result<Box<dyn Write + Send>> {
 }
 
 fn create(path: &str) -> io::Result<File> {
-    File::create(path).map_err(|error| io::Error::new(error.kind(), format!("cannot write {path}: {error}")))
+    File::create(path).map_err(|error| {
+        let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let help = folder.map(|folder| format!("\nhelp: make the folder {} first", folder.display()));
+        io::Error::new(error.kind(), format!("cannot write {path}: {error}{}", help.unwrap_or_default()))
+    })
 }
 
 struct JsonRows {

@@ -275,7 +275,7 @@ impl RuleStage {
     pub fn nearest(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Option<Nearest>, ArrowError> {
         let scope = self.scope(rows, others)?;
         let mut best: Option<Nearest> = None;
-        let columns: Vec<(Vec<Option<bool>>, Option<(ArrayRef, ArrayRef)>)> = self
+        let columns: Vec<ConditionColumns> = self
             .conditions
             .iter()
             .map(|condition| {
@@ -303,6 +303,9 @@ impl RuleStage {
         Ok(best)
     }
 }
+
+/// For each row whether a condition holds, and both sides of a comparison.
+type ConditionColumns = (Vec<Option<bool>>, Option<(ArrayRef, ArrayRef)>);
 
 /// One part of a rule's condition.
 struct CompiledCondition {

@@ -2,6 +2,13 @@
 //! and which canonical columns of `flows` they feed. A draft is to be read by a person: it
 //! promises only that the sample's own records decode with it.
 
+use std::fs::File;
+
+use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
 use serde_json::Value;
 
 use super::chunk::length;
@@ -54,17 +61,37 @@ pub fn infer(sample: &[u8], name_hint: &str) -> Inferred {
         seen.csv(text);
         Format::Csv
     };
-    let name = draft::identifier(name_hint.rsplit('/').next().and_then(|file| file.split('.').next()).unwrap_or(""));
-    let columns = draft::columns(seen.columns.iter().map(|column| (column.name.as_str(), column.decided())));
-    Inferred {
-        source_yaml: draft::source_yaml(&name, format, &columns),
-        flows_sql: draft::flows_sql(&name, &columns),
-        name,
-        format,
-        columns,
-        records: seen.records,
-        refused: seen.refused,
+    seen.drafted(format, name_hint)
+}
+
+/// Drafts a source from a Parquet file.
+pub fn infer_parquet(file: File, name_hint: &str) -> Result<Inferred, ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    let mut seen = Seen::default();
+    // Every column is drafted, one without values too; those that hold columns cannot be.
+    for field in builder.schema().fields().iter().filter(|field| !field.data_type().is_nested()) {
+        seen.see(field.name(), None, false);
+        if let Some(column) = seen.columns.last_mut() {
+            column.declared = declared(field.data_type());
+        }
     }
+    let reader = builder.with_batch_size(RECORDS_MAX).with_limit(RECORDS_MAX).build()?;
+    for batch in reader {
+        seen.batch(&batch?)?;
+    }
+    Ok(seen.drafted(Format::Parquet, name_hint))
+}
+
+/// What a Parquet column becomes whatever its values are. Of text and integers the values decide.
+fn declared(ty: &DataType) -> Option<Type> {
+    Some(match ty {
+        DataType::Boolean => Type::Bool,
+        DataType::Timestamp(_, _) => Type::Timestamp,
+        DataType::Date32 | DataType::Date64 => Type::Date,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => Type::Bytes,
+        ty if ty.is_floating() || matches!(ty, DataType::Decimal128(_, _)) => Type::Float64,
+        _ => return None,
+    })
 }
 
 #[derive(Debug, Default)]
@@ -86,9 +113,41 @@ struct SeenColumn {
     /// Every value is an instant as text, or a likely epoch number; and is any of them text?
     instants: bool,
     any_instant_text: bool,
+    /// What a typed file says.
+    declared: Option<Type>,
 }
 
 impl Seen {
+    fn drafted(self, format: Format, name_hint: &str) -> Inferred {
+        let file = name_hint.rsplit('/').next().unwrap_or(name_hint);
+        let name = draft::identifier(file.split('.').next().unwrap_or(""));
+        let columns = draft::columns(self.columns.iter().map(|column| (column.name.as_str(), column.decided())));
+        Inferred {
+            source_yaml: draft::source_yaml(&name, format, &columns),
+            flows_sql: draft::flows_sql(&name, &columns),
+            name,
+            format,
+            columns,
+            records: self.records,
+            refused: self.refused,
+        }
+    }
+
+    fn batch(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        let options = FormatOptions::new();
+        self.records += length(batch.num_rows());
+        let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+        for (field, column) in columns.filter(|(field, _)| !field.data_type().is_nested()) {
+            let text = matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+            let formatter = ArrayFormatter::try_new(column, &options)?;
+            for row in 0..column.len() {
+                let value = column.is_valid(row).then(|| formatter.value(row).to_string());
+                self.see(field.name(), value.as_deref(), text);
+            }
+        }
+        Ok(())
+    }
+
     fn has(&self, name: &str) -> bool {
         self.columns.iter().any(|column| column.name == name)
     }
@@ -192,6 +251,7 @@ impl SeenColumn {
             numbers: true,
             instants: true,
             any_instant_text: false,
+            declared: None,
         }
     }
 
@@ -215,6 +275,8 @@ impl SeenColumn {
         let name = self.name.to_ascii_lowercase();
         let of_time = ["time", "date", "start", "end", "seen"].iter().any(|word| name.contains(word));
         match self {
+            Self { declared: Some(Type::Timestamp), .. } => (Type::Timestamp, Decode::TimeAuto),
+            Self { declared: Some(ty), .. } => (*ty, Decode::Plain),
             Self { values: 0, .. } => (Type::String, Decode::Plain),
             Self { flags: true, .. } if name.contains("flag") => (Type::Int64, Decode::TcpFlags),
             Self { bools: true, .. } => (Type::Bool, Decode::Plain),

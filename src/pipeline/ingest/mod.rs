@@ -32,5 +32,5 @@ mod zeek;
 pub use batch::{RawBatch, RawText};
 pub use chunk::LINE_BYTES_MAX;
 pub use error::IngestError;
-pub use infer::{Inferred, infer};
+pub use infer::{Inferred, infer, infer_parquet};
 pub use reader::{Reader, ReaderOptions};

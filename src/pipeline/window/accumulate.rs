@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, ArrowNativeTypeOp, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int64Array,
-    StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
+    TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, i256,
@@ -292,7 +292,7 @@ impl States {
             Self::Bytes(_, s) => Arc::new(
                 s.iter().map(|v| v.as_deref().and_then(|v| std::str::from_utf8(v).ok())).collect::<StringArray>(),
             ),
-            Self::Distinct(s) => Arc::new(s.iter().map(|set| i64::try_from(set.len()).ok()).collect::<Int64Array>()),
+            Self::Distinct(s) => Arc::new(s.iter().map(|set| i64::try_from(set.count()).ok()).collect::<Int64Array>()),
             Self::Sketch(s) => Arc::new(
                 s.iter().map(|sketch| Some(sketch.as_ref().map_or(0, |s| s.cardinality()))).collect::<Int64Array>(),
             ),
@@ -356,21 +356,11 @@ fn keep_float(extreme: Extreme, state: &mut Option<f64>, value: f64) {
         None => true,
         Some(old) if old.is_nan() => false,
         Some(_) if value.is_nan() => true,
-        Some(old) if extreme == Extreme::Smallest => value.is_lt_total(old),
-        Some(old) => old.is_lt_total(value),
+        Some(old) if extreme == Extreme::Smallest => value.total_cmp(&old).is_lt(),
+        Some(old) => value.total_cmp(&old).is_gt(),
     };
     if better {
         *state = Some(value);
-    }
-}
-
-trait TotalOrder {
-    fn is_lt_total(self, other: Self) -> bool;
-}
-
-impl TotalOrder for f64 {
-    fn is_lt_total(self, other: Self) -> bool {
-        self.compare(other).is_lt()
     }
 }
 

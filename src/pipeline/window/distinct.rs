@@ -92,7 +92,8 @@ impl Values {
         }
     }
 
-    pub fn len(&self) -> usize {
+    /// How many values are interned.
+    pub fn count(&self) -> usize {
         self.ends.len()
     }
 
@@ -186,7 +187,8 @@ impl Distinct {
         }
     }
 
-    pub fn len(&self) -> usize {
+    /// How many values the set holds.
+    pub fn count(&self) -> usize {
         match self {
             Self::Few { len, .. } => usize::from(*len),
             Self::Many(many) => many.len(),
@@ -246,12 +248,12 @@ mod tests {
         ids[..5].iter().for_each(|id| sets[0].insert(*id));
         ids[3..40].iter().for_each(|id| sets[1].insert(*id));
         values.compact(sets.iter_mut());
-        assert_eq!(values.len(), 40);
+        assert_eq!(values.count(), 40);
         let again: ArrayRef = Arc::new(StringArray::from(vec!["v3", "v39"]));
         values.ids(&again, &mut ids);
-        assert_eq!(values.len(), 40);
-        let before = sets[1].len();
+        assert_eq!(values.count(), 40);
+        let before = sets[1].count();
         ids.iter().for_each(|id| sets[1].insert(*id));
-        assert_eq!((sets[0].len(), sets[1].len()), (5, before));
+        assert_eq!((sets[0].count(), sets[1].count()), (5, before));
     }
 }

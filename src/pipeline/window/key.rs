@@ -63,7 +63,8 @@ impl Keys {
         Ok(())
     }
 
-    pub fn len(&self) -> usize {
+    /// How many keys are interned.
+    pub fn count(&self) -> usize {
         self.ends.len()
     }
 
@@ -158,8 +159,8 @@ mod tests {
         let mut numbers = Vec::new();
         keys.intern(columns, expected.len(), &mut numbers).expect("intern");
         assert_eq!(numbers, expected);
-        let distinct: Vec<u32> = (0..u32::try_from(keys.len()).expect("few")).collect();
-        let mut live = vec![true; keys.len()];
+        let distinct: Vec<u32> = (0..u32::try_from(keys.count()).expect("few")).collect();
+        let mut live = vec![true; keys.count()];
         live[0] = false;
         let last = keys.columns(&distinct[1..]).expect("columns");
         let renamed = keys.compact(&live);

@@ -182,7 +182,7 @@ impl WindowState {
         picks: Option<&[u32]>,
     ) -> Result<(), WindowError> {
         let pane = self.panes.entry(start).or_insert_with(|| Pane::new(&self.kinds, self.evidence_rows));
-        let slots = pane.slots_of(numbers, self.keys.len());
+        let slots = pane.slots_of(numbers, self.keys.count());
         for (i, kind) in self.kinds.iter().enumerate() {
             pane.states[i].update(kind.function, &slots, args[i].as_ref(), &mut self.values[i], &mut self.ids)?;
         }
@@ -237,7 +237,7 @@ impl WindowState {
     fn combine(&self, start: i64, end: i64) -> Result<Pane, WindowError> {
         let mut whole = Pane::new(&self.kinds, self.evidence_rows);
         for pane in self.panes.range(start..end).map(|(_, pane)| pane) {
-            let slots = whole.slots_of(&pane.keys, self.keys.len());
+            let slots = whole.slots_of(&pane.keys, self.keys.count());
             for (mine, theirs) in whole.states.iter_mut().zip(&pane.states) {
                 mine.merge(theirs, &slots)?;
             }
@@ -257,18 +257,18 @@ impl WindowState {
 
     /// Drops keys and values that no pane holds, when they have become many.
     fn compact(&mut self) {
-        let interned = self.keys.len() + self.values.iter().map(Values::len).sum::<usize>();
+        let interned = self.keys.count() + self.values.iter().map(Values::count).sum::<usize>();
         if interned < self.compacted_at {
             return;
         }
-        let mut live = vec![false; self.keys.len()];
+        let mut live = vec![false; self.keys.count()];
         for pane in self.panes.values() {
             pane.keys.iter().for_each(|key| live[*key as usize] = true);
         }
         let renamed = self.keys.compact(&live);
         for pane in self.panes.values_mut() {
             pane.keys.iter_mut().for_each(|key| *key = renamed[*key as usize]);
-            pane.slots = vec![NONE; self.keys.len()];
+            pane.slots = vec![NONE; self.keys.count()];
             for (slot, key) in (0u32..).zip(&pane.keys) {
                 pane.slots[*key as usize] = slot;
             }
@@ -278,7 +278,7 @@ impl WindowState {
                 self.values[i].compact(self.panes.values_mut().flat_map(|pane| pane.states[i].distinct_sets()));
             }
         }
-        let left = self.keys.len() + self.values.iter().map(Values::len).sum::<usize>();
+        let left = self.keys.count() + self.values.iter().map(Values::count).sum::<usize>();
         self.compacted_at = (left * 2).max(COMPACT_MIN);
     }
 

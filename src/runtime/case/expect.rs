@@ -6,7 +6,7 @@ use crate::definition::model::{Case, Scalar};
 use crate::diagnostic::{Text, suggest};
 use crate::pipeline::alert::AlertRecord;
 use crate::plan::Plan;
-use crate::record::{Column, Value};
+use crate::record::{Column, Type, Value};
 
 use super::given::{CaseError, scalar};
 use super::{Failure, Outcome, columns_of};
@@ -91,13 +91,30 @@ fn field(plan: &Plan, alert: &AlertRecord, name: &Text) -> Result<Value, CaseErr
     };
     let column = alert.values.iter().find(|(column, _)| *column == name.text).map(|(_, value)| value.clone());
     column.or(own).ok_or_else(|| {
-        let names: Vec<&str> = plan.rules.iter().flat_map(|r| &r.columns).map(|c| c.name.as_str()).collect();
-        let near = suggest(name.as_str(), names).map(|near| format!("; did you mean `{near}`?"));
-        CaseError::new(name.span(), format!("an alert of this rule has no `{}`{}", name.text, near.unwrap_or_default()))
+        let columns: Vec<Column> = plan.rules.iter().flat_map(|r| &r.columns).cloned().collect();
+        no_field(&columns, name)
     })
 }
 
-fn typed(row: &[(Text, Scalar)], columns: &[Column]) -> Result<Vec<(usize, Value)>, CaseError> {
+/// The type of a field of an alert, without an alert at hand.
+pub(super) fn field_type(columns: &[Column], name: &Text) -> Result<Type, CaseError> {
+    let column = columns.iter().find(|column| column.name == name.text).map(|column| column.ty);
+    let own = match name.as_str() {
+        "hits" => Some(Type::Int64),
+        "score" => Some(Type::Float64),
+        "severity" | "title" | "state" => Some(Type::String),
+        _ => None,
+    };
+    column.or(own).ok_or_else(|| no_field(columns, name))
+}
+
+fn no_field(columns: &[Column], name: &Text) -> CaseError {
+    let near = suggest(name.as_str(), columns.iter().map(|c| c.name.as_str()));
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    CaseError::new(name.span(), format!("an alert of this rule has no `{}`{near}", name.text))
+}
+
+pub(super) fn typed(row: &[(Text, Scalar)], columns: &[Column]) -> Result<Vec<(usize, Value)>, CaseError> {
     let fields = row.iter().map(|(name, value)| {
         let Some(index) = columns.iter().position(|column| column.name == name.text) else {
             return Err(CaseError::new(name.span(), format!("no column `{}`", name.text)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::compute::concat;
 
-use crate::definition::model::{Case, Given, LookupRow, Override, Project, Rule, Scalar};
+use crate::definition::model::{Case, Given, Lookup, LookupRow, Override, Project, Rule, Scalar};
 use crate::diagnostic::{Diagnostic, Span, Text, suggest};
 use crate::language::bind_expression;
 use crate::language::scope::Scope;
@@ -75,7 +75,7 @@ pub(super) fn flows(case: &Case) -> Result<FlowBatch, CaseError> {
     flows.take(&order).map_err(failed)
 }
 
-fn check_names(given: &Given, columns: &[Column]) -> Result<(), CaseError> {
+pub(super) fn check_names(given: &Given, columns: &[Column]) -> Result<(), CaseError> {
     for (name, _) in &given.row {
         let names = || columns.iter().map(|c| c.name.as_str());
         if !names().any(|column| column == name.text) {
@@ -109,7 +109,7 @@ fn default(column: &Column, times: &[i64]) -> ArrayRef {
 }
 
 /// The values of one field for each `i`.
-fn values(scalar: &Scalar, column: &Column, numbers: &[i64], given: &Given) -> Result<ArrayRef, CaseError> {
+pub(super) fn values(scalar: &Scalar, column: &Column, numbers: &[i64], given: &Given) -> Result<ArrayRef, CaseError> {
     let Some(text) = &scalar.text else {
         if scalar.list.is_some() {
             return Err(CaseError::new(given.span, format!("`{}` is one value, not a list", column.name)));
@@ -257,14 +257,19 @@ pub(super) fn shuffled(
     flows.take(&order)
 }
 
+/// A parameter's value in a test, of its default's type.
+pub(super) fn param(rule: &Rule, name: &Text, given: &Scalar) -> Result<Value, CaseError> {
+    let Some(param) = rule.params.iter().find(|param| param.name.text == name.text) else {
+        let near = suggest(name.as_str(), rule.params.iter().map(|p| p.name.as_str()));
+        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        return Err(CaseError::new(name.span(), format!("the rule has no parameter `{}`{near}", name.text)));
+    };
+    scalar(given, param.default.ty())
+}
+
 pub(super) fn override_params(project: &mut Project, rule: &Rule, case: &Case) -> Result<(), CaseError> {
     for (name, given) in &case.params {
-        let Some(param) = rule.params.iter().find(|param| param.name.text == name.text) else {
-            let near = suggest(name.as_str(), rule.params.iter().map(|p| p.name.as_str()));
-            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            return Err(CaseError::new(name.span(), format!("the rule has no parameter `{}`{near}", name.text)));
-        };
-        let value = scalar(given, param.default.ty())?;
+        let value = param(rule, name, given)?;
         let over = project.config.overrides.entry(rule.name.text.clone()).or_insert_with(|| Override {
             rule: rule.name.clone(),
             params: Vec::new(),
@@ -277,6 +282,19 @@ pub(super) fn override_params(project: &mut Project, rule: &Rule, case: &Case) -
     Ok(())
 }
 
+/// A row of a lookup as a test writes it.
+pub(super) fn lookup_row(lookup: &Lookup, row: &[(Text, Scalar)]) -> Result<Vec<Value>, CaseError> {
+    if let Some((field, _)) = row.iter().find(|(field, _)| lookup.columns.iter().all(|c| c.name.text != field.text)) {
+        let message = format!("lookup `{}` has no column `{}`", lookup.name.text, field.text);
+        return Err(CaseError::new(field.span(), message));
+    }
+    let values = lookup.columns.iter().map(|column| {
+        let cell = row.iter().find(|(field, _)| field.text == column.name.text);
+        cell.map_or(Ok(Value::Null(column.ty)), |(_, cell)| scalar(cell, column.ty))
+    });
+    values.collect()
+}
+
 pub(super) fn override_lookups(project: &mut Project, case: &Case) -> Result<(), CaseError> {
     for (name, rows) in &case.lookups {
         let Some(lookup) = project.lookups.iter_mut().find(|lookup| lookup.name.text == name.text) else {
@@ -284,17 +302,7 @@ pub(super) fn override_lookups(project: &mut Project, case: &Case) -> Result<(),
         };
         lookup.rows.clear();
         for row in rows {
-            let mut values = Vec::with_capacity(lookup.columns.len());
-            for column in &lookup.columns {
-                let cell = row.iter().find(|(field, _)| field.text == column.name.text);
-                values.push(cell.map_or(Ok(Value::Null(column.ty)), |(_, cell)| scalar(cell, column.ty))?);
-            }
-            if let Some((field, _)) =
-                row.iter().find(|(field, _)| lookup.columns.iter().all(|c| c.name.text != field.text))
-            {
-                let message = format!("lookup `{}` has no column `{}`", name.text, field.text);
-                return Err(CaseError::new(field.span(), message));
-            }
+            let values = lookup_row(lookup, row)?;
             lookup.rows.push(LookupRow { values, valid_from: None, valid_to: None, span: name.span() });
         }
     }

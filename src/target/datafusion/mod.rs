@@ -4,6 +4,8 @@
 //! ours. A row that GoogleSQL would fail fails the batch, never silently: the caller finds the rows.
 
 mod conditional;
+#[cfg(test)]
+mod golden;
 mod input;
 mod kernel;
 mod kernel_expr;

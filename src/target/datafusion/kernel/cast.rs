@@ -125,10 +125,10 @@ fn parse_int(s: &str) -> Option<i64> {
 
 fn parse_float(s: &str) -> Option<f64> {
     let s = s.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
-    let value: f64 = s.parse().ok()?;
-    let infinite = s.trim_start_matches(['+', '-']).starts_with(['i', 'I']);
-    // Digits beyond the range are an error, the word is a value.
-    (value.is_finite() || value.is_nan() || infinite).then_some(value)
+    if s.contains(['x', 'X']) {
+        return parse_int(s).map(float);
+    }
+    s.parse().ok()
 }
 
 /// The shortest of 15 or 17 digits that reads back as the number, as C's `%g` prints it.
@@ -138,6 +138,9 @@ fn float_text(f: f64) -> String {
     }
     if f.is_infinite() {
         return if f > 0.0 { "inf".into() } else { "-inf".into() };
+    }
+    if f == 0.0 {
+        return "0".into();
     }
     let short = general(f, 15);
     if short.parse() == Ok(f) { short } else { general(f, 17) }

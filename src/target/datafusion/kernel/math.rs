@@ -51,8 +51,9 @@ pub(super) fn of_one(id: Id) -> Option<Kernel> {
     })
 }
 
+/// The argument of a logarithm; that of -inf is NaN, as GoogleSQL has it.
 fn positive(a: f64) -> Result<f64, String> {
-    if a <= 0.0 { Err(format!("{a} has no logarithm")) } else { Ok(a) }
+    if a <= 0.0 && a.is_finite() { Err(format!("{a} has no logarithm")) } else { Ok(a) }
 }
 
 pub(super) fn pow(inputs: &Inputs) -> Computed {
@@ -70,11 +71,12 @@ pub(super) fn log(inputs: &Inputs) -> Computed {
         return inputs.unary::<Float64Array, f64, Float64Array>(|a| Ok(Some(positive(a)?.ln())));
     }
     inputs.binary::<Float64Array, Float64Array, f64, Float64Array>(|a, base| {
+        let undefined = a.is_nan() || base.is_nan() || a == f64::NEG_INFINITY || base.is_infinite();
+        if undefined || (a == f64::INFINITY && base <= 0.0) {
+            return Ok(Some(f64::NAN));
+        }
         if base == 1.0 {
             return Err("there is no logarithm to base 1".into());
-        }
-        if a == f64::INFINITY && base == f64::INFINITY {
-            return Ok(Some(f64::NAN));
         }
         Ok(Some(positive(a)?.ln() / positive(base)?.ln()))
     })
@@ -82,7 +84,7 @@ pub(super) fn log(inputs: &Inputs) -> Computed {
 
 /// ROUND and TRUNC, with or without digits.
 pub(super) fn digits(id: Id, args: usize) -> Option<Kernel> {
-    let cut = move |a: f64| if id == Id::Round { a.round() } else { a.trunc() };
+    let cut: fn(f64) -> f64 = if id == Id::Round { f64::round } else { f64::trunc };
     if args < 2 {
         return kernel(move |inputs| inputs.unary::<Float64Array, f64, Float64Array>(|a| Ok(Some(cut(a)))));
     }
@@ -96,15 +98,20 @@ pub(super) fn digits(id: Id, args: usize) -> Option<Kernel> {
 /// More digits than a FLOAT64 has change nothing; so many before the point leave nothing.
 const DIGITS_MAX: i64 = 400;
 
-fn at_digits(a: f64, digits: i64, cut: impl Fn(f64) -> f64) -> f64 {
-    if !a.is_finite() {
-        return a;
-    }
+fn at_digits(a: f64, digits: i64, cut: fn(f64) -> f64) -> f64 {
     let digits = i32::try_from(digits.clamp(-DIGITS_MAX, DIGITS_MAX)).unwrap_or(0);
     let scale = 10f64.powi(digits.abs());
     if digits < 0 {
         return if scale.is_finite() { cut(a / scale) * scale } else { 0.0 };
     }
     let scaled = a * scale;
-    if scaled.is_finite() { cut(scaled) / scale } else { a }
+    if !scaled.is_finite() {
+        return a;
+    }
+    // The product rounds; where it landed on a boundary that the exact one does not reach, it is cut below.
+    let missing = a.mul_add(scale, -scaled);
+    let whole = cut(scaled);
+    let boundary = whole != cut(scaled - scaled.signum() * scaled.abs() * f64::EPSILON);
+    let whole = if boundary && missing * scaled < 0.0 { whole - scaled.signum() } else { whole };
+    whole / scale
 }

@@ -22,7 +22,7 @@ pub(super) fn of(id: Id) -> Option<Kernel> {
             })
         }),
         Id::IpToString => {
-            kernel(|inputs| inputs.unary::<BinaryArray, String, StringArray>(|b| Ok(Some(address(b)?.to_string()))))
+            kernel(|inputs| inputs.unary::<BinaryArray, String, StringArray>(|b| Ok(Some(address_text(address(b)?)))))
         }
         Id::IpNetMask => kernel(|inputs| {
             inputs.binary::<Int64Array, Int64Array, Vec<u8>, BinaryArray>(|size, prefix| {
@@ -75,6 +75,18 @@ fn address(bytes: &[u8]) -> Result<IpAddr, String> {
     Ok(IpAddr::V6(Ipv6Addr::from(octets)))
 }
 
+/// An IPv6 address that only extends an IPv4 one ends in its dotted form, as C's `inet_ntop` prints it.
+fn address_text(address: IpAddr) -> String {
+    if let IpAddr::V6(v6) = address
+        && let [0, 0, 0, 0, 0, 0, high, _] = v6.segments()
+        && high != 0
+        && let [.., a, b, c, d] = v6.octets()
+    {
+        return format!("::{}", Ipv4Addr::new(a, b, c, d));
+    }
+    address.to_string()
+}
+
 fn masked(address: &[u8], prefix: i64) -> Result<Vec<u8>, String> {
     let bits = address.len() * 8;
     let prefix = usize::try_from(prefix).ok().filter(|p| *p <= bits);
@@ -117,7 +129,7 @@ fn canonical_text(text: &str) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(text));
     }
     let address: IpAddr = text.parse().ok()?;
-    Some(Cow::Owned(address.to_string()))
+    Some(Cow::Owned(address_text(address)))
 }
 
 /// Four numbers up to 255 without leading zeros: such a text is its own canonical form.

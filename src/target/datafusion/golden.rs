@@ -1,0 +1,191 @@
+//! Every recorded answer of Google's reference implementation, through binding, lowering and evaluation.
+//!
+//! `tests/golden/record.py` records them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::common::ScalarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use serde_json::Value as Json;
+
+use crate::diagnostic::{FileId, Text};
+use crate::language::function::Id;
+use crate::language::{Expr, ExprKind, Scope, bind_expression, functions};
+use crate::record::{Column, Type};
+
+use super::{LowerContext, evaluate, lower};
+
+const GOLDEN: &str = include_str!("../../../tests/golden/functions.json");
+
+/// Text of the golden file to an engine value.
+fn scalar(ty: Type, text: Option<&str>) -> ScalarValue {
+    match ty {
+        Type::Bool => ScalarValue::Boolean(text.map(|t| t == "true")),
+        Type::Int64 => ScalarValue::Int64(text.map(|t| t.parse().unwrap())),
+        Type::Float64 => ScalarValue::Float64(text.map(|t| t.parse().unwrap())),
+        Type::String => ScalarValue::Utf8(text.map(str::to_owned)),
+        Type::Bytes => ScalarValue::Binary(
+            text.map(|t| (0..t.len()).step_by(2).map(|at| u8::from_str_radix(&t[at..at + 2], 16).unwrap()).collect()),
+        ),
+        Type::Timestamp => ScalarValue::TimestampMicrosecond(text.map(|t| t.parse().unwrap()), Some("UTC".into())),
+        Type::Date => ScalarValue::Date32(text.map(|t| t.parse().unwrap())),
+    }
+}
+
+fn batch(columns: &[Column], rows: &[Json]) -> RecordBatch {
+    let arrays: Vec<ArrayRef> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let values = rows.iter().map(|row| scalar(column.ty, row[index].as_str()));
+            ScalarValue::iter_to_array(values).unwrap()
+        })
+        .collect();
+    let schema = Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(schema, arrays, &options).unwrap()
+}
+
+fn bind(sql: &str, columns: &[Column]) -> Result<Expr, String> {
+    let mut diagnostics = Vec::new();
+    let text = Text::verbatim(sql, FileId(0), 0);
+    let expr = bind_expression(&text, &Scope::over("t", columns), &mut diagnostics);
+    expr.ok_or_else(|| format!("{sql}: {diagnostics:?}"))
+}
+
+fn physical(expr: &Expr, columns: &[Column]) -> Arc<dyn PhysicalExpr> {
+    lower(expr, &LowerContext { columns, lookups: &[], event_time: None }).unwrap()
+}
+
+/// The value at a row as the golden file writes it.
+fn shown(array: &ArrayRef, row: usize) -> ScalarValue {
+    ScalarValue::try_from_array(array, row).unwrap()
+}
+
+fn same(got: &ScalarValue, want: &ScalarValue, tolerance: f64) -> bool {
+    match (got, want) {
+        (ScalarValue::Float64(Some(a)), ScalarValue::Float64(Some(b))) => {
+            let near = a.is_finite() && b.is_finite() && (a - b).abs() <= tolerance * a.abs().max(b.abs());
+            a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || near && tolerance > 0.0
+        }
+        _ => got == want,
+    }
+}
+
+/// Runs a case; returns what differs.
+fn differences(case: &Json) -> Vec<String> {
+    let sql = case["expression"].as_str().unwrap();
+    let columns: Vec<Column> = case["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| Column::new(c[0].as_str().unwrap(), Type::from_name(c[1].as_str().unwrap()).unwrap(), true))
+        .collect();
+    let expr = match bind(sql, &columns) {
+        Ok(expr) => expr,
+        Err(message) => return vec![message],
+    };
+    let ty = Type::from_name(case["type"].as_str().unwrap()).unwrap();
+    if expr.ty != ty {
+        return vec![format!("{sql}: is {}, not {ty}", expr.ty)];
+    }
+    let (rows, answers) = (case["rows"].as_array().unwrap(), case["answers"].as_array().unwrap());
+    let tolerance = case["tolerance"].as_str().map_or(0.0, |t| t.parse().unwrap());
+    let physical = physical(&expr, &columns);
+    let mut found = Vec::new();
+    let compare = |row: usize, got: ScalarValue| {
+        let want = scalar(ty, answers[row].as_str());
+        let wrong = answers[row].is_object() || !same(&got, &want, tolerance);
+        wrong.then(|| format!("{sql} over {}: {got:?}, not {}", rows[row], answers[row]))
+    };
+    let fails = answers.iter().any(Json::is_object);
+    let whole = evaluate(&physical, &batch(&columns, rows));
+    match (&whole, fails) {
+        (Ok(array), false) => {
+            assert_eq!(*array.data_type(), ty.arrow(), "{sql}");
+            assert_eq!(array.len(), rows.len(), "{sql}");
+            found.extend((0..rows.len()).filter_map(|row| compare(row, shown(array, row))));
+        }
+        (Err(error), false) => found.push(format!("{sql}: {error}")),
+        (_, true) => {
+            for (row, answer) in answers.iter().enumerate() {
+                match evaluate(&physical, &batch(&columns, &rows[row..=row])) {
+                    Ok(array) => found.extend(compare(row, shown(&array, 0))),
+                    Err(_) if answer.is_object() => {}
+                    Err(error) => found.push(format!("{sql} over {}: {error}, not {answer}", rows[row])),
+                }
+            }
+            if whole.is_ok() {
+                found.push(format!("{sql}: the batch does not fail, though a row does"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_recorded_answer_is_given() {
+    let golden: Json = serde_json::from_str(GOLDEN).unwrap();
+    let found: Vec<String> = golden.as_array().unwrap().iter().flat_map(differences).collect();
+    assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn every_function_is_recorded() {
+    fn visit(expr: &Expr, seen: &mut BTreeSet<String>) {
+        match &expr.kind {
+            ExprKind::Call { function, args } => {
+                seen.insert(format!("{:?}", function.id));
+                args.iter().for_each(|arg| visit(arg, seen));
+            }
+            ExprKind::Case { branches, otherwise } => {
+                branches.iter().for_each(|(a, b)| [a, b].into_iter().for_each(|e| visit(e, seen)));
+                otherwise.iter().for_each(|e| visit(e, seen));
+            }
+            ExprKind::Cast { expr, .. } => visit(expr, seen),
+            _ => {}
+        }
+    }
+    let golden: Json = serde_json::from_str(GOLDEN).unwrap();
+    let mut seen = BTreeSet::new();
+    let (mut values, mut all) = (0, 0);
+    for case in golden.as_array().unwrap() {
+        let columns: Vec<Column> = case["columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| Column::new(c[0].as_str().unwrap(), Type::from_name(c[1].as_str().unwrap()).unwrap(), true))
+            .collect();
+        if let Ok(expr) = bind(case["expression"].as_str().unwrap(), &columns) {
+            visit(&expr, &mut seen);
+        }
+        all += case["answers"].as_array().unwrap().len();
+        values += case["answers"].as_array().unwrap().iter().filter(|a| a.is_string()).count();
+    }
+    let missing: Vec<Id> = functions().iter().map(|f| f.id).filter(|id| !seen.contains(&format!("{id:?}"))).collect();
+    assert!(missing.is_empty(), "no recorded answer for {missing:?}");
+    assert!(values * 10 >= all * 6, "{values} of {all} answers are values");
+}
+
+#[test]
+fn examples_of_the_table_hold() {
+    let no_columns = RecordBatch::try_new_with_options(
+        Arc::new(Schema::empty()),
+        vec![],
+        &RecordBatchOptions::new().with_row_count(Some(1)),
+    )
+    .unwrap();
+    for function in functions() {
+        for (sql, value) in function.examples {
+            let got = bind(sql, &[]).unwrap();
+            let want = bind(value, &[]).unwrap();
+            let array = evaluate(&physical(&got, &[]), &no_columns).unwrap();
+            let expected = evaluate(&physical(&want, &[]), &no_columns).unwrap();
+            let (got, want) = (shown(&array, 0), shown(&expected, 0));
+            assert!(got == want || (got.is_null() && want.is_null()), "{sql} is {got:?}, not {want:?}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+"""The expressions that record.py asks about, and the rows they run over."""
+import itertools
+
+INTS = ["0", "1", "-1", "2", "3", "-7", "7", "80", "443", "65535", "-9223372036854775808", "9223372036854775807",
+        "4611686018427387904", "255", "63", None]
+SMALL = ["0", "1", "2", "-2", "5", "64", "63", "-1", None]
+FLOATS = ["0.0", "-0.0", "1.0", "-1.5", "2.5", "0.5", "-0.5", "3.14159", "1e308", "-1e308", "1e-320", "1234.5678",
+          "0.1", "inf", "-inf", "nan", "1e15", "123456789012345680.0", None]
+TAME = ["0.0", "1.0", "-1.5", "2.5", "0.5", "-0.5", "3.14159", "1234.5678", "0.1", "100.0", "8.0", "1e10", None]
+STRINGS = ["", "a", "A", "abc", "ABC", "aBc123", "10.0.0.1", "évil.example", "日本語", "a%b_c", "  padded  ", "a.b.c",
+           "x\\y", "🙂ok", "ß", "1", "-12", "abcabc", "\ttab\n", None]
+TEXTS = ["a", "abc", "a.b.c", "evil.example.com", "GET /index.html", "10.0.0.1", "日本語", "aaa", "", "a1b22c333", None]
+PARTS = ["", "a", "b", ".", "c", "abc", "日", "zzz", None]
+BYTES = ["", "00", "ff", "0a000001", "20010db8000000000000000000000001", "616263", "deadbeef", None]
+MOMENTS = ["0", "1", "-1", "1767225599999999", "1767225600000000", "1772323200000000", "951782400000000",
+           "-62135596800000000", "253402300799999999", "-86400000001", "1704067200123456", "1735603199000000",
+           "4102444800000000", None]
+DAYS = ["0", "-1", "20454", "11016", "-719162", "2932896", "19723", "20088", None]
+BOOLS = ["true", "false", None]
+ADDRESSES = ["10.0.0.1", "255.255.255.255", "0.0.0.0", "192.168.1.10", "010.0.0.1", "10.0.0", "10.0.0.256", "1.2.3.4.5",
+             "::", "::1", "2001:DB8::1", "2001:db8:0:0:0:0:0:1", "::ffff:10.0.0.1", "fe80::1%eth0", "::1.2.3.4", "",
+             " 10.0.0.1", "10.0.0.1 ", "1:2:3:4:5:6:7:8", "1::8", "2001:0db8:0000:0000:0001:0000:0000:0001", "abc",
+             "64:ff9b::1.2.3.4", "1:0:0:2:0:0:0:3", None]
+NUMERALS = ["0", "12", "-12", "+12", " 12 ", "1e3", "1.5", "", "abc", "0x1F", "-0x1F", "9223372036854775807",
+            "9223372036854775808", "inf", "-inf", "nan", "NaN", "infinity", ".5", "5.", "1_000", "1e400", "--1", "1e-400",
+            "12abc", "true", "TRUE", "False", "t", "1 2", "\t7\n", None]
+TIMES = ["1970-01-01", "1970-01-01 00:00:00", "1970-01-01T00:00:00Z", "1970-1-1 1:2:3", "2026-01-31 12:34:56.789",
+         "2026-01-31 12:34:56.123456+02", "2026-01-31 12:34:56-05:30", "2026-01-31 12:34", "2026-01-31 12",
+         "2026-02-30", "0001-01-01", "9999-12-31 23:59:59.999999", "10000-01-01", "2026-01-31 24:00:00",
+         "2026-01-31 12:34:60", "2026-01-31 12:34:56 UTC", "2026-01-31 12:34:56+00:00", "2026-01-31 12:34:56.",
+         "2026-01-31 12:34:56.1234567", " 2026-01-31", "2026-01-31 ", "26-01-31", "2026/01/31", "", "now",
+         "2026-01-31t12:34:56z", "2026-01-31 12:34:56 +01", "2026-01-31+01", "2026-01-31 12:34:56+15",
+         "2026-01-31 12:34:56Z", "2026-01-31 UTC", "2026-01-31Z",
+         "2026-01-31 Z", "2026-01-31 12:34:56UTC", "2026-01-31 12:34:56 Z", "2026-01-31T12:34:56+01:00",
+         "2026-01-31 12:34:56-0", "2026-01-31 12:34:56+1:0", "2026-01-31 12:34:56+0130", "2026-01-31 12:34:60.5",
+         "2026-01-31 12:34:56.5+14", "0001-01-01 00:00:00+01", "2026-01-31 1:2:3.4", "2026-001-31", "2026-01-31  12:34:56", None]
+
+CASES = []
+
+
+def add(expressions, columns, *pools, rows=None, tolerance=None):
+    """Adds expressions over rows made of the pools, one pool for each column."""
+    if rows is None:
+        rows = [list(row) for row in (zip(*pools) if len(pools) == 1 else itertools.product(*pools))]
+    columns = [list(column) for column in columns]
+    for expression in expressions:
+        case = {"expression": expression, "columns": columns, "rows": rows}
+        if tolerance:
+            case["tolerance"] = tolerance
+        CASES.append(case)
+
+
+def thin(*pools, step):
+    """Every step-th of all combinations, the first always in."""
+    return [list(row) for index, row in enumerate(itertools.product(*pools)) if index % step == 0]
+
+
+INT2 = [("a", "INT64"), ("b", "INT64")]
+FLOAT2 = [("a", "FLOAT64"), ("b", "FLOAT64")]
+STRING2 = [("a", "STRING"), ("b", "STRING")]
+COMPARISONS = ["a = b", "a != b", "a < b", "a <= b", "a > b", "a >= b", "a <> b"]
+LIBRARY = "1e-12"
+
+
+def comparison():
+    add(COMPARISONS, INT2, rows=thin(INTS, INTS, step=7))
+    add(COMPARISONS, FLOAT2, rows=thin(FLOATS, FLOATS, step=5))
+    add(COMPARISONS, STRING2, rows=thin(STRINGS, STRINGS, step=11))
+    add(COMPARISONS, [("a", "TIMESTAMP"), ("b", "TIMESTAMP")], rows=thin(MOMENTS, MOMENTS, step=7))
+    add(COMPARISONS, [("a", "BYTES"), ("b", "BYTES")], rows=thin(BYTES, BYTES, step=3))
+    add(["a = b", "a < b"], [("a", "BOOL"), ("b", "BOOL")], BOOLS, BOOLS)
+    add(["a = b", "a >= b"], [("a", "DATE"), ("b", "DATE")], rows=thin(DAYS, DAYS, step=5))
+    add(["a = 1.5", "a < 2.5", "a > 0", "a = 0", "a + 0.5 > 1"], [("a", "INT64")], INTS)
+    add(["a BETWEEN 0 AND 100", "a NOT BETWEEN 0 AND 100", "a BETWEEN b AND 443", "a BETWEEN NULL AND 1"], INT2,
+        rows=thin(INTS, INTS, step=7))
+    add(["a IN (1, 2, 80, 443)", "a NOT IN (1, 2, 80, 443)", "a IN (1, NULL)", "a IN (80)"], [("a", "INT64")], INTS)
+    add(["a IN ('a', 'abc', '日本語')", "a NOT IN ('a', '')", "a IN ('zzz', NULL)"], [("a", "STRING")], STRINGS)
+    add(["a IN (0, 2.5)", "a NOT IN (0.0, 1.0)", "a IN (a)"], [("a", "FLOAT64")], FLOATS)
+    add(["a IN (b, 1)"], INT2, rows=thin(INTS, INTS, step=7))
+    add(["a = '2026-01-01 00:00:00+00'", "a > '1970-01-01'", "a < TIMESTAMP '2026-01-01 00:00:00.000001+00'"],
+        [("a", "TIMESTAMP")], MOMENTS)
+    add(["a = '2026-01-01'", "a > DATE '1970-01-01'"], [("a", "DATE")], DAYS)
+
+
+def logic():
+    bools = [("a", "BOOL"), ("b", "BOOL"), ("c", "BOOL")]
+    add(["a AND b", "a OR b", "NOT a", "a AND b AND c", "a OR b AND c", "NOT a OR b", "NOT (a AND c)",
+         "(a OR b) AND (b OR c) AND (a OR c)", "a = b", "IF(a, b, c)", "CASE WHEN a THEN b ELSE c END",
+         "COALESCE(a, b, c)", "IFNULL(a, b)", "NULLIF(a, b)"], bools, BOOLS, BOOLS, BOOLS)
+    add(["a IS TRUE", "a IS NOT TRUE", "a IS FALSE", "a IS NOT FALSE", "a IS NULL", "a IS NOT NULL"], bools[:1], BOOLS)
+    add(["a IS NULL", "a IS NOT NULL", "a IS NULL OR a > 1"], [("a", "INT64")], INTS)
+    add(["IF(a > 0, 'up', 'down')", "IF(a > 0, a, NULL)", "IF(a = 0, 0, DIV(100, NULLIF(a, 0)))",
+         "CASE a WHEN 1 THEN 'one' WHEN 2 THEN 'two' ELSE 'many' END", "CASE WHEN a > 1 THEN a END",
+         "CASE WHEN a > 100 THEN 1 WHEN a > 0 THEN 2.5 ELSE 0 END", "NULLIF(a, 0)", "COALESCE(a, 5)", "IFNULL(a, -1)",
+         "COALESCE(NULL, a)", "COALESCE(NULLIF(a, 1), NULLIF(a, 2), 3)", "IF(a < 100, a * 2, 0)",
+         "CASE WHEN a IS NULL THEN -1 WHEN a > 4611686018427387903 THEN 0 WHEN a < -100 THEN 0 ELSE a * 2 END"],
+        [("a", "INT64")], INTS)
+    add(["NULLIF(a, 0)", "COALESCE(a, 1)", "GREATEST(a, 0)", "LEAST(a, 0.5)"], [("a", "FLOAT64")], FLOATS)
+    add(["GREATEST(a, b)", "LEAST(a, b)", "GREATEST(a, b, 5)", "GREATEST(a, 1.5)"], INT2, rows=thin(INTS, INTS, step=5))
+    add(["GREATEST(a, b)", "LEAST(a, b)"], FLOAT2, rows=thin(FLOATS, FLOATS, step=3))
+    add(["GREATEST(a, b)", "LEAST(a, b)", "LEAST(a, b, 'b')"], STRING2, rows=thin(STRINGS, STRINGS, step=7))
+    add(["GREATEST(a, b)", "LEAST(a, b)"], [("a", "TIMESTAMP"), ("b", "TIMESTAMP")], rows=thin(MOMENTS, MOMENTS, step=5))
+
+
+def arithmetic():
+    ints, floats = thin(INTS, INTS, step=3), thin(FLOATS, FLOATS, step=4)
+    binary = ["a + b", "a - b", "a * b", "SAFE_ADD(a, b)", "SAFE_SUBTRACT(a, b)", "SAFE_MULTIPLY(a, b)",
+              "SAFE_DIVIDE(a, b)", "a / NULLIF(b, 0)"]
+    add(binary + ["DIV(a, NULLIF(b, 0))", "MOD(a, NULLIF(b, 0))", "a & b", "a | b", "a ^ b", "a + b * 2", "a - b - 1",
+                  "a | b & 3", "a ^ b | 1", "a & 1 = 1", "a + 1 << 2"], INT2, rows=ints)
+    add(binary, FLOAT2, rows=floats)
+    add(["-a", "SAFE_NEGATE(a)", "ABS(a)", "SIGN(a)", "~a", "BIT_COUNT(a)", "a / 2", "a / 2.5", "DIV(a, 2)", "DIV(a, -3)",
+         "MOD(a, 10)", "MOD(a, -3)", "a * 1.5", "a + 1", "a - 1", "2 * a", "+a", "- -a", "DIV(a, -1)", "MOD(a, -1)"],
+        [("a", "INT64")], INTS)
+    add(["-a", "SAFE_NEGATE(a)", "ABS(a)", "SIGN(a)", "a / 2", "a / 0.1", "IS_NAN(a)", "IS_INF(a)", "a + a", "a * a"],
+        [("a", "FLOAT64")], FLOATS)
+    add(["a << b", "a >> b"], INT2, rows=thin(INTS, SMALL, step=2))
+    add(["BIT_COUNT(a)"], [("a", "BYTES")], BYTES)
+
+
+def mathematics():
+    add(["ROUND(a)", "TRUNC(a)", "FLOOR(a)", "CEIL(a)", "CEILING(a)"], [("a", "FLOAT64")], FLOATS)
+    add(["ROUND(a, b)", "TRUNC(a, b)"], [("a", "FLOAT64"), ("b", "INT64")],
+        rows=thin(FLOATS + ["2.345", "1.005", "-2.675", "99.995", "55555.5"], ["0", "1", "2", "3", "-1", "-2", "400",
+                                                                              "-400", None], step=2), tolerance=LIBRARY)
+    add(["FLOOR(a)", "ROUND(a)", "SQRT(a)", "POW(a, 2)"], [("a", "INT64")], INTS, tolerance=LIBRARY)
+    add(["SQRT(a)", "EXP(a)", "LN(a)", "LOG10(a)", "LOG(a)", "LOG(a, 2)", "LOG(a, 10)", "POW(a, 2)", "POWER(a, 0.5)",
+         "POW(2, a)"], [("a", "FLOAT64")], FLOATS, tolerance=LIBRARY)
+    add(["POW(a, b)", "LOG(a, b)"], FLOAT2, rows=thin(FLOATS, FLOATS, step=5), tolerance=LIBRARY)
+    add(["POW(a, b)", "LOG(a, b)", "SQRT(ABS(a)) + b", "EXP(a / 100) * b"], FLOAT2, rows=thin(TAME, TAME, step=3),
+        tolerance=LIBRARY)
+
+
+def strings():
+    add(["LENGTH(a)", "CHAR_LENGTH(a)", "CHARACTER_LENGTH(a)", "BYTE_LENGTH(a)", "LOWER(a)", "UPPER(a)", "TRIM(a)",
+         "LTRIM(a)", "RTRIM(a)", "REVERSE(a)", "TRIM(a, 'ac ')", "LTRIM(a, 'a')", "RTRIM(a, 'c1')", "CONCAT(a, 'x')",
+         "a || '-' || a", "CONCAT(a)", "SUBSTR(a, 2)", "SUBSTR(a, -2)", "SUBSTR(a, 0)", "SUBSTR(a, 1, 1)",
+         "SUBSTR(a, -3, 2)", "SUBSTR(a, 0, 2)", "SUBSTR(a, 100)", "SUBSTR(a, -100)", "SUBSTR(a, -100, 2)",
+         "SUBSTRING(a, 2, 0)", "SUBSTR(a, 2, 9223372036854775807)", "LEFT(a, 2)", "RIGHT(a, 2)", "LEFT(a, 0)",
+         "LEFT(a, 100)", "RIGHT(a, 100)", "REPLACE(a, 'b', 'XY')", "REPLACE(a, '', 'x')", "REPLACE(a, 'bc', '')",
+         "STARTS_WITH(a, 'a')", "ENDS_WITH(a, 'c')", "STRPOS(a, 'b')", "STRPOS(a, '語')",
+         "a LIKE 'a%'", "a LIKE '%c'", "a LIKE '%b%'", "a LIKE 'a_c'", "a LIKE '_'", "a LIKE '%'", "a LIKE ''",
+         "a LIKE 'a\\\\%b%'", "a NOT LIKE 'a%'", "a LIKE '%日_語%'", "a LIKE '%a%b%c%'", "a LIKE 'x\\\\\\\\y'",
+         "a LIKE '___'", "a LIKE '%_1%'",
+         "SPLIT(a, '.')[SAFE_OFFSET(0)]", "SPLIT(a, '.')[SAFE_OFFSET(1)]", "SPLIT(a, 'b')[SAFE_OFFSET(-1)]",
+         "SPLIT(a, '')[SAFE_OFFSET(0)]", "SPLIT(a, '')[SAFE_OFFSET(1)]"],
+        [("a", "STRING")], STRINGS)
+    add(["SUBSTR(a, b)", "SUBSTR(a, 1, b)", "SUBSTR(a, b, 2)", "LEFT(a, b)", "RIGHT(a, b)",
+         "SPLIT(a, '.')[SAFE_OFFSET(b)]"], [("a", "STRING"), ("b", "INT64")], rows=thin(STRINGS, SMALL, step=4))
+    add(["CONCAT(a, b)", "a || b", "STARTS_WITH(a, b)", "ENDS_WITH(a, b)", "STRPOS(a, b)", "REPLACE(a, b, 'X')",
+         "TRIM(a, b)", "SPLIT(a, b)[SAFE_OFFSET(1)]", "a LIKE b"], STRING2, rows=thin(TEXTS, PARTS, step=2))
+    add(["LENGTH(a)", "BYTE_LENGTH(a)", "TO_HEX(a)", "REVERSE(a)", "SUBSTR(a, 2)", "SUBSTR(a, -2, 1)", "a || b'x'",
+         "CONCAT(a, a)", "STARTS_WITH(a, b'\\xff')", "ENDS_WITH(a, b'\\x01')", "STRPOS(a, b'\\x00')", "LEFT(a, 1)",
+         "RIGHT(a, 1)", "MD5(a)", "SHA256(a)", "SHA512(a)", "FARM_FINGERPRINT(a)", "SAFE_CAST(a AS STRING)",
+         "CAST(a AS STRING)"], [("a", "BYTES")], BYTES)
+    add(["MD5(a)", "SHA256(a)", "SHA512(a)", "FARM_FINGERPRINT(a)", "TO_HEX(MD5(a))", "TO_HEX(SHA256(CONCAT(a, '|', a)))"],
+        [("a", "STRING")], STRINGS)
+    add(["FROM_HEX(a)"], [("a", "STRING")], ["", "00", "0", "abc", "ABCDEF", "0g", "日", "deadBEEF", None])
+
+
+def patterns():
+    found = ["a", r"^a", r"\d+", r"[a-z]+\.[a-z]+", r"(?i)EVIL", r"\bGET\b", r"^$", r".", r"[^a-z]", r"\w+", r"\s",
+             r"(a|b)+c", r"a{2,3}", r"x?", r"[[:digit:]]+", r"\.com$", r"日.", r"[\d.]+", r"[^\D]", r"\S+$",
+             r"(?s)a.b", r"(?:a)(1)?"]
+    for pattern in found:
+        add([f"REGEXP_CONTAINS(a, r'{pattern}')"], [("a", "STRING")], TEXTS)
+    for pattern in [r"\d+", r"([a-z]+)\.", r"^(\w+)", r"(?i)(get|post)", r"b*", r"(x)?a", r"[^.]+$", r".*", r"日(.)"]:
+        add([f"REGEXP_EXTRACT(a, r'{pattern}')"], [("a", "STRING")], TEXTS)
+    for pattern, other in [(r"\d", "#"), (r"a", ""), (r"b*", "-"), (r"(\w)(\w)", r"\2\1"), (r"\.", r"\\"), (r"^", ">"),
+                           (r"(x)|a", r"[\1]"), (r"", "-"), (r"$", "!"), (r"a+", r"<\0>"), (r"日", "ni")]:
+        add([f"REGEXP_REPLACE(a, r'{pattern}', r'{other}')"], [("a", "STRING")], TEXTS)
+
+
+def casts():
+    for to in ["INT64", "FLOAT64", "BOOL", "STRING", "BYTES"]:
+        add([f"CAST(a AS {to})", f"SAFE_CAST(a AS {to})"], [("a", "STRING")], NUMERALS)
+    for to in ["TIMESTAMP", "DATE"]:
+        add([f"CAST(a AS {to})", f"SAFE_CAST(a AS {to})"], [("a", "STRING")], TIMES)
+    add(["CAST(a AS INT64)", "SAFE_CAST(a AS INT64)", "CAST(a AS STRING)"], [("a", "FLOAT64")],
+        FLOATS + ["1.5", "-2.5", "3.5", "9.223372036854775e18", "9.223372036854775807e18", "-9.3e18", "1e20", "1e21",
+                  "123456.789", "1e-5", "0.0001", "1e100", "0.30000000000000004", "1e16", "12345678901234567.0",
+                  "0.49999999999999994"])
+    add(["CAST(a AS FLOAT64)", "CAST(a AS STRING)", "CAST(a AS BOOL)", "SAFE_CAST(a AS STRING)"], [("a", "INT64")], INTS)
+    add(["CAST(a AS INT64)", "CAST(a AS STRING)"], [("a", "BOOL")], BOOLS)
+    add(["CAST(a AS STRING)", "CAST(a AS DATE)", "DATE(a)"], [("a", "TIMESTAMP")], MOMENTS)
+    add(["CAST(a AS STRING)", "CAST(a AS TIMESTAMP)"], [("a", "DATE")], DAYS)
+
+
+def times():
+    units = ["MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY"]
+    dates = ["WEEK", "WEEK(MONDAY)", "WEEK(TUESDAY)", "WEEK(WEDNESDAY)", "WEEK(THURSDAY)", "WEEK(FRIDAY)",
+             "WEEK(SATURDAY)", "ISOWEEK", "MONTH", "QUARTER", "YEAR", "ISOYEAR"]
+    parts = ["DAYOFWEEK", "DAY", "DAYOFYEAR", "WEEK", "ISOWEEK", "MONTH", "QUARTER", "YEAR", "ISOYEAR"]
+    time = [("a", "TIMESTAMP")]
+    add([f"TIMESTAMP_TRUNC(a, {p})" for p in units + dates], time, MOMENTS)
+    add([f"EXTRACT({p} FROM a)" for p in ["MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DATE"] + parts],
+        time, MOMENTS)
+    add([f"EXTRACT({p} FROM a)" for p in parts], [("a", "DATE")],
+        DAYS + [str(d) for d in range(18625, 18640)] + ["20819", "20820", "21185", "-366", "-1000"])
+    for unit in units:
+        add([f"TIMESTAMP_ADD(a, INTERVAL b {unit})", f"TIMESTAMP_SUB(a, INTERVAL b {unit})"],
+            time + [("b", "INT64")], rows=thin(MOMENTS, SMALL, step=5))
+        add([f"TIMESTAMP_DIFF(a, b, {unit})"], time + [("b", "TIMESTAMP")], rows=thin(MOMENTS, MOMENTS, step=5))
+    add(["a + INTERVAL 90 SECOND", "a - INTERVAL 1 DAY", "a - INTERVAL 5 MINUTE > TIMESTAMP '1970-01-01'",
+         "UNIX_MICROS(a)", "UNIX_MILLIS(a)", "UNIX_SECONDS(a)",
+         "TIMESTAMP_DIFF(a, TIMESTAMP '2026-01-01 00:00:00+00', SECOND)"], time, MOMENTS)
+    add(["TIMESTAMP_MICROS(a)", "TIMESTAMP_MILLIS(a)", "TIMESTAMP_SECONDS(a)"], [("a", "INT64")],
+        INTS + ["-62135596800", "253402300799", "-62135596801", "253402300800", "1767225600", "1767225600123"])
+    add(["DATE(a, b, 15)", "DATE(2024, b, a)"], INT2, rows=thin(["2024", "1", "0", "9999", "10000", "29", "31", None],
+                                                                ["1", "2", "12", "13", "0", None], step=1))
+
+
+def networks():
+    add(["NET.SAFE_IP_FROM_STRING(a)", "NET.IP_FROM_STRING(a)", "NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(a))",
+         "NET.IP_TO_STRING(NET.IP_FROM_STRING(a))", "LENGTH(NET.SAFE_IP_FROM_STRING(a)) = 4",
+         "NET.IP_TRUNC(NET.SAFE_IP_FROM_STRING(a), 24)",
+         "NET.IP_TO_STRING(NET.IP_TRUNC(NET.SAFE_IP_FROM_STRING(a), 12))",
+         "NET.IP_TRUNC(NET.SAFE_IP_FROM_STRING(a), 64)",
+         "NET.SAFE_IP_FROM_STRING(a) & NET.IP_NET_MASK(4, 8) IS NULL"][:8], [("a", "STRING")], ADDRESSES)
+    add(["NET.IP_TO_STRING(a)", "NET.IPV4_TO_INT64(a)", "NET.IP_TRUNC(a, 7)", "NET.IP_TRUNC(a, 0)"],
+        [("a", "BYTES")], BYTES + ["7f000001", "00000000000000000000ffff0a000001", "00000000000000000000000001020304"])
+    add(["NET.IPV4_FROM_INT64(a)", "NET.IP_TO_STRING(NET.IPV4_FROM_INT64(a))"], [("a", "INT64")],
+        INTS + ["4294967295", "4294967296", "-2147483648", "-2147483649", "16909060"])
+    add(["NET.IP_NET_MASK(a, b)"], INT2, rows=thin(["4", "16", "5", None], ["0", "8", "12", "32", "33", "64", "128", "129",
+                                                                          "-1", None], step=1))
+
+
+def all_cases():
+    for family in [comparison, logic, arithmetic, mathematics, strings, patterns, casts, times, networks]:
+        family()
+    return CASES
