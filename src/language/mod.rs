@@ -12,6 +12,8 @@ mod null;
 pub mod pattern;
 pub mod scope;
 mod syntax;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 
 pub use bind::{

@@ -226,7 +226,9 @@ impl Binder<'_> {
                 let names: Vec<&str> = takes.iter().map(|t| t.name()).collect();
                 let message = format!("{name} takes {}, {} is {}", names.join(" or "), self.quoted(arg.span), arg.ty);
                 let mut report = Diagnostic::error(codes::TYPE_MISMATCH, arg.span, message);
-                if let [wanted] = takes.as_slice() {
+                if function.id == Id::Concat {
+                    report = report.help(format!("write CAST({} AS STRING)", self.quoted(arg.span)));
+                } else if let [wanted] = takes.as_slice() {
                     report = report.help(format!("write CAST({} AS {wanted})", self.quoted(arg.span)));
                 }
                 return report;
@@ -240,9 +242,6 @@ impl Binder<'_> {
         let (left, right) = (self.quoted(a.span), self.quoted(b.span));
         let message = format!("{left} is {}, {right} is {}", a.ty, b.ty);
         let report = Diagnostic::error(codes::TYPE_MISMATCH, span, message);
-        if function.id == Id::Concat {
-            return report.help("|| joins strings: write CAST(x AS STRING)");
-        }
         if matches!(function.id, Id::And | Id::Or) {
             return report.help(format!("{} takes BOOL", function.name));
         }

@@ -89,6 +89,12 @@ impl Dialect for GoogleSql {
         true
     }
 
+    // Otherwise the parser reads what follows CAST, CASE or NOT a second time when it is wrong, on each level of
+    // nesting: 2^50 times.
+    fn is_reserved_for_identifier(&self, _kw: Keyword) -> bool {
+        true
+    }
+
     fn is_column_alias(&self, kw: &Keyword, parser: &mut Parser) -> bool {
         BIG_QUERY.is_column_alias(kw, parser)
     }

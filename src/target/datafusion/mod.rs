@@ -11,6 +11,8 @@ mod kernel;
 mod kernel_expr;
 mod lookup;
 mod lower;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

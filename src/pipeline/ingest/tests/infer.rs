@@ -71,7 +71,7 @@ fn csv_and_zeek() {
             "src_addr STRING",
             "dst_addr STRING",
             "dport INT64",
-            "proto STRING",
+            "proto_ STRING",
             "first INT64"
         ]
     );

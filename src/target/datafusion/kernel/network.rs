@@ -1,6 +1,7 @@
 //! Addresses as bytes and as text.
 
 use std::borrow::Cow;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -107,7 +108,7 @@ pub(in crate::target::datafusion) fn canonical_address(safe: bool) -> Kernel {
 fn canonical(inputs: &Inputs, safe: bool) -> Computed {
     let input = inputs.input(0)?;
     let array = input.array.as_any().downcast_ref::<StringArray>().ok_or("not STRING")?;
-    let all = array.iter().flatten().all(is_canonical_v4);
+    let all = array.iter().flatten().all(is_canonical);
     if all && (!input.scalar || inputs.rows == 1) {
         return Ok(Arc::clone(&input.array));
     }
@@ -125,11 +126,36 @@ fn canonical(inputs: &Inputs, safe: bool) -> Computed {
 }
 
 fn canonical_text(text: &str) -> Option<Cow<'_, str>> {
-    if is_canonical_v4(text) {
+    if is_canonical(text) {
         return Some(Cow::Borrowed(text));
     }
     let address: IpAddr = text.parse().ok()?;
     Some(Cow::Owned(address_text(address)))
+}
+
+fn is_canonical(text: &str) -> bool {
+    is_canonical_v4(text) || is_canonical_v6(text)
+}
+
+/// The longest text of an IPv6 address.
+const V6_TEXT_BYTES_MAX: usize = 45;
+
+/// Prints the address beside the text rather than into a new one.
+fn is_canonical_v6(text: &str) -> bool {
+    let Ok(address) = text.parse::<Ipv6Addr>() else { return false };
+    if let [0, 0, 0, 0, 0, 0, high, _] = address.segments()
+        && high != 0
+    {
+        return address_text(IpAddr::V6(address)) == text;
+    }
+    let mut printed = [0u8; V6_TEXT_BYTES_MAX];
+    let mut rest = &mut printed[..];
+    let room = rest.len();
+    if write!(rest, "{address}").is_err() {
+        return false;
+    }
+    let length = room - rest.len();
+    printed[..length] == *text.as_bytes()
 }
 
 /// Four numbers up to 255 without leading zeros: such a text is its own canonical form.

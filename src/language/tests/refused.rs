@@ -1,0 +1,175 @@
+//! Each mistake: its code, what is underlined, and words of its message or help.
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::language::{bind_aggregation, bind_condition, codes};
+
+use super::{bind, scope, text, underlined};
+
+/// (SQL, code, underlined text, words of the message or help).
+type Case = (&'static str, &'static str, &'static str, &'static str);
+
+fn words(diagnostic: &Diagnostic) -> String {
+    format!("{}; {}", diagnostic.message, diagnostic.help.join("; "))
+}
+
+/// What is not as wanted.
+fn difference(case: Case, diagnostics: &[Diagnostic]) -> Option<String> {
+    let (sql, code, part, said) = case;
+    let [diagnostic] = diagnostics else { return Some(format!("{sql}: {diagnostics:#?}")) };
+    let right = diagnostic.code == code
+        && underlined(sql, diagnostic) == part
+        && words(diagnostic).contains(said)
+        && diagnostic.severity == Severity::Error;
+    let found = (diagnostic.code, underlined(sql, diagnostic), words(diagnostic));
+    (!right).then(|| format!("{sql}: {found:?}"))
+}
+
+fn check(found: Vec<String>) {
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+const EXPRESSIONS: &[Case] = &[
+    ("dst_port = '443'", codes::TYPE_MISMATCH, "dst_port = '443'", "dst_port is INT64, '443' is STRING; write 443"),
+    ("src_ip = 5", codes::TYPE_MISMATCH, "src_ip = 5", "write '5'"),
+    ("src_ip > tx_bytes", codes::TYPE_MISMATCH, "src_ip > tx_bytes", "SAFE_CAST(src_ip AS INT64)"),
+    ("dst_port IN (80, '443')", codes::TYPE_MISMATCH, "'443'", "write 443"),
+    ("LOWER(dst_port)", codes::TYPE_MISMATCH, "dst_port", "LOWER takes STRING"),
+    ("IF(blocked, 1, 'a')", codes::TYPE_MISMATCH, "IF(blocked, 1, 'a')", "one type"),
+    ("CASE WHEN blocked THEN 1 ELSE 'a' END", codes::TYPE_MISMATCH, "CASE WHEN blocked THEN 1 ELSE 'a' END", "INT64"),
+    ("dst_prot = 1", codes::UNKNOWN_COLUMN, "dst_prot", "did you mean dst_port?"),
+    ("dstPort + 1 = 2", codes::UNKNOWN_COLUMN, "dstPort", "in flows"),
+    ("pair.host > 1", codes::UNKNOWN_COLUMN, "pair.host", "pair.hosts"),
+    ("\"dst_ip\" = '10.0.0.1'", codes::DOUBLE_QUOTED_COLUMN, "\"dst_ip\"", "for the column write dst_ip"),
+    ("\"DST_IP\"", codes::DOUBLE_QUOTED_COLUMN, "\"DST_IP\"", "a string"),
+    ("tx_bytes / rx_bytes > 100", codes::DIVISION, "tx_bytes / rx_bytes", "tx_bytes > 100 * rx_bytes"),
+    ("tx_bytes / rx_bytes", codes::DIVISION, "tx_bytes / rx_bytes", "SAFE_DIVIDE(tx_bytes, rx_bytes)"),
+    ("tx_bytes / 0", codes::DIVISION, "tx_bytes / 0", "by zero"),
+    ("MOD(tx_bytes, dst_port)", codes::DIVISION, "MOD(tx_bytes, dst_port)", "MOD(tx_bytes, NULLIF(dst_port, 0))"),
+    ("tx_bytes % 2", codes::REFUSED, "tx_bytes % 2", "MOD(tx_bytes, 2)"),
+    ("dst_port::STRING", codes::REFUSED, "dst_port", "CAST"),
+    ("src_ip ILIKE 'a%'", codes::REFUSED, "src_ip ILIKE 'a%'", "LOWER(src_ip) LIKE LOWER('a%')"),
+    ("src_ip || dst_port = ''", codes::TYPE_MISMATCH, "dst_port", "write CAST(dst_port AS STRING)"),
+    ("SUM(tx_bytes) OVER () > 1", codes::REFUSED, "SUM(tx_bytes)", "window functions"),
+    ("dst_port = (SELECT 1)", codes::REFUSED, "SELECT 1", "IN (SELECT"),
+    ("event_time + INTERVAL 1 MONTH > event_time", codes::REFUSED, "INTERVAL 1", "no fixed length"),
+    ("CAST(src_ip AS DATETIME)", codes::REFUSED, "CAST(src_ip AS DATETIME)", "TIMESTAMP"),
+    ("CAST(src_ip AS VARCHAR)", codes::REFUSED, "CAST(src_ip AS VARCHAR)", "STRING"),
+    ("CURRENT_TIMESTAMP() > event_time", codes::REFUSED, "CURRENT_TIMESTAMP()", "event_time"),
+    ("LENGHT(src_ip)", codes::UNKNOWN_FUNCTION, "LENGHT(src_ip)", "did you mean LENGTH?"),
+    ("SAFE_DIVIDE(1)", codes::WRONG_ARGUMENTS, "SAFE_DIVIDE(1)", "SAFE_DIVIDE(FLOAT64, FLOAT64)"),
+    ("EXTRACT(EPOCH FROM event_time)", codes::WRONG_ARGUMENTS, "EXTRACT(EPOCH FROM event_time)", "UNIX_SECONDS"),
+    ("TIMESTAMP_TRUNC(event_time, HOURS)", codes::WRONG_ARGUMENTS, "HOURS", "write HOUR"),
+    ("dst_port > @limits", codes::UNKNOWN_PARAMETER, "@limits", "did you mean @limit?"),
+    ("dst_port > ?", codes::REFUSED, "?", "@name"),
+    ("dst_port NOT IN (1, NULL)", codes::NOT_IN_NULLABLE, "NULL", "never TRUE"),
+    (
+        "src_ip NOT IN (SELECT owner FROM bad_ports)",
+        codes::NOT_IN_NULLABLE,
+        "src_ip NOT IN (SELECT owner FROM bad_ports)",
+        "owner",
+    ),
+    (
+        "src_ip IN (SELECT cidr FROM networks)",
+        codes::NETWORK_LOOKUP,
+        "src_ip IN (SELECT cidr FROM networks)",
+        "how: longest_prefix",
+    ),
+    ("dst_port IN (SELECT port FROM bad_port)", codes::UNKNOWN_LOOKUP, "bad_port", "did you mean bad_ports?"),
+    ("dst_port IN (SELECT prt FROM bad_ports)", codes::UNKNOWN_LOOKUP, "prt", "did you mean port?"),
+    (
+        "dst_port IN (SELECT port FROM bad_ports LIMIT 1)",
+        codes::REFUSED,
+        "dst_port IN (SELECT port FROM bad_ports LIMIT 1)",
+        "x IN (SELECT column FROM lookup)",
+    ),
+    ("src_ip = 'a''b'", codes::BAD_LITERAL, "'a''b'", "backslash"),
+    (r"src_ip = '\d'", codes::BAD_LITERAL, r"'\d'", "escape"),
+    ("event_time > 'yesterday'", codes::BAD_LITERAL, "'yesterday'", "TIMESTAMP"),
+    ("event_time > TIMESTAMP '2026-02-30'", codes::BAD_LITERAL, "TIMESTAMP '2026-02-30'", "not a TIMESTAMP"),
+    ("dst_port = 9223372036854775808", codes::BAD_LITERAL, "9223372036854775808", "neither"),
+    ("REGEXP_CONTAINS(src_ip, dst_ip)", codes::BAD_PATTERN, "dst_ip", "not constant"),
+    ("REGEXP_CONTAINS(src_ip, '(')", codes::BAD_PATTERN, "'('", "not read"),
+    ("src_ip LIKE 'a\\\\'", codes::BAD_PATTERN, "'a\\\\'", "backslash"),
+    ("1 < dst_port < 5", codes::SYNTAX, "1 < dst_port", "do not chain"),
+    ("dst_port = 1 IS TRUE", codes::SYNTAX, "dst_port = 1", "do not chain"),
+    ("dst_port = ", codes::SYNTAX, "=", "expected"),
+    ("dst_port = 1 extra", codes::SYNTAX, "extra", "unexpected"),
+    ("COUNT(*) > 1", codes::AGGREGATE, "COUNT(*)", "cannot stand here"),
+    ("hosts.a.b = 1", codes::REFUSED, "hosts.a.b", "qualifier"),
+];
+
+#[test]
+fn expressions() {
+    let found = EXPRESSIONS.iter().filter_map(|case| {
+        let (expr, diagnostics) = bind(case.0);
+        assert!(expr.is_none(), "{} is accepted", case.0);
+        difference(*case, &diagnostics)
+    });
+    check(found.collect());
+}
+
+#[test]
+fn every_mistake_of_a_text_is_reported() {
+    let (_, diagnostics) = bind("dst_prot = 1 AND LENGHT(src_ip) > 2 AND tx_bytes / rx_bytes > 1 AND src_ip = 5");
+    let found: Vec<&str> = diagnostics.iter().map(|d| d.code).collect();
+    let wanted = [codes::UNKNOWN_COLUMN, codes::UNKNOWN_FUNCTION, codes::DIVISION, codes::TYPE_MISMATCH];
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn conditions() {
+    let cases: &[Case] = &[
+        ("dst_port", codes::NOT_BOOLEAN, "dst_port", "BOOL"),
+        ("dst_port + 1", codes::NOT_BOOLEAN, "dst_port + 1", "BOOL"),
+    ];
+    let found = cases.iter().filter_map(|case| {
+        let mut diagnostics = Vec::new();
+        assert!(bind_condition(&text(case.0), &scope(), &mut diagnostics).is_none());
+        difference(*case, &diagnostics)
+    });
+    check(found.collect());
+}
+
+#[test]
+fn aggregations() {
+    let cases: &[Case] = &[
+        ("dst_port + 1", codes::AGGREGATE, "dst_port", "MAX(dst_port)"),
+        ("1 + 2", codes::AGGREGATE, "1 + 2", "no aggregate"),
+        ("SUM(COUNT(*))", codes::AGGREGATE, "COUNT(*)", "inside"),
+        ("SUM(src_ip)", codes::TYPE_MISMATCH, "SUM(src_ip)", "INT64 or FLOAT64"),
+        ("SUM(DISTINCT tx_bytes)", codes::REFUSED, "SUM(DISTINCT tx_bytes)", "COUNT(DISTINCT x)"),
+        ("COUNT()", codes::WRONG_ARGUMENTS, "COUNT()", "COUNT(*)"),
+        ("COUNT(*) FILTER (WHERE blocked)", codes::REFUSED, "COUNT(*) FILTER (WHERE blocked)", "COUNTIF"),
+        ("COUNT(*) / COUNT(rx_bytes)", codes::DIVISION, "COUNT(*) / COUNT(rx_bytes)", "SAFE_DIVIDE"),
+        ("MEDIAN(tx_bytes)", codes::REFUSED, "MEDIAN(tx_bytes)", "quantiles"),
+    ];
+    let found = cases.iter().filter_map(|case| {
+        let mut diagnostics = Vec::new();
+        assert!(bind_aggregation(&text(case.0), &scope(), &mut diagnostics).is_none(), "{}", case.0);
+        difference(*case, &diagnostics)
+    });
+    check(found.collect());
+}
+
+#[test]
+fn places_in_a_mapped_text_are_the_files() {
+    // The second line of the SQL is indented by four in its file.
+    let sql = "dst_port = 1\nAND dst_prot = 2";
+    let mut mapped = text(sql);
+    mapped.map.pieces = vec![(0, 100), (13, 117)];
+    let mut diagnostics = Vec::new();
+    crate::language::bind_expression(&mapped, &scope(), &mut diagnostics);
+    let span = diagnostics[0].span;
+    assert_eq!((span.start, span.end), (117 + 4, 117 + 4 + 8));
+}
+
+#[test]
+fn every_code_is_listed_once_and_has_a_page() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diagnostic/codes");
+    for (index, (code, summary)) in codes::CODES.iter().enumerate() {
+        assert!(code.starts_with("sql.") && !summary.is_empty());
+        assert!(codes::CODES.iter().skip(index + 1).all(|(other, _)| other != code), "{code} is listed twice");
+        let page = std::fs::read_to_string(folder.join(format!("{code}.md"))).expect(code);
+        assert!(page.starts_with(&format!("# {code}")), "{code}");
+    }
+}
