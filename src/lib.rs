@@ -80,7 +80,7 @@
 //! | [`definition`] | `diagnostic`, `port`, `record` |
 //! | [`language`] | `diagnostic`, `record` |
 //! | [`plan`] | `definition`, `diagnostic`, `language`, `record` |
-//! | [`target`] | `language`, `record` |
+//! | [`target`] | `language`, `record`, and places of `diagnostic` |
 //! | [`pipeline`] | `target`, `plan`, `language`, `port`, `record`, and words of `definition` (severity, status) |
 //! | [`runtime`] | `pipeline` and what it uses, `definition`, `diagnostic` |
 //! | [`cli`] | everything |

@@ -209,7 +209,8 @@ impl Builder<'_> {
 
     fn span(&self, mark: &Mark) -> Span {
         let range = mark.byte_range().unwrap_or(0..0);
-        let place = |offset: usize| u32::try_from(offset.min(self.source.len())).unwrap_or(u32::MAX);
+        // In damaged text the parser's places may lie within a letter.
+        let place = |offset: usize| u32::try_from(self.source.floor_char_boundary(offset)).unwrap_or(u32::MAX);
         Span { file: self.file, start: place(range.start), end: place(range.end.max(range.start)) }
     }
 
@@ -305,7 +306,9 @@ impl Builder<'_> {
         }
         let open = self.stack.iter().rev().find(|open| open.flow && open.start < found.span.start);
         if let (Some(open), "yaml.syntax") = (open, found.code) {
-            let bracket = Span { file: self.file, start: open.start, end: open.start + 1 };
+            let letter = self.source.get(open.start as usize..).and_then(|rest| rest.chars().next());
+            let end = open.start + letter.map_or(0, |c| u32::try_from(c.len_utf8()).unwrap_or(1));
+            let bracket = Span { file: self.file, start: open.start, end };
             found = found.related(bracket, "opened here, not closed yet");
         }
         self.out.push(found);

@@ -39,7 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("port", &["record"]),
     ("record", &[]),
     ("runtime", &["definition", "diagnostic", "language", "pipeline", "plan", "port", "record", "target"]),
-    ("target", &["language", "plan", "record"]),
+    ("target", &["diagnostic", "language", "plan", "record"]),
     ("telemetry", &[]),
 ];
 

@@ -23,6 +23,7 @@ use tripline::diagnostic::{Diagnostic, SourceFiles};
 use tripline::plan::{self, ResolveOptions};
 use tripline::port::FileTree;
 use tripline::record::EventTime;
+use tripline::runtime::case;
 
 /// The day on which tests judge exceptions: 2026-06-01.
 pub const TODAY: ResolveOptions = ResolveOptions { as_of: EventTime(1_780_272_000_000_000) };
@@ -31,7 +32,9 @@ pub const TODAY: ResolveOptions = ResolveOptions { as_of: EventTime(1_780_272_00
 pub fn check(tree: &dyn FileTree) -> (Vec<Diagnostic>, SourceFiles) {
     let loaded = tripline::definition::load(tree);
     let mut found = loaded.diagnostics;
-    found.extend(plan::resolve(&loaded.project, TODAY).diagnostics);
+    let resolved = plan::resolve(&loaded.project, TODAY);
+    found.extend(case::check(&loaded.project, &resolved.plan));
+    found.extend(resolved.diagnostics);
     found.sort_by_key(|d| (d.span, d.code));
     found.dedup();
     (found, loaded.files)
