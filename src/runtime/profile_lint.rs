@@ -46,7 +46,8 @@ pub fn silent(plan: &Plan, flows: &[ColumnProfile]) -> Vec<Silent> {
         let rules: Vec<String> =
             reads.iter().filter(|(_, reads)| reads.contains(&index)).map(|(name, _)| (*name).to_owned()).collect();
         // A sampling of 1 says that nothing is sampled.
-        if !rules.is_empty() && !(column.name == "sampling" && value == Value::Int64(1)) {
+        let unsampled = column.name == "sampling" && value == Value::Int64(1);
+        if !rules.is_empty() && !unsampled {
             found.push(Silent { column: column.name.clone(), value, rules });
         }
     }

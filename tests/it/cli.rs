@@ -9,9 +9,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 type Outcome = Result<(), Failed>;
+type Named = (&'static str, fn() -> Outcome);
 
 pub fn trials() -> Vec<Trial> {
-    let all: [(&str, fn() -> Outcome); 16] = [
+    let all: [Named; 16] = [
         ("init_check_generate_run", init_check_generate_run),
         ("init_refuses_what_is_there", init_refuses_what_is_there),
         ("every_yaml_names_its_schema", every_yaml_names_its_schema),

@@ -173,15 +173,14 @@ impl Binder<'_> {
 /// The casts that GoogleSQL has among our types.
 fn castable(from: Type, to: Type) -> bool {
     use Type as T;
-    from == to
-        || match (from, to) {
-            (T::Int64, T::Bool | T::Float64 | T::String) => true,
-            (T::Float64, T::Int64 | T::String) => true,
-            (T::Bool, T::Int64 | T::String) => true,
-            (T::String, _) => true,
-            (T::Bytes, T::String) => true,
-            (T::Timestamp, T::String | T::Date) => true,
-            (T::Date, T::String | T::Timestamp) => true,
-            _ => false,
-        }
+    let listed = matches!(
+        (from, to),
+        (T::Int64, T::Bool | T::Float64 | T::String)
+            | (T::Float64 | T::Bool, T::Int64 | T::String)
+            | (T::String, _)
+            | (T::Bytes, T::String)
+            | (T::Timestamp, T::String | T::Date)
+            | (T::Date, T::String | T::Timestamp)
+    );
+    from == to || listed
 }

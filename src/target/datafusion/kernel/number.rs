@@ -11,7 +11,7 @@ pub(super) fn round_to_int(f: f64) -> Option<i64> {
     const BEYOND: f64 = 9_223_372_036_854_775_808.0;
     let rounded = f.round();
     // The range was checked and the value is whole, so nothing is lost.
-    (rounded >= -BEYOND && rounded < BEYOND).then(|| rounded as i64)
+    (-BEYOND..BEYOND).contains(&rounded).then_some(rounded as i64)
 }
 
 /// A result that is infinite while its arguments are not has overflowed.
