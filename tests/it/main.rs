@@ -1,6 +1,7 @@
 //! One binary of integration tests, whose cases are files.
 
 mod arrival;
+mod case;
 mod cli;
 mod codes;
 mod conserve;
@@ -23,7 +24,7 @@ use tripline::diagnostic::{Diagnostic, SourceFiles};
 use tripline::plan::{self, ResolveOptions};
 use tripline::port::FileTree;
 use tripline::record::EventTime;
-use tripline::runtime::case;
+use tripline::runtime::case::check as check_cases;
 
 /// The day on which tests judge exceptions: 2026-06-01.
 pub const TODAY: ResolveOptions = ResolveOptions { as_of: EventTime(1_780_272_000_000_000) };
@@ -33,7 +34,7 @@ pub fn check(tree: &dyn FileTree) -> (Vec<Diagnostic>, SourceFiles) {
     let loaded = tripline::definition::load(tree);
     let mut found = loaded.diagnostics;
     let resolved = plan::resolve(&loaded.project, TODAY);
-    found.extend(case::check(&loaded.project, &resolved.plan));
+    found.extend(check_cases(&loaded.project, &resolved.plan));
     found.extend(resolved.diagnostics);
     found.sort_by_key(|d| (d.span, d.code));
     found.dedup();
@@ -43,6 +44,7 @@ pub fn check(tree: &dyn FileTree) -> (Vec<Diagnostic>, SourceFiles) {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = error::cases(check);
+    trials.extend(case::cases());
     trials.extend(cli::trials());
     trials.extend(codes::cases());
     trials.extend(conserve::cases());
