@@ -1,4 +1,95 @@
-//! tripline.
+//! Watches network flows: definitions in YAML and GoogleSQL become a graph of relations, and rows that stream through it
+//! become alerts. The same rows in any order within the lateness, cut into batches in any way, give the same alerts with
+//! the same ids.
+//!
+//! # The map
+//!
+//! A *relation* is a named stream of rows with a schema and an event time. A `SELECT` over one (normalization, rules) keeps
+//! nothing; windowed aggregation (features) is the only stateful operator. Definitions are compiled to an engine-neutral
+//! [`plan`]; [`target`] lowers its expressions to DataFusion, which runs them batch by batch. Watermarks, windows, joins and
+//! incidents are our own, in [`pipeline`].
+//!
+//! | folder | does |
+//! |---|---|
+//! | [`record`] | leaf types: a flow's columns, values, times, reject reasons, hits and their ids |
+//! | [`diagnostic`] | what is said of a definition: codes, places, renderings |
+//! | [`definition`] | files to typed definitions with places; the JSON Schemas |
+//! | [`language`] | GoogleSQL: text to a typed tree; the closed table of functions |
+//! | [`plan`] | definitions to the graph of relations: names, keys, windows, which columns are read |
+//! | [`target`] | what an engine runs for an expression: `target/datafusion` |
+//! | [`pipeline`] | the stages: `ingest` `normalize` `merge` `window` `detect` `alert`; `graph` drives, `ledger` counts |
+//! | [`runtime`] | a run: threads, stopping, taps, the report; the rules' own tests (`case`) |
+//! | [`generate`] | synthetic NetLog with labelled attacks |
+//! | [`port`] | traits for what is outside: inputs, files, writers, the clock |
+//! | [`adapter`] | what fills them: `adapter/local` |
+//! | [`telemetry`] | metrics and health: a place kept free |
+//! | [`cli`] | one file a command; `cli/wire.rs` alone names adapters |
+//!
+//! # A definition's journey to a running plan
+//!
+//! 1. `adapter/local/folder.rs` (or `embedded.rs`) gives the files of the project, as a [`port::FileTree`].
+//! 2. `definition/load.rs` reads each; `yaml.rs` keeps the place of every value, `validate.rs` checks against the tables of
+//!    keys (`source.rs`, `feature.rs`, `rule.rs`, …), `model.rs` is the result. SQL is still text.
+//! 3. `plan/resolve.rs` puts features in order (`order.rs`) and binds sources, lookups, features and rules.
+//! 4. For each expression `language/syntax` parses and `language/bind` gives names, types and NULL rules
+//!    (`language/function` is the table); `language/null.rs` finds conditions that a NULL can silence.
+//! 5. `plan/wanted.rs` marks what is read: other features do not run, other columns are not decoded.
+//! 6. `pipeline/graph.rs` builds a stage for each live feature and rule; `pipeline/compiled.rs` has
+//!    `target/datafusion/lower.rs` make each expression a physical one, once.
+//!
+//! # A record's journey to an alert
+//!
+//! 1. `runtime/run.rs` gives each input a thread. `pipeline/ingest/reader.rs` cuts it into chunks of whole records
+//!    (`chunk.rs`) and decodes them (`json.rs`, `csv.rs`, `zeek.rs`, `parquet.rs`) to columns, or to rejects.
+//! 2. `pipeline/normalize` evaluates event time and `flows.sql`, adds `row_id` (`row_id.rs`); on the same thread.
+//! 3. `pipeline/merge.rs` makes one log of all inputs, row by row, and gives each row the watermark before it.
+//! 4. `pipeline/graph.rs` leaves out duplicates (`dedupe.rs`), counts late rows, and hands the rest to every feature over
+//!    `flows` and every rule over it.
+//! 5. `pipeline/window/feature.rs` evaluates `row`, `where`, key and arguments; `operator.rs` keeps panes, `accumulate.rs` exact
+//!    states, `distinct.rs` sets, `evidence.rs` the first flows of each key.
+//! 6. When the watermark passes a window's end, `graph.rs` closes it: feature rows go to features over features (joined in
+//!    `join.rs`) and to the rules, `pipeline/detect`.
+//! 7. `pipeline/alert` orders hits, applies exceptions, merges them to incidents (`incident.rs`) and writes
+//!    alerts (`record.rs`) when no further hit can belong to one.
+//! 8. `runtime/outlet.rs` takes rows to taps and alerts to their file; `runtime/report.rs` tells the counts of
+//!    `pipeline/ledger.rs`.
+//!
+//! # Invariants
+//!
+//! - **A batch border never changes a result**: everything that depends on order is decided row by row, by event time.
+//! - **Decoding ends before parity starts**: after normalization there are typed columns and canonical texts, and nothing
+//!   looks at a record's bytes again.
+//! - **Definitions never abort at the first mistake**: `load` and `resolve` return what they could make, and all findings.
+//! - **A plan is complete**: after it nothing reads definitions or meets an unknown name, and it knows no engine.
+//! - **Nothing is lost uncounted**: each term of the ledger is counted where it happens, none by subtraction, and a run
+//!   whose sums do not agree fails.
+//! - **States are exact**: panes merged in any order give what one pass gives; floats are rounded once, at the end.
+//! - **The clock is read only for live input**, for exceptions' expiry in `check`, and for how long a run took.
+//! - **A bad row is that row's problem**: it is rejected or counted, with its reason, and the others go on.
+//! - **Input never panics the program**: no `unwrap`, `expect`, `panic` or `unsafe`; limits are named constants.
+//! - **DataFusion never sees a window or an unbounded input**: it evaluates expressions over batches.
+//!
+//! # Who may use whom
+//!
+//! | module | uses |
+//! |---|---|
+//! | [`record`] | nothing |
+//! | [`diagnostic`] | nothing but the codes of [`definition`], [`language`] and [`plan`] |
+//! | [`port`], [`generate`] | `record` |
+//! | [`adapter`] | `port`, `record`; never `plan` or `pipeline` |
+//! | [`definition`] | `diagnostic`, `port`, `record` |
+//! | [`language`] | `diagnostic`, `record` |
+//! | [`plan`] | `definition`, `diagnostic`, `language`, `record` |
+//! | [`target`] | `language`, `record` |
+//! | [`pipeline`] | `target`, `plan`, `language`, `port`, `record`, and words of `definition` (severity, status) |
+//! | [`runtime`] | `pipeline` and what it uses, `definition`, `diagnostic` |
+//! | [`cli`] | everything |
+//!
+//! # Tests
+//!
+//! Beside the code (`#[cfg(test)]`) where one module is enough; in `tests/it` what is seen from outside, with cases that are
+//! files: `tests/error` holds a wrong project for each code and how it is shown, and the pages of `docs` are run as they
+//! are written. The rules of the pack are tested by their own tests (`tripline test`).
 
 pub mod adapter;
 pub mod cli;

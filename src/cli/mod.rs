@@ -1,1 +1,90 @@
-//! To be written.
+//! The command line: one file a command. Results go to standard output, everything else to standard error.
+
+mod check;
+mod demo;
+mod exit;
+mod explain;
+mod generate;
+mod init;
+mod profile;
+mod project;
+mod run;
+mod schema;
+mod source;
+mod stop;
+mod summary;
+mod test;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+/// Write BigQuery SQL once; run it on the live stream, on a laptop and over history; get the same alerts.
+#[derive(Debug, Parser)]
+#[command(name = "tripline", version, about, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See it work: generated NetLog with labelled attacks, through the built-in pack, to alerts
+    Demo(demo::Demo),
+    /// Write a new detection project from the built-in pack
+    Init(init::Init),
+    /// Check all definitions of a project: names, types, NULLs, windows
+    Check(check::Check),
+    /// Run the rules' own tests
+    Test(test::Test),
+    /// Run the rules over inputs and write alerts
+    Run(run::Run),
+    /// Generate plausible NetLog with labelled attacks
+    Generate(generate::Generate),
+    /// Draft a source from a sample, or profile real input
+    #[command(subcommand)]
+    Source(source::Source),
+    /// Print the JSON Schema of alerts or of a definition file
+    Schema(schema::Schema),
+    /// Explain a diagnostic code, a rule or a feature
+    Explain(explain::Explain),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no errors.
+            let usage = error.use_stderr();
+            let _ = error.print();
+            if error.kind() == ErrorKind::MissingRequiredArgument && std::env::args().nth(1).as_deref() == Some("run") {
+                eprintln!("example: tripline run --source netlog --input flows.jsonl --format text");
+            }
+            return if usage { Exit::Usage.into() } else { Exit::Fine.into() };
+        }
+    };
+    let result = match args.command {
+        Command::Demo(command) => command.run(),
+        Command::Init(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Run(command) => command.run(),
+        Command::Generate(command) => command.run(),
+        Command::Source(command) => command.run(),
+        Command::Schema(command) => command.run(),
+        Command::Explain(command) => command.run(),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) if exit::is_broken_pipe(&error) => Exit::Fine.into(),
+        Err(error) => {
+            eprintln!("{}", exit::describe(&error));
+            Exit::Usage.into()
+        }
+    }
+}

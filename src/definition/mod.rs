@@ -1,5 +1,33 @@
 //! Files to typed definitions with places.
 //!
-//! Loading returns a project and all findings; it never stops at the first.
+//! [`load`] reads every file of the layout and returns the project with all findings; it never stops at
+//! the first. SQL stays text here, with the place of every byte; `plan` and `language` give it meaning.
+//! The tables of keys in `config`, `source`, `lookup`, `feature`, `join`, `rule` and `case` are the one
+//! description of the files: the validator, the messages and the JSON [`schemas`] come from them.
 
+pub mod codes;
 pub mod model;
+
+mod case;
+mod cells;
+mod config;
+mod feature;
+mod join;
+mod lint;
+mod load;
+mod lookup;
+mod lookup_rows;
+mod place;
+mod rule;
+mod scalar;
+mod schema;
+mod shape;
+mod source;
+mod validate;
+mod yaml;
+
+pub use load::{Loaded, load};
+pub use schema::{schema_of, schemas};
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! Expressions are texts here: `plan` binds them. YAML shapes are in the sibling files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Span, Text};
 use crate::record::{Decode, EventTime, Format, Micros, Type, Value};
@@ -15,10 +15,13 @@ pub struct Project {
     pub lookups: Vec<Lookup>,
     pub features: Vec<Feature>,
     pub rules: Vec<Rule>,
+    /// Definitions in whose files something was wrong, by name (the file's when the name could not be
+    /// read). They may be missing above or lack parts, so nothing is said about what refers to them.
+    pub broken: BTreeSet<String>,
 }
 
 /// `tripline.yaml`: what runs where, and overrides by rule.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Config {
     pub name: Option<Text>,
     /// Raw flows kept as evidence in an alert (default 3, 0 to 100).
@@ -57,6 +60,8 @@ pub struct Source {
     /// An expression over the raw columns.
     pub event_time: Text,
     pub lateness: Micros,
+    /// Where `lateness` stands, or what stands for it.
+    pub lateness_span: Span,
     /// Live input only: a row further ahead of the clock is rejected.
     pub future_skew: Micros,
     /// Live input only: silence after which the clock moves the watermark.
@@ -155,6 +160,33 @@ pub enum Level {
     Critical,
 }
 
+impl Status {
+    pub const ALL: [Self; 4] = [Self::Draft, Self::Shadow, Self::Stable, Self::Deprecated];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Shadow => "shadow",
+            Self::Stable => "stable",
+            Self::Deprecated => "deprecated",
+        }
+    }
+}
+
+impl Level {
+    pub const ALL: [Self; 5] = [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlertWhen {
     Always,
@@ -219,6 +251,8 @@ pub struct Alert {
     /// Columns of the rule; the feature's key when it is left out.
     pub key: Option<Vec<Text>>,
     pub merge_within: Micros,
+    /// Where `merge_within` stands, or what stands for it.
+    pub merge_within_span: Span,
 }
 
 #[derive(Debug, Clone)]
@@ -232,13 +266,16 @@ pub struct Exception {
     pub span: Span,
 }
 
+/// A row of a test: column to value, in the order of the file.
+pub type CaseRow = Vec<(Text, Scalar)>;
+
 /// One test of a rule.
 #[derive(Debug, Clone)]
 pub struct Case {
     pub name: Text,
     pub start: EventTime,
     pub given: Vec<Given>,
-    pub lookups: Vec<(Text, Vec<Vec<(Text, Scalar)>>)>,
+    pub lookups: Vec<(Text, Vec<CaseRow>)>,
     pub params: Vec<(Text, Scalar)>,
     pub shuffle: Option<Shuffle>,
     pub expect: Expect,
@@ -251,7 +288,7 @@ pub struct Given {
     pub at: Micros,
     pub every: Micros,
     pub repeat: u64,
-    pub row: Vec<(Text, Scalar)>,
+    pub row: CaseRow,
     pub span: Span,
 }
 
@@ -266,9 +303,9 @@ pub struct Expect {
     /// How many alerts of this rule.
     pub alerts: Option<u64>,
     /// Fields that an alert of this rule must have, one map an alert, in order of time.
-    pub fields: Vec<Vec<(Text, Scalar)>>,
+    pub fields: Vec<CaseRow>,
     /// Rows that a relation must have among its own: (relation, rows).
-    pub rows: Vec<(Text, Vec<Vec<(Text, Scalar)>>)>,
+    pub rows: Vec<(Text, Vec<CaseRow>)>,
 }
 
 /// A value as written in YAML, typed later by its column (`NO` is Norway, `22:30` a string).

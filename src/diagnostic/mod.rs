@@ -4,9 +4,15 @@
 //! `help:` line. This module knows nothing of what definitions mean. Its renderings have snapshots in
 //! `tests/error`.
 
+mod codes;
+mod render;
 mod source;
+mod suggest;
 
+pub use codes::{CodePage, codes, page};
+pub use render::{render_json, render_text, sort};
 pub use source::{FileId, SourceFiles, Span, Text, TextMap};
+pub use suggest::suggest;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {

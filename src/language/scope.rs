@@ -12,6 +12,8 @@ pub struct Scope {
     /// Values of `@name`.
     pub params: BTreeMap<String, Value>,
     pub lookups: Vec<ScopeLookup>,
+    /// Aliases of joins and names of definitions with errors of their own: nothing is said about what names them.
+    pub broken: Vec<String>,
     /// Says what the columns belong to, for messages: "feature pair_5m".
     pub owner: String,
 }

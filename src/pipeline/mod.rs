@@ -1,3 +1,17 @@
-//! The stages, in order.
+//! The stages, in order: `ingest` (bytes to raw rows), `normalize` (raw rows to flows), `merge` (inputs to one log),
+//! `window` (flows to feature rows), `detect` (feature rows to hits), `alert` (hits to alerts). `graph` drives the
+//! last three; `ledger` counts what each did.
 
+pub mod alert;
+pub mod batch;
+pub mod compiled;
+pub mod dedupe;
+pub mod detect;
+pub mod evidence;
+pub mod graph;
 pub mod ingest;
+pub mod join;
+pub mod ledger;
+pub mod merge;
+pub mod normalize;
+pub mod window;

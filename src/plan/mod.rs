@@ -1,1 +1,209 @@
-//! To be written.
+//! Definitions to a graph of relations: names bound, types checked, keys and windows known, engine-neutral.
+//!
+//! [`resolve::resolve`] returns a plan and all findings. A plan is complete: nothing after it reads definitions
+//! or meets an unknown name. What it may never do: run anything, or know an engine.
+
+pub mod codes;
+mod feature;
+mod join;
+mod lookup;
+mod order;
+pub mod resolve;
+mod rule;
+mod source;
+mod title;
+pub(crate) mod wanted;
+
+use crate::definition::model::{AlertWhen, Level, Status};
+use crate::language::scope::LookupField;
+use crate::language::tree::{Aggregate, Expr, Item};
+use crate::record::{Column, EventTime, Micros, RawSchema, Value};
+
+pub use resolve::{ResolveOptions, Resolved, resolve};
+pub use title::TitlePart;
+
+/// The graph of a project.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub sources: Vec<SourcePlan>,
+    pub lookups: Vec<LookupPlan>,
+    /// In topological order: a feature reads only `flows` and features before it.
+    pub features: Vec<FeaturePlan>,
+    /// By name; draft rules are not in it.
+    pub rules: Vec<RulePlan>,
+    /// Raw flows kept for an alert.
+    pub evidence_rows: usize,
+    /// Features that something reads.
+    pub live: Vec<bool>,
+    /// Columns of `flows` that something reads.
+    pub flows_wanted: Vec<bool>,
+}
+
+/// What a feature or rule reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upstream {
+    Flows,
+    /// Index into [`Plan::features`].
+    Feature(usize),
+}
+
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    pub name: String,
+    pub raw: RawSchema,
+    /// TIMESTAMP over the raw columns.
+    pub event_time: Expr,
+    pub lateness: Micros,
+    pub future_skew: Micros,
+    pub idle_after: Option<Micros>,
+    /// Raw columns of the content key; empty: transport identity.
+    pub dedupe: Vec<usize>,
+    pub filter: Option<Expr>,
+    /// For each column of `flows` what normalization gives; `None` where it gives nothing.
+    pub flows: Vec<Option<Expr>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct LookupPlan {
+    pub name: String,
+    pub fields: Vec<LookupField>,
+    pub rows: Vec<Vec<Value>>,
+    /// Half-open valid time by row.
+    pub valid: Vec<(Option<EventTime>, Option<EventTime>)>,
+}
+
+/// Columns of another relation beside each row; absent rows give NULL or the declared value.
+#[derive(Debug, Clone)]
+pub struct JoinPlan {
+    pub alias: String,
+    pub target: JoinTarget,
+    /// Columns added to the scope.
+    pub columns: Vec<Column>,
+    /// Values for absent rows, by column.
+    pub missing: Vec<Option<Value>>,
+}
+
+#[derive(Debug, Clone)]
+pub enum JoinTarget {
+    /// The same window of another feature; pairs of (column here, column there).
+    Feature { index: usize, on: Vec<(usize, usize)> },
+    /// Pairs of (column here, column of the lookup); the first is the network when `longest_prefix`.
+    Lookup { index: usize, on: Vec<(usize, usize)>, longest_prefix: bool },
+}
+
+/// Length and step of windows, in microseconds; `size` is a multiple of `every`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowPlan {
+    pub size: Micros,
+    pub every: Micros,
+}
+
+/// Where `window_start`, `window_end` and `event_time` stand behind the key columns of a feature.
+pub const WINDOW_COLUMNS: usize = 3;
+
+#[derive(Debug, Clone)]
+pub struct FeaturePlan {
+    pub name: String,
+    pub upstream: Upstream,
+    pub joins: Vec<JoinPlan>,
+    /// The scope of `row`, `where`, `key` and arguments: upstream, joins, `row` columns.
+    pub scope: Vec<Column>,
+    pub row: Vec<Item>,
+    pub filter: Option<Expr>,
+    /// Indexes into the scope.
+    pub key: Vec<usize>,
+    pub window: WindowPlan,
+    pub aggregates: Vec<Aggregate>,
+    /// Over the aggregates' results: `ExprKind::Column(i)` is aggregate `i`.
+    pub outputs: Vec<Item>,
+    /// Over the relation's columns so far.
+    pub derive: Vec<Item>,
+    /// Key, window columns, outputs, derived.
+    pub columns: Vec<Column>,
+}
+
+impl FeaturePlan {
+    pub fn key_names(&self) -> impl Iterator<Item = &str> {
+        self.columns[..self.key.len()].iter().map(|c| c.name.as_str())
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct RulePlan {
+    pub name: String,
+    pub title: String,
+    pub status: Status,
+    pub severity: Level,
+    pub owner: String,
+    pub attack: Vec<String>,
+    pub references: Vec<String>,
+    pub runbook: String,
+    pub upstream: Upstream,
+    pub joins: Vec<JoinPlan>,
+    /// Upstream and joins.
+    pub scope: Vec<Column>,
+    pub filter: Option<Expr>,
+    pub items: Vec<Item>,
+    /// The columns of a hit, as `items`.
+    pub columns: Vec<Column>,
+    /// The upstream's key in the hit, for the hit's id; `row_id` for a rule over `flows`.
+    pub key: Vec<usize>,
+    /// `window_start` and `window_end` in the hit; both `event_time` for a rule over `flows`.
+    pub window: (usize, usize),
+    pub event_time: usize,
+    pub entities: Vec<EntityPlan>,
+    pub score: Option<ScorePlan>,
+    pub when: AlertWhen,
+    pub alert_title: Vec<TitlePart>,
+    pub alert_key: Vec<usize>,
+    pub merge_within: Micros,
+    pub exceptions: Vec<ExceptionPlan>,
+    pub params: Vec<(String, Value)>,
+    /// Changes with what the rule means, not with its name.
+    pub fingerprint: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct EntityPlan {
+    pub ty: String,
+    pub role: String,
+    pub column: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct ScorePlan {
+    /// FLOAT64 over the hit's columns.
+    pub value: Expr,
+    pub weight: f64,
+}
+
+#[derive(Debug, Clone)]
+pub struct ExceptionPlan {
+    /// Over the hit's columns.
+    pub when: Expr,
+    pub reason: String,
+    pub from: Option<EventTime>,
+    pub to: Option<EventTime>,
+}
+
+impl Plan {
+    /// The columns of a relation: `flows` or a feature.
+    pub fn columns(&self, upstream: Upstream) -> Vec<Column> {
+        match upstream {
+            Upstream::Flows => crate::record::flow::columns(),
+            Upstream::Feature(index) => self.features[index].columns.clone(),
+        }
+    }
+
+    pub fn feature(&self, name: &str) -> Option<usize> {
+        self.features.iter().position(|f| f.name == name)
+    }
+
+    /// The name of a relation, for messages.
+    pub fn relation_name(&self, upstream: Upstream) -> &str {
+        match upstream {
+            Upstream::Flows => crate::record::flow::FLOWS,
+            Upstream::Feature(index) => &self.features[index].name,
+        }
+    }
+}

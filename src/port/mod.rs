@@ -4,6 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
+
+use crate::record::EventTime;
+
 /// The files of a detection project, by path relative to its root, `/` between parts.
 pub trait FileTree {
     /// All paths, sorted.
@@ -18,6 +22,10 @@ pub trait Input: Send + Sync {
     /// Bytes as stored, when known: for progress.
     fn size_bytes(&self) -> Option<u64>;
     fn open(&self) -> io::Result<InputBytes>;
+    /// Stored bytes read since it was opened, when they are counted: for progress.
+    fn consumed_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// An opened input.
@@ -26,4 +34,16 @@ pub enum InputBytes {
     Stream(Box<dyn Read + Send>),
     /// A file that is read by position (Parquet).
     File(File),
+}
+
+/// A file, or another place, that takes rows of one relation.
+pub trait RowWriter {
+    fn write(&mut self, rows: &RecordBatch) -> io::Result<()>;
+    /// Completes what was written; nothing may be written after it.
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+/// Real time, for live input only.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> EventTime;
 }

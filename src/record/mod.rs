@@ -1,11 +1,14 @@
 //! Leaf types that every stage shares. Uses no other module of this crate.
 
+pub mod flow;
+pub mod hit;
 pub mod raw;
 pub mod reject;
 pub mod time;
 pub mod types;
 pub mod value;
 
+pub use hit::{Disposition, hit_id};
 pub use raw::{Decode, Format, RawField, RawSchema};
 pub use reject::{Origin, Reject, RejectReason};
 pub use time::{EventTime, Micros};

@@ -1,1 +1,9 @@
-//! To be written.
+//! Runs: inputs pumped through the stages, progress, stopping, the report.
+
+pub mod case;
+pub mod outlet;
+pub mod profile;
+pub mod profile_column;
+pub mod profile_lint;
+pub mod report;
+pub mod run;

@@ -1,1 +1,12 @@
-//! Local files.
+//! Local files, memory, the machine's clock, the embedded pack.
+
+pub mod clock;
+pub mod embedded;
+pub mod folder;
+pub mod input;
+pub mod memory;
+pub mod output;
+
+pub use embedded::Embedded;
+pub use folder::Folder;
+pub use memory::{MemoryInput, MemoryTree};

@@ -116,6 +116,9 @@ impl Binder<'_> {
         let at = self.ident_span(table);
         let lookups = &self.scope.lookups;
         let Some(lookup) = lookups.iter().position(|l| l.name.eq_ignore_ascii_case(&table.value)) else {
+            if self.scope.broken.iter().any(|name| name.eq_ignore_ascii_case(&table.value)) {
+                return None;
+            }
             let mut report =
                 Diagnostic::error(codes::UNKNOWN_LOOKUP, at, format!("no lookup is named {}", table.value));
             if let Some(near) = nearest(&table.value, lookups.iter().map(|l| l.name.as_str())) {

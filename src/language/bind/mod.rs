@@ -43,12 +43,12 @@ pub fn bind_condition(text: &Text, scope: &Scope, diagnostics: &mut Vec<Diagnost
 impl Binder<'_> {
     /// Refuses an expression that is not BOOL.
     fn condition(&mut self, expr: Expr) -> Option<Expr> {
-        let span = expr.span;
+        let (span, ty) = (expr.span, expr.ty);
         if let Ok(expr) = coerce::to(expr, Type::Bool) {
             return Some(expr);
         }
         self.report(
-            Diagnostic::error(codes::NOT_BOOLEAN, span, "this condition is not BOOL")
+            Diagnostic::error(codes::NOT_BOOLEAN, span, format!("this condition is {ty}, not BOOL"))
                 .help("write a comparison, such as x > 0"),
         );
         None

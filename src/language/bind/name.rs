@@ -106,6 +106,9 @@ impl Binder<'_> {
     }
 
     fn unknown_column(&mut self, qualifier: Option<&str>, name: &str, span: Span) -> Option<Expr> {
+        if qualifier.is_some_and(|q| self.scope.broken.iter().any(|alias| alias.eq_ignore_ascii_case(q))) {
+            return None;
+        }
         let here: Vec<String> = self
             .scope
             .columns

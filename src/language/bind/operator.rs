@@ -245,6 +245,10 @@ impl Binder<'_> {
         if matches!(function.id, Id::And | Id::Or) {
             return report.help(format!("{} takes BOOL", function.name));
         }
+        let times = [a.ty, b.ty].contains(&Type::Timestamp);
+        if times && (a.ty.is_numeric() || b.ty.is_numeric()) {
+            return report.help("UNIX_SECONDS(t) makes a number of a time, TIMESTAMP_SECONDS(n) a time of a number");
+        }
         match (literal_as(b, a.ty), literal_as(a, b.ty)) {
             (Some(text), _) | (None, Some(text)) => report.help(format!("write {text}")),
             (None, None) if a.ty == Type::String => report.help(format!("write SAFE_CAST({left} AS {})", b.ty)),

@@ -25,7 +25,7 @@ pub static AGGREGATES: &[AggregateEntry] = &[
     entry(F::Count, "COUNT", Class::Exact, "rows where the argument is not NULL"),
     entry(F::CountDistinct, "COUNT", Class::Exact, "different values, NULL not counted"),
     entry(F::CountIf, "COUNTIF", Class::Exact, "rows where the condition is TRUE"),
-    entry(F::Sum, "SUM", Class::FloatOrder, "sum; an overflow of INT64 fails"),
+    entry(F::Sum, "SUM", Class::FloatOrder, "sum; beyond INT64 it stops at the bound and is counted"),
     entry(F::Avg, "AVG", Class::FloatOrder, "mean as FLOAT64"),
     entry(F::Min, "MIN", Class::Exact, "smallest value"),
     entry(F::Max, "MAX", Class::Exact, "largest value"),

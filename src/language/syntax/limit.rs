@@ -16,7 +16,11 @@ pub(super) const DEPTH_MAX: usize = 50;
 pub(super) struct Excess {
     pub token: usize,
     pub message: String,
+    pub help: &'static str,
 }
+
+const SPLIT: &str = "compute parts of it in columns of a feature: `row` before, `derive` after the aggregation";
+const LOOKUP: &str = "write the values as a lookup and use IN (SELECT column FROM lookup)";
 
 /// Operators and commas met so far on one level of parentheses.
 #[derive(Default)]
@@ -31,7 +35,7 @@ pub(super) fn excess<'a>(tokens: impl Iterator<Item = &'a Token>) -> Option<Exce
     let mut nodes = 0;
     let mut prefixes = 0;
     for (token, kind) in tokens.enumerate() {
-        let over = |message: String| Some(Excess { token, message });
+        let over = |message: String, help| Some(Excess { token, message, help });
         match kind {
             Token::LParen | Token::LBracket | Token::LBrace => levels.push(Level::default()),
             Token::RParen | Token::RBracket | Token::RBrace => drop_level(&mut levels),
@@ -43,13 +47,13 @@ pub(super) fn excess<'a>(tokens: impl Iterator<Item = &'a Token>) -> Option<Exce
             || matches!(kind, Token::Word(word) if word.keyword == Keyword::NOT);
         prefixes = if prefix { prefixes + 1 } else { 0 };
         if levels.len() + prefixes > DEPTH_MAX {
-            return over(format!("nested deeper than {DEPTH_MAX}"));
+            return over(format!("nested deeper than {DEPTH_MAX}"), SPLIT);
         }
         if !matches!(kind, Token::LParen | Token::RParen | Token::Comma | Token::EOF) {
             nodes += 1;
         }
         if nodes > NODES_MAX {
-            return over(format!("more than {NODES_MAX} names, literals and operators"));
+            return over(format!("more than {NODES_MAX} names, literals and operators"), LOOKUP);
         }
         let Some(level) = levels.last_mut() else { continue };
         match kind {
@@ -67,7 +71,7 @@ pub(super) fn excess<'a>(tokens: impl Iterator<Item = &'a Token>) -> Option<Exce
             _ => {}
         }
         if level.operators >= CHAIN_OPERANDS_MAX || level.commas >= CHAIN_OPERANDS_MAX {
-            return over(format!("more than {CHAIN_OPERANDS_MAX} operands in one chain or list"));
+            return over(format!("more than {CHAIN_OPERANDS_MAX} operands in one chain or list"), LOOKUP);
         }
     }
     None

@@ -57,8 +57,7 @@ fn parse<T>(
     tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
     if let Some(excess) = limit::excess(tokens.iter().map(|t| &t.token)) {
         let at = tokens.get(excess.token).and_then(|t| places.bytes(t.span));
-        let report = Diagnostic::error(codes::TOO_LARGE, places.span(text, at), excess.message)
-            .help("write the values as a lookup and use IN (SELECT column FROM lookup)");
+        let report = Diagnostic::error(codes::TOO_LARGE, places.span(text, at), excess.message).help(excess.help);
         diagnostics.push(report);
         return None;
     }
@@ -110,6 +109,19 @@ fn report_syntax(text: &Text, at: (usize, usize), message: &str) -> Diagnostic {
         let lower = first.to_ascii_lowercase();
         message.replace_range(..1, &lower);
     }
-    let end = at.1.min(text.as_str().len());
-    Diagnostic::error(codes::SYNTAX, text.span_of(at.0.min(end), end), message)
+    let expected = message.strip_prefix("expected: ").and_then(|rest| rest.split_once(", found: "));
+    let help = match expected {
+        Some((")", _)) => "close every parenthesis that is opened",
+        _ if message.starts_with("unterminated") => "close what is opened here, with the same sign",
+        _ if message.starts_with("unexpected") => "before it an operator, a comma or a value is missing",
+        _ => "look at this place and just before it",
+    };
+    let message = match expected {
+        Some((wanted, "EOF")) => format!("expected {wanted}, but the text ends"),
+        Some((wanted, found)) => format!("expected {wanted}, found {found}"),
+        None => message,
+    };
+    // A place told in bytes may cut a letter.
+    let (start, end) = (text.as_str().floor_char_boundary(at.0), text.as_str().ceil_char_boundary(at.1));
+    Diagnostic::error(codes::SYNTAX, text.span_of(start, end), message).help(help)
 }

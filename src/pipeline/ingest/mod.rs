@@ -1,1 +1,36 @@
 //! Bytes to typed rows, or a reject reason.
+//!
+//! An input is cut into chunks of whole records ([`chunk`]), a chunk is split into records
+//! ([`lines`]), and each record becomes a row ([`rows`]) or a reject, never nothing:
+//! `offered = rows + rejects`. A bad record never stops the reading.
+
+mod base64;
+mod batch;
+mod chunk;
+mod column;
+mod csv;
+mod decimal;
+mod decode;
+mod draft;
+mod error;
+mod fields;
+mod flags;
+mod infer;
+mod json;
+mod json_record;
+mod layout;
+mod lines;
+mod parquet;
+mod reader;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod time;
+mod value;
+mod zeek;
+
+pub use batch::{RawBatch, RawText};
+pub use chunk::LINE_BYTES_MAX;
+pub use error::IngestError;
+pub use infer::{Inferred, infer, infer_parquet};
+pub use reader::{Reader, ReaderOptions};

@@ -1,0 +1,61 @@
+//! `tripline check`.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::diagnostic::{render_json, render_text};
+use crate::runtime::case;
+
+use super::exit::Exit;
+use super::project::{open, parse_time, tree};
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The project's folder (default: here)
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Warnings fail too
+    #[arg(long)]
+    strict: bool,
+    /// The day on which exceptions are judged to have expired (default: today)
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<String>,
+}
+
+impl Check {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let as_of = self.as_of.as_deref().map(parse_time).transpose()?;
+        let tree = tree(self.project.as_deref())?;
+        let mut opened = open(tree.as_ref(), as_of);
+        opened.diagnostics.extend(case::check(&opened.project, &opened.plan));
+        opened.diagnostics.sort_by_key(|d| (d.span, d.code));
+        let mut out = std::io::stdout().lock();
+        match self.format {
+            Format::Json => writeln!(out, "{:#}", render_json(&opened.diagnostics, &opened.files))?,
+            Format::Text if opened.diagnostics.is_empty() => writeln!(
+                out,
+                "{} sources, {} features, {} rules, {} lookups: no findings",
+                opened.project.sources.len(),
+                opened.project.features.len(),
+                opened.project.rules.len(),
+                opened.project.lookups.len()
+            )?,
+            Format::Text => {
+                let color = std::io::stdout().is_terminal();
+                write!(out, "{}", render_text(&opened.diagnostics, &opened.files, color))?;
+            }
+        }
+        let failed = opened.errors() > 0 || (self.strict && opened.warnings() > 0);
+        Ok(if failed { Exit::Findings } else { Exit::Fine })
+    }
+}

@@ -1,0 +1,176 @@
+//! `tripline run`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+
+use crate::diagnostic::suggest;
+use crate::plan::Plan;
+use crate::port::Input;
+use crate::runtime::outlet::{AlertFormat, Outlets, TapError};
+use crate::runtime::report::RunReport;
+use crate::runtime::run::{RunOptions, run};
+
+use super::exit::Exit;
+use super::project::open_valid;
+use super::stop::stop_flag;
+use super::summary::{RunBar, summary};
+use super::wire;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Json,
+    Text,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The source of inputs that do not name one
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// A path, a glob, or `-` for standard input; `SOURCE=PATH` for one of another source. `.gz` and `.zst` are
+    /// read too. Several inputs are merged by event time
+    #[arg(long, required = true, num_args = 1.., value_name = "INPUT")]
+    input: Vec<String>,
+    /// Where alerts go; `-` is standard output
+    #[arg(long, short, default_value = "-", value_name = "FILE")]
+    output: String,
+    /// How alerts are written
+    #[arg(long, value_enum, default_value = "json")]
+    format: Format,
+    /// Writes a relation's rows: flows, a feature, a rule, hits, rejects or late; Parquet by `.parquet`, else JSON lines
+    #[arg(long, value_name = "RELATION=FILE")]
+    tap: Vec<String>,
+    /// The project's folder (default: here)
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// The input happens now: the clock closes idle windows, rows ahead of it are rejected, stopping closes nothing
+    #[arg(long)]
+    live: bool,
+    /// Exit with 1 when a record was rejected
+    #[arg(long)]
+    strict: bool,
+    /// Threads that decode (default: as many as there are processors, at most 4)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: Option<u16>,
+    /// How the closing summary is written to standard error
+    #[arg(long, value_enum, default_value = "text")]
+    summary: Format,
+}
+
+impl Run {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let opened = open_valid(self.project.as_deref())?;
+        let mut plan = opened.plan;
+        let taps = self.taps()?;
+        let shown: Vec<&str> = taps.iter().map(|(name, _)| name.as_str()).collect();
+        plan.show(&shown);
+        let inputs = self.inputs(&plan)?;
+        let options = RunOptions {
+            live: self.live,
+            threads: self.threads.map_or_else(default_threads, usize::from),
+            generation: opened.generation,
+            fault: None,
+            inputs,
+        };
+        let format = match self.format {
+            Format::Json => AlertFormat::Json,
+            Format::Text => AlertFormat::Text,
+        };
+        let alerts = wire::text_writer(&self.output)?;
+        let out = Outlets::new(&plan, &taps, Some((alerts, format)), &wire::row_writer);
+        let mut out = out.map_err(|error| match &error {
+            TapError::Unknown { name, relations } => {
+                let near = suggest(name, relations.iter().map(String::as_str));
+                let help = near.map_or_else(
+                    || format!("the relations are {}", relations.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                anyhow::anyhow!("{error}\nhelp: {help}")
+            }
+            TapError::Open { .. } => error.into(),
+        })?;
+        let report = execute(&plan, &options, &mut out)?;
+        match self.summary {
+            Format::Text => eprint!("{}", summary(&report)),
+            Format::Json => eprintln!("{}", report.json()),
+        }
+        report.verify().context("rows or hits were lost; this is a defect of the program")?;
+        Ok(if report.interrupted {
+            Exit::Interrupted
+        } else if self.strict && report.ledger.rejected_total() > 0 {
+            Exit::Findings
+        } else {
+            Exit::Fine
+        })
+    }
+
+    fn taps(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let mut taps: Vec<(String, String)> = Vec::new();
+        for tap in &self.tap {
+            let Some((relation, file)) = tap.split_once('=') else {
+                bail!("`--tap {tap}` names no file\nhelp: write --tap RELATION=FILE");
+            };
+            if taps.iter().any(|(name, _)| name == relation) {
+                bail!("`--tap {relation}` is given twice");
+            }
+            taps.push((relation.to_owned(), file.to_owned()));
+        }
+        Ok(taps)
+    }
+
+    /// Inputs with their source's index.
+    fn inputs(&self, plan: &Plan) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
+        let mut inputs = Vec::new();
+        for input in &self.input {
+            let named = input.split_once('=').and_then(|(name, path)| {
+                let index = plan.sources.iter().position(|source| source.name == name)?;
+                Some((index, path.to_owned()))
+            });
+            let (source, path) = match named {
+                Some(named) => named,
+                None => (default_source(plan, self.source.as_deref())?, input.clone()),
+            };
+            inputs.extend(wire::inputs(&[path])?.into_iter().map(|input| (source, input)));
+        }
+        Ok(inputs)
+    }
+}
+
+/// The source that inputs are of.
+pub fn default_source(plan: &Plan, named: Option<&str>) -> anyhow::Result<usize> {
+    let names = || plan.sources.iter().map(|source| source.name.as_str());
+    let all = || names().collect::<Vec<_>>().join(", ");
+    match named {
+        Some(name) => match names().position(|source| source == name) {
+            Some(index) => Ok(index),
+            None => {
+                let near = suggest(name, names());
+                let help =
+                    near.map_or_else(|| format!("the sources are {}", all()), |near| format!("did you mean `{near}`?"));
+                bail!("no source `{name}`\nhelp: {help}")
+            }
+        },
+        None if plan.sources.len() == 1 => Ok(0),
+        None => bail!("which source is the input of?\nhelp: add --source with one of {}", all()),
+    }
+}
+
+/// More threads than these wait for the graph.
+const THREADS_MAX: usize = 4;
+
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).clamp(1, THREADS_MAX)
+}
+
+/// Runs with a progress bar and Ctrl-C.
+pub fn execute(plan: &Plan, options: &RunOptions, out: &mut Outlets) -> anyhow::Result<RunReport> {
+    let inputs: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
+    let bar = RunBar::new(&inputs);
+    let stop = stop_flag()?;
+    let report = run(plan, options, &wire::clock(), out, &bar, &stop);
+    bar.clear();
+    Ok(report?)
+}

@@ -1,0 +1,44 @@
+//! Ctrl-C: the first asks the run to stop cleanly, the second ends the program.
+
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use anyhow::Context;
+
+/// A flag that Ctrl-C or SIGTERM sets.
+pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot watch signals")?;
+    thread::spawn(move || {
+        runtime.block_on(async {
+            loop {
+                if signal().await.is_err() {
+                    return;
+                }
+                if seen.swap(true, Ordering::Relaxed) {
+                    process::exit(130);
+                }
+                eprintln!("stopping; press Ctrl-C again to end at once");
+            }
+        });
+    });
+    Ok(flag)
+}
+
+#[cfg(unix)]
+async fn signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

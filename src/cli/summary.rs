@@ -1,0 +1,174 @@
+//! What a run did, and how far it is, for people.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::port::Input;
+use crate::record::{Disposition, Micros};
+use crate::runtime::report::RunReport;
+use crate::runtime::run::Progress;
+
+/// Short work shows no bar.
+const BAR_AFTER: Duration = Duration::from_millis(700);
+
+/// A bar on standard error when that is a terminal.
+pub fn progress_bar(total: Option<u64>, unit: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+    let known = format!("{{bar:30}} {{percent}}%  {{human_pos}} of {{human_len}} {unit}  {{msg}}  {{eta}} left");
+    let unknown = format!("{{spinner}} {{human_pos}} {unit}  {{msg}}");
+    if let Ok(style) = ProgressStyle::with_template(if total.is_some() { &known } else { &unknown }) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Progress of a run over the stored bytes of its inputs.
+pub struct RunBar {
+    bar: ProgressBar,
+    rows: AtomicU64,
+}
+
+impl RunBar {
+    pub fn new(inputs: &[Arc<dyn Input>]) -> Self {
+        let bytes: Option<u64> = inputs.iter().map(|input| input.size_bytes()).sum();
+        Self { bar: progress_bar(bytes, "bytes"), rows: AtomicU64::new(0) }
+    }
+
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Progress for RunBar {
+    fn advanced(&self, bytes: u64, rows: u64, alerts: u64) {
+        if self.bar.is_hidden() && std::io::stderr().is_terminal() && self.bar.elapsed() > BAR_AFTER {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        // Of a compressed file, the compressed bytes.
+        self.bar.inc(bytes);
+        let rows = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
+        self.bar.set_message(format!("{} rows, {} alerts", HumanCount(rows), HumanCount(alerts)));
+    }
+}
+
+/// The closing lines of a run.
+pub fn summary(report: &RunReport) -> String {
+    let ledger = &report.ledger;
+    let count = |n: u64| HumanCount(n).to_string();
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| text.push_str(&format!("{name:<10} {value}\n"));
+    line(
+        "rows",
+        format!(
+            "{} offered = {} accepted + {} filtered + {} rejected + {} duplicate + {} late{}",
+            count(ledger.offered),
+            count(ledger.accepted),
+            count(ledger.filtered),
+            count(ledger.rejected_total()),
+            count(ledger.duplicate),
+            count(ledger.late),
+            if ledger.unread > 0 { format!(" + {} unread", count(ledger.unread)) } else { String::new() },
+        ),
+    );
+    for (reason, rejected) in &ledger.rejected {
+        line("rejected", format!("{} {}", count(*rejected), reason.code()));
+        if let Some(first) = report.first_rejects.get(reason) {
+            let place = format!("{}:{}", first.origin.file, first.origin.line);
+            line("", format!("first: {place}: {}", shortened(&first.detail, DETAIL_CHARS)));
+        }
+    }
+    if ledger.offered > 0 && ledger.rejected_total() == ledger.offered {
+        line("help", "every record was rejected; is --source right?".to_owned());
+    }
+    if ledger.late_windows > 0 {
+        line("", format!("{} windows missed by late rows", count(ledger.late_windows)));
+    }
+    if let Some(ignored) = ignored(&ledger.ignored_fields) {
+        line("ignored", ignored);
+    }
+    line("windows", format!("{}, with {} rows", count(ledger.windows), count(ledger.feature_rows)));
+    let hits = Disposition::ALL.iter().map(|d| format!("{} {}", count(ledger.disposed(*d)), d.name()));
+    line("hits", format!("{} = {}", count(ledger.hits), hits.collect::<Vec<_>>().join(" + ")));
+    let open = if ledger.open_incidents > 0 {
+        format!(", {} incidents still open", count(ledger.open_incidents))
+    } else {
+        String::new()
+    };
+    line("alerts", format!("{}{open}", count(ledger.alerts)));
+    for (name, rows, error) in &report.row_errors {
+        line("errors", format!("{name}: {} rows could not be computed, the first: {error}", count(*rows)));
+    }
+    if ledger.saturated > 0 {
+        line("errors", format!("{} sums stopped at the bounds of INT64", count(ledger.saturated)));
+    }
+    line("time", format!("{:.2} s, {:.0} rows/s", report.elapsed.as_secs_f64(), report.rows_per_second()));
+    if report.interrupted {
+        line("stopped", "before the end: windows that were open are not closed".to_owned());
+    }
+    text
+}
+
+/// Ignored fields that are named.
+const IGNORED_SHOWN: usize = 6;
+/// Characters of a reject's detail.
+const DETAIL_CHARS: usize = 200;
+
+/// Fields that the source does not declare, those of most records first; `None` when there are none.
+pub fn ignored(fields: &BTreeMap<String, u64>) -> Option<String> {
+    if fields.is_empty() {
+        return None;
+    }
+    let mut fields: Vec<(&String, &u64)> = fields.iter().collect();
+    fields.sort_by_key(|(name, rows)| (std::cmp::Reverse(**rows), *name));
+    let shown = fields.iter().take(IGNORED_SHOWN);
+    let shown: Vec<String> = shown.map(|(name, rows)| format!("`{name}` ({} rows)", HumanCount(**rows))).collect();
+    let word = if fields.len() == 1 { "field" } else { "fields" };
+    let more = match fields.len().saturating_sub(IGNORED_SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!("{} undeclared {word}: {}{more}", fields.len(), shown.join(", ")))
+}
+
+/// A text cut to `max` characters, without line breaks and what else moves a terminal's cursor.
+pub fn shortened(text: &str, max: usize) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    if text.chars().count() <= max {
+        return text.chars().map(clean).collect();
+    }
+    let mut cut: String = text.chars().take(max.saturating_sub(1)).map(clean).collect();
+    cut.push('…');
+    cut
+}
+
+/// `12%`; what is not none, but nearly, is `<1%`.
+#[expect(clippy::cast_precision_loss, reason = "shown to people")]
+pub fn share(part: u64, whole: u64) -> String {
+    let percent = part as f64 * 100.0 / (whole.max(1) as f64);
+    match percent {
+        p if part > 0 && p < 0.1 => "<0.1%".to_owned(),
+        p if p > 0.0 && p < 10.0 => format!("{p:.1}%"),
+        p if part < whole && p > 99.9 => ">99.9%".to_owned(),
+        p => format!("{p:.0}%"),
+    }
+}
+
+/// A length of time for people: `2m5.1s`.
+#[expect(clippy::cast_precision_loss, reason = "shown to people")]
+pub fn duration(length: Micros) -> String {
+    let seconds = length.0 as f64 / 1e6;
+    match seconds {
+        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 3_600.0 => format!("{:.1} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3_600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}

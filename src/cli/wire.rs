@@ -1,0 +1,40 @@
+//! The only file that names adapters.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+
+use crate::adapter::local::clock::SystemClock;
+use crate::adapter::local::{Embedded, Folder, MemoryInput, input, output};
+use crate::port::{Clock, FileTree, Input, RowWriter};
+
+pub fn folder(path: &Path) -> Box<dyn FileTree> {
+    Box::new(Folder::new(path))
+}
+
+/// The built-in pack.
+pub fn embedded() -> Box<dyn FileTree> {
+    Box::new(Embedded)
+}
+
+pub fn clock() -> impl Clock {
+    SystemClock
+}
+
+pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, input::InputError> {
+    input::inputs(patterns)
+}
+
+pub fn row_writer(path: &str, schema: SchemaRef) -> io::Result<Box<dyn RowWriter>> {
+    output::row_writer(path, schema)
+}
+
+pub fn text_writer(path: &str) -> io::Result<Box<dyn Write + Send>> {
+    output::text_writer(path)
+}
+
+pub fn memory(name: &str, bytes: Vec<u8>) -> Arc<dyn Input> {
+    Arc::new(MemoryInput::new(name, bytes))
+}

@@ -1,0 +1,70 @@
+//! `tripline.yaml`: the project's name and its overrides of rules.
+
+use super::model::{Config, Override};
+use super::rule::{self, EXCEPTION, STATUS};
+use super::shape::{Shape, Table, later, optional};
+use super::yaml::Node;
+
+/// Raw flows kept in an alert when the project does not say.
+const EVIDENCE: u32 = 3;
+
+const OWN_FLAGS: &str = "give it on the command line for now";
+
+pub(super) static CONFIG: Table = Table {
+    name: "`tripline.yaml`",
+    doc: "What runs where, and what this project overrides",
+    keys: &[
+        optional("name", Shape::Text, "The project's name, for people"),
+        optional("evidence", Shape::Integer { min: 0, max: 100 }, "How many raw flows an alert keeps (default 3)"),
+        optional(
+            "rules",
+            Shape::Map { name: &Shape::RuleName, value: &Shape::Object(&OVERRIDE), empty: true },
+            "Overrides, by the rule's name",
+        ),
+        later("use", "copy the pack's files into the project for now: `tripline init`"),
+        later("sources", OWN_FLAGS),
+        later("sinks", OWN_FLAGS),
+        later("state", OWN_FLAGS),
+        later("model", "leave it out: rules alert without a model"),
+        later("warehouse", OWN_FLAGS),
+        later("risk", "leave it out: rules with `when: always` alert by themselves"),
+    ],
+};
+
+static OVERRIDE: Table = Table {
+    name: "an override",
+    doc: "What this project changes in one rule",
+    keys: &[
+        optional(
+            "params",
+            Shape::Map { name: &Shape::Name, value: &Shape::Literal, empty: true },
+            "Parameters with other values",
+        ),
+        optional("status", Shape::Word(STATUS), "Another status"),
+        optional(
+            "exceptions",
+            Shape::List { item: &Shape::Object(&EXCEPTION), empty: true },
+            "More exceptions, beside the rule's own",
+        ),
+    ],
+};
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { name: None, evidence: EVIDENCE, overrides: std::collections::BTreeMap::new() }
+    }
+}
+
+pub(super) fn read(node: &Node) -> Config {
+    let overrides = node.entries_at("rules").iter().map(|(name, node)| {
+        let change = Override {
+            rule: name.clone(),
+            params: node.literals_at("params"),
+            status: rule::status(node),
+            exceptions: rule::exceptions(node),
+        };
+        (name.text.clone(), change)
+    });
+    let evidence = node.count_at("evidence").and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= 100);
+    Config { name: node.text_at("name"), evidence: evidence.unwrap_or(EVIDENCE), overrides: overrides.collect() }
+}

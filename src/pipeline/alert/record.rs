@@ -1,0 +1,157 @@
+//! An alert as it is written: one JSON object, or a few lines for people.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::definition::model::Level;
+use crate::plan::{RulePlan, TitlePart};
+use crate::record::{EventTime, Value};
+
+use super::incident::Incident;
+
+/// Version of the alert's shape.
+pub const ALERT_VERSION: u32 = 1;
+
+#[derive(Debug, Clone)]
+pub struct AlertRecord {
+    pub alert_id: String,
+    pub rule: String,
+    pub title: String,
+    pub severity: Level,
+    pub first_time_us: i64,
+    pub last_time_us: i64,
+    pub hits: u64,
+    pub score: f64,
+    pub partial: bool,
+    /// (type, role, value)
+    pub entities: Vec<(String, String, Value)>,
+    pub key: Vec<(String, Value)>,
+    /// The representative hit's columns.
+    pub values: Vec<(String, Value)>,
+    pub params: Vec<(String, Value)>,
+    pub window: (EventTime, EventTime),
+    pub hit_id: String,
+    pub attack: Vec<String>,
+    pub references: Vec<String>,
+    pub owner: String,
+    pub runbook: String,
+    pub status: &'static str,
+    pub fingerprint: String,
+    pub generation: String,
+    /// Flows, each a JSON object.
+    pub evidence: Vec<Json>,
+}
+
+impl AlertRecord {
+    pub fn new(rule: &RulePlan, incident: &Incident, generation: &str) -> Self {
+        let hit = &incident.representative;
+        let name = |index: &usize| rule.columns[*index].name.clone();
+        let named = |indexes: &[usize]| indexes.iter().map(|i| (name(i), hit.values[*i].clone())).collect();
+        let all: Vec<usize> = (0..rule.columns.len()).collect();
+        let entities = rule.entities.iter().map(|e| (e.ty.clone(), e.role.clone(), hit.values[e.column].clone()));
+        Self {
+            alert_id: incident.first.hit_id.clone(),
+            rule: rule.name.clone(),
+            title: title(rule, &hit.values),
+            severity: rule.severity,
+            first_time_us: incident.first.event_time.0,
+            last_time_us: incident.last_time.0,
+            hits: incident.hits,
+            score: hit.score,
+            partial: incident.partial,
+            entities: entities.collect(),
+            key: named(&rule.alert_key),
+            values: named(&all),
+            params: rule.params.clone(),
+            window: (hit.window_start, hit.window_end),
+            hit_id: hit.hit_id.clone(),
+            attack: rule.attack.clone(),
+            references: rule.references.clone(),
+            owner: rule.owner.clone(),
+            runbook: rule.runbook.clone(),
+            status: rule.status.name(),
+            fingerprint: rule.fingerprint.clone(),
+            generation: generation.to_owned(),
+            evidence: hit.evidence.iter().filter_map(|row| serde_json::from_str(&row.flow).ok()).collect(),
+        }
+    }
+
+    /// `ok`, or `partial` where a window reaches beyond the data.
+    pub fn state(&self) -> &'static str {
+        if self.partial { "partial" } else { "ok" }
+    }
+
+    pub fn json(&self) -> Json {
+        let entities: Vec<Json> = self
+            .entities
+            .iter()
+            .map(|(ty, role, value)| json!({"type": ty, "role": role, "value": value.json()}))
+            .collect();
+        json!({
+            "version": ALERT_VERSION,
+            "alert_id": self.alert_id,
+            "phase": "final",
+            "state": self.state(),
+            "rule": self.rule,
+            "title": self.title,
+            "severity": self.severity.name(),
+            "status": self.status,
+            "first_time": EventTime(self.first_time_us).to_string(),
+            "last_time": EventTime(self.last_time_us).to_string(),
+            "hits": self.hits,
+            "score": self.score,
+            "entities": entities,
+            "key": object(&self.key),
+            "hit": {
+                "hit_id": self.hit_id,
+                "window_start": self.window.0.to_string(),
+                "window_end": self.window.1.to_string(),
+                "values": object(&self.values),
+            },
+            "params": object(&self.params),
+            "attack": self.attack,
+            "owner": self.owner,
+            "references": self.references,
+            "runbook": self.runbook,
+            "fingerprint": self.fingerprint,
+            "generation": self.generation,
+            "model": {"state": "absent"},
+            "evidence": self.evidence,
+        })
+    }
+
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        let first = EventTime(self.first_time_us);
+        let last = EventTime(self.last_time_us);
+        let mut text = format!(
+            "{:<8} {}  {}\n         {} to {} · {} {} · score {:.2} · {}\n",
+            self.severity.name().to_uppercase(),
+            self.rule,
+            self.title,
+            first,
+            last,
+            self.hits,
+            if self.hits == 1 { "hit" } else { "hits" },
+            self.score,
+            if self.attack.is_empty() { "no ATT&CK tag".to_owned() } else { self.attack.join(" ") },
+        );
+        let entities = self.entities.iter().map(|(ty, role, value)| format!("{role} {ty} {}", value.display()));
+        text.push_str(&format!("         {}\n", entities.collect::<Vec<_>>().join(" · ")));
+        if self.partial {
+            text.push_str("         partial: a window reaches beyond the data\n");
+        }
+        text
+    }
+}
+
+fn title(rule: &RulePlan, values: &[Value]) -> String {
+    let parts = rule.alert_title.iter().map(|part| match part {
+        TitlePart::Text(text) => text.clone(),
+        TitlePart::Column(index) => values[*index].display(),
+    });
+    parts.collect()
+}
+
+fn object(fields: &[(String, Value)]) -> Map<String, Json> {
+    fields.iter().map(|(name, value)| (name.clone(), value.json())).collect()
+}

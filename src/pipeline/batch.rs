@@ -1,0 +1,75 @@
+//! Batches as they go from stage to stage.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use datafusion::arrow::compute::take_record_batch;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+
+use crate::record::{Column, Origin};
+
+/// Rows of `flows` with all its columns; those that nothing reads are NULL.
+#[derive(Debug, Clone)]
+pub struct FlowBatch {
+    pub rows: RecordBatch,
+    /// Event time by row, in microseconds.
+    pub times: Vec<i64>,
+    /// Where each row came from; empty when evidence is not kept.
+    pub origins: Vec<Origin>,
+    /// Hash of the content key and of the whole row; empty when the source has no content key.
+    pub duplicates: Vec<(u128, u128)>,
+}
+
+/// Rows of `flows` in log order, with the watermark before each.
+#[derive(Debug, Clone)]
+pub struct AdmittedBatch {
+    pub flows: FlowBatch,
+    /// The watermark just before each row.
+    pub admit: Vec<i64>,
+    /// The watermark after the last row.
+    pub watermark: i64,
+}
+
+pub fn schema(columns: &[Column]) -> SchemaRef {
+    Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()))
+}
+
+/// A batch of exactly these columns; `None` columns are NULL.
+pub fn batch(schema: &SchemaRef, columns: Vec<Option<ArrayRef>>, rows: usize) -> Result<RecordBatch, ArrowError> {
+    let arrays = columns.into_iter().zip(schema.fields());
+    let arrays = arrays.map(|(array, field)| array.unwrap_or_else(|| new_null_array(field.data_type(), rows)));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), arrays.collect(), &options)
+}
+
+impl FlowBatch {
+    pub fn empty() -> Self {
+        let rows = RecordBatch::new_empty(schema(&crate::record::flow::columns()));
+        Self { rows, times: Vec::new(), origins: Vec::new(), duplicates: Vec::new() }
+    }
+
+    pub fn slice(&self, start: usize, rows: usize) -> Self {
+        Self {
+            rows: self.rows.slice(start, rows),
+            times: self.times[start..start + rows].to_vec(),
+            origins: if self.origins.is_empty() { Vec::new() } else { self.origins[start..start + rows].to_vec() },
+            duplicates: if self.duplicates.is_empty() {
+                Vec::new()
+            } else {
+                self.duplicates[start..start + rows].to_vec()
+            },
+        }
+    }
+
+    /// The rows at these places.
+    pub fn take(&self, places: &[usize]) -> Result<Self, ArrowError> {
+        let picks: UInt32Array = places.iter().map(|row| u32::try_from(*row).ok()).collect();
+        Ok(Self {
+            rows: take_record_batch(&self.rows, &picks)?,
+            times: places.iter().map(|row| self.times[*row]).collect(),
+            origins: places.iter().filter_map(|row| self.origins.get(*row).cloned()).collect(),
+            duplicates: places.iter().filter_map(|row| self.duplicates.get(*row).copied()).collect(),
+        })
+    }
+}

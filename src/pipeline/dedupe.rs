@@ -1,0 +1,70 @@
+//! Duplicates by content key, where a source declares one: the key holds the event time and determines the row.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+
+/// What a row is, compared with the rows before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    New,
+    Duplicate,
+    /// The same key with other values.
+    Conflict,
+}
+
+/// Keys seen within the horizon: lateness and the longest window that reads the source.
+#[derive(Debug)]
+pub struct Dedupe {
+    horizon: i64,
+    rows: HashMap<u128, u128>,
+    by_time: BTreeMap<i64, Vec<u128>>,
+}
+
+impl Dedupe {
+    pub fn new(horizon: i64) -> Self {
+        Self { horizon, rows: HashMap::new(), by_time: BTreeMap::new() }
+    }
+
+    pub fn see(&mut self, time: i64, key: u128, row: u128) -> Seen {
+        match self.rows.get(&key) {
+            Some(known) if *known == row => Seen::Duplicate,
+            Some(_) => Seen::Conflict,
+            None => {
+                self.rows.insert(key, row);
+                self.by_time.entry(time).or_default().push(key);
+                Seen::New
+            }
+        }
+    }
+
+    /// Forgets keys that no open window can meet again.
+    pub fn advance(&mut self, watermark: i64) {
+        let keep = watermark.saturating_sub(self.horizon);
+        while let Some(entry) = self.by_time.first_entry() {
+            if *entry.key() >= keep {
+                break;
+            }
+            for key in entry.remove() {
+                self.rows.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dedupe, Seen};
+
+    #[test]
+    fn repeats_and_conflicts_within_the_horizon() {
+        let mut dedupe = Dedupe::new(10);
+        assert_eq!(dedupe.see(100, 1, 7), Seen::New);
+        assert_eq!(dedupe.see(100, 1, 7), Seen::Duplicate);
+        assert_eq!(dedupe.see(100, 1, 8), Seen::Conflict);
+        dedupe.advance(110);
+        assert_eq!(dedupe.see(100, 1, 7), Seen::Duplicate);
+        dedupe.advance(111);
+        assert_eq!(dedupe.see(100, 1, 7), Seen::New);
+    }
+}

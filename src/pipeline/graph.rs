@@ -1,0 +1,451 @@
+//! The graph at run time: flows in log order in; feature rows, hits and alerts out, in event time.
+//!
+//! Work is done by end time, then topologically: at each window end, features close in order, each after what it
+//! reads, then the rules over them. The result depends on the rows and their watermarks, never on batch borders.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{BooleanArray, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
+use datafusion::arrow::error::ArrowError;
+
+use crate::plan::{Plan, Upstream};
+use crate::record::{Disposition, RejectReason, flow};
+use crate::target::datafusion::LookupTable;
+
+use super::alert::{AlertRecord, AlertStage, Settled};
+use super::batch::{AdmittedBatch, FlowBatch};
+use super::dedupe::{Dedupe, Seen};
+use super::detect::nearest::Nearest;
+use super::detect::{Hit, RuleStage};
+use super::evidence::{FeatureEvidence, FlowEvidence};
+use super::ledger::Ledger;
+use super::merge::BEFORE_ALL;
+use super::window::evidence::{EvidenceRow, EvidenceRows};
+use super::window::feature::{BuildError, FeatureStage, StageError};
+use super::window::operator::Hop;
+
+/// Where rows go. Every method may be called many times; the order is by event time.
+pub trait Outlet {
+    /// Does anybody want the rows of this relation?
+    fn wants(&self, relation: &str) -> bool;
+    fn rows(&mut self, relation: &str, rows: &RecordBatch, partial: bool) -> Result<(), OutletError>;
+    /// Rows of `flows` that missed every window, with the watermark before each.
+    fn late(&mut self, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError>;
+    fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError>;
+    fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError>;
+}
+
+/// Rows could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {name}")]
+pub struct OutletError {
+    pub name: String,
+    #[source]
+    pub error: std::io::Error,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    #[error(transparent)]
+    Outlet(#[from] OutletError),
+}
+
+/// A fault planted by a test, to see that conservation notices it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The first row of the run is lost before admission.
+    LoseRow,
+    /// The first hit is lost before it is settled.
+    LoseHit,
+}
+
+pub struct Graph {
+    features: Vec<Option<FeatureStage>>,
+    rules: Vec<RuleStage>,
+    alerts: AlertStage,
+    dedupe: Option<Dedupe>,
+    pub ledger: Ledger,
+    watermark: i64,
+    keep_evidence: bool,
+    fault: Option<Fault>,
+    /// When asked for: the row that came nearest to firing, by rule.
+    nearest: Option<Vec<Option<Nearest>>>,
+}
+
+impl Graph {
+    pub fn new(plan: &Plan, generation: String, fault: Option<Fault>) -> Result<Self, BuildError> {
+        let lookups = lookup_tables(plan);
+        let keep_evidence = plan.evidence_rows > 0 && !plan.rules.is_empty();
+        let evidence_rows = if keep_evidence { plan.evidence_rows } else { 0 };
+        let upstream = |upstream: Upstream| match upstream {
+            Upstream::Flows => (flow::columns().len(), flow::EVENT_TIME),
+            Upstream::Feature(index) => (plan.features[index].columns.len(), plan.features[index].key.len() + 2),
+        };
+        let mut features = Vec::with_capacity(plan.features.len());
+        for (feature, live) in plan.features.iter().zip(&plan.live) {
+            let (columns, time) = upstream(feature.upstream);
+            let stage = live.then(|| FeatureStage::new(feature, columns, time, evidence_rows, &lookups));
+            features.push(stage.transpose()?);
+        }
+        let rules = plan.rules.iter().enumerate().map(|(index, rule)| {
+            let (columns, time) = upstream(rule.upstream);
+            RuleStage::new(index, rule, columns, time, &lookups)
+        });
+        Ok(Self {
+            features,
+            rules: rules.collect::<Result<_, _>>()?,
+            alerts: AlertStage::new(&plan.rules, generation),
+            dedupe: dedupe(plan),
+            ledger: Ledger::default(),
+            watermark: BEFORE_ALL,
+            keep_evidence,
+            fault,
+            nearest: None,
+        })
+    }
+
+    /// From now on remembers, for each rule, the row that came nearest to firing.
+    pub fn watch(&mut self) {
+        self.nearest = Some(vec![None; self.rules.len()]);
+    }
+
+    pub fn nearest(&self, rule: usize) -> Option<&Nearest> {
+        self.nearest.as_ref()?.get(rule)?.as_ref()
+    }
+
+    pub fn watermark(&self) -> i64 {
+        self.watermark
+    }
+
+    /// Stages of features and rules, for reports.
+    pub fn features(&self) -> impl Iterator<Item = &FeatureStage> {
+        self.features.iter().flatten()
+    }
+
+    pub fn rules(&self) -> &[RuleStage] {
+        &self.rules
+    }
+
+    /// Takes rows in log order and advances to the watermark after them.
+    pub fn push(&mut self, batch: &AdmittedBatch, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        let (flows, admit) = self.admit(batch)?;
+        let mut start = 0;
+        for row in 0..flows.times.len() {
+            if self.needs_close(flows.times[row], admit[row]) {
+                self.segment(&flows, &admit, start, row, out)?;
+                self.advance(admit[row], None, out)?;
+                start = row;
+            }
+        }
+        self.segment(&flows, &admit, start, flows.times.len(), out)?;
+        self.advance(batch.watermark, None, out)
+    }
+
+    /// A late row must not enter windows that were over before it came, nor its hit an incident that was; they have
+    /// to be taken out first.
+    fn needs_close(&self, time: i64, admit: i64) -> bool {
+        time < admit
+            && admit > self.watermark
+            && (self.flows_have_rules() || self.over_flows().any(|stage| stage.hop().first_end(time) <= admit))
+    }
+
+    fn flows_have_rules(&self) -> bool {
+        self.rules.iter().any(|rule| rule.upstream() == Upstream::Flows)
+    }
+
+    fn over_flows(&self) -> impl Iterator<Item = &FeatureStage> {
+        self.features.iter().flatten().filter(|stage| stage.upstream == Upstream::Flows)
+    }
+
+    /// Leaves out duplicates.
+    fn admit(&mut self, batch: &AdmittedBatch) -> Result<(FlowBatch, Vec<i64>), GraphError> {
+        let mut flows = batch.flows.clone();
+        let mut admit = batch.admit.clone();
+        if self.fault == Some(Fault::LoseRow) && !flows.times.is_empty() {
+            self.fault = None;
+            flows = flows.slice(1, flows.times.len() - 1);
+            admit.remove(0);
+        }
+        let Some(dedupe) = &mut self.dedupe else { return Ok((flows, admit)) };
+        if flows.duplicates.is_empty() {
+            return Ok((flows, admit));
+        }
+        let mut keep: Vec<usize> = Vec::with_capacity(flows.times.len());
+        for (row, (key, whole)) in flows.duplicates.iter().enumerate() {
+            dedupe.advance(admit[row]);
+            match dedupe.see(flows.times[row], *key, *whole) {
+                Seen::New => keep.push(row),
+                Seen::Duplicate => self.ledger.duplicate += 1,
+                Seen::Conflict => self.ledger.reject(RejectReason::DuplicateConflict),
+            }
+        }
+        if keep.len() < flows.times.len() {
+            flows = flows.take(&keep)?;
+            admit = keep.iter().map(|row| admit[*row]).collect();
+        }
+        Ok((flows, admit))
+    }
+
+    /// Rows between two closes.
+    fn segment(
+        &mut self,
+        flows: &FlowBatch,
+        admit: &[i64],
+        start: usize,
+        end: usize,
+        out: &mut dyn Outlet,
+    ) -> Result<(), GraphError> {
+        if start == end {
+            return Ok(());
+        }
+        let whole = start == 0 && end == flows.times.len();
+        let part;
+        let flows = if whole {
+            flows
+        } else {
+            part = flows.slice(start, end - start);
+            &part
+        };
+        let admit = &admit[start..end];
+        self.count_rows(flows, admit, out)?;
+        if out.wants(flow::FLOWS) {
+            out.rows(flow::FLOWS, &flows.rows, false)?;
+        }
+        let evidence = FlowEvidence::new(flows);
+        let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&evidence) } else { None };
+        for index in 0..self.features.len() {
+            if let Some(stage) = self.features[index].as_mut().filter(|stage| stage.upstream == Upstream::Flows) {
+                push_flows(stage, flows, admit, kept, &mut self.ledger)?;
+            }
+        }
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            if rule.upstream() != Upstream::Flows {
+                continue;
+            }
+            watch(&mut self.nearest, index, rule, &flows.rows, &[])?;
+            let (selected, places) = rule.select(&flows.rows, &[])?;
+            if selected.num_rows() > 0 {
+                if out.wants(&rule.plan.name) {
+                    out.rows(&rule.plan.name, &selected, false)?;
+                }
+                let hits = rule.hits(&selected, &places, None, kept);
+                self.alerts.push(hits, &mut self.ledger);
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepted, or late: no window of any feature over flows is open for the row, and no rule reads flows.
+    fn count_rows(&mut self, flows: &FlowBatch, admit: &[i64], out: &mut dyn Outlet) -> Result<(), GraphError> {
+        let hops: Vec<Hop> = self.over_flows().map(FeatureStage::hop).collect();
+        let always = hops.is_empty() || self.flows_have_rules();
+        let open = |time: i64, admit: i64| always || hops.iter().any(|hop| hop.last_end(time) > admit);
+        let late: Vec<bool> = flows.times.iter().zip(admit).map(|(time, admit)| !open(*time, *admit)).collect();
+        let lost = late.iter().filter(|late| **late).count() as u64;
+        let kept = late.iter().filter(|late| !**late).count() as u64;
+        self.ledger.late += lost;
+        self.ledger.accepted += kept;
+        if lost > 0 {
+            let rows = filter_record_batch(&flows.rows, &BooleanArray::from(late.clone()))?;
+            let admit: Vec<i64> = admit.iter().zip(&late).filter(|(_, late)| **late).map(|(admit, _)| *admit).collect();
+            out.late(&rows, &admit)?;
+        }
+        Ok(())
+    }
+
+    /// Takes out every window that ends at or before the watermark. `partial_after`: bounded input has ended there.
+    pub fn advance(
+        &mut self,
+        watermark: i64,
+        partial_after: Option<i64>,
+        out: &mut dyn Outlet,
+    ) -> Result<(), GraphError> {
+        if watermark <= self.watermark {
+            return Ok(());
+        }
+        while let Some(end) = self.features.iter().flatten().filter_map(FeatureStage::next_end).min() {
+            if end > watermark {
+                break;
+            }
+            self.close(end, partial_after, out)?;
+            // Incidents that ended before these windows can go.
+            let settled = self.alerts.advance(end, &mut self.ledger);
+            self.put_out(settled, out)?;
+        }
+        self.watermark = watermark;
+        self.features.iter_mut().flatten().for_each(|stage| stage.pass(watermark));
+        let settled = self.alerts.advance(watermark, &mut self.ledger);
+        self.put_out(settled, out)
+    }
+
+    /// All windows that end at `end`, and the rules over them.
+    fn close(&mut self, end: i64, partial_after: Option<i64>, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        let partial = partial_after.is_some_and(|last| end > last);
+        let mut closed: Vec<Option<RecordBatch>> = vec![None; self.features.len()];
+        let mut evidence: Vec<Vec<Vec<EvidenceRow>>> = vec![Vec::new(); self.features.len()];
+        for index in 0..self.features.len() {
+            let Some(stage) = &mut self.features[index] else { continue };
+            if let Upstream::Feature(upstream) = stage.upstream
+                && let Some(rows) = &closed[upstream]
+            {
+                let behind = FeatureEvidence(&evidence[upstream]);
+                let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
+                stage.push(rows, &closed, kept)?;
+            }
+            if stage.next_end() == Some(end) {
+                let window = stage.close(end)?;
+                self.ledger.windows += 1;
+                self.ledger.feature_rows += window.rows.num_rows() as u64;
+                if window.rows.num_rows() > 0 {
+                    if out.wants(&stage.name) {
+                        out.rows(&stage.name, &window.rows, partial)?;
+                    }
+                    (closed[index], evidence[index]) = (Some(window.rows), window.evidence);
+                }
+            }
+        }
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            let Upstream::Feature(upstream) = rule.upstream() else { continue };
+            let Some(rows) = &closed[upstream] else { continue };
+            watch(&mut self.nearest, index, rule, rows, &closed)?;
+            let (selected, places) = rule.select(rows, &closed)?;
+            if selected.num_rows() == 0 {
+                continue;
+            }
+            if out.wants(&rule.plan.name) {
+                out.rows(&rule.plan.name, &selected, partial)?;
+            }
+            let behind = FeatureEvidence(&evidence[upstream]);
+            let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
+            let hits = rule.hits(&selected, &places, partial_after, kept);
+            self.alerts.push(hits, &mut self.ledger);
+        }
+        Ok(())
+    }
+
+    fn put_out(&mut self, mut settled: Settled, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        if self.fault == Some(Fault::LoseHit) && !settled.hits.is_empty() {
+            self.fault = None;
+            let (_, disposition) = settled.hits.remove(0);
+            self.ledger.undo(disposition);
+        }
+        for (hit, disposition) in &settled.hits {
+            out.hit(&self.rules[hit.rule].plan.name, hit, *disposition)?;
+        }
+        for alert in &settled.alerts {
+            out.alert(alert)?;
+        }
+        Ok(())
+    }
+
+    /// Bounded input has ended: closes everything. Windows beyond `last_watermark` are partial.
+    pub fn finish(&mut self, last_watermark: i64, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        self.advance(i64::MAX, Some(last_watermark.max(self.watermark)), out)?;
+        self.count_errors();
+        Ok(())
+    }
+
+    /// A live run was stopped: closes nothing.
+    pub fn stop(&mut self) {
+        self.alerts.abandon(&mut self.ledger);
+        self.count_errors();
+    }
+
+    fn count_errors(&mut self) {
+        let features = self.features.iter().flatten();
+        self.ledger.saturated = features.clone().map(|stage| stage.state().saturated).sum();
+        let rules: u64 = self.rules.iter().map(|rule| rule.row_errors).sum();
+        self.ledger.row_errors = features.map(|stage| stage.row_errors).sum::<u64>() + rules;
+    }
+}
+
+/// Rows that have an open window go in; windows that others missed are counted.
+fn push_flows(
+    stage: &mut FeatureStage,
+    flows: &FlowBatch,
+    admit: &[i64],
+    evidence: Option<&dyn EvidenceRows>,
+    ledger: &mut Ledger,
+) -> Result<(), GraphError> {
+    let hop = stage.hop();
+    let in_time = flows.times.iter().zip(admit).all(|(time, admit)| hop.first_end(*time) > *admit);
+    if in_time {
+        return Ok(stage.push(&flows.rows, &[], evidence)?);
+    }
+    let mut keep: Vec<u32> = Vec::with_capacity(flows.times.len());
+    for (row, (time, admit)) in (0u32..).zip(flows.times.iter().zip(admit)) {
+        let missed = missed_windows(hop, *time, *admit);
+        ledger.late_windows += missed;
+        if hop.last_end(*time) > *admit {
+            keep.push(row);
+        }
+    }
+    let picks = UInt32Array::from(keep);
+    let rows = take_record_batch(&flows.rows, &picks)?;
+    match evidence {
+        None => Ok(stage.push(&rows, &[], None)?),
+        Some(all) => Ok(stage.push(&rows, &[], Some(&Chosen { all, picks: picks.values() }))?),
+    }
+}
+
+/// Remembers the nearest row when somebody asked for it.
+fn watch(
+    nearest: &mut Option<Vec<Option<Nearest>>>,
+    index: usize,
+    rule: &RuleStage,
+    rows: &RecordBatch,
+    others: &[Option<RecordBatch>],
+) -> Result<(), ArrowError> {
+    let Some(best) = nearest.as_mut().and_then(|nearest| nearest.get_mut(index)) else { return Ok(()) };
+    if let Some(candidate) = rule.nearest(rows, others)?
+        && best.as_ref().is_none_or(|best| candidate.beats(best))
+    {
+        *best = Some(candidate);
+    }
+    Ok(())
+}
+
+/// Windows of a row that had ended when it came.
+fn missed_windows(hop: Hop, time: i64, admit: i64) -> u64 {
+    let first = hop.first_end(time);
+    let last = hop.last_end(time).min(admit);
+    if last < first { 0 } else { u64::try_from((last - first) / hop.every + 1).unwrap_or(0) }
+}
+
+/// Evidence of chosen rows.
+struct Chosen<'a> {
+    all: &'a dyn EvidenceRows,
+    picks: &'a [u32],
+}
+
+impl EvidenceRows for Chosen<'_> {
+    fn for_each(&self, row: usize, see: &mut super::window::evidence::SeeFlow) {
+        self.all.for_each(self.picks[row] as usize, see);
+    }
+}
+
+/// The plan's lookups as expressions and joins read them.
+pub fn lookup_tables(plan: &Plan) -> Vec<Arc<LookupTable>> {
+    let tables = plan.lookups.iter().map(|lookup| {
+        Arc::new(LookupTable {
+            name: lookup.name.clone(),
+            fields: lookup.fields.clone(),
+            rows: lookup.rows.clone(),
+            valid: lookup.valid.clone(),
+        })
+    });
+    tables.collect()
+}
+
+/// One for all sources: keys hold the event time.
+fn dedupe(plan: &Plan) -> Option<Dedupe> {
+    let sources = plan.sources.iter().filter(|source| !source.dedupe.is_empty());
+    let lateness = sources.map(|source| source.lateness.0).max()?;
+    let longest = plan.features.iter().map(|feature| feature.window.size.0).max().unwrap_or(0);
+    Some(Dedupe::new(lateness.saturating_add(longest)))
+}

@@ -1,0 +1,126 @@
+//! Records to rows: gathers the columns of a chunk, and the records that were refused.
+//! Each record that is split off goes to exactly one of the two.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::error::ArrowError;
+
+use super::column::ColumnBuffer;
+use super::fields::Fields;
+use super::value::RawValue;
+use crate::record::{Origin, Reject, RejectReason};
+
+/// Names of undeclared fields that are counted one by one; the rest is counted together,
+/// so that records with ever new names do not fill the memory.
+pub(super) const IGNORED_NAMES_MAX: usize = 1_000;
+/// Under which the rest is counted.
+pub(super) const IGNORED_REST: &str = "(others)";
+
+/// Why a record is refused before anything looks inside.
+pub(super) const NOT_UTF8: &str = "the record is not UTF-8";
+
+/// A record's place in its chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Lines before it in the chunk.
+    pub(super) line: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Rows {
+    fields: Arc<Fields>,
+    file: Arc<str>,
+    columns: Vec<ColumnBuffer>,
+    spans: Vec<Span>,
+    rejects: Vec<Reject>,
+    ignored: BTreeMap<String, u64>,
+}
+
+/// What a chunk became; places are counted from the chunk's start.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub(super) rows: RecordBatch,
+    pub(super) spans: Vec<Span>,
+    pub(super) rejects: Vec<Reject>,
+    pub(super) ignored: BTreeMap<String, u64>,
+}
+
+impl Rows {
+    pub(super) fn new(fields: Arc<Fields>, file: Arc<str>) -> Self {
+        let columns = fields.fields.iter().filter(|f| f.wanted).map(|f| ColumnBuffer::new(f.kind)).collect();
+        Self { fields, file, columns, spans: Vec::new(), rejects: Vec::new(), ignored: BTreeMap::new() }
+    }
+
+    /// Adds a record, whose values `value` gives by slot; `None` is an absent field.
+    #[inline]
+    pub(super) fn push<'v>(&mut self, chunk: &[u8], span: Span, value: impl Fn(usize) -> Option<RawValue<'v>>) {
+        let mut column = 0;
+        for field in &self.fields.fields {
+            let present = field.slots.iter().find_map(|slot| value(*slot).map(|value| (*slot, value)));
+            if field.required && matches!(present, None | Some((_, RawValue::Null))) {
+                let slot = present.map_or(field.slots[0], |(slot, _)| slot);
+                let what = if present.is_some() { "null" } else { "missing" };
+                let detail = format!("{} is {what}", self.fields.slots[slot]);
+                return self.refuse(chunk, span, RejectReason::MissingField, detail);
+            }
+            if !field.wanted {
+                continue;
+            }
+            let (slot, value) = present.unwrap_or((field.slots[0], RawValue::Null));
+            if self.columns[column].push(value).is_err() {
+                let detail = format!("{}: {value} is not {}", self.fields.slots[slot], field.kind.noun());
+                return self.refuse(chunk, span, RejectReason::BadValue, detail);
+            }
+            column += 1;
+        }
+        self.spans.push(span);
+    }
+
+    /// Refuses a record; columns that it has reached forget it.
+    #[cold]
+    pub(super) fn refuse(&mut self, chunk: &[u8], span: Span, reason: RejectReason, detail: String) {
+        for column in &mut self.columns {
+            column.truncate(self.spans.len());
+        }
+        let record = chunk.get(span.start..span.end).unwrap_or_default();
+        let raw = shortened(record);
+        let offset = u64::try_from(span.start).unwrap_or(u64::MAX);
+        let origin = Origin { file: Arc::clone(&self.file), line: span.line, offset };
+        self.rejects.push(Reject { reason, detail, origin, raw });
+    }
+
+    /// Counts records that have an undeclared field.
+    pub(super) fn ignore(&mut self, name: &str, records: u64) {
+        if let Some(count) = self.ignored.get_mut(name) {
+            *count += records;
+        } else {
+            let name = if self.ignored.len() < IGNORED_NAMES_MAX { name } else { IGNORED_REST };
+            *self.ignored.entry(name.to_owned()).or_default() += records;
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> Result<Decoded, ArrowError> {
+        let columns = self.columns.iter_mut().map(ColumnBuffer::finish).collect::<Result<Vec<_>, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.spans.len()));
+        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.fields.schema), columns, &options)?;
+        Ok(Decoded {
+            rows,
+            spans: std::mem::take(&mut self.spans),
+            rejects: std::mem::take(&mut self.rejects),
+            ignored: std::mem::take(&mut self.ignored),
+        })
+    }
+}
+
+/// A record for a reject: cut to the longest that is kept, at a character's edge.
+pub(super) fn shortened(record: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(&record[..record.len().min(Reject::RAW_BYTES_MAX)]).into_owned();
+    while text.len() > Reject::RAW_BYTES_MAX || (record.len() > Reject::RAW_BYTES_MAX && text.ends_with('\u{fffd}')) {
+        text.pop();
+    }
+    text
+}

@@ -1,0 +1,100 @@
+//! Drafts of sources.
+
+use std::sync::Arc;
+
+use super::read_text;
+use crate::pipeline::ingest::{Inferred, infer};
+use crate::record::{Format, RawSchema};
+
+fn types(inferred: &Inferred) -> Vec<String> {
+    inferred.columns.iter().map(|column| format!("{} {}", column.name, column.ty)).collect()
+}
+
+/// The sample's own records decode with its draft.
+fn decodes(sample: &str, inferred: &Inferred) {
+    let schema = RawSchema { format: inferred.format, fields: inferred.columns.clone() };
+    let outcome = read_text(sample, &Arc::new(schema));
+    assert_eq!((outcome.rejects, outcome.ignored, outcome.error), (vec![], vec![], None));
+    assert!(!outcome.rows.is_empty());
+}
+
+#[test]
+fn json_lines() {
+    let sample = concat!(
+        r#"{"subscriberId":"007","srcIP":"10.0.0.1","dstPort":443,"txBytes":1.0,"tcpFlag":"SYN-ACK","endTime":"2026-01-01T00:00:00Z","geoCity":null,"ratio":0.5,"up":true,"app":{"name":"x"}}"#,
+        "\n",
+        r#"{"subscriberId":"42","srcIP":"::1","dstPort":53,"txBytes":2,"tcpFlag":18,"endTime":1588205199.8,"ratio":1,"up":false,"app":{"name":"y"}}"#,
+        "\n{\"cut"
+    );
+    let inferred = infer(sample.as_bytes(), "/data/my-flows.jsonl.gz");
+    assert_eq!(
+        (inferred.name.as_str(), inferred.format, inferred.records, inferred.refused),
+        ("my_flows", Format::Json, 2, 0)
+    );
+    let mut found = types(&inferred);
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "app_name STRING",
+            "dstPort INT64",
+            "endTime TIMESTAMP",
+            "geoCity STRING",
+            "ratio FLOAT64",
+            "srcIP STRING",
+            "subscriberId STRING",
+            "tcpFlag INT64",
+            "txBytes INT64",
+            "up BOOL"
+        ]
+    );
+    assert!(
+        inferred.source_yaml.contains("  app_name: {type: STRING, field: 'app.name'}\n"),
+        "{}",
+        inferred.source_yaml
+    );
+    assert!(inferred.source_yaml.contains("  tcpFlag: {type: INT64, decode: tcp_flags}\n"));
+    assert!(inferred.flows_sql.contains("IF(dstPort BETWEEN 0 AND 65535, dstPort, NULL) AS dst_port"));
+    assert!(inferred.flows_sql.ends_with("\nFROM my_flows\n"));
+    decodes(&sample[..sample.len() - 5], &inferred);
+}
+
+#[test]
+fn csv_and_zeek() {
+    let sample = "Flow Start Time,src addr,dst addr,dport,proto,first\n2019-02-12 13:00:07.000,10.0.3.5,,443.0,T,0\n";
+    let inferred = infer(sample.as_bytes(), "-");
+    assert_eq!((inferred.name.as_str(), inferred.format), ("source", Format::Csv));
+    assert_eq!(
+        types(&inferred),
+        [
+            "Flow_Start_Time TIMESTAMP",
+            "src_addr STRING",
+            "dst_addr STRING",
+            "dport INT64",
+            "proto STRING",
+            "first INT64"
+        ]
+    );
+    assert!(inferred.source_yaml.contains("event_time: Flow_Start_Time\n"), "{}", inferred.source_yaml);
+    decodes(sample, &inferred);
+
+    let sample = "#separator \\x09\n#fields\tts\tid.orig_h\tid.resp_p\tduration\n1588205199.8\t10.0.0.1\t53\t-\n1588205199.9\t10.0.0.1\t53\t0.5\n";
+    let inferred = infer(sample.as_bytes(), "conn.log");
+    assert_eq!(inferred.format, Format::Zeek);
+    assert_eq!(types(&inferred), ["ts TIMESTAMP", "id_orig_h STRING", "id_resp_p INT64", "duration FLOAT64"]);
+    assert!(inferred.source_yaml.contains("event_time: TIMESTAMP_ADD(ts, INTERVAL CAST("), "{}", inferred.source_yaml);
+    decodes(sample, &inferred);
+
+    let inferred = infer(b"{\"uid\":\"C1\",\"id.orig_h\":\"a\"}\n", "conn");
+    assert_eq!(inferred.format, Format::Zeek);
+}
+
+#[test]
+fn samples_without_records() {
+    for sample in [&b""[..], b"\n", b"{", b"a,b\n", b"\xff\xfe", b"#fields\n"] {
+        let inferred = infer(sample, "");
+        assert_eq!(inferred.columns.len(), 0, "{sample:?}");
+        assert!(inferred.source_yaml.contains("columns: {}\n"));
+        assert!(inferred.flows_sql.ends_with("FROM source\n"));
+    }
+}

@@ -1,0 +1,130 @@
+//! The count of everything: each term is counted where it happens, none by subtraction, and the sums must agree.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::record::{Disposition, RejectReason};
+
+/// Counts of a run.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    /// Records that inputs offered.
+    pub offered: u64,
+    /// Rows that entered the graph.
+    pub accepted: u64,
+    /// Rows that a normalization's WHERE left out.
+    pub filtered: u64,
+    pub rejected: BTreeMap<RejectReason, u64>,
+    pub duplicate: u64,
+    /// Rows for which no window was open any more.
+    pub late: u64,
+    /// Rows that were read and not yet merged when the run was stopped.
+    pub unread: u64,
+    /// Windows that were over when a row of theirs came, by feature; the row may still count in others.
+    pub late_windows: u64,
+    /// Windows by key that came out.
+    pub feature_rows: u64,
+    pub windows: u64,
+    pub hits: u64,
+    pub dispositions: [u64; Disposition::ALL.len()],
+    /// Alerts that were written.
+    pub alerts: u64,
+    /// Incidents that are still open because the run was stopped.
+    pub open_incidents: u64,
+    /// Rows that a feature or rule could not compute.
+    pub row_errors: u64,
+    /// Sums that stopped at the bounds of INT64.
+    pub saturated: u64,
+    /// Records with fields that the source does not declare.
+    pub ignored_fields: BTreeMap<String, u64>,
+}
+
+/// A sum that does not agree: something was lost or counted twice.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[error("{what}: {left} is not {right} ({terms})")]
+pub struct Imbalance {
+    pub what: &'static str,
+    pub left: u64,
+    pub right: u64,
+    pub terms: String,
+}
+
+impl Ledger {
+    pub fn reject(&mut self, reason: RejectReason) {
+        *self.rejected.entry(reason).or_default() += 1;
+    }
+
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+
+    pub fn dispose(&mut self, disposition: Disposition) {
+        self.dispositions[Self::place(disposition)] += 1;
+    }
+
+    /// Takes back a count: only for faults that tests plant.
+    pub fn undo(&mut self, disposition: Disposition) {
+        let count = &mut self.dispositions[Self::place(disposition)];
+        *count = count.saturating_sub(1);
+    }
+
+    pub fn disposed(&self, disposition: Disposition) -> u64 {
+        self.dispositions[Self::place(disposition)]
+    }
+
+    fn place(disposition: Disposition) -> usize {
+        Disposition::ALL.iter().position(|d| *d == disposition).unwrap_or(0)
+    }
+
+    /// Checks every sum.
+    pub fn verify(&self) -> Result<(), Imbalance> {
+        let rows = [
+            ("accepted", self.accepted),
+            ("filtered", self.filtered),
+            ("rejected", self.rejected_total()),
+            ("duplicate", self.duplicate),
+            ("late", self.late),
+            ("unread", self.unread),
+        ];
+        balance("rows offered", self.offered, &rows)?;
+        let hits: Vec<(&str, u64)> = Disposition::ALL.iter().map(|d| (d.name(), self.disposed(*d))).collect();
+        balance("hits", self.hits, &hits)?;
+        let alerts = [("written", self.alerts), ("open", self.open_incidents)];
+        balance("incidents", self.disposed(Disposition::Alerted), &alerts)
+    }
+}
+
+fn balance(what: &'static str, left: u64, terms: &[(&str, u64)]) -> Result<(), Imbalance> {
+    let right = terms.iter().map(|(_, n)| n).sum();
+    if left == right {
+        return Ok(());
+    }
+    let terms = terms.iter().map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(" + ");
+    Err(Imbalance { what, left, right, terms })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ledger;
+
+    #[test]
+    fn a_lost_row_is_noticed() {
+        let mut ledger = Ledger { offered: 10, accepted: 8, filtered: 1, late: 1, ..Ledger::default() };
+        assert_eq!(ledger.verify(), Ok(()));
+        ledger.accepted -= 1;
+        assert!(ledger.verify().is_err());
+    }
+
+    #[test]
+    fn a_lost_hit_is_noticed() {
+        let mut ledger = Ledger { hits: 2, alerts: 1, ..Ledger::default() };
+        ledger.dispose(crate::record::Disposition::Alerted);
+        ledger.dispose(crate::record::Disposition::Merged);
+        assert_eq!(ledger.verify(), Ok(()));
+        ledger.alerts = 0;
+        assert!(ledger.verify().is_err());
+        ledger.hits += 1;
+        assert!(ledger.verify().is_err());
+    }
+}

@@ -1,0 +1,271 @@
+//! Raw rows to `flows`: event time, the source's SELECT, `row_id`. What cannot be computed is rejected by row.
+
+mod row_id;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
+use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
+use datafusion::arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
+use datafusion::arrow::error::ArrowError;
+
+use crate::plan::SourcePlan;
+use crate::record::{Column, Origin, Reject, RejectReason, Value, flow};
+use crate::target::datafusion::{EvaluateError, LookupTable, LowerError};
+
+use super::batch::{self, FlowBatch};
+use super::compiled::Compiled;
+use super::ingest::RawBatch;
+
+/// The normalization of one source.
+pub struct Normalizer {
+    source: String,
+    raw_schema: SchemaRef,
+    /// For each raw column, its place among the wanted ones.
+    raw_places: Vec<Option<usize>>,
+    raw_ids: Vec<usize>,
+    event_time: Compiled,
+    filter: Option<Compiled>,
+    flows_schema: SchemaRef,
+    flows: Vec<FlowColumn>,
+    dedupe: Vec<usize>,
+    keep_origins: bool,
+}
+
+/// How a column of `flows` is made.
+enum FlowColumn {
+    Given(Compiled),
+    RowId,
+    EventTime,
+    Constant(Value),
+    Unread,
+}
+
+/// What became of a batch of raw rows.
+pub struct Normalized {
+    pub flows: FlowBatch,
+    pub filtered: u64,
+    pub rejects: Vec<Reject>,
+}
+
+/// Something went wrong that is not a row's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum NormalizeError {
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+}
+
+impl Normalizer {
+    pub fn new(
+        source: &SourcePlan,
+        wanted: &[bool],
+        keep_origins: bool,
+        lookups: &[Arc<LookupTable>],
+    ) -> Result<Self, LowerError> {
+        let fields = &source.raw.fields;
+        let raw: Vec<Column> = fields.iter().map(|f| Column::new(f.name.clone(), f.ty, !f.required)).collect();
+        let mut next = 0;
+        let raw_places = fields.iter().map(|f| {
+            let place = next;
+            next += usize::from(f.wanted);
+            f.wanted.then_some(place)
+        });
+        let compile = |expr| Compiled::new(expr, &raw, lookups);
+        let mut flows = Vec::new();
+        for ((column, expr), wanted) in flow::columns().iter().zip(&source.flows).zip(wanted) {
+            flows.push(match (column.name.as_str(), expr) {
+                _ if !wanted => FlowColumn::Unread,
+                ("row_id", _) => FlowColumn::RowId,
+                ("event_time", _) => FlowColumn::EventTime,
+                ("source", _) => FlowColumn::Constant(Value::String(source.name.clone())),
+                (_, Some(expr)) => FlowColumn::Given(compile(expr)?),
+                ("sampling", None) => FlowColumn::Constant(Value::Int64(1)),
+                ("outcome", None) => FlowColumn::Constant(Value::String(flow::OUTCOME_UNKNOWN.to_owned())),
+                (_, None) => FlowColumn::Constant(Value::Null(column.ty)),
+            });
+        }
+        Ok(Self {
+            source: source.name.clone(),
+            raw_schema: batch::schema(&raw),
+            raw_places: raw_places.collect(),
+            raw_ids: (0..fields.len()).filter(|i| fields[*i].wanted).collect(),
+            event_time: compile(&source.event_time)?,
+            filter: source.filter.as_ref().map(compile).transpose()?,
+            flows_schema: batch::schema(&flow::columns()),
+            flows,
+            dedupe: source.dedupe.clone(),
+            keep_origins,
+        })
+    }
+
+    pub fn run(&self, raw: &RawBatch, file: &Arc<str>) -> Result<Normalized, NormalizeError> {
+        let rows = raw.rows.num_rows();
+        let columns = self.raw_places.iter().map(|place| place.map(|p| Arc::clone(raw.rows.column(p)))).collect();
+        let whole = batch::batch(&self.raw_schema, columns, rows)?;
+        let mut out = Parts { filtered: 0, rejects: Vec::new(), batches: Vec::new() };
+        let origin = |row: usize| Origin { file: Arc::clone(file), line: raw.lines[row], offset: raw.offsets[row] };
+        self.rows(&whole, 0, &origin, &mut out)?;
+        let flows = match out.batches.len() {
+            1 => out.batches.swap_remove(0),
+            _ => concat(&self.flows_schema, out.batches)?,
+        };
+        Ok(Normalized { flows, filtered: out.filtered, rejects: out.rejects })
+    }
+
+    /// Normalizes rows; when an expression fails, halves them until the failing rows stand alone.
+    fn rows(
+        &self,
+        rows: &RecordBatch,
+        first: usize,
+        origin: &dyn Fn(usize) -> Origin,
+        out: &mut Parts,
+    ) -> Result<(), NormalizeError> {
+        let count = rows.num_rows();
+        match self.attempt(rows, first, origin) {
+            Ok((flows, filtered, rejects)) => {
+                out.filtered += filtered;
+                out.rejects.extend(rejects);
+                out.batches.push(flows);
+                Ok(())
+            }
+            Err(Attempt::Arrow(error)) => Err(error.into()),
+            Err(Attempt::Row(error)) if count <= 1 => {
+                out.rejects.push(Reject {
+                    reason: RejectReason::BadArithmetic,
+                    detail: format!("normalization of {}: {error}", self.source),
+                    origin: origin(first),
+                    raw: String::new(),
+                });
+                Ok(())
+            }
+            Err(Attempt::Row(_)) => {
+                let half = count / 2;
+                self.rows(&rows.slice(0, half), first, origin, out)?;
+                self.rows(&rows.slice(half, count - half), first + half, origin, out)
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        rows: &RecordBatch,
+        first: usize,
+        origin: &dyn Fn(usize) -> Origin,
+    ) -> Result<(FlowBatch, u64, Vec<Reject>), Attempt> {
+        let event_time = self.event_time.run(rows)?;
+        let mut rejects = Vec::new();
+        let mut kept: Vec<u32> = Vec::new();
+        if event_time.null_count() > 0 {
+            for row in 0..rows.num_rows() {
+                if event_time.is_valid(row) {
+                    kept.push(u32::try_from(row).unwrap_or(u32::MAX));
+                } else {
+                    rejects.push(Reject {
+                        reason: RejectReason::MissingEventTime,
+                        detail: "the event time is NULL".to_owned(),
+                        origin: origin(first + row),
+                        raw: String::new(),
+                    });
+                }
+            }
+        } else {
+            kept.extend(0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX));
+        }
+        let timed = kept.len();
+        let mut rows = if timed < rows.num_rows() {
+            take_record_batch(rows, &UInt32Array::from(kept.clone()))?
+        } else {
+            rows.clone()
+        };
+        if let Some(filter) = &self.filter {
+            let mask = filter.mask(&rows)?;
+            if mask.true_count() < rows.num_rows() {
+                kept = kept.iter().zip(&mask).filter(|(_, keep)| *keep == Some(true)).map(|(row, _)| *row).collect();
+                rows = filter_record_batch(&rows, &mask)?;
+            }
+        }
+        let filtered = (timed - kept.len()) as u64;
+        let origins =
+            if self.keep_origins { kept.iter().map(|row| origin(first + *row as usize)).collect() } else { Vec::new() };
+        Ok((self.flows(&rows, origins)?, filtered, rejects))
+    }
+
+    fn flows(&self, rows: &RecordBatch, origins: Vec<Origin>) -> Result<FlowBatch, Attempt> {
+        let count = rows.num_rows();
+        let event_time = self.event_time.run(rows)?;
+        let times = event_time.as_primitive::<TimestampMicrosecondType>().values().to_vec();
+        let decoded = || self.raw_ids.iter().map(|i| rows.column(*i)).collect::<Vec<_>>();
+        let mut columns: Vec<Option<ArrayRef>> = Vec::with_capacity(self.flows.len());
+        for (index, column) in self.flows.iter().enumerate() {
+            columns.push(match column {
+                FlowColumn::Given(expr) => Some(self.not_null(index, expr.run(rows)?)),
+                FlowColumn::RowId => Some(Arc::new(row_id::row_ids(&decoded(), count))),
+                FlowColumn::EventTime => Some(Arc::clone(&event_time)),
+                FlowColumn::Constant(value) => Some(value.array(count)),
+                FlowColumn::Unread => None,
+            });
+        }
+        let duplicates = if self.dedupe.is_empty() {
+            Vec::new()
+        } else {
+            let key: Vec<&ArrayRef> =
+                self.dedupe.iter().map(|i| rows.column(*i)).chain(std::iter::once(&event_time)).collect();
+            let whole = row_id::row_hashes(&decoded(), count);
+            row_id::row_hashes(&key, count).into_iter().zip(whole).collect()
+        };
+        Ok(FlowBatch { rows: batch::batch(&self.flows_schema, columns, count)?, times, origins, duplicates })
+    }
+
+    /// `outcome` and `sampling` are never NULL.
+    fn not_null(&self, index: usize, array: ArrayRef) -> ArrayRef {
+        if array.null_count() == 0 {
+            return array;
+        }
+        match self.flows_schema.field(index).name().as_str() {
+            "outcome" => {
+                let filled = array.as_string::<i32>().iter().map(|v| Some(v.unwrap_or(flow::OUTCOME_UNKNOWN)));
+                Arc::new(filled.collect::<StringArray>())
+            }
+            "sampling" => {
+                let filled = array.as_primitive::<Int64Type>().iter().map(|v| Some(v.unwrap_or(1)));
+                Arc::new(filled.collect::<datafusion::arrow::array::Int64Array>())
+            }
+            _ => array,
+        }
+    }
+}
+
+struct Parts {
+    filtered: u64,
+    rejects: Vec<Reject>,
+    batches: Vec<FlowBatch>,
+}
+
+/// Why an attempt at some rows failed: a row's value, or the program.
+enum Attempt {
+    Row(EvaluateError),
+    Arrow(ArrowError),
+}
+
+impl From<EvaluateError> for Attempt {
+    fn from(error: EvaluateError) -> Self {
+        Self::Row(error)
+    }
+}
+
+impl From<ArrowError> for Attempt {
+    fn from(error: ArrowError) -> Self {
+        Self::Arrow(error)
+    }
+}
+
+fn concat(schema: &SchemaRef, batches: Vec<FlowBatch>) -> Result<FlowBatch, ArrowError> {
+    let rows = datafusion::arrow::compute::concat_batches(schema, batches.iter().map(|b| &b.rows))?;
+    let mut whole = FlowBatch { rows, times: Vec::new(), origins: Vec::new(), duplicates: Vec::new() };
+    for part in batches {
+        whole.times.extend(part.times);
+        whole.origins.extend(part.origins);
+        whole.duplicates.extend(part.duplicates);
+    }
+    Ok(whole)
+}

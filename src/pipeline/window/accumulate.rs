@@ -1,0 +1,478 @@
+//! Aggregate states of many keys side by side: update from rows, merge panes, finish to a column.
+//!
+//! States are exact, so that panes merged in any order give what one pass over all rows gives
+//! (integers in 128 and 256 bits, floats in [`ExactSum`]).
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
+    TimestampMicrosecondArray,
+};
+use datafusion::arrow::datatypes::{
+    ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, i256,
+};
+use zetasketch::HyperLogLogPlusPlus;
+
+use crate::language::tree::AggregateFunction;
+use crate::record::Type;
+
+use super::distinct::{Distinct, NULL_ID, Values};
+use super::exact::ExactSum;
+
+/// What an aggregate computes, and over which type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AggregateKind {
+    pub function: AggregateFunction,
+    /// The argument's type; `None` for `COUNT(*)`.
+    pub arg: Option<Type>,
+}
+
+/// The states of one aggregate, one a slot.
+#[derive(Debug)]
+pub enum States {
+    Count(Vec<i64>),
+    SumInt(Vec<Option<i128>>),
+    SumFloat(Vec<Option<ExactSum>>),
+    /// (values, sum)
+    AvgInt(Vec<(i64, i128)>),
+    AvgFloat(Vec<(i64, ExactSum)>),
+    /// (values, sum, sum of squares)
+    SpreadInt(Vec<(i64, i128, i256)>),
+    SpreadFloat(Vec<(i64, ExactSum, ExactSum)>),
+    Int(Extreme, Vec<Option<i64>>),
+    Float(Extreme, Vec<Option<f64>>),
+    Bytes(Extreme, Vec<Option<Box<[u8]>>>),
+    Bool(Extreme, Vec<Option<bool>>),
+    Distinct(Vec<Distinct>),
+    Sketch(Vec<Option<Box<HyperLogLogPlusPlus>>>),
+}
+
+/// Which value is kept. For BOOL the smallest is AND, the largest OR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extreme {
+    Smallest,
+    Largest,
+}
+
+/// Error of a state that cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[error("sketch of APPROX_COUNT_DISTINCT: {0}")]
+pub struct SketchError(String);
+
+impl States {
+    pub fn new(kind: AggregateKind) -> Self {
+        use AggregateFunction as F;
+        let float = kind.arg == Some(Type::Float64);
+        match kind.function {
+            F::CountStar | F::Count | F::CountIf => Self::Count(Vec::new()),
+            F::CountDistinct => Self::Distinct(Vec::new()),
+            F::ApproxCountDistinct => Self::Sketch(Vec::new()),
+            F::Sum if float => Self::SumFloat(Vec::new()),
+            F::Sum => Self::SumInt(Vec::new()),
+            F::Avg if float => Self::AvgFloat(Vec::new()),
+            F::Avg => Self::AvgInt(Vec::new()),
+            F::StddevSamp | F::StddevPop | F::VarSamp | F::VarPop if float => Self::SpreadFloat(Vec::new()),
+            F::StddevSamp | F::StddevPop | F::VarSamp | F::VarPop => Self::SpreadInt(Vec::new()),
+            F::Min | F::AnyValue | F::LogicalAnd => Self::extreme(Extreme::Smallest, kind.arg),
+            F::Max | F::LogicalOr => Self::extreme(Extreme::Largest, kind.arg),
+        }
+    }
+
+    fn extreme(extreme: Extreme, arg: Option<Type>) -> Self {
+        match arg {
+            Some(Type::Float64) => Self::Float(extreme, Vec::new()),
+            Some(Type::Bool) => Self::Bool(extreme, Vec::new()),
+            Some(Type::String | Type::Bytes) => Self::Bytes(extreme, Vec::new()),
+            Some(Type::Int64 | Type::Timestamp | Type::Date) | None => Self::Int(extreme, Vec::new()),
+        }
+    }
+
+    /// Makes room for slots below `slots`.
+    pub fn grow(&mut self, slots: usize) {
+        match self {
+            Self::Count(s) => s.resize(slots, 0),
+            Self::SumInt(s) => s.resize(slots, None),
+            Self::SumFloat(s) => s.resize(slots, None),
+            Self::AvgInt(s) => s.resize(slots, (0, 0)),
+            Self::AvgFloat(s) => s.resize_with(slots, Default::default),
+            Self::SpreadInt(s) => s.resize(slots, (0, 0, i256::ZERO)),
+            Self::SpreadFloat(s) => s.resize_with(slots, Default::default),
+            Self::Int(_, s) => s.resize(slots, None),
+            Self::Float(_, s) => s.resize(slots, None),
+            Self::Bytes(_, s) => s.resize(slots, None),
+            Self::Bool(_, s) => s.resize(slots, None),
+            Self::Distinct(s) => s.resize_with(slots, Distinct::default),
+            Self::Sketch(s) => s.resize_with(slots, || None),
+        }
+    }
+
+    /// Adds row `i` of `arg` to slot `slots[i]`. `values` and `ids` serve distinct counts.
+    pub fn update(
+        &mut self,
+        function: AggregateFunction,
+        slots: &[u32],
+        arg: Option<&ArrayRef>,
+        values: &mut Values,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), SketchError> {
+        let Some(arg) = arg else {
+            if let Self::Count(states) = self {
+                slots.iter().for_each(|slot| states[*slot as usize] += 1);
+            }
+            return Ok(());
+        };
+        match self {
+            Self::Count(states) if function == AggregateFunction::CountIf => {
+                for (slot, value) in slots.iter().zip(arg.as_boolean()) {
+                    states[*slot as usize] += i64::from(value == Some(true));
+                }
+            }
+            Self::Count(states) => {
+                for (row, slot) in slots.iter().enumerate() {
+                    states[*slot as usize] += i64::from(arg.is_valid(row));
+                }
+            }
+            Self::SumInt(states) => each::<Int64Type>(slots, arg, |slot, v| {
+                *states[slot].get_or_insert(0) += i128::from(v);
+            }),
+            Self::AvgInt(states) => each::<Int64Type>(slots, arg, |slot, v| {
+                states[slot].0 += 1;
+                states[slot].1 += i128::from(v);
+            }),
+            Self::SpreadInt(states) => each::<Int64Type>(slots, arg, |slot, v| {
+                let (n, sum, squares) = &mut states[slot];
+                let wide = i128::from(v);
+                *n += 1;
+                *sum += wide;
+                *squares = squares.wrapping_add(i256::from_i128(wide * wide));
+            }),
+            Self::SumFloat(states) => {
+                each::<Float64Type>(slots, arg, |slot, v| states[slot].get_or_insert_default().add(v));
+            }
+            Self::AvgFloat(states) => each::<Float64Type>(slots, arg, |slot, v| {
+                states[slot].0 += 1;
+                states[slot].1.add(v);
+            }),
+            Self::SpreadFloat(states) => each::<Float64Type>(slots, arg, |slot, v| {
+                let (n, sum, squares) = &mut states[slot];
+                *n += 1;
+                sum.add(v);
+                squares.add_product(v, v);
+            }),
+            Self::Int(extreme, states) => update_int(*extreme, states, slots, arg),
+            Self::Float(extreme, states) => {
+                each::<Float64Type>(slots, arg, |slot, v| keep_float(*extreme, &mut states[slot], v));
+            }
+            Self::Bytes(extreme, states) => update_bytes(*extreme, states, slots, arg),
+            Self::Bool(extreme, states) => {
+                for (slot, value) in slots.iter().zip(arg.as_boolean()) {
+                    if let Some(value) = value {
+                        keep(*extreme, &mut states[*slot as usize], value);
+                    }
+                }
+            }
+            Self::Distinct(states) => {
+                values.ids(arg, ids);
+                for (slot, id) in slots.iter().zip(ids.iter()) {
+                    if *id != NULL_ID {
+                        states[*slot as usize].insert(*id);
+                    }
+                }
+            }
+            Self::Sketch(states) => update_sketch(states, slots, arg)?,
+        }
+        Ok(())
+    }
+
+    /// Adds slot `i` of `other` to slot `slots[i]` of `self`.
+    pub fn merge(&mut self, other: &Self, slots: &[u32]) -> Result<(), SketchError> {
+        let at = |slot: &u32| *slot as usize;
+        match (self, other) {
+            (Self::Count(mine), Self::Count(other)) => {
+                slots.iter().zip(other).for_each(|(slot, o)| mine[at(slot)] += o);
+            }
+            (Self::SumInt(mine), Self::SumInt(other)) => {
+                for (slot, o) in slots.iter().zip(other) {
+                    if let Some(o) = o {
+                        *mine[at(slot)].get_or_insert(0) += o;
+                    }
+                }
+            }
+            (Self::SumFloat(mine), Self::SumFloat(other)) => {
+                for (slot, o) in slots.iter().zip(other) {
+                    if let Some(o) = o {
+                        mine[at(slot)].get_or_insert_default().merge(o);
+                    }
+                }
+            }
+            (Self::AvgInt(mine), Self::AvgInt(other)) => {
+                for (slot, o) in slots.iter().zip(other) {
+                    mine[at(slot)].0 += o.0;
+                    mine[at(slot)].1 += o.1;
+                }
+            }
+            (Self::AvgFloat(mine), Self::AvgFloat(other)) => {
+                for (slot, o) in slots.iter().zip(other) {
+                    mine[at(slot)].0 += o.0;
+                    mine[at(slot)].1.merge(&o.1);
+                }
+            }
+            (Self::SpreadInt(mine), Self::SpreadInt(other)) => {
+                for (slot, o) in slots.iter().zip(other) {
+                    let mine = &mut mine[at(slot)];
+                    *mine = (mine.0 + o.0, mine.1 + o.1, mine.2.wrapping_add(o.2));
+                }
+            }
+            (Self::SpreadFloat(mine), Self::SpreadFloat(other)) => {
+                for (slot, o) in slots.iter().zip(other) {
+                    let mine = &mut mine[at(slot)];
+                    mine.0 += o.0;
+                    mine.1.merge(&o.1);
+                    mine.2.merge(&o.2);
+                }
+            }
+            (Self::Int(extreme, mine), Self::Int(_, other)) => merge_copies(*extreme, mine, other, slots),
+            (Self::Bool(extreme, mine), Self::Bool(_, other)) => merge_copies(*extreme, mine, other, slots),
+            (Self::Float(extreme, mine), Self::Float(_, other)) => {
+                for (slot, o) in slots.iter().zip(other) {
+                    if let Some(o) = o {
+                        keep_float(*extreme, &mut mine[at(slot)], *o);
+                    }
+                }
+            }
+            (Self::Bytes(extreme, mine), Self::Bytes(_, other)) => {
+                for (slot, o) in slots.iter().zip(other) {
+                    if let Some(o) = o {
+                        keep_bytes(*extreme, &mut mine[at(slot)], o);
+                    }
+                }
+            }
+            (Self::Distinct(mine), Self::Distinct(other)) => {
+                slots.iter().zip(other).for_each(|(slot, o)| mine[at(slot)].merge(o));
+            }
+            (Self::Sketch(mine), Self::Sketch(other)) => merge_sketches(mine, other, slots)?,
+            // Panes of one feature have the same kinds in the same order.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The column of results; `saturated` counts sums outside INT64, which stop at its bounds.
+    pub fn finish(&self, kind: AggregateKind, saturated: &mut u64) -> ArrayRef {
+        match self {
+            Self::Count(s) => Arc::new(Int64Array::from(s.clone())),
+            Self::SumInt(s) => {
+                Arc::new(s.iter().map(|sum| sum.map(|sum| clamp(sum, saturated))).collect::<Int64Array>())
+            }
+            Self::SumFloat(s) => Arc::new(floats(s.iter().map(|sum| sum.as_ref().map(ExactSum::value)))),
+            Self::AvgInt(s) => Arc::new(floats(s.iter().map(|(n, sum)| (*n > 0).then(|| ratio(*sum, *n))))),
+            Self::AvgFloat(s) => Arc::new(floats(s.iter().map(|(n, sum)| (*n > 0).then(|| sum.value() / count(*n))))),
+            Self::SpreadInt(s) => Arc::new(floats(s.iter().map(|(n, sum, squares)| {
+                let wide = i256::from_i128(*sum);
+                let exact = squares.wrapping_mul(i256::from_i128(i128::from(*n))).wrapping_sub(wide.wrapping_mul(wide));
+                spread(kind.function, *n, wide_to_float(exact))
+            }))),
+            Self::SpreadFloat(s) => Arc::new(floats(
+                s.iter().map(|(n, sum, squares)| spread(kind.function, *n, sum.spread(squares, count(*n)))),
+            )),
+            Self::Int(_, s) => match kind.arg {
+                Some(Type::Timestamp) => Arc::new(TimestampMicrosecondArray::from(s.clone()).with_timezone("UTC")),
+                Some(Type::Date) => {
+                    let days = s.iter().map(|v| v.and_then(|v| i32::try_from(v).ok()));
+                    Arc::new(days.collect::<Date32Array>())
+                }
+                _ => Arc::new(Int64Array::from(s.clone())),
+            },
+            Self::Float(_, s) => Arc::new(Float64Array::from(s.clone())),
+            Self::Bool(_, s) => Arc::new(BooleanArray::from(s.clone())),
+            Self::Bytes(_, s) if kind.arg == Some(Type::Bytes) => {
+                Arc::new(s.iter().map(|v| v.as_deref()).collect::<BinaryArray>())
+            }
+            Self::Bytes(_, s) => Arc::new(
+                s.iter().map(|v| v.as_deref().and_then(|v| std::str::from_utf8(v).ok())).collect::<StringArray>(),
+            ),
+            Self::Distinct(s) => Arc::new(s.iter().map(|set| i64::try_from(set.count()).ok()).collect::<Int64Array>()),
+            Self::Sketch(s) => Arc::new(
+                s.iter().map(|sketch| Some(sketch.as_ref().map_or(0, |s| s.cardinality()))).collect::<Int64Array>(),
+            ),
+        }
+    }
+
+    /// The sets of a distinct count, for renaming.
+    pub fn distinct_sets(&mut self) -> impl Iterator<Item = &mut Distinct> {
+        match self {
+            Self::Distinct(sets) => sets.iter_mut(),
+            _ => [].iter_mut(),
+        }
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Count(s) => s.capacity() * 8,
+            Self::SumInt(s) => s.capacity() * 32,
+            Self::SumFloat(s) => s.iter().flatten().map(|s| 40 + s.heap_bytes()).sum(),
+            Self::AvgInt(s) => s.capacity() * 32,
+            Self::AvgFloat(s) => s.iter().map(|s| 48 + s.1.heap_bytes()).sum(),
+            Self::SpreadInt(s) => s.capacity() * 64,
+            Self::SpreadFloat(s) => s.iter().map(|s| 88 + s.1.heap_bytes() + s.2.heap_bytes()).sum(),
+            Self::Int(_, s) => s.capacity() * 16,
+            Self::Float(_, s) => s.capacity() * 16,
+            Self::Bytes(_, s) => s.iter().flatten().map(|b| 16 + b.len()).sum(),
+            Self::Bool(_, s) => s.capacity(),
+            Self::Distinct(s) => s.iter().map(|d| size_of::<Distinct>() + d.heap_bytes()).sum(),
+            Self::Sketch(s) => s.capacity() * 8 + s.iter().flatten().count() * size_of::<HyperLogLogPlusPlus>(),
+        }
+    }
+}
+
+fn each<T: ArrowPrimitiveType>(slots: &[u32], arg: &ArrayRef, mut with: impl FnMut(usize, T::Native)) {
+    let array = arg.as_primitive::<T>();
+    if array.null_count() == 0 {
+        slots.iter().zip(array.values()).for_each(|(slot, v)| with(*slot as usize, *v));
+        return;
+    }
+    for (slot, v) in slots.iter().zip(array) {
+        if let Some(v) = v {
+            with(*slot as usize, v);
+        }
+    }
+}
+
+fn keep<T: PartialOrd>(extreme: Extreme, state: &mut Option<T>, value: T) {
+    let better = match (&*state, extreme) {
+        (None, _) => true,
+        (Some(old), Extreme::Smallest) => value < *old,
+        (Some(old), Extreme::Largest) => value > *old,
+    };
+    if better {
+        *state = Some(value);
+    }
+}
+
+/// NaN wins, as in GoogleSQL's MIN and MAX; the zeros are ordered by sign so that arrival order cannot show.
+fn keep_float(extreme: Extreme, state: &mut Option<f64>, value: f64) {
+    let better = match *state {
+        None => true,
+        Some(old) if old.is_nan() => false,
+        Some(_) if value.is_nan() => true,
+        Some(old) if extreme == Extreme::Smallest => value.total_cmp(&old).is_lt(),
+        Some(old) => value.total_cmp(&old).is_gt(),
+    };
+    if better {
+        *state = Some(value);
+    }
+}
+
+fn keep_bytes(extreme: Extreme, state: &mut Option<Box<[u8]>>, value: &[u8]) {
+    let better = match (state.as_deref(), extreme) {
+        (None, _) => true,
+        (Some(old), Extreme::Smallest) => value < old,
+        (Some(old), Extreme::Largest) => value > old,
+    };
+    if better {
+        *state = Some(value.into());
+    }
+}
+
+fn merge_copies<T: PartialOrd + Copy>(extreme: Extreme, mine: &mut [Option<T>], other: &[Option<T>], slots: &[u32]) {
+    for (slot, value) in slots.iter().zip(other) {
+        if let Some(value) = value {
+            keep(extreme, &mut mine[*slot as usize], *value);
+        }
+    }
+}
+
+fn update_int(extreme: Extreme, states: &mut [Option<i64>], slots: &[u32], arg: &ArrayRef) {
+    if arg.as_primitive_opt::<Int64Type>().is_some() {
+        each::<Int64Type>(slots, arg, |slot, v| keep(extreme, &mut states[slot], v));
+    } else if arg.as_primitive_opt::<TimestampMicrosecondType>().is_some() {
+        each::<TimestampMicrosecondType>(slots, arg, |slot, v| keep(extreme, &mut states[slot], v));
+    } else if arg.as_primitive_opt::<Date32Type>().is_some() {
+        each::<Date32Type>(slots, arg, |slot, v| keep(extreme, &mut states[slot], i64::from(v)));
+    }
+}
+
+fn update_bytes(extreme: Extreme, states: &mut [Option<Box<[u8]>>], slots: &[u32], arg: &ArrayRef) {
+    for (row, slot) in slots.iter().enumerate() {
+        if arg.is_null(row) {
+            continue;
+        }
+        let value = match (arg.as_string_opt::<i32>(), arg.as_binary_opt::<i32>()) {
+            (Some(strings), _) => strings.value(row).as_bytes(),
+            (None, Some(binary)) => binary.value(row),
+            (None, None) => continue,
+        };
+        keep_bytes(extreme, &mut states[*slot as usize], value);
+    }
+}
+
+fn update_sketch(
+    states: &mut [Option<Box<HyperLogLogPlusPlus>>],
+    slots: &[u32],
+    arg: &ArrayRef,
+) -> Result<(), SketchError> {
+    for (row, slot) in slots.iter().enumerate() {
+        if arg.is_valid(row) {
+            super::sketch::add(&mut states[*slot as usize], arg, row).map_err(SketchError)?;
+        }
+    }
+    Ok(())
+}
+
+fn merge_sketches(
+    mine: &mut [Option<Box<HyperLogLogPlusPlus>>],
+    other: &[Option<Box<HyperLogLogPlusPlus>>],
+    slots: &[u32],
+) -> Result<(), SketchError> {
+    for (slot, other) in slots.iter().zip(other) {
+        if let Some(other) = other {
+            super::sketch::merge(&mut mine[*slot as usize], other).map_err(SketchError)?;
+        }
+    }
+    Ok(())
+}
+
+fn clamp(sum: i128, saturated: &mut u64) -> i64 {
+    i64::try_from(sum).unwrap_or_else(|_| {
+        *saturated += 1;
+        if sum > 0 { i64::MAX } else { i64::MIN }
+    })
+}
+
+fn floats(values: impl Iterator<Item = Option<f64>>) -> Float64Array {
+    values.collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn count(n: i64) -> f64 {
+    n as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rounded once, half to even")]
+fn ratio(sum: i128, n: i64) -> f64 {
+    sum as f64 / n as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rounded; the same for every order of rows")]
+fn wide_to_float(value: i256) -> f64 {
+    match value.to_i128() {
+        Some(small) => small as f64,
+        None => {
+            let (low, high) = value.to_parts();
+            (high as f64).mul_add(2f64.powi(128), low as f64)
+        }
+    }
+}
+
+/// Variance or standard deviation from `n·Σx² − (Σx)²`.
+fn spread(function: AggregateFunction, n: i64, numerator: f64) -> Option<f64> {
+    use AggregateFunction as F;
+    let divisor = match function {
+        F::StddevPop | F::VarPop if n > 0 => count(n) * count(n),
+        F::StddevSamp | F::VarSamp if n > 1 => count(n) * count(n - 1),
+        _ => return None,
+    };
+    let variance = numerator / divisor;
+    Some(if matches!(function, F::StddevPop | F::StddevSamp) { variance.sqrt() } else { variance })
+}

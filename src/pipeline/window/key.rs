@@ -1,0 +1,178 @@
+//! Keys to dense numbers: each combination of key values of a feature has one, for as long as a pane needs it.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::row::{RowConverter, SortField};
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+/// Key numbers of one feature.
+///
+/// A key is kept as bytes whose order is the order of its values, so that rows can be put out in a fixed order.
+pub struct Keys {
+    types: Vec<DataType>,
+    /// `None` for one STRING column, whose own bytes serve, and for the empty key.
+    converter: Option<RowConverter>,
+    table: HashTable<u32>,
+    ends: Vec<usize>,
+    bytes: Vec<u8>,
+    /// The number of the NULL key when there is no converter.
+    null: Option<u32>,
+}
+
+impl Keys {
+    pub fn new(types: Vec<DataType>) -> Result<Self, ArrowError> {
+        let plain = types.is_empty() || types == [DataType::Utf8];
+        let converter =
+            if plain { None } else { Some(RowConverter::new(types.iter().cloned().map(SortField::new).collect())?) };
+        Ok(Self { types, converter, table: HashTable::new(), ends: Vec::new(), bytes: Vec::new(), null: None })
+    }
+
+    /// The number of each row's key.
+    pub fn intern(&mut self, columns: &[ArrayRef], rows: usize, numbers: &mut Vec<u32>) -> Result<(), ArrowError> {
+        numbers.clear();
+        if let Some(converter) = &self.converter {
+            let keys = converter.convert_columns(columns)?;
+            numbers.extend(keys.iter().map(|key| intern(&mut self.table, &mut self.ends, &mut self.bytes, key.data())));
+            return Ok(());
+        }
+        let Some(column) = columns.first() else {
+            if self.ends.is_empty() {
+                self.ends.push(0);
+            }
+            numbers.resize(rows, 0);
+            return Ok(());
+        };
+        let strings = column.as_string::<i32>();
+        for row in 0..rows {
+            if strings.is_null(row) {
+                let number = *self.null.get_or_insert_with(|| {
+                    self.ends.push(self.bytes.len());
+                    u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX)
+                });
+                numbers.push(number);
+            } else {
+                let value = strings.value(row).as_bytes();
+                numbers.push(intern(&mut self.table, &mut self.ends, &mut self.bytes, value));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many keys are interned.
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The key's bytes, ordered as its values are.
+    pub fn bytes(&self, number: u32) -> &[u8] {
+        slice(&self.ends, &self.bytes, number)
+    }
+
+    /// The key columns of some numbers.
+    pub fn columns(&self, numbers: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        if let Some(converter) = &self.converter {
+            let parser = converter.parser();
+            return converter.convert_rows(numbers.iter().map(|n| parser.parse(self.bytes(*n))));
+        }
+        if self.types.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut texts: Vec<Option<&str>> = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            if self.null == Some(*number) {
+                texts.push(None);
+            } else {
+                let text = std::str::from_utf8(self.bytes(*number));
+                texts.push(Some(text.map_err(|e| ArrowError::ExternalError(Box::new(e)))?));
+            }
+        }
+        Ok(vec![Arc::new(StringArray::from(texts))])
+    }
+
+    /// Keeps only the keys marked in `live` and returns the new number of each old one.
+    pub fn compact(&mut self, live: &[bool]) -> Vec<u32> {
+        let ends = std::mem::take(&mut self.ends);
+        let bytes = std::mem::take(&mut self.bytes);
+        let null = self.null.take();
+        self.table.clear();
+        let mut renamed = vec![u32::MAX; ends.len()];
+        for (old, new) in renamed.iter_mut().enumerate() {
+            if !live.get(old).copied().unwrap_or(false) {
+                continue;
+            }
+            let number = u32::try_from(old).unwrap_or(u32::MAX);
+            if null == Some(number) || self.types.is_empty() {
+                self.ends.push(self.bytes.len());
+                *new = u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX);
+                self.null = null.map(|_| *new);
+            } else {
+                *new = intern(&mut self.table, &mut self.ends, &mut self.bytes, slice(&ends, &bytes, number));
+            }
+        }
+        self.table.shrink_to_fit(|n| FxBuildHasher.hash_one(slice(&self.ends, &self.bytes, *n)));
+        renamed
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>() + self.table.capacity() * 5
+    }
+}
+
+fn slice<'a>(ends: &[usize], bytes: &'a [u8], number: u32) -> &'a [u8] {
+    let number = number as usize;
+    let start = if number == 0 { 0 } else { ends[number - 1] };
+    &bytes[start..ends[number]]
+}
+
+fn intern(table: &mut HashTable<u32>, ends: &mut Vec<usize>, bytes: &mut Vec<u8>, key: &[u8]) -> u32 {
+    let hash = FxBuildHasher.hash_one(key);
+    let entry =
+        table.entry(hash, |n| slice(ends, bytes, *n) == key, |n| FxBuildHasher.hash_one(slice(ends, bytes, *n)));
+    match entry {
+        hashbrown::hash_table::Entry::Occupied(found) => *found.get(),
+        hashbrown::hash_table::Entry::Vacant(empty) => {
+            let number = u32::try_from(ends.len()).unwrap_or(u32::MAX);
+            empty.insert(number);
+            bytes.extend_from_slice(key);
+            ends.push(bytes.len());
+            number
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
+    use datafusion::arrow::datatypes::DataType;
+
+    use super::Keys;
+
+    fn check(types: Vec<DataType>, columns: &[ArrayRef], expected: &[u32]) {
+        let mut keys = Keys::new(types).expect("keys");
+        let mut numbers = Vec::new();
+        keys.intern(columns, expected.len(), &mut numbers).expect("intern");
+        assert_eq!(numbers, expected);
+        let distinct: Vec<u32> = (0..u32::try_from(keys.count()).expect("few")).collect();
+        let mut live = vec![true; keys.count()];
+        live[0] = false;
+        let last = keys.columns(&distinct[1..]).expect("columns");
+        let renamed = keys.compact(&live);
+        assert_eq!(renamed[0], u32::MAX);
+        assert_eq!(keys.columns(&renamed[1..]).expect("columns"), last);
+    }
+
+    #[test]
+    fn equal_keys_have_equal_numbers() {
+        let text: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some(""), None, Some("a")]));
+        let number: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(1), Some(2), Some(1)]));
+        check(vec![DataType::Utf8], &[Arc::clone(&text)], &[0, 1, 2, 1, 0]);
+        check(vec![DataType::Utf8, DataType::Int64], &[text, number], &[0, 1, 2, 3, 0]);
+    }
+}

@@ -1,0 +1,10 @@
+//! Rows to feature rows: panes, exact aggregate states, windows.
+
+pub mod accumulate;
+pub mod distinct;
+pub mod evidence;
+pub mod exact;
+pub mod feature;
+pub mod key;
+pub mod operator;
+mod sketch;

@@ -1,0 +1,328 @@
+//! The one stateful operator: panes of one feature, filled by rows, combined into windows when time passes their end.
+//!
+//! It knows nothing of watermarks' origin: [`WindowState::push`] takes rows whose closed windows have been taken out
+//! already, [`WindowState::close`] takes out the window with a given end, [`WindowState::pass`] says that time went on.
+//! A row counts in every window that contains it and is not over; the pane it lands in is shared by them.
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::array::{ArrayRef, UInt32Array};
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::error::ArrowError;
+
+use crate::language::tree::AggregateFunction;
+
+use super::accumulate::{AggregateKind, SketchError, States};
+use super::distinct::Values;
+use super::evidence::{Evidence, EvidenceRow, EvidenceRows};
+use super::key::Keys;
+
+/// Size and step, in microseconds; the size is a multiple of the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hop {
+    pub size: i64,
+    pub every: i64,
+}
+
+impl Hop {
+    /// Start of the pane that holds an instant.
+    pub fn pane(self, at: i64) -> i64 {
+        at.div_euclid(self.every).saturating_mul(self.every)
+    }
+
+    /// The end of the last window that holds an instant.
+    pub fn last_end(self, at: i64) -> i64 {
+        self.pane(at).saturating_add(self.size)
+    }
+
+    /// The end of the first window that holds an instant.
+    pub fn first_end(self, at: i64) -> i64 {
+        self.pane(at).saturating_add(self.every)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WindowError {
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    #[error(transparent)]
+    Sketch(#[from] SketchError),
+}
+
+/// The keys and states of one pane or window.
+struct Pane {
+    /// Key numbers, by slot.
+    keys: Vec<u32>,
+    /// Slots, by key number; [`NONE`] where the pane has no such key.
+    slots: Vec<u32>,
+    states: Vec<States>,
+    evidence: Evidence,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// A window that has been taken out.
+pub struct ClosedWindow {
+    /// Key columns, then one column an aggregate.
+    pub columns: Vec<ArrayRef>,
+    pub rows: usize,
+    /// The first rows of each key, when evidence is kept.
+    pub evidence: Vec<Vec<EvidenceRow>>,
+}
+
+/// Rows of one batch for [`WindowState::push`].
+pub struct WindowRows<'a> {
+    pub times: &'a [i64],
+    pub keys: &'a [ArrayRef],
+    /// One an aggregate; `None` for `COUNT(*)`.
+    pub args: &'a [Option<ArrayRef>],
+    /// Given when evidence is kept.
+    pub evidence: Option<&'a dyn EvidenceRows>,
+}
+
+pub struct WindowState {
+    hop: Hop,
+    kinds: Vec<AggregateKind>,
+    evidence_rows: usize,
+    keys: Keys,
+    values: Vec<Values>,
+    panes: BTreeMap<i64, Pane>,
+    /// The last end of a window that is over.
+    closed: Option<i64>,
+    numbers: Vec<u32>,
+    ids: Vec<u32>,
+    /// Keys and values when unused ones were last dropped.
+    compacted_at: usize,
+    /// Sums that stopped at the bounds of INT64.
+    pub saturated: u64,
+}
+
+/// Interned keys and values below this are not worth a clean-up.
+const COMPACT_MIN: usize = 65_536;
+
+impl WindowState {
+    pub fn new(
+        hop: Hop,
+        kinds: Vec<AggregateKind>,
+        key_types: Vec<DataType>,
+        evidence_rows: usize,
+    ) -> Result<Self, WindowError> {
+        let values = kinds.iter().map(|_| Values::default()).collect();
+        Ok(Self {
+            hop,
+            kinds,
+            evidence_rows,
+            keys: Keys::new(key_types)?,
+            values,
+            panes: BTreeMap::new(),
+            closed: None,
+            numbers: Vec::new(),
+            ids: Vec::new(),
+            compacted_at: COMPACT_MIN,
+            saturated: 0,
+        })
+    }
+
+    pub fn hop(&self) -> Hop {
+        self.hop
+    }
+
+    /// Adds rows. Each row has at least one window that has not been taken out.
+    pub fn push(&mut self, rows: &WindowRows) -> Result<(), WindowError> {
+        let mut numbers = std::mem::take(&mut self.numbers);
+        self.keys.intern(rows.keys, rows.times.len(), &mut numbers)?;
+        let result = self.push_numbered(rows, &numbers);
+        self.numbers = numbers;
+        result
+    }
+
+    fn push_numbered(&mut self, rows: &WindowRows, numbers: &[u32]) -> Result<(), WindowError> {
+        let hop = self.hop;
+        let mut by_pane: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        let mut last: Option<(i64, Vec<u32>)> = None;
+        for (row, at) in (0u32..).zip(rows.times) {
+            let pane = hop.pane(*at);
+            match &mut last {
+                Some((start, chosen)) if *start == pane => chosen.push(row),
+                _ => {
+                    if let Some((start, chosen)) = last.take() {
+                        by_pane.entry(start).or_default().extend(chosen);
+                    }
+                    last = Some((pane, vec![row]));
+                }
+            }
+        }
+        if let Some((start, chosen)) = last {
+            by_pane.entry(start).or_default().extend(chosen);
+        }
+        for (start, chosen) in by_pane {
+            if chosen.len() == rows.times.len() {
+                self.push_pane(start, numbers, rows.args, rows.evidence, None)?;
+            } else {
+                let picks = UInt32Array::from(chosen);
+                let some: Vec<u32> = picks.values().iter().map(|row| numbers[*row as usize]).collect();
+                let args = rows
+                    .args
+                    .iter()
+                    .map(|arg| arg.as_ref().map(|arg| take(arg, &picks, None)).transpose())
+                    .collect::<Result<Vec<_>, _>>()?;
+                self.push_pane(start, &some, &args, rows.evidence, Some(picks.values()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_pane(
+        &mut self,
+        start: i64,
+        numbers: &[u32],
+        args: &[Option<ArrayRef>],
+        evidence: Option<&dyn EvidenceRows>,
+        picks: Option<&[u32]>,
+    ) -> Result<(), WindowError> {
+        let pane = self.panes.entry(start).or_insert_with(|| Pane::new(&self.kinds, self.evidence_rows));
+        let slots = pane.slots_of(numbers, self.keys.count());
+        for (i, kind) in self.kinds.iter().enumerate() {
+            pane.states[i].update(kind.function, &slots, args[i].as_ref(), &mut self.values[i], &mut self.ids)?;
+        }
+        if let Some(rows) = evidence {
+            for (i, slot) in slots.iter().enumerate() {
+                pane.evidence.add(*slot, rows, picks.map_or(i, |picks| picks[i] as usize));
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the earliest window that has rows and has not been taken out.
+    pub fn next_end(&self) -> Option<i64> {
+        let (first, _) = self.panes.first_key_value()?;
+        let earliest = first.saturating_add(self.hop.every);
+        let Some(closed) = self.closed else { return Some(earliest) };
+        if earliest > closed {
+            return Some(earliest);
+        }
+        // The first pane is still part of later windows.
+        let next = closed.saturating_add(self.hop.every);
+        (next <= first.saturating_add(self.hop.size)).then_some(next)
+    }
+
+    /// Time has passed: windows that ended at or before `watermark` are over, those without rows too.
+    pub fn pass(&mut self, watermark: i64) {
+        let over = self.hop.pane(watermark);
+        self.closed = Some(self.closed.map_or(over, |closed| closed.max(over)));
+    }
+
+    /// Takes out the window that ends at `end`, which is [`Self::next_end`].
+    pub fn close(&mut self, end: i64) -> Result<ClosedWindow, WindowError> {
+        let start = end.saturating_sub(self.hop.size);
+        self.closed = Some(end);
+        let window = match self.panes.range(start..end).count() {
+            0 => None,
+            // A pane that no later window needs is the window itself.
+            1 if self.panes.first_key_value().is_some_and(|(first, _)| *first == start) => self.panes.remove(&start),
+            _ => Some(self.combine(start, end)?),
+        };
+        while self.panes.first_key_value().is_some_and(|(first, _)| first.saturating_add(self.hop.size) <= end) {
+            self.panes.pop_first();
+        }
+        let closed = match window {
+            Some(window) => self.finish(&window)?,
+            None => ClosedWindow { columns: Vec::new(), rows: 0, evidence: Vec::new() },
+        };
+        self.compact();
+        Ok(closed)
+    }
+
+    fn combine(&self, start: i64, end: i64) -> Result<Pane, WindowError> {
+        let mut whole = Pane::new(&self.kinds, self.evidence_rows);
+        for pane in self.panes.range(start..end).map(|(_, pane)| pane) {
+            let slots = whole.slots_of(&pane.keys, self.keys.count());
+            for (mine, theirs) in whole.states.iter_mut().zip(&pane.states) {
+                mine.merge(theirs, &slots)?;
+            }
+            whole.evidence.merge(&pane.evidence, &slots);
+        }
+        Ok(whole)
+    }
+
+    fn finish(&mut self, window: &Pane) -> Result<ClosedWindow, WindowError> {
+        let mut columns = self.keys.columns(&window.keys)?;
+        for (kind, states) in self.kinds.iter().zip(&window.states) {
+            columns.push(states.finish(*kind, &mut self.saturated));
+        }
+        let rows = window.keys.len();
+        Ok(ClosedWindow { columns, rows, evidence: window.evidence.rows(rows) })
+    }
+
+    /// Drops keys and values that no pane holds, when they have become many.
+    fn compact(&mut self) {
+        let interned = self.keys.count() + self.values.iter().map(Values::count).sum::<usize>();
+        if interned < self.compacted_at {
+            return;
+        }
+        let mut live = vec![false; self.keys.count()];
+        for pane in self.panes.values() {
+            pane.keys.iter().for_each(|key| live[*key as usize] = true);
+        }
+        let renamed = self.keys.compact(&live);
+        for pane in self.panes.values_mut() {
+            pane.keys.iter_mut().for_each(|key| *key = renamed[*key as usize]);
+            pane.slots = vec![NONE; self.keys.count()];
+            for (slot, key) in (0u32..).zip(&pane.keys) {
+                pane.slots[*key as usize] = slot;
+            }
+        }
+        for (i, kind) in self.kinds.iter().enumerate() {
+            if kind.function == AggregateFunction::CountDistinct {
+                self.values[i].compact(self.panes.values_mut().flat_map(|pane| pane.states[i].distinct_sets()));
+            }
+        }
+        let left = self.keys.count() + self.values.iter().map(Values::count).sum::<usize>();
+        self.compacted_at = (left * 2).max(COMPACT_MIN);
+    }
+
+    /// Bytes of all states, about.
+    pub fn heap_bytes(&self) -> usize {
+        let panes: usize = self.panes.values().map(Pane::heap_bytes).sum();
+        panes + self.keys.heap_bytes() + self.values.iter().map(Values::heap_bytes).sum::<usize>()
+    }
+
+    /// Keys in all panes.
+    pub fn live_keys(&self) -> usize {
+        self.panes.values().map(|pane| pane.keys.len()).sum()
+    }
+}
+
+impl Pane {
+    fn new(kinds: &[AggregateKind], evidence_rows: usize) -> Self {
+        let states = kinds.iter().map(|kind| States::new(*kind)).collect();
+        Self { keys: Vec::new(), slots: Vec::new(), states, evidence: Evidence::new(evidence_rows) }
+    }
+
+    /// The slots of key numbers; new keys get new slots.
+    fn slots_of(&mut self, numbers: &[u32], keys: usize) -> Vec<u32> {
+        if self.slots.len() < keys {
+            self.slots.resize(keys.next_power_of_two(), NONE);
+        }
+        let mut slots = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let slot = &mut self.slots[*number as usize];
+            if *slot == NONE {
+                *slot = u32::try_from(self.keys.len()).unwrap_or(NONE);
+                self.keys.push(*number);
+            }
+            slots.push(*slot);
+        }
+        for states in &mut self.states {
+            states.grow(self.keys.len());
+        }
+        self.evidence.grow(self.keys.len());
+        slots
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let states: usize = self.states.iter().map(States::heap_bytes).sum();
+        states + (self.keys.capacity() + self.slots.capacity()) * size_of::<u32>() + self.evidence.heap_bytes()
+    }
+}

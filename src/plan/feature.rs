@@ -1,0 +1,189 @@
+//! Windowed features: scope, key, window, aggregates, derived columns.
+
+use crate::definition::model::Feature;
+use crate::diagnostic::{Diagnostic, Text};
+use crate::language::scope::{Scope, ScopeColumn};
+use crate::language::tree::{Aggregate, Aggregation, Expr, ExprKind, Item};
+use crate::language::{self};
+use crate::record::{Column, Micros, Type};
+
+use super::resolve::Resolver;
+use super::{FeaturePlan, Upstream, WindowPlan, join};
+
+const WINDOW_MAX: Micros = Micros(366 * 86_400_000_000);
+/// Panes of one window: each close combines them all.
+const PANES_MAX: i64 = 1_440;
+
+pub(super) fn bind(resolver: &Resolver, feature: &Feature, diagnostics: &mut Vec<Diagnostic>) -> Option<FeaturePlan> {
+    let before = diagnostics.iter().filter(|d| d.severity == crate::diagnostic::Severity::Error).count();
+    let upstream = resolver.upstream(&feature.from, diagnostics)?;
+    let name = feature.name.text.clone();
+    let relation = resolver.plan.relation_name(upstream);
+    let mut scope = resolver.scope(format!("{relation} (read by feature {name})"), &resolver.plan.columns(upstream));
+    let joins = join::bind(resolver, &feature.join, upstream, &mut scope, diagnostics);
+    let row = bind_row(resolver, feature, &mut scope, diagnostics);
+    let filter = feature.filter.as_ref().and_then(|text| {
+        resolver.use_lookups_of(text);
+        language::bind_condition(text, &scope, diagnostics)
+    });
+    if let Some(filter) = &filter {
+        diagnostics.extend(language::null_warnings(filter, &scope));
+    }
+    let key: Vec<usize> = feature.key.iter().filter_map(|name| join::find(&scope, name, diagnostics)).collect();
+    let window = bind_window(resolver, feature, upstream, diagnostics);
+
+    let mut columns: Vec<Column> = key.iter().map(|i| scope.columns[*i].column.clone()).collect();
+    for name in ["window_start", "window_end", "event_time"] {
+        columns.push(Column::new(name, Type::Timestamp, false));
+    }
+    let (aggregates, outputs) = bind_aggregates(resolver, feature, &scope, &mut columns, diagnostics);
+    let derive = bind_derived(resolver, feature, &mut columns, diagnostics);
+    let after = diagnostics.iter().filter(|d| d.severity == crate::diagnostic::Severity::Error).count();
+    (after == before).then(|| FeaturePlan {
+        name,
+        upstream,
+        joins,
+        scope: scope.columns.into_iter().map(|c| c.column).collect(),
+        row,
+        filter,
+        key,
+        window,
+        aggregates,
+        outputs,
+        derive,
+        columns,
+    })
+}
+
+fn bind_row(resolver: &Resolver, feature: &Feature, scope: &mut Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<Item> {
+    let mut row = Vec::new();
+    for (name, text) in &feature.row {
+        resolver.use_lookups_of(text);
+        let Some(expr) = language::bind_expression(text, scope, diagnostics) else { continue };
+        let same = |c: &ScopeColumn| c.qualifier.is_none() && c.column.name.eq_ignore_ascii_case(name.as_str());
+        let taken = scope.columns.iter().any(same);
+        if taken {
+            diagnostics.push(duplicate(name));
+            continue;
+        }
+        let column = Column::new(name.text.clone(), expr.ty, expr.nullable);
+        scope.columns.push(ScopeColumn { qualifier: None, column });
+        row.push(Item { name: name.text.clone(), expr });
+    }
+    row
+}
+
+fn bind_window(
+    resolver: &Resolver,
+    feature: &Feature,
+    upstream: Upstream,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> WindowPlan {
+    let window = &feature.window;
+    let mut finding = |message: String, help: &str| {
+        diagnostics.push(Diagnostic::error("feature.window", window.span, message).help(help));
+    };
+    let (size, every) = (window.size.0, window.every.0);
+    if size <= 0 || every <= 0 {
+        finding("a window's `size` and `every` are more than zero".into(), "for instance {size: 5m, every: 1m}");
+    } else if size % every != 0 {
+        finding(
+            format!("`size` {} is not a multiple of `every` {}", window.size, window.every),
+            "windows are made of panes as long as `every`",
+        );
+    } else if window.size > WINDOW_MAX {
+        finding(format!("`size` {} is more than {WINDOW_MAX}", window.size), "use a shorter window");
+    } else if size / every > PANES_MAX {
+        finding(format!("a window of {} panes is more than {PANES_MAX}", size / every), "use a longer `every`");
+    }
+    if let Upstream::Feature(index) = upstream {
+        let there = &resolver.plan.features[index];
+        if every > 0 && there.window.every.0 > 0 && every % there.window.every.0 != 0 {
+            finding(
+                format!("`every` {} is not a multiple of `{}`'s {}", window.every, there.name, there.window.every),
+                "start windows only when one there starts: otherwise they hold different numbers of its rows",
+            );
+        }
+    }
+    WindowPlan { size: window.size, every: window.every }
+}
+
+fn bind_aggregates(
+    resolver: &Resolver,
+    feature: &Feature,
+    scope: &Scope,
+    columns: &mut Vec<Column>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Vec<Aggregate>, Vec<Item>) {
+    let mut aggregates: Vec<Aggregate> = Vec::new();
+    let mut outputs = Vec::new();
+    for (name, text) in &feature.columns {
+        resolver.use_lookups_of(text);
+        let Some(Aggregation { aggregates: own, mut output }) = language::bind_aggregation(text, scope, diagnostics)
+        else {
+            continue;
+        };
+        if columns.iter().any(|c| c.name.eq_ignore_ascii_case(name.as_str())) {
+            diagnostics.push(duplicate(name));
+            continue;
+        }
+        shift(&mut output, aggregates.len());
+        aggregates.extend(own);
+        columns.push(Column::new(name.text.clone(), output.ty, output.nullable));
+        outputs.push(Item { name: name.text.clone(), expr: output });
+    }
+    (aggregates, outputs)
+}
+
+fn bind_derived(
+    resolver: &Resolver,
+    feature: &Feature,
+    columns: &mut Vec<Column>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Item> {
+    let mut derived = Vec::new();
+    for (name, text) in &feature.derive {
+        resolver.use_lookups_of(text);
+        let scope = resolver.scope(format!("feature {}", feature.name.text), columns);
+        let Some(expr) = language::bind_expression(text, &scope, diagnostics) else { continue };
+        if columns.iter().any(|c| c.name.eq_ignore_ascii_case(name.as_str())) {
+            diagnostics.push(duplicate(name));
+            continue;
+        }
+        columns.push(Column::new(name.text.clone(), expr.ty, expr.nullable));
+        derived.push(Item { name: name.text.clone(), expr });
+    }
+    derived
+}
+
+fn duplicate(name: &Text) -> Diagnostic {
+    Diagnostic::error("feature.duplicate-column", name.span(), format!("column `{}` already exists", name.text))
+        .label("second column of this name")
+        .help("choose another name: the key, window_start, window_end and event_time are columns too")
+}
+
+/// Aggregate `i` of one column becomes column `base + i` of the feature's results.
+fn shift(expr: &mut Expr, base: usize) {
+    if let ExprKind::Aggregate(index) = expr.kind {
+        expr.kind = ExprKind::Column(base + index);
+        return;
+    }
+    match &mut expr.kind {
+        ExprKind::Call { args, .. } => args.iter_mut().for_each(|arg| shift(arg, base)),
+        ExprKind::Case { branches, otherwise } => {
+            for (condition, result) in branches {
+                shift(condition, base);
+                shift(result, base);
+            }
+            if let Some(otherwise) = &mut **otherwise {
+                shift(otherwise, base);
+            }
+        }
+        ExprKind::Cast { expr, .. } | ExprKind::InLookup { expr, .. } => shift(expr, base),
+        ExprKind::InList { expr, list, .. } => {
+            shift(expr, base);
+            list.iter_mut().for_each(|item| shift(item, base));
+        }
+        ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Aggregate(_) => {}
+    }
+}

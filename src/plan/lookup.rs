@@ -1,0 +1,29 @@
+//! Lookups as the language and the engine see them.
+
+use crate::definition::model::Lookup;
+use crate::language::scope::{LookupField, ScopeLookup};
+
+use super::LookupPlan;
+
+pub(super) fn plan(lookup: &Lookup) -> LookupPlan {
+    LookupPlan {
+        name: lookup.name.text.clone(),
+        fields: fields(lookup),
+        rows: lookup.rows.iter().map(|row| row.values.clone()).collect(),
+        valid: lookup.rows.iter().map(|row| (row.valid_from, row.valid_to)).collect(),
+    }
+}
+
+pub(super) fn scope(lookup: &Lookup) -> ScopeLookup {
+    ScopeLookup { name: lookup.name.text.clone(), columns: fields(lookup) }
+}
+
+fn fields(lookup: &Lookup) -> Vec<LookupField> {
+    let fields = lookup.columns.iter().map(|column| LookupField {
+        name: column.name.text.clone(),
+        ty: column.ty,
+        nullable: column.nullable,
+        cidr: column.cidr,
+    });
+    fields.collect()
+}

@@ -1,0 +1,316 @@
+//! Rules: a stateless SELECT over one relation, and what becomes of its rows.
+
+use sha2::{Digest, Sha256};
+
+use crate::definition::model::{Override, Param, Rule};
+use crate::diagnostic::{Diagnostic, Severity, Span, Text, suggest};
+use crate::language::scope::Scope;
+use crate::language::{self};
+use crate::record::{Column, Micros, Type, Value};
+
+use super::resolve::{Resolver, parameters};
+use super::{EntityPlan, ExceptionPlan, RulePlan, ScorePlan, Upstream, join, title};
+
+const MERGE_WITHIN_MAX: Micros = Micros(86_400_000_000);
+
+pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagnostic>) -> Option<RulePlan> {
+    let before = errors(diagnostics);
+    let over = resolver.project.config.overrides.get(rule.name.as_str());
+    let params = bind_params(rule, over, diagnostics);
+    let parsed = language::parse_select(&rule.sql, diagnostics)?;
+    resolver.use_lookups(&parsed);
+    let (from, place) = parsed.from();
+    let mut from_text = rule.sql.clone();
+    from_text.text = from.to_owned();
+    from_text.map.whole = place;
+    let upstream = resolver.upstream(&from_text, diagnostics)?;
+    let relation = resolver.plan.relation_name(upstream).to_owned();
+    let mut scope = resolver.scope(relation, &resolver.plan.columns(upstream));
+    scope.params = parameters(&params);
+    let joins = join::bind(resolver, &rule.join, upstream, &mut scope, diagnostics);
+    let select = language::bind_select(&parsed, &rule.sql, &scope, diagnostics)?;
+    if let Some(filter) = &select.filter {
+        diagnostics.extend(language::null_warnings(filter, &scope));
+    }
+    check_params_used(rule, &parsed.parameters(), diagnostics);
+
+    let columns: Vec<Column> =
+        select.items.iter().map(|i| Column::new(i.name.clone(), i.expr.ty, i.expr.nullable)).collect();
+    let identity = bind_identity(resolver, rule, upstream, &columns, place, diagnostics);
+    let hit = hit_scope(resolver, rule, &columns, &params);
+    let entities = bind_entities(rule, &hit, diagnostics);
+    let score = bind_score(rule, &hit, diagnostics);
+    let alert_title = title::parse(rule, &columns, diagnostics);
+    let alert_key = match &rule.alert.key {
+        Some(names) => names.iter().filter_map(|name| join::find(&hit, name, diagnostics)).collect(),
+        None => identity.as_ref().map(|i| i.key.clone()).unwrap_or_default(),
+    };
+    if rule.alert.merge_within > MERGE_WITHIN_MAX {
+        let message = format!("`merge_within` {} is more than {MERGE_WITHIN_MAX}", rule.alert.merge_within);
+        let finding = Diagnostic::error("rule.merge-within", rule.alert.merge_within_span, message);
+        diagnostics.push(finding.label("too long").help("an incident that lasts longer is shown again each day"));
+    }
+    let exceptions = bind_exceptions(resolver, rule, over, &hit, diagnostics);
+    let identity = identity?;
+    (errors(diagnostics) == before).then(|| RulePlan {
+        name: rule.name.text.clone(),
+        title: rule.title.clone(),
+        status: over.and_then(|o| o.status).unwrap_or(rule.status),
+        severity: rule.severity,
+        owner: rule.owner.clone(),
+        attack: rule.attack.iter().map(|t| t.text.clone()).collect(),
+        references: rule.references.clone(),
+        runbook: rule.runbook.clone(),
+        upstream,
+        joins,
+        scope: scope.columns.into_iter().map(|c| c.column).collect(),
+        filter: select.filter,
+        fingerprint: fingerprint(resolver, rule, upstream, &params),
+        items: select.items,
+        columns,
+        key: identity.key,
+        window: identity.window,
+        event_time: identity.event_time,
+        entities,
+        score,
+        when: rule.alert.when,
+        alert_title,
+        alert_key,
+        merge_within: rule.alert.merge_within,
+        exceptions,
+        params,
+    })
+}
+
+fn errors(diagnostics: &[Diagnostic]) -> usize {
+    diagnostics.iter().filter(|d| d.severity == Severity::Error).count()
+}
+
+/// Values of the rule's parameters: defaults, then `tripline.yaml`.
+fn bind_params(rule: &Rule, over: Option<&Override>, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, Value)> {
+    let overridden = over.map(|o| o.params.as_slice()).unwrap_or_default();
+    for (name, _) in overridden {
+        if rule.params.iter().any(|p| p.name.text == name.text) {
+            continue;
+        }
+        let message = format!("rule `{}` has no parameter `{}`", rule.name.text, name.text);
+        let mut finding = Diagnostic::error("rule.unknown-parameter", name.span(), message);
+        let names: Vec<&str> = rule.params.iter().map(|p| p.name.as_str()).collect();
+        finding = match suggest(name.as_str(), names.iter().copied()) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None if names.is_empty() => finding.help("this rule has no parameters"),
+            None => finding.help(format!("its parameters are {}", names.join(", "))),
+        };
+        diagnostics.push(finding);
+    }
+    let mut values = Vec::new();
+    for param in &rule.params {
+        let given = overridden.iter().find(|(name, _)| name.text == param.name.text);
+        let place = given.map_or(param.name.span(), |(name, _)| name.span());
+        let value = as_type(given.map_or(&param.default, |(_, value)| value), param.default.ty());
+        if value.ty() != param.default.ty() {
+            let message =
+                format!("parameter `{}` is {}, the value is {}", param.name.text, param.default.ty(), value.ty());
+            let help = format!("write a value like its default, {}", param.default.display());
+            diagnostics.push(Diagnostic::error("rule.parameter-type", place, message).help(help));
+            values.push((param.name.text.clone(), param.default.clone()));
+            continue;
+        }
+        let below = param.min.as_ref().is_some_and(|min| number(&value) < number(min));
+        let above = param.max.as_ref().is_some_and(|max| number(&value) > number(max));
+        // A default outside of its own bounds was found when the definition was read.
+        if given.is_some() && (below || above) {
+            diagnostics.push(out_of_range(param, &value, below, place));
+        }
+        values.push((param.name.text.clone(), value));
+    }
+    values
+}
+
+fn out_of_range(param: &Param, value: &Value, below: bool, place: Span) -> Diagnostic {
+    let (words, bound) = if below { ("below its `min` of", &param.min) } else { ("above its `max` of", &param.max) };
+    let bound = bound.as_ref().map(Value::display).unwrap_or_default();
+    let message = format!("parameter `{}` is {}, {words} {bound}", param.name.text, value.display());
+    let help = format!("choose another value, or change `{}` in the rule", if below { "min" } else { "max" });
+    Diagnostic::error("rule.parameter-range", place, message).help(help)
+}
+
+/// An integer given for a FLOAT64 parameter is one.
+#[expect(clippy::cast_precision_loss, reason = "GoogleSQL rounds an INT64 literal used as FLOAT64")]
+fn as_type(value: &Value, ty: Type) -> Value {
+    match (value, ty) {
+        (Value::Int64(v), Type::Float64) => Value::Float64(*v as f64),
+        _ => value.clone(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bounds of parameters are small")]
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Int64(v) => Some(*v as f64),
+        Value::Float64(v) => Some(*v),
+        _ => None,
+    }
+}
+
+fn check_params_used(rule: &Rule, used: &[(String, Span)], diagnostics: &mut Vec<Diagnostic>) {
+    let score = rule.score.as_ref().map(|s| language::parameters_of(&s.value)).unwrap_or_default();
+    let exceptions = rule.exceptions.iter().flat_map(|e| language::parameters_of(&e.when));
+    let used: Vec<String> = used.iter().cloned().chain(score).chain(exceptions).map(|(name, _)| name).collect();
+    for param in &rule.params {
+        if !used.iter().any(|name| name.eq_ignore_ascii_case(param.name.as_str())) {
+            let message = format!("parameter `{}` is not used", param.name.text);
+            diagnostics.push(
+                Diagnostic::warning("rule.unused-parameter", param.name.span(), message)
+                    .help(format!("write @{} in the SQL, or remove it", param.name.text)),
+            );
+        }
+    }
+}
+
+struct Identity {
+    key: Vec<usize>,
+    window: (usize, usize),
+    event_time: usize,
+}
+
+/// The columns that make a hit's id; the rule has to return them all.
+fn bind_identity(
+    resolver: &Resolver,
+    rule: &Rule,
+    upstream: Upstream,
+    columns: &[Column],
+    place: Span,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Identity> {
+    let key_names: Vec<&str> = match upstream {
+        Upstream::Flows => vec!["row_id"],
+        Upstream::Feature(index) => resolver.plan.features[index].key_names().collect(),
+    };
+    let window_names = match upstream {
+        Upstream::Flows => ["event_time", "event_time", "event_time"],
+        Upstream::Feature(_) => ["window_start", "window_end", "event_time"],
+    };
+    let mut absent: Vec<&str> = Vec::new();
+    let mut find = |name| {
+        let found = columns.iter().position(|c| c.name == name);
+        if found.is_none() && !absent.contains(&name) {
+            absent.push(name);
+        }
+        found.unwrap_or(0)
+    };
+    let key = key_names.into_iter().map(&mut find).collect();
+    let [start, end, event_time] = window_names.map(&mut find);
+    if absent.is_empty() {
+        return Some(Identity { key, window: (start, end), event_time });
+    }
+    let names = absent.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    diagnostics.push(
+        Diagnostic::error(
+            "rule.missing-key",
+            place,
+            format!("rule `{}` does not return {names}, which name its hits", rule.name.text),
+        )
+        .label("the key and the window of this relation are needed")
+        .help("write SELECT * and add columns behind it"),
+    );
+    None
+}
+
+/// What `score`, `entities`, `exceptions` and `alert.key` may name: the hit's columns.
+fn hit_scope(resolver: &Resolver, rule: &Rule, columns: &[Column], params: &[(String, Value)]) -> Scope {
+    let mut scope = resolver.scope(format!("rule {}", rule.name.text), columns);
+    scope.params = parameters(params);
+    scope
+}
+
+fn bind_entities(rule: &Rule, hit: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<EntityPlan> {
+    let entities = rule.entities.iter().filter_map(|entity| {
+        let column = join::find(hit, &entity.column, diagnostics)?;
+        Some(EntityPlan { ty: entity.ty.text.clone(), role: entity.role.text.clone(), column })
+    });
+    entities.collect()
+}
+
+fn bind_score(rule: &Rule, hit: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Option<ScorePlan> {
+    let score = rule.score.as_ref()?;
+    let value = language::bind_expression(&score.value, hit, diagnostics)?;
+    if !value.ty.is_numeric() {
+        let message = format!("a score is FLOAT64, this is {}", value.ty);
+        let finding = Diagnostic::error("rule.score", value.span, message);
+        diagnostics.push(finding.help("write a number from 0 to 1, for instance LEAST(1.0, flows / 100)"));
+    }
+    Some(ScorePlan { value, weight: score.weight })
+}
+
+fn bind_exceptions(
+    resolver: &Resolver,
+    rule: &Rule,
+    over: Option<&Override>,
+    hit: &Scope,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<ExceptionPlan> {
+    let mut plans = Vec::new();
+    let own = rule.exceptions.iter();
+    for exception in own.chain(over.map(|o| o.exceptions.as_slice()).unwrap_or_default()) {
+        if let Some(to) = exception.to.filter(|to| *to <= resolver.options.as_of) {
+            let message = format!("the exception of rule `{}` expired at {to}", rule.name.text);
+            diagnostics.push(
+                Diagnostic::warning("rule.expired-exception", exception.span, message)
+                    .label(format!("reason: {}", exception.reason))
+                    .help("remove it, or renew `to` after a review"),
+            );
+        }
+        resolver.use_lookups_of(&exception.when);
+        let Some(when) = language::bind_condition(&exception.when, hit, diagnostics) else { continue };
+        plans.push(ExceptionPlan { when, reason: exception.reason.clone(), from: exception.from, to: exception.to });
+    }
+    plans
+}
+
+/// A hash over what the rule means: its SQL, its parameters and the definitions that it reads, transitively.
+fn fingerprint(resolver: &Resolver, rule: &Rule, upstream: Upstream, params: &[(String, Value)]) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        hash.update(words.len().to_le_bytes());
+        hash.update(words.as_bytes());
+    };
+    add("tripline rule 1");
+    add(rule.sql.as_str());
+    params.iter().for_each(|(name, value)| add(&format!("{name}={value:?}")));
+    let joined = |joins: &[crate::definition::model::Join]| -> Vec<String> {
+        let names = joins.iter().map(|join| match &join.target {
+            crate::definition::model::JoinTarget::Feature { name } => name.text.clone(),
+            crate::definition::model::JoinTarget::Lookup { name, pairs, .. } => {
+                let pairs: Vec<String> = pairs.iter().map(|(a, b)| format!("{}={}", a.text, b.text)).collect();
+                format!("{} {}", name.text, pairs.join(","))
+            }
+        });
+        names.collect()
+    };
+    joined(&rule.join).iter().for_each(|name| add(name));
+    let mut open = vec![resolver.plan.relation_name(upstream).to_owned()];
+    open.extend(joined(&rule.join));
+    let mut seen: Vec<String> = Vec::new();
+    while let Some(name) = open.pop() {
+        let Some(feature) = resolver.project.features.iter().find(|f| f.name.text == name) else { continue };
+        if seen.contains(&name) {
+            continue;
+        }
+        add(&name);
+        add(feature.from.as_str());
+        add(feature.filter.as_ref().map_or("", Text::as_str));
+        feature.key.iter().for_each(|k| add(k.as_str()));
+        add(&format!("{} {}", feature.window.size, feature.window.every));
+        for (name, text) in feature.row.iter().chain(&feature.columns).chain(&feature.derive) {
+            add(name.as_str());
+            add(text.as_str());
+        }
+        open.push(feature.from.text.clone());
+        open.extend(joined(&feature.join));
+        seen.push(name);
+    }
+    let bytes = hash.finalize();
+    bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,122 @@
+//! Which columns something reads: decoding the others would be most of the work.
+
+use crate::language::tree::{Expr, ExprKind};
+use crate::record::flow;
+
+use super::{JoinPlan, JoinTarget, Plan, Upstream};
+
+/// Calls `see` with each column that an expression reads.
+pub(crate) fn columns_of(expr: &Expr, see: &mut dyn FnMut(usize)) {
+    match &expr.kind {
+        ExprKind::Column(index) => see(*index),
+        ExprKind::Call { args, .. } => args.iter().for_each(|arg| columns_of(arg, see)),
+        ExprKind::Case { branches, otherwise } => {
+            for (condition, result) in branches {
+                columns_of(condition, see);
+                columns_of(result, see);
+            }
+            if let Some(otherwise) = &**otherwise {
+                columns_of(otherwise, see);
+            }
+        }
+        ExprKind::Cast { expr, .. } | ExprKind::InLookup { expr, .. } => columns_of(expr, see),
+        ExprKind::InList { expr, list, .. } => {
+            columns_of(expr, see);
+            list.iter().for_each(|item| columns_of(item, see));
+        }
+        ExprKind::Literal(_) | ExprKind::Aggregate(_) => {}
+    }
+}
+
+/// Marks the features, and the columns of `flows` and of each source, that rules and `shown` relations read.
+pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
+    plan.live = live_features(plan, shown);
+    let mut flows = vec![false; flow::columns().len()];
+    flows[flow::EVENT_TIME] = true;
+    // Evidence shows whole flows, and so does what came late.
+    if shown.contains(&flow::FLOWS) || shown.contains(&flow::LATE) || (plan.evidence_rows > 0 && !plan.rules.is_empty())
+    {
+        flows.fill(true);
+    }
+    let count = flows.len();
+    let mut see = |index: usize| {
+        if index < count {
+            flows[index] = true;
+        }
+    };
+    let live = plan.features.iter().zip(&plan.live).filter(|(_, live)| **live).map(|(f, _)| f);
+    for feature in live.filter(|f| f.upstream == Upstream::Flows) {
+        let expressions = feature.row.iter().map(|item| &item.expr).chain(&feature.filter);
+        let args = feature.aggregates.iter().filter_map(|a| a.arg.as_ref());
+        expressions.chain(args).for_each(|expr| columns_of(expr, &mut see));
+        feature.key.iter().for_each(|index| see(*index));
+        feature.joins.iter().for_each(|join| joined(&join.target, &mut see));
+    }
+    for rule in plan.rules.iter().filter(|r| r.upstream == Upstream::Flows) {
+        let items = rule.items.iter().map(|item| &item.expr);
+        items.chain(&rule.filter).for_each(|expr| columns_of(expr, &mut see));
+        rule.joins.iter().for_each(|join| joined(&join.target, &mut see));
+    }
+    want_flows(plan, &flows);
+}
+
+/// Features that a rule or a shown relation reads, transitively.
+fn live_features(plan: &Plan, shown: &[&str]) -> Vec<bool> {
+    let mut live: Vec<bool> = plan.features.iter().map(|f| shown.contains(&f.name.as_str())).collect();
+    for rule in &plan.rules {
+        reads(rule.upstream, &rule.joins).for_each(|index| live[index] = true);
+    }
+    // Features read only features before them.
+    for index in (0..plan.features.len()).rev() {
+        if live[index] {
+            let feature = &plan.features[index];
+            reads(feature.upstream, &feature.joins).for_each(|read| live[read] = true);
+        }
+    }
+    live
+}
+
+fn reads(upstream: Upstream, joins: &[JoinPlan]) -> impl Iterator<Item = usize> {
+    let own = match upstream {
+        Upstream::Feature(index) => Some(index),
+        Upstream::Flows => None,
+    };
+    let joined = joins.iter().filter_map(|join| match join.target {
+        JoinTarget::Feature { index, .. } => Some(index),
+        JoinTarget::Lookup { .. } => None,
+    });
+    own.into_iter().chain(joined)
+}
+
+fn joined(target: &JoinTarget, see: &mut dyn FnMut(usize)) {
+    let (JoinTarget::Feature { on, .. } | JoinTarget::Lookup { on, .. }) = target;
+    on.iter().for_each(|(here, _)| see(*here));
+}
+
+/// Marks the raw columns that these columns of `flows` need. `row_id` is a hash over all of them.
+fn want_flows(plan: &mut Plan, flows: &[bool]) {
+    for source in &mut plan.sources {
+        // What is a duplicate, and what a conflict, is told by the whole record.
+        let whole = flows[flow::ROW_ID] || !source.dedupe.is_empty();
+        let mut raw = vec![whole; source.raw.fields.len()];
+        let mut see = |index: usize| raw[index] = true;
+        columns_of(&source.event_time, &mut see);
+        source.filter.iter().for_each(|filter| columns_of(filter, &mut see));
+        for (wanted, expr) in flows.iter().zip(&source.flows) {
+            if let (true, Some(expr)) = (wanted, expr) {
+                columns_of(expr, &mut see);
+            }
+        }
+        for (field, wanted) in source.raw.fields.iter_mut().zip(raw) {
+            field.wanted = wanted || field.required;
+        }
+    }
+    plan.flows_wanted = flows.to_vec();
+}
+
+impl Plan {
+    /// Fits the plan to a run that also shows these relations.
+    pub fn show(&mut self, relations: &[&str]) {
+        mark(self, relations);
+    }
+}

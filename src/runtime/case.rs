@@ -1,0 +1,195 @@
+//! The rules' own tests: rows given at times, alerts and rows expected, in every order of arrival.
+
+mod check;
+mod expect;
+mod given;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use datafusion::arrow::array::RecordBatch;
+
+use crate::definition::model::{Case, Project, Rule, Status};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::pipeline::alert::AlertRecord;
+use crate::pipeline::batch::FlowBatch;
+use crate::pipeline::detect::Hit;
+use crate::pipeline::detect::nearest::Nearest;
+use crate::pipeline::graph::{Graph, GraphError, Outlet, OutletError};
+use crate::pipeline::ledger::Imbalance;
+use crate::pipeline::merge::{Merge, Step};
+use crate::pipeline::window::feature::BuildError;
+use crate::plan::{self, Plan, ResolveOptions};
+use crate::record::{Column, Disposition, Micros};
+
+pub use check::check;
+pub use given::CaseError;
+
+/// Lateness of a test that is not shuffled.
+const LATENESS: Micros = Micros(30_000_000);
+
+/// What came of one test.
+#[derive(Debug)]
+pub struct CaseReport {
+    pub rule: String,
+    pub case: String,
+    pub elapsed: Duration,
+    /// Empty when it passed.
+    pub failures: Vec<Failure>,
+    /// Orders of arrival that were tried.
+    pub orders: u64,
+}
+
+/// Something that is not as expected.
+#[derive(Debug)]
+pub struct Failure {
+    /// `None`: rows in the order of time.
+    pub seed: Option<u64>,
+    pub what: String,
+    pub expected: String,
+    pub actual: String,
+    /// When an alert is missing: the row that came nearest.
+    pub nearest: Option<Nearest>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CaseRunError {
+    #[error("{0}")]
+    Case(#[from] CaseError),
+    #[error("the test's own parameters or lookups do not fit")]
+    Definition(Vec<Diagnostic>),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Arrow(#[from] datafusion::arrow::error::ArrowError),
+    #[error(transparent)]
+    Imbalance(#[from] Imbalance),
+}
+
+/// Runs one test of a rule.
+pub fn run_case(
+    project: &Project,
+    rule: &Rule,
+    case: &Case,
+    options: ResolveOptions,
+) -> Result<CaseReport, CaseRunError> {
+    let started = Instant::now();
+    let plan = plan_of(project, rule, case, options)?;
+    let flows = given::flows(case)?;
+    let (max_delay, seeds) = case.shuffle.as_ref().map_or((LATENESS, 0), |s| (s.max_delay, s.seeds));
+    let mut failures = Vec::new();
+    let orders = std::iter::once(None).chain((0..seeds).map(Some));
+    for seed in orders {
+        let arrived = match seed {
+            Some(seed) => given::shuffled(&flows, max_delay, seed)?,
+            None => flows.clone(),
+        };
+        let outcome = play(&plan, &arrived, max_delay)?;
+        failures.extend(expect::compare(&plan, case, seed, &outcome)?);
+        if !failures.is_empty() {
+            break;
+        }
+    }
+    Ok(CaseReport {
+        rule: rule.name.text.clone(),
+        case: case.name.text.clone(),
+        elapsed: started.elapsed(),
+        failures,
+        orders: seeds + 1,
+    })
+}
+
+/// The project with the test's parameters and lookups, cut down to the rule.
+fn plan_of(project: &Project, rule: &Rule, case: &Case, options: ResolveOptions) -> Result<Plan, CaseRunError> {
+    let mut project = project.clone();
+    given::override_lookups(&mut project, case)?;
+    given::override_params(&mut project, rule, case)?;
+    project.rules.retain(|other| other.name.text == rule.name.text);
+    project.config.overrides.retain(|name, _| *name == rule.name.text);
+    // Drafts and shadow rules are tested as what they will be.
+    for rule in &mut project.rules {
+        rule.status = Status::Stable;
+    }
+    for over in project.config.overrides.values_mut() {
+        over.status = None;
+    }
+    let resolved = plan::resolve(&project, options);
+    if resolved.has_errors() {
+        let errors = resolved.diagnostics.into_iter().filter(|d| d.severity == Severity::Error);
+        return Err(CaseRunError::Definition(errors.collect()));
+    }
+    let mut plan = resolved.plan;
+    let shown: Vec<&str> = case.expect.rows.iter().map(|(relation, _)| relation.as_str()).collect();
+    plan.show(&shown);
+    Ok(plan)
+}
+
+/// What a test's run gave.
+pub(crate) struct Outcome {
+    pub alerts: Vec<AlertRecord>,
+    pub rows: BTreeMap<String, Vec<RecordBatch>>,
+    pub nearest: Option<Nearest>,
+}
+
+fn play(plan: &Plan, flows: &FlowBatch, lateness: Micros) -> Result<Outcome, CaseRunError> {
+    let mut graph = Graph::new(plan, String::new(), None)?;
+    graph.watch();
+    graph.ledger.offered = flows.times.len() as u64;
+    let mut kept = Kept::default();
+    let mut merge = Merge::new(&[lateness]);
+    merge.give(0, Some(flows.clone()));
+    loop {
+        match merge.step()? {
+            Step::Rows(batch) => graph.push(&batch, &mut kept)?,
+            Step::Need(lane) => merge.give(lane, None),
+            Step::Done => break,
+        }
+    }
+    graph.finish(merge.last_watermark(), &mut kept)?;
+    graph.ledger.verify()?;
+    Ok(Outcome { alerts: kept.alerts, rows: kept.rows, nearest: graph.nearest(0).cloned() })
+}
+
+/// Keeps everything.
+#[derive(Default)]
+struct Kept {
+    alerts: Vec<AlertRecord>,
+    rows: BTreeMap<String, Vec<RecordBatch>>,
+}
+
+impl Outlet for Kept {
+    fn wants(&self, _: &str) -> bool {
+        true
+    }
+
+    fn rows(&mut self, relation: &str, rows: &RecordBatch, _: bool) -> Result<(), OutletError> {
+        self.rows.entry(relation.to_owned()).or_default().push(rows.clone());
+        Ok(())
+    }
+
+    fn late(&mut self, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    fn hit(&mut self, _: &str, _: &Hit, _: Disposition) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError> {
+        self.alerts.push(alert.clone());
+        Ok(())
+    }
+}
+
+/// The columns of a relation of the plan.
+pub(crate) fn columns_of(plan: &Plan, relation: &str) -> Option<Vec<Column>> {
+    if relation == crate::record::flow::FLOWS {
+        return Some(crate::record::flow::columns());
+    }
+    if let Some(index) = plan.feature(relation) {
+        return Some(plan.features[index].columns.clone());
+    }
+    plan.rules.iter().find(|rule| rule.name == relation).map(|rule| rule.columns.clone())
+}

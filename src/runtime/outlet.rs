@@ -1,0 +1,291 @@
+//! Where a run's rows go: taps by relation, alerts to their writer.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use serde_json::{Map, Value as Json};
+
+use crate::pipeline::alert::AlertRecord;
+use crate::pipeline::batch;
+use crate::pipeline::detect::Hit;
+use crate::pipeline::graph::{Outlet, OutletError};
+use crate::pipeline::merge::BEFORE_ALL;
+use crate::plan::{Plan, RulePlan};
+use crate::port::RowWriter;
+use crate::record::flow::{self, LATE};
+use crate::record::{Column, Disposition, EventTime, Reject, Type};
+
+/// Relations that are not rows of a feature or rule, beside those of [`flow`].
+pub const HITS: &str = "hits";
+pub const REJECTS: &str = "rejects";
+
+const BUFFER_ROWS: usize = 1_024;
+
+/// How alerts are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlertFormat {
+    Json,
+    Text,
+}
+
+/// Makes the writer of a tap.
+pub type OpenWriter<'a> = dyn Fn(&str, SchemaRef) -> io::Result<Box<dyn RowWriter>> + 'a;
+
+pub struct Outlets {
+    taps: BTreeMap<String, Tap>,
+    alerts: Option<(Box<dyn Write + Send>, AlertFormat)>,
+    rules: Vec<RulePlan>,
+    hits: Vec<(String, Hit, Disposition)>,
+    rejects: Vec<Reject>,
+    /// Kept for callers that read alerts instead of files.
+    pub kept_alerts: Option<Vec<AlertRecord>>,
+}
+
+struct Tap {
+    path: String,
+    writer: Box<dyn RowWriter>,
+    schema: SchemaRef,
+    windowed: bool,
+}
+
+/// A relation that cannot be tapped.
+#[derive(Debug, thiserror::Error)]
+pub enum TapError {
+    #[error("no relation `{name}` to tap")]
+    Unknown { name: String, relations: Vec<String> },
+    #[error("{error}")]
+    Open { path: String, error: io::Error },
+}
+
+impl Outlets {
+    pub fn new(
+        plan: &Plan,
+        taps: &[(String, String)],
+        alerts: Option<(Box<dyn Write + Send>, AlertFormat)>,
+        open: &OpenWriter,
+    ) -> Result<Self, TapError> {
+        let mut opened = BTreeMap::new();
+        for (name, path) in taps {
+            let (schema, windowed) = tap_schema(plan, name)
+                .ok_or_else(|| TapError::Unknown { name: name.clone(), relations: relations(plan) })?;
+            let writer =
+                open(path, Arc::clone(&schema)).map_err(|error| TapError::Open { path: path.clone(), error })?;
+            opened.insert(name.clone(), Tap { path: path.clone(), writer, schema, windowed });
+        }
+        Ok(Self {
+            taps: opened,
+            alerts,
+            rules: plan.rules.clone(),
+            hits: Vec::new(),
+            rejects: Vec::new(),
+            kept_alerts: None,
+        })
+    }
+
+    pub fn reject(&mut self, reject: Reject) -> Result<(), OutletError> {
+        if !self.taps.contains_key(REJECTS) {
+            return Ok(());
+        }
+        self.rejects.push(reject);
+        if self.rejects.len() >= BUFFER_ROWS { self.flush_rejects() } else { Ok(()) }
+    }
+
+    /// Writes what is buffered: after it, everything said so far can be read.
+    pub fn flush(&mut self) -> Result<(), OutletError> {
+        self.flush_hits()?;
+        self.flush_rejects()?;
+        if let Some((writer, _)) = &mut self.alerts {
+            writer.flush().map_err(|error| OutletError { name: "alerts".to_owned(), error })?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(&mut self) -> Result<(), OutletError> {
+        self.flush()?;
+        for tap in self.taps.values_mut() {
+            tap.writer.finish().map_err(|error| OutletError { name: tap.path.clone(), error })?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, relation: &str, columns: Vec<ArrayRef>) -> Result<(), OutletError> {
+        let Some(tap) = self.taps.get_mut(relation) else { return Ok(()) };
+        let failed = |error| OutletError { name: tap.path.clone(), error };
+        let rows = RecordBatch::try_new(Arc::clone(&tap.schema), columns).map_err(io::Error::other).map_err(failed)?;
+        tap.writer.write(&rows).map_err(|error| OutletError { name: tap.path.clone(), error })
+    }
+
+    fn flush_hits(&mut self) -> Result<(), OutletError> {
+        if self.hits.is_empty() {
+            return Ok(());
+        }
+        let hits = std::mem::take(&mut self.hits);
+        let text = |of: &dyn Fn(&(String, Hit, Disposition)) -> String| -> ArrayRef {
+            Arc::new(hits.iter().map(|hit| Some(of(hit))).collect::<StringArray>())
+        };
+        let time = |of: &dyn Fn(&Hit) -> EventTime| -> ArrayRef {
+            let times: Vec<i64> = hits.iter().map(|(_, hit, _)| of(hit).0).collect();
+            Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
+        };
+        let columns = vec![
+            text(&|(_, hit, _)| hit.hit_id.clone()),
+            text(&|(rule, _, _)| rule.clone()),
+            time(&|hit| hit.event_time),
+            time(&|hit| hit.window_start),
+            time(&|hit| hit.window_end),
+            Arc::new(hits.iter().map(|(_, hit, _)| Some(hit.score)).collect::<Float64Array>()),
+            text(&|(_, _, disposition)| disposition.name().to_owned()),
+            Arc::new(BooleanArray::from(hits.iter().map(|(_, hit, _)| hit.partial).collect::<Vec<_>>())),
+            text(&|(_, hit, _)| self.entities(hit)),
+            text(&|(_, hit, _)| self.values(hit)),
+            text(&|(_, hit, _)| self.rules[hit.rule].fingerprint.clone()),
+        ];
+        self.write(HITS, columns)
+    }
+
+    fn entities(&self, hit: &Hit) -> String {
+        let entities = self.rules[hit.rule].entities.iter().map(|entity| {
+            serde_json::json!({"type": entity.ty, "role": entity.role, "value": hit.values[entity.column].json()})
+        });
+        Json::Array(entities.collect()).to_string()
+    }
+
+    fn values(&self, hit: &Hit) -> String {
+        let columns = self.rules[hit.rule].columns.iter().zip(&hit.values);
+        let object: Map<String, Json> = columns.map(|(column, value)| (column.name.clone(), value.json())).collect();
+        Json::Object(object).to_string()
+    }
+
+    fn flush_rejects(&mut self) -> Result<(), OutletError> {
+        if self.rejects.is_empty() {
+            return Ok(());
+        }
+        let rejects = std::mem::take(&mut self.rejects);
+        let text = |of: &dyn Fn(&Reject) -> &str| -> ArrayRef {
+            Arc::new(rejects.iter().map(|reject| Some(of(reject))).collect::<StringArray>())
+        };
+        let number = |of: &dyn Fn(&Reject) -> u64| -> ArrayRef {
+            let numbers = rejects.iter().map(|reject| i64::try_from(of(reject)).ok());
+            Arc::new(numbers.collect::<datafusion::arrow::array::Int64Array>())
+        };
+        let columns = vec![
+            text(&|r| r.reason.code()),
+            text(&|r| &r.detail),
+            text(&|r| &r.origin.file),
+            number(&|r| r.origin.line),
+            number(&|r| r.origin.offset),
+            text(&|r| &r.raw),
+        ];
+        self.write(REJECTS, columns)
+    }
+}
+
+impl Outlet for Outlets {
+    fn wants(&self, relation: &str) -> bool {
+        self.taps.contains_key(relation)
+    }
+
+    fn rows(&mut self, relation: &str, rows: &RecordBatch, partial: bool) -> Result<(), OutletError> {
+        let Some(tap) = self.taps.get(relation) else { return Ok(()) };
+        let mut columns = rows.columns().to_vec();
+        if tap.windowed {
+            columns.push(Arc::new(BooleanArray::from(vec![partial; rows.num_rows()])));
+        }
+        self.write(relation, columns)
+    }
+
+    fn late(&mut self, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
+        if !self.taps.contains_key(LATE) {
+            return Ok(());
+        }
+        let mut columns = rows.columns().to_vec();
+        let times: Vec<Option<i64>> = admit.iter().map(|at| (*at != BEFORE_ALL).then_some(*at)).collect();
+        columns.push(Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")));
+        self.write(LATE, columns)
+    }
+
+    fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError> {
+        if !self.taps.contains_key(HITS) {
+            return Ok(());
+        }
+        self.hits.push((rule.to_owned(), hit.clone(), disposition));
+        if self.hits.len() >= BUFFER_ROWS { self.flush_hits() } else { Ok(()) }
+    }
+
+    fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError> {
+        if let Some(kept) = &mut self.kept_alerts {
+            kept.push(alert.clone());
+        }
+        let Some((writer, format)) = &mut self.alerts else { return Ok(()) };
+        let written = match format {
+            AlertFormat::Json => writeln!(writer, "{}", alert.json()),
+            AlertFormat::Text => writeln!(writer, "{}", alert.text()),
+        };
+        written.map_err(|error| OutletError { name: "alerts".to_owned(), error })
+    }
+}
+
+/// Everything that can be tapped.
+pub fn relations(plan: &Plan) -> Vec<String> {
+    let own = [flow::FLOWS, HITS, REJECTS, LATE].into_iter().map(str::to_owned);
+    let features = plan.features.iter().map(|f| f.name.clone());
+    own.chain(features).chain(plan.rules.iter().map(|r| r.name.clone())).collect()
+}
+
+/// The schema of a tap, and whether its rows are windows.
+fn tap_schema(plan: &Plan, name: &str) -> Option<(SchemaRef, bool)> {
+    let time = Type::Timestamp;
+    let fixed = |columns: &[(&str, Type)]| {
+        let columns: Vec<Column> = columns.iter().map(|(name, ty)| Column::new(*name, *ty, true)).collect();
+        batch::schema(&columns)
+    };
+    Some(match name {
+        flow::FLOWS => (batch::schema(&flow::columns()), false),
+        LATE => {
+            let mut columns = flow::columns();
+            columns.push(Column::new("admit_watermark", time, true));
+            (batch::schema(&columns), false)
+        }
+        HITS => {
+            let columns = fixed(&[
+                ("hit_id", Type::String),
+                ("rule", Type::String),
+                ("event_time", time),
+                ("window_start", time),
+                ("window_end", time),
+                ("score", Type::Float64),
+                ("disposition", Type::String),
+                ("partial", Type::Bool),
+                ("entities", Type::String),
+                ("values", Type::String),
+                ("fingerprint", Type::String),
+            ]);
+            (columns, false)
+        }
+        REJECTS => {
+            let columns = fixed(&[
+                ("reason", Type::String),
+                ("detail", Type::String),
+                ("file", Type::String),
+                ("line", Type::Int64),
+                ("offset", Type::Int64),
+                ("raw", Type::String),
+            ]);
+            (columns, false)
+        }
+        _ => {
+            let columns = match plan.feature(name) {
+                Some(index) => &plan.features[index].columns,
+                None => &plan.rules.iter().find(|rule| rule.name == name)?.columns,
+            };
+            let mut fields: Vec<Field> = columns.iter().map(Column::field).collect();
+            fields.push(Field::new("partial", DataType::Boolean, true));
+            (Arc::new(Schema::new(fields)), true)
+        }
+    })
+}

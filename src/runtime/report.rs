@@ -1,0 +1,94 @@
+//! What a run did, for its closing summary.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::pipeline::graph::Graph;
+use crate::pipeline::ledger::{Imbalance, Ledger};
+use crate::record::{Disposition, EventTime, Reject, RejectReason};
+
+#[derive(Debug)]
+pub struct RunReport {
+    pub ledger: Ledger,
+    pub elapsed: Duration,
+    pub interrupted: bool,
+    pub watermark: Option<EventTime>,
+    /// The first error of a row, by feature or rule.
+    pub row_errors: Vec<(String, u64, String)>,
+    /// The first record that was rejected for each reason.
+    pub first_rejects: BTreeMap<RejectReason, Reject>,
+}
+
+impl RunReport {
+    pub fn new(
+        graph: &Graph,
+        first_rejects: BTreeMap<RejectReason, Reject>,
+        elapsed: Duration,
+        interrupted: bool,
+    ) -> Self {
+        let features = graph.features().map(|f| (f.name.clone(), f.row_errors, f.first_row_error.clone()));
+        let rules = graph.rules().iter().map(|r| (r.plan.name.clone(), r.row_errors, r.first_row_error.clone()));
+        let errors = features.chain(rules).filter_map(|(name, count, first)| Some((name, count, first?)));
+        let watermark = graph.watermark();
+        Self {
+            ledger: graph.ledger.clone(),
+            elapsed,
+            interrupted,
+            watermark: (watermark != i64::MAX && watermark != i64::MIN).then_some(EventTime(watermark)),
+            row_errors: errors.collect(),
+            first_rejects,
+        }
+    }
+
+    /// The conservation laws.
+    pub fn verify(&self) -> Result<(), Imbalance> {
+        self.ledger.verify()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    pub fn rows_per_second(&self) -> f64 {
+        self.ledger.offered as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    pub fn json(&self) -> Json {
+        let ledger = &self.ledger;
+        let rejected: serde_json::Map<String, Json> =
+            ledger.rejected.iter().map(|(reason, count)| (reason.code().to_owned(), (*count).into())).collect();
+        let first_rejects = self.first_rejects.iter().map(|(reason, reject)| {
+            let (file, line) = (&*reject.origin.file, reject.origin.line);
+            (reason.code().to_owned(), json!({"file": file, "line": line, "detail": reject.detail}))
+        });
+        let first_rejects: serde_json::Map<String, Json> = first_rejects.collect();
+        let hits: serde_json::Map<String, Json> =
+            Disposition::ALL.iter().map(|d| (d.name().to_owned(), ledger.disposed(*d).into())).collect();
+        json!({
+            "rows": {
+                "offered": ledger.offered,
+                "accepted": ledger.accepted,
+                "filtered": ledger.filtered,
+                "rejected": ledger.rejected_total(),
+                "duplicate": ledger.duplicate,
+                "late": ledger.late,
+                "unread": ledger.unread,
+            },
+            "rejected": rejected,
+            "first_rejects": first_rejects,
+            "late_windows": ledger.late_windows,
+            "windows": ledger.windows,
+            "feature_rows": ledger.feature_rows,
+            "hits": ledger.hits,
+            "hits_by_disposition": hits,
+            "alerts": ledger.alerts,
+            "open_incidents": ledger.open_incidents,
+            "row_errors": ledger.row_errors,
+            "saturated_sums": ledger.saturated,
+            "ignored_fields": ledger.ignored_fields,
+            "interrupted": self.interrupted,
+            "seconds": self.elapsed.as_secs_f64(),
+            "rows_per_second": self.rows_per_second(),
+            "conserved": self.verify().is_ok(),
+        })
+    }
+}

@@ -1,0 +1,470 @@
+//! The program as people use it: the real binary, its output, its exit code.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+use tempfile::TempDir;
+
+type Outcome = Result<(), Failed>;
+
+pub fn trials() -> Vec<Trial> {
+    let all: [(&str, fn() -> Outcome); 16] = [
+        ("init_check_generate_run", init_check_generate_run),
+        ("init_refuses_what_is_there", init_refuses_what_is_there),
+        ("every_yaml_names_its_schema", every_yaml_names_its_schema),
+        ("alerts_are_valid_under_the_published_schema", alerts_are_valid_under_the_published_schema),
+        ("schema_prints_each_kind", schema_prints_each_kind),
+        ("drafts_pass_check", drafts_pass_check),
+        ("a_draft_overwrites_nothing", a_draft_overwrites_nothing),
+        ("a_parquet_file_is_drafted", a_parquet_file_is_drafted),
+        ("profile_counts_and_lints", profile_counts_and_lints),
+        ("profile_tells_disorder", profile_tells_disorder),
+        ("run_condenses_ignored_fields", run_condenses_ignored_fields),
+        ("run_shows_the_first_reject", run_shows_the_first_reject),
+        ("wrong_use_is_exit_2_with_help", wrong_use_is_exit_2_with_help),
+        ("a_closed_pipe_is_quiet", a_closed_pipe_is_quiet),
+        ("check_gives_json", check_gives_json),
+        ("check_reads_tests", check_reads_tests),
+    ];
+    all.into_iter().map(|(name, test)| Trial::test(format!("cli::{name}"), test)).collect()
+}
+
+fn tripline(folder: &Path, args: &[&str]) -> Result<Output, Failed> {
+    Ok(Command::new(env!("CARGO_BIN_EXE_tripline")).current_dir(folder).args(args).output()?)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs and returns standard output and standard error; another exit code fails.
+fn run(folder: &Path, code: i32, args: &[&str]) -> Result<(String, String), Failed> {
+    let output = tripline(folder, args)?;
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    if output.status.code() != Some(code) {
+        return Err(format!("{args:?} gave {:?}\n{out}\n{err}", output.status.code()).into());
+    }
+    if out.contains('\u{1b}') || err.contains('\u{1b}') {
+        return Err(format!("{args:?} writes colours where there is no terminal").into());
+    }
+    Ok((out, err))
+}
+
+fn expect(text: &str, parts: &[&str]) -> Outcome {
+    match parts.iter().find(|part| !text.contains(**part)) {
+        Some(part) => Err(format!("`{part}` is not in:\n{text}").into()),
+        None => Ok(()),
+    }
+}
+
+fn ensure(held: bool, what: &str) -> Outcome {
+    if held { Ok(()) } else { Err(what.into()) }
+}
+
+/// A project from the built-in pack in `p`, and generated rows in `flows.jsonl`.
+fn project(events: &str) -> Result<TempDir, Failed> {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["init", "p"])?;
+    let attacks = "port_scan,beacon";
+    run(folder.path(), 0, &["generate", "--events", events, "--attacks", attacks, "--output", "flows.jsonl"])?;
+    Ok(folder)
+}
+
+/// One NetLog row.
+fn row(second: u32, flags: u32, more: &str) -> String {
+    format!(
+        "{{\"subscriberId\":\"S1\",\"srcIP\":\"10.0.0.1\",\"dstIP\":\"10.0.0.{}\",\"srcPort\":1000,\"dstPort\":{},\
+         \"txBytes\":10,\"rxBytes\":0,\"tcpFlag\":{flags},\"endTime\":\"2026-01-05T09:00:{second:02}Z\",\
+         \"protocolName\":\"TCP\",\"protocolNumber\":6{more}}}\n",
+        second % 3,
+        second % 7
+    )
+}
+
+fn init_check_generate_run() -> Outcome {
+    let folder = TempDir::new()?;
+    let (out, _) = run(folder.path(), 0, &["init", "my project"])?;
+    // What is printed works as printed; `test` has a suite of its own and is run for one rule.
+    let commands: Vec<&str> =
+        out.lines().filter_map(|line| line.split_once("tripline ").map(|(_, rest)| rest)).collect();
+    ensure(commands.len() == 4, "init prints four commands")?;
+    for command in commands {
+        let command = command.replace("100000", "30000");
+        let command = if command.starts_with("test") { format!("{command} net.scan.vertical") } else { command };
+        let program = env!("CARGO_BIN_EXE_tripline");
+        let output =
+            Command::new("sh").args(["-c", &format!("{program} {command}")]).current_dir(folder.path()).output()?;
+        ensure(output.status.success(), &format!("{command}: {}", text(&output.stderr)))?;
+        if command.starts_with("run") {
+            expect(&text(&output.stdout), &["net.scan.vertical"])?;
+            expect(&text(&output.stderr), &["30,000 offered = 30,000 accepted"])?;
+        }
+    }
+    Ok(())
+}
+
+fn init_refuses_what_is_there() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["init", "."])?;
+    run(folder.path(), 0, &["check"])?;
+    expect(&run(folder.path(), 2, &["init", "."])?.1, &["already is a project"])?;
+    let other = TempDir::new()?;
+    fs::write(other.path().join("notes.txt"), "mine")?;
+    expect(&run(other.path(), 2, &["init", "."])?.1, &["is not empty", "help: "])?;
+    ensure(fs::read_dir(other.path())?.count() == 1, "nothing is written")
+}
+
+fn yaml_files(folder: &Path, found: &mut Vec<std::path::PathBuf>) -> Outcome {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            yaml_files(&path, found)?;
+        } else if path.extension().is_some_and(|e| e == "yaml") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn every_yaml_names_its_schema() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["init", "p"])?;
+    let mut files = Vec::new();
+    yaml_files(folder.path(), &mut files)?;
+    ensure(files.len() > 20, "the pack has files")?;
+    for file in files {
+        let written = fs::read_to_string(&file)?;
+        let named = written.lines().next().and_then(|line| line.strip_prefix("# yaml-language-server: $schema="));
+        let named = named.ok_or_else(|| format!("{} names no schema", file.display()))?;
+        let schema = file.parent().map(|parent| parent.join(named)).ok_or("no folder")?;
+        let schema: Value = serde_json::from_str(&fs::read_to_string(schema)?)?;
+        ensure(schema["$schema"].is_string() && schema["properties"].is_object(), "a schema describes properties")?;
+    }
+    Ok(())
+}
+
+/// The part of JSON Schema that the published schema uses; another keyword fails, so that none is passed over.
+fn validate(root: &Value, schema: &Value, value: &Value, place: &str) -> Outcome {
+    let fail = |why: String| -> Outcome { Err(format!("{place}: {why}: {value}").into()) };
+    for (keyword, rule) in schema.as_object().ok_or("a schema is an object")? {
+        match keyword.as_str() {
+            "$schema" | "title" | "description" | "$defs" => {}
+            "$ref" => {
+                let pointer = rule.as_str().and_then(|r| r.strip_prefix('#')).ok_or("a reference")?;
+                validate(root, root.pointer(pointer).ok_or("what is referred to exists")?, value, place)?;
+            }
+            "type" => {
+                let types: Vec<&Value> = rule.as_array().map_or_else(|| vec![rule], |types| types.iter().collect());
+                let is = |ty: &&Value| match ty.as_str() {
+                    Some("string") => value.is_string(),
+                    Some("number") => value.is_number(),
+                    Some("integer") => value.is_i64() || value.is_u64(),
+                    Some("boolean") => value.is_boolean(),
+                    Some("null") => value.is_null(),
+                    Some("array") => value.is_array(),
+                    Some("object") => value.is_object(),
+                    _ => false,
+                };
+                if !types.iter().any(is) {
+                    return fail(format!("not of type {rule}"));
+                }
+            }
+            "const" if rule != value => return fail(format!("not {rule}")),
+            "enum" if !rule.as_array().is_some_and(|all| all.contains(value)) => return fail(format!("not of {rule}")),
+            "const" | "enum" => {}
+            "minimum" if value.as_f64() < rule.as_f64() => return fail(format!("below {rule}")),
+            "maximum" if value.as_f64() > rule.as_f64() => return fail(format!("above {rule}")),
+            "minLength" if value.as_str().is_some_and(|text| text.is_empty()) => return fail("empty".to_owned()),
+            "minimum" | "maximum" | "minLength" => {}
+            "pattern" => {
+                let pattern = regex::Regex::new(rule.as_str().ok_or("a pattern is text")?)?;
+                if !value.as_str().is_some_and(|text| pattern.is_match(text)) {
+                    return fail(format!("does not match {rule}"));
+                }
+            }
+            "required" => {
+                for name in rule.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    if value.get(name).is_none() {
+                        return fail(format!("`{name}` is missing"));
+                    }
+                }
+            }
+            "properties" | "additionalProperties" => {
+                let known = schema["properties"].as_object();
+                for (name, member) in value.as_object().into_iter().flatten() {
+                    let own = known.and_then(|known| known.get(name));
+                    match (keyword.as_str(), own) {
+                        ("properties", Some(own)) => validate(root, own, member, &format!("{place}.{name}"))?,
+                        ("additionalProperties", None) if rule == &Value::Bool(false) => {
+                            return fail(format!("`{name}` is not described"));
+                        }
+                        ("additionalProperties", None) => validate(root, rule, member, &format!("{place}.{name}"))?,
+                        _ => {}
+                    }
+                }
+            }
+            "items" => {
+                for item in value.as_array().into_iter().flatten() {
+                    validate(root, rule, item, &format!("{place}[]"))?;
+                }
+            }
+            other => return Err(format!("the check does not know `{other}`").into()),
+        }
+    }
+    Ok(())
+}
+
+fn alerts_are_valid_under_the_published_schema() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["generate", "--events", "60000", "--attacks", "all", "--output", "flows.jsonl"])?;
+    let args = ["run", "--source", "netlog", "--input", "flows.jsonl", "--output", "alerts.jsonl"];
+    run(folder.path(), 0, &args)?;
+    let schema: Value = serde_json::from_str(&run(folder.path(), 0, &["schema", "alert"])?.0)?;
+    let alerts = fs::read_to_string(folder.path().join("alerts.jsonl"))?;
+    ensure(alerts.lines().count() >= 3, "there are alerts")?;
+    for line in alerts.lines() {
+        let alert: Value = serde_json::from_str(line)?;
+        validate(&schema, &schema, &alert, "alert")?;
+        // The check sees what is wrong.
+        let mut wrong = alert.clone();
+        wrong["severity"] = "urgent".into();
+        ensure(validate(&schema, &schema, &wrong, "alert").is_err(), "a wrong severity passes")?;
+        let mut wrong = alert;
+        wrong["hit"]["extra"] = 1.into();
+        ensure(validate(&schema, &schema, &wrong, "alert").is_err(), "an undescribed member passes")?;
+    }
+    Ok(())
+}
+
+fn schema_prints_each_kind() -> Outcome {
+    let folder = TempDir::new()?;
+    for kind in ["alert", "rule", "feature", "source", "lookup", "tripline"] {
+        let schema: Value = serde_json::from_str(&run(folder.path(), 0, &["schema", kind])?.0)?;
+        ensure(schema["$schema"] == "https://json-schema.org/draft/2020-12/schema", kind)?;
+        ensure(schema["title"] == kind && schema["properties"].is_object(), kind)?;
+    }
+    run(folder.path(), 2, &["schema", "flow"]).map(|_| ())
+}
+
+const ODD_CSV: &str = "Source IP,dest ip,from,order,end,Bytes Out,\"odd \"\" name\",select,2nd,it's\n\
+    10.0.0.1,10.0.0.2,1,2,2026-01-05T09:00:00Z,5,x,y,z,w\n";
+const ZEEK: &str = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n\
+    #fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tduration\torig_bytes\tresp_bytes\n\
+    #types\ttime\tstring\taddr\tport\taddr\tport\tenum\tinterval\tcount\tcount\n\
+    1588205198.901288\tC1\t10.0.0.1\t5000\t10.0.0.2\t443\ttcp\t1.5\t10\t20\n";
+
+fn drafts_pass_check() -> Outcome {
+    let folder = project("2000")?;
+    fs::write(folder.path().join("odd.csv"), ODD_CSV)?;
+    fs::write(folder.path().join("conn.log"), ZEEK)?;
+    let whole = fs::read(folder.path().join("flows.jsonl"))?;
+    let packed = fs::File::create(folder.path().join("packed.jsonl.gz"))?;
+    let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &whole)?;
+    packed.finish()?;
+    for (file, name, rows) in [
+        ("flows.jsonl", "flows_new", "2,000"),
+        ("odd.csv", "odd", "1"),
+        ("conn.log", "conn", "1"),
+        ("packed.jsonl.gz", "packed", "2,000"),
+    ] {
+        let (_, said) = run(folder.path(), 0, &["source", "infer", file, "--name", name, "--project", "p"])?;
+        ensure(said.is_empty(), &format!("{file}: {said}"))?;
+        let (found, _) = run(folder.path(), 0, &["check", "--project", "p", "--strict"])?;
+        expect(&found, &["no findings"])?;
+        let args = ["source", "profile", "--project", "p", "--source", name, "--input", file];
+        let (profile, _) = run(folder.path(), 0, &args)?;
+        expect(&profile, &[&format!("{rows} records = {rows} rows + 0 filtered + 0 rejected")])?;
+    }
+    Ok(())
+}
+
+fn a_draft_overwrites_nothing() -> Outcome {
+    let folder = project("100")?;
+    let before = fs::read_to_string(folder.path().join("p/sql/netlog/source.yaml"))?;
+    let args = ["source", "infer", "flows.jsonl", "--name", "netlog", "--project", "p"];
+    expect(&run(folder.path(), 2, &args)?.1, &["exists and is left as it is", "help: --name"])?;
+    ensure(fs::read_to_string(folder.path().join("p/sql/netlog/source.yaml"))? == before, "the file is as it was")?;
+    for name in ["lookups", "a b", "../x", ""] {
+        run(folder.path(), 2, &["source", "infer", "flows.jsonl", "--name", name, "--project", "p"])?;
+    }
+    let (out, _) = run(folder.path(), 0, &["source", "infer", "flows.jsonl"])?;
+    expect(&out, &["# sql/flows/source.yaml", "-- sql/flows/flows.sql", "event_time: COALESCE("])?;
+    fs::write(folder.path().join("empty.csv"), "\n")?;
+    expect(&run(folder.path(), 2, &["source", "infer", "empty.csv"])?.1, &["is empty"])
+}
+
+fn a_parquet_file_is_drafted() -> Outcome {
+    let folder = project("3000")?;
+    let args = ["run", "--project", "p", "--source", "netlog", "--input", "flows.jsonl", "--tap", "flows=f.parquet"];
+    run(folder.path(), 0, &args)?;
+    run(folder.path(), 0, &["source", "infer", "f.parquet", "--name", "kept", "--project", "p"])?;
+    expect(&run(folder.path(), 0, &["check", "--project", "p"])?.0, &["no findings"])?;
+    let args = ["source", "profile", "--project", "p", "--source", "kept", "--input", "f.parquet"];
+    expect(&run(folder.path(), 0, &args)?.0, &["3,000 records = 3,000 rows + 0 filtered + 0 rejected"])
+}
+
+fn profile_counts_and_lints() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["init", "p"])?;
+    fs::write(
+        folder.path().join("p/rules/net_flags.yaml"),
+        "rule: net.flags\ntitle: Flags\nseverity: low\n\
+         sql: |\n  SELECT * FROM flows WHERE COALESCE(tcp_flags, 0) > 3\n\
+         entities: [{type: ip, role: actor, column: src_ip}]\nalert: {title: \"flags of {src_ip}\", key: [src_ip]}\n",
+    )?;
+    let rows: String = (0..20).map(|second| row(second, 0, ",\"extra\":1")).collect();
+    fs::write(folder.path().join("in.jsonl"), rows + "not json\n")?;
+    let args = ["source", "profile", "--project", "p", "--source", "netlog", "--input", "in.jsonl"];
+    let (out, _) = run(folder.path(), 0, &args)?;
+    expect(
+        &out,
+        &[
+            "21 records = 20 rows + 0 filtered + 1 rejected",
+            "ingest.bad-record 1",
+            "first: in.jsonl:21: ",
+            "ignored: 1 undeclared field: `extra` (20 rows)",
+            "`tcp_flags` is always 0 here",
+            "net.flags",
+        ],
+    )?;
+    let json: Value = serde_json::from_str(&run(folder.path(), 0, &[&args[..], &["--format", "json"]].concat())?.0)?;
+    let port = json["raw"].as_array().into_iter().flatten().find(|column| column["name"] == "dstPort");
+    let port = port.ok_or("dstPort is profiled")?;
+    ensure(port["rows"] == 20 && port["nulls"] == 0 && port["distinct"] == 7, &port.to_string())?;
+    ensure(port["min"] == 0 && port["max"] == 6 && port["top"][0]["rows"] == 3, &port.to_string())?;
+    let silent = json["silent"].as_array().into_iter().flatten().find(|silent| silent["column"] == "tcp_flags");
+    ensure(silent.is_some_and(|s| s["rules"].to_string().contains("net.flags")), "the lint names the rule")
+}
+
+fn profile_tells_disorder() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["init", "p"])?;
+    let rows: String = [50, 5, 51, 52].into_iter().map(|second| row(second, second, "")).collect();
+    fs::write(folder.path().join("in.jsonl"), rows)?;
+    let args = ["source", "profile", "--project", "p", "--source", "netlog", "--input", "in.jsonl"];
+    let (out, _) = run(folder.path(), 0, &args)?;
+    expect(&out, &["by at most 45.0 s", "1 rows (25%) are later than lateness: 30s", "lateness: 1m"])
+}
+
+fn run_condenses_ignored_fields() -> Outcome {
+    let folder = TempDir::new()?;
+    let more: String = (0..9).map(|n| format!(",\"extra{n}\":{n}")).collect();
+    fs::write(folder.path().join("in.jsonl"), row(1, 2, &more) + &row(2, 2, ",\"zz\":1,\"extra8\":1"))?;
+    let (_, err) = run(folder.path(), 0, &["run", "--source", "netlog", "--input", "in.jsonl"])?;
+    expect(&err, &["ignored    10 undeclared fields: `extra8` (2 rows), `extra0` (1 rows)", " and 4 more\n"])?;
+    ensure(err.lines().filter(|line| line.contains("extra")).count() == 1, "one line")
+}
+
+fn run_shows_the_first_reject() -> Outcome {
+    let folder = TempDir::new()?;
+    let bad =
+        "{\"srcIP\":\"10.0.0.1\",\"dstIP\":\"10.0.0.2\",\"srcPort\":\"http\",\"endTime\":\"2026-01-05T09:00:00Z\"}\n";
+    fs::write(folder.path().join("in.jsonl"), row(1, 2, "") + bad + bad)?;
+    let args = ["run", "--source", "netlog", "--input", "in.jsonl"];
+    let (_, err) = run(folder.path(), 0, &args)?;
+    expect(&err, &["rejected   2 ingest.bad-value", "first: in.jsonl:2: ", "srcPort"])?;
+    run(folder.path(), 1, &[&args[..], &["--strict"]].concat())?;
+    fs::write(folder.path().join("in.csv"), ODD_CSV)?;
+    let (_, err) = run(folder.path(), 0, &["run", "--source", "netlog", "--input", "in.csv"])?;
+    expect(&err, &["every record was rejected; is --source right?"])
+}
+
+fn wrong_use_is_exit_2_with_help() -> Outcome {
+    let folder = TempDir::new()?;
+    fs::write(folder.path().join("in.jsonl"), row(1, 2, ""))?;
+    let whole = fs::File::create(folder.path().join("cut.jsonl.gz"))?;
+    let mut packed = flate2::write::GzEncoder::new(whole, flate2::Compression::none());
+    std::io::Write::write_all(&mut packed, row(1, 2, "").repeat(1_000).as_bytes())?;
+    packed.finish()?.set_len(100_000)?;
+    let with = |args: &[&'static str]| [&["run", "--source", "netlog", "--input"][..], args].concat();
+    let cases: [(Vec<&str>, &[&str]); 11] = [
+        (vec!["run"], &["--input <INPUT>", "example: tripline run --source netlog --input"]),
+        (vec!["run", "--input", "in.jsonl"], &["which source", "help: add --source with one of netlog"]),
+        (
+            vec!["run", "--source", "netlgo", "--input", "in.jsonl"],
+            &["no source `netlgo`", "help: did you mean `netlog`?"],
+        ),
+        (with(&["none.jsonl"]), &["error: no file matches none.jsonl"]),
+        (with(&["*.none"]), &["error: no file matches *.none"]),
+        (with(&["."]), &["is a folder", "glob"]),
+        (with(&["cut.jsonl.gz"]), &["cannot read cut.jsonl.gz beyond byte"]),
+        (with(&["in.jsonl", "--output", "no/a.jsonl"]), &["cannot write no/a.jsonl", "help: make the folder no first"]),
+        (with(&["in.jsonl", "--tap", "pair_5n=x"]), &["no relation `pair_5n`", "help: did you mean `pair_5m`?"]),
+        (with(&["in.jsonl", "--tap", "hits"]), &["names no file", "help: write --tap RELATION=FILE"]),
+        (with(&["in.jsonl", "--project", "nowhere"]), &["nowhere is not a folder"]),
+    ];
+    for (args, parts) in cases {
+        let (_, err) = run(folder.path(), 2, &args)?;
+        expect(&err, parts)?;
+        ensure(err.matches("cannot write no/a.jsonl").count() <= 1, "said once")?;
+        ensure(!err.contains("panicked"), &err)?;
+    }
+    Ok(())
+}
+
+/// Output that nobody reads any more ends the program without a word.
+fn a_closed_pipe_is_quiet() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["generate", "--events", "5000", "--attacks", "port_scan", "--output", "in.jsonl"])?;
+    let run_flows = ["run", "--source", "netlog", "--input", "in.jsonl", "--tap", "flows=-"];
+    let all: [&[&str]; 5] =
+        [&run_flows, &["demo", "--events", "5000"], &["explain", "codes"], &["generate"], &["schema", "rule"]];
+    for args in all {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tripline"))
+            .current_dir(folder.path())
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        drop(child.stdout.take());
+        let output = child.wait_with_output()?;
+        let err = text(&output.stderr);
+        ensure(!err.contains("error") && !err.contains("panicked"), &format!("{args:?}: {err}"))?;
+        ensure(output.status.code() == Some(0), &format!("{args:?}: {:?}", output.status.code()))?;
+    }
+    Ok(())
+}
+
+fn check_gives_json() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["init", "p"])?;
+    let path = folder.path().join("p/features/pair_5m.yaml");
+    fs::write(&path, fs::read_to_string(&path)?.replace("src_ip", "src_pi"))?;
+    let (out, _) = run(folder.path(), 1, &["check", "--project", "p", "--format", "json"])?;
+    let found: Value = serde_json::from_str(&out)?;
+    let all = found.as_array().or_else(|| found["diagnostics"].as_array()).ok_or("a list of findings")?;
+    let first = all.iter().find(|finding| finding["code"] == "sql.unknown-column").ok_or(out.clone())?;
+    ensure(first["severity"] == "error" && first["message"].is_string() && first["help"].is_array(), &out)?;
+    ensure(first.to_string().contains("features/pair_5m.yaml") && first["line"].is_u64(), &out)
+}
+
+fn check_reads_tests() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["init", "p"])?;
+    fs::write(
+        folder.path().join("p/rules/net_flags.yaml"),
+        "rule: net.flags\ntitle: Flags\nseverity: low\n\
+         sql: |\n  SELECT * FROM flows WHERE COALESCE(tcp_flags, 0) > 3\n\
+         entities: [{type: ip, role: actor, column: src_ip}]\nalert: {title: \"flags of {src_ip}\", key: [src_ip]}\n\
+         tests:\n  - name: one\n    start: 2026-01-05T09:00:00Z\n    given:\n\
+         \x20     - {at: 0s, row: {src_pi: 10.0.0.1}}\n      - {at: 1s, row: {src_port: http}}\n\
+         \x20     - {at: 2s, row: {dst_port: \"${1 + j}\"}}\n    expect: {alerts: 0}\n",
+    )?;
+    let (out, _) = run(folder.path(), 0, &["check", "--project", "p"])?;
+    expect(
+        &out,
+        &[
+            "warning[test.invalid]: flows has no column `src_pi`",
+            "rules/net_flags.yaml:12:24",
+            "did you mean `src_ip`?",
+            "`http` is not INT64",
+            "named j",
+        ],
+    )?;
+    run(folder.path(), 1, &["check", "--project", "p", "--strict"])?;
+    run(folder.path(), 0, &["explain", "test.invalid"]).map(|_| ())
+}

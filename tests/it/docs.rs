@@ -1,0 +1,347 @@
+//! The documentation as tests: its commands are run, its tables are compared with the tables of the program.
+//!
+//! In a `console` block a line `$ COMMAND` is run by bash, and the lines below it have to appear in what it prints, in
+//! their order; `…` stands for anything, alone for any lines. A block ` ```yaml file=PATH ` is written to PATH.
+//! `BLESS=1` writes generated tables anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value as Json;
+use tripline::language::function::{AGGREGATES, Function, Param, Signature, Syntax};
+use tripline::language::functions;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// Between the outputs of two commands.
+const MARK: &str = "@@@ next command @@@";
+/// What a reader types in the clone, where the program is not yet built.
+const BUILT: [(&str, &str); 2] = [("cargo run -- ", "tripline "), ("cargo run --release -- ", "tripline ")];
+/// Commands that cannot be run from inside a test of the same build.
+const NOT_RUN: [&str; 2] = ["cargo test", "cargo build"];
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        Trial::test("docs::readme", || commands("README.md")),
+        Trial::test("docs::tutorial", || commands("docs/tutorial.md")),
+        Trial::test("docs::operations", || commands("docs/operations.md")),
+        Trial::test("docs::language", || generated("docs/language.md", &language())),
+        Trial::test("docs::definitions", || generated("docs/definitions.md", &definitions())),
+        Trial::test("docs::links", links),
+        Trial::test("docs::a_wrong_page_is_noticed", a_wrong_page_is_noticed),
+    ]
+}
+
+/// What a page asks for, in order.
+enum Step {
+    File { path: String, text: String },
+    Command { text: String, expected: Vec<String> },
+}
+
+fn steps(page: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let Some(info) = line.strip_prefix("```") else { continue };
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        if let Some((_, path)) = info.split_once("file=") {
+            steps.push(Step::File { path: path.to_owned(), text: block.join("\n") + "\n" });
+        }
+        if info != "console" {
+            continue;
+        }
+        for line in block {
+            match (line.strip_prefix("$ "), steps.last_mut()) {
+                (Some(text), _) => steps.push(Step::Command { text: text.to_owned(), expected: Vec::new() }),
+                (None, Some(Step::Command { expected, .. })) => expected.push(line.to_owned()),
+                (None, _) => {}
+            }
+        }
+    }
+    steps
+}
+
+/// The page as one bash script; each command's output ends with the mark.
+fn script(steps: &[Step]) -> String {
+    let mut script = String::from("exec 2>&1\n");
+    for step in steps {
+        match step {
+            Step::File { path, text } => script.push_str(&format!("cat > '{path}' <<'@END@'\n{text}@END@\n")),
+            Step::Command { text, .. } => {
+                let command = BUILT.iter().fold(text.clone(), |text, (typed, run)| text.replacen(typed, run, 1));
+                if !NOT_RUN.contains(&command.trim()) {
+                    script.push_str(&command);
+                    script.push('\n');
+                }
+                script.push_str(&format!("echo; echo '{MARK}'\n"));
+            }
+        }
+    }
+    script
+}
+
+fn commands(page: &str) -> Result<(), Failed> {
+    run_page(page, &fs::read_to_string(Path::new(ROOT).join(page))?)
+}
+
+fn run_page(name: &str, page: &str) -> Result<(), Failed> {
+    let steps = steps(page);
+    let clone = tempfile::tempdir()?;
+    copy(&Path::new(ROOT).join("docs/sample"), &clone.path().join("docs/sample"))?;
+    let program = Path::new(env!("CARGO_BIN_EXE_tripline"));
+    let folder = program.parent().ok_or("the program has no folder")?;
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let output = Command::new("bash")
+        .args(["-c", &script(&steps)])
+        .current_dir(clone.path())
+        .env("PATH", path)
+        .env("HOME", clone.path())
+        .stdin(Stdio::null())
+        .output()?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut outputs = printed.split(MARK);
+    for step in &steps {
+        let Step::Command { text, expected } = step else { continue };
+        let actual = outputs.next().ok_or_else(|| format!("{name}: `{text}` was not reached:\n{printed}"))?;
+        if let Some(line) = missing(expected, actual) {
+            return Err(format!("{name}: `{text}` does not print\n  {line}\nbut\n{actual}").into());
+        }
+    }
+    Ok(())
+}
+
+/// The first expected line that does not come.
+fn missing<'a>(expected: &'a [String], actual: &str) -> Option<&'a str> {
+    let mut rest = actual.lines();
+    let mut wanted = expected.iter().filter(|line| !line.trim().is_empty() && line.trim() != "…");
+    wanted.find(|line| !rest.any(|actual| fits(line, actual))).map(String::as_str)
+}
+
+/// Does a line fit a pattern in which `…` is anything?
+fn fits(pattern: &str, line: &str) -> bool {
+    let (pattern, line) = (pattern.trim_end(), line.trim_end());
+    let Some((first, rest_of_pattern)) = pattern.split_once('…') else { return pattern == line };
+    let Some(mut rest) = line.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest_of_pattern.split('…').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The part of a page between its two `generated` comments is what the program's own tables say.
+fn generated(page: &str, tables: &str) -> Result<(), Failed> {
+    const START: &str = "<!-- generated: BLESS=1 cargo test --test it docs -->\n";
+    const END: &str = "<!-- end of the generated part -->";
+    let path = Path::new(ROOT).join(page);
+    let text = fs::read_to_string(&path)?;
+    let start = text.find(START).ok_or("no start of the generated part")? + START.len();
+    let end = text.find(END).ok_or("no end of the generated part")?;
+    let whole = format!("{}\n{tables}\n{}", &text[..start], &text[end..]);
+    if whole == text {
+        return Ok(());
+    }
+    if std::env::var_os("BLESS").is_some() {
+        return Ok(fs::write(&path, whole)?);
+    }
+    let differs = text.lines().zip(whole.lines()).find(|(now, shall)| now != shall);
+    Err(format!("{page} is not what the program says; BLESS=1 writes it. The first difference: {differs:#?}").into())
+}
+
+fn language() -> String {
+    let mut text = String::from("| form | types | NULL | against BigQuery | meaning |\n|---|---|---|---|---|\n");
+    for function in functions() {
+        let types: Vec<String> = function.signatures.iter().map(signature).collect();
+        let aliases = if function.aliases.is_empty() {
+            String::new()
+        } else {
+            format!(" (also {})", function.aliases.iter().map(|a| format!("`{a}`")).collect::<Vec<_>>().join(", "))
+        };
+        text.push_str(&row(&[
+            format!("`{}`{aliases}", form(function)),
+            types.join("; "),
+            format!("{:?}", function.null).to_lowercase(),
+            class(function.class).to_owned(),
+            function.doc.to_owned(),
+        ]));
+    }
+    text.push_str("\n## Aggregates\n\n| aggregate | takes | against BigQuery | meaning |\n|---|---|---|---|\n");
+    for entry in AGGREGATES {
+        use tripline::language::AggregateFunction as F;
+        let written = match entry.function {
+            F::CountStar => "COUNT(*)".to_owned(),
+            F::CountDistinct => "COUNT(DISTINCT x)".to_owned(),
+            _ => format!("{}(x)", entry.name),
+        };
+        let takes = if entry.function == F::CountStar { "" } else { entry.function.takes() };
+        let class = class(entry.class).to_owned();
+        text.push_str(&row(&[format!("`{written}`"), takes.to_owned(), class, entry.doc.to_owned()]));
+    }
+    text
+}
+
+fn form(function: &Function) -> String {
+    match function.syntax {
+        Syntax::Call => format!("{}()", function.name),
+        Syntax::Infix => format!("a {} b", function.name),
+        Syntax::Prefix => format!("{} a", function.name),
+        Syntax::Postfix => format!("a {}", function.name),
+        Syntax::Special => function.name.to_owned(),
+    }
+}
+
+fn class(class: tripline::language::function::Class) -> &'static str {
+    use tripline::language::function::Class;
+    match class {
+        Class::Exact => "exact",
+        Class::FloatOrder => "1e-9",
+        Class::Approximate => "approximate",
+    }
+}
+
+fn signature(signature: &Signature) -> String {
+    use tripline::language::function::Output;
+    let count = signature.params.len();
+    let params = signature.params.iter().enumerate().map(|(index, param)| {
+        let name = match param {
+            Param::Is(ty) => ty.name().to_owned(),
+            Param::Same => "T".to_owned(),
+            Param::Part(words) => words.join("/"),
+        };
+        let repeated = if signature.variadic && index + 1 == count { ", …" } else { "" };
+        if index >= count - signature.optional { format!("[{name}]") } else { format!("{name}{repeated}") }
+    });
+    let result = match signature.result {
+        Output::Is(ty) => ty.name(),
+        Output::Same => "T",
+    };
+    format!("{} → {result}", params.collect::<Vec<_>>().join(", "))
+}
+
+fn row(cells: &[String]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    format!("| {} |\n", cells.join(" | "))
+}
+
+fn definitions() -> String {
+    let mut text = String::new();
+    for (name, schema) in tripline::definition::schemas() {
+        let file = match name {
+            "tripline" => "tripline.yaml",
+            "source" => "sql/SOURCE/source.yaml",
+            "lookup" => "sql/lookups/NAME.yaml",
+            "feature" => "features/*.yaml",
+            _ => "rules/*.yaml",
+        };
+        let about = schema["description"].as_str().unwrap_or_default();
+        text.push_str(&format!("## `{file}`\n\n{about}\n\n| key | value | meaning |\n|---|---|---|\n"));
+        keys("", &schema, &mut text);
+        text.push('\n');
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+/// A row for each key, then for the keys within it.
+fn keys(above: &str, schema: &Json, text: &mut String) {
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{above}{key}");
+        let needed = if required.contains(&key.as_str()) { "**required**, " } else { "" };
+        let about = value["description"].as_str().unwrap_or_default();
+        text.push_str(&row(&[format!("`{path}`"), format!("{needed}{}", kind(value)), about.to_owned()]));
+        within(&path, value, text);
+    }
+}
+
+fn within(path: &str, value: &Json, text: &mut String) {
+    if value.get("properties").is_some() {
+        keys(&format!("{path}."), value, text);
+    } else if let Some(items) = value.get("items") {
+        within(&format!("{path}[]"), items, text);
+    } else if let Some(each) = value.get("additionalProperties").filter(|each| each.is_object()) {
+        within(&format!("{path}.NAME"), each, text);
+    } else if let Some(forms) = value["anyOf"].as_array() {
+        forms.iter().filter(|form| form["type"] == "object").for_each(|form| within(path, form, text));
+    }
+}
+
+fn kind(value: &Json) -> String {
+    if let Some(words) = value["enum"].as_array() {
+        return words.iter().filter_map(Json::as_str).map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ");
+    }
+    if let Some(forms) = value["anyOf"].as_array() {
+        return forms.iter().map(kind).collect::<Vec<_>>().join(" or ");
+    }
+    match &value["type"] {
+        Json::String(one) if one == "array" => format!("list of {}", kind(&value["items"])),
+        Json::String(one) if one == "object" => "mapping".to_owned(),
+        Json::String(one) if one == "string" && value["pattern"].as_str().is_some_and(|p| p.contains("us|ms")) => {
+            "length of time, such as `5m`".to_owned()
+        }
+        Json::String(one) if one == "string" && value["pattern"].as_str().is_some_and(|p| p.contains("{4}-")) => {
+            "instant, such as `2026-01-05T09:00:00Z`".to_owned()
+        }
+        Json::String(one) if one == "string" && value.get("pattern").is_some() => "name".to_owned(),
+        Json::String(one) => match (value["minimum"].as_i64(), value["maximum"].as_i64()) {
+            (Some(min), Some(max)) => format!("{one}, {min} to {max}"),
+            _ => one.clone(),
+        },
+        Json::Array(several) if several.contains(&"array".into()) => "value".to_owned(),
+        _ => "text".to_owned(),
+    }
+}
+
+/// Links between pages lead somewhere.
+fn links() -> Result<(), Failed> {
+    let mut pages = vec![PathBuf::from(ROOT).join("README.md")];
+    pages.extend(fs::read_dir(Path::new(ROOT).join("docs"))?.flatten().map(|entry| entry.path()));
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|e| e == "md")) {
+        let text = fs::read_to_string(page)?;
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            if target.contains("://") || file.is_empty() {
+                continue;
+            }
+            if !page.parent().is_some_and(|folder| folder.join(file).exists()) {
+                return Err(format!("{}: no `{target}`", page.display()).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// These tests can fail.
+fn a_wrong_page_is_noticed() -> Result<(), Failed> {
+    let wrong = "```console\n$ tripline --version\ntripline 0.0.0-never\n```\n";
+    let right = "```console\n$ tripline --version\ntripline …\n```\n";
+    run_page("right", right)?;
+    if run_page("wrong", wrong).is_ok() {
+        return Err("a wrong output passed".into());
+    }
+    if !fits("a … c", "a b c")
+        || fits("a … c", "a b")
+        || fits("a", "ab")
+        || !fits("a…", "ab")
+        || !fits("{…b…}", "{a{b}c}")
+    {
+        return Err("patterns do not fit as they shall".into());
+    }
+    Ok(())
+}

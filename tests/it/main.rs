@@ -1,0 +1,54 @@
+//! One binary of integration tests, whose cases are files.
+
+mod arrival;
+mod cli;
+mod codes;
+mod conserve;
+mod docs;
+mod error;
+mod fuzz;
+mod kept;
+mod layout;
+mod mutation;
+mod oracle;
+mod order;
+mod random;
+mod scale;
+mod stream;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+use tripline::diagnostic::{Diagnostic, SourceFiles};
+use tripline::plan::{self, ResolveOptions};
+use tripline::port::FileTree;
+use tripline::record::EventTime;
+
+/// The day on which tests judge exceptions: 2026-06-01.
+pub const TODAY: ResolveOptions = ResolveOptions { as_of: EventTime(1_780_272_000_000_000) };
+
+/// All findings of a project, as `tripline check` gives them.
+pub fn check(tree: &dyn FileTree) -> (Vec<Diagnostic>, SourceFiles) {
+    let loaded = tripline::definition::load(tree);
+    let mut found = loaded.diagnostics;
+    found.extend(plan::resolve(&loaded.project, TODAY).diagnostics);
+    found.sort_by_key(|d| (d.span, d.code));
+    found.dedup();
+    (found, loaded.files)
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = error::cases(check);
+    trials.extend(cli::trials());
+    trials.extend(codes::cases());
+    trials.extend(conserve::cases());
+    trials.extend(docs::trials());
+    trials.extend(fuzz::cases());
+    trials.extend(layout::cases());
+    trials.extend(mutation::cases());
+    trials.extend(order::cases());
+    trials.extend(scale::cases());
+    trials.extend(stream::cases());
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

@@ -1,0 +1,173 @@
+//! What the features of `order` must give, recomputed in the plainest way: every row, every window, every value.
+//!
+//! A row counts in a window iff the window's end is after the watermark that was before the row. Nothing here is
+//! shared with the engine but the shape of its answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::arrival::{Flow, Logged};
+
+/// A value of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    Null,
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// Rows of a relation, by (window end, key).
+pub type Answer = BTreeMap<(i64, Vec<String>), Vec<Cell>>;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Hops {
+    pub size: i64,
+    pub every: i64,
+}
+
+/// Is a row that came at this watermark still in the window with this end?
+pub type Counts = fn(window_end: i64, admit: i64) -> bool;
+
+/// The rule.
+pub fn after(window_end: i64, admit: i64) -> bool {
+    window_end > admit
+}
+
+impl Hops {
+    /// Ends of all windows that hold an instant, found by trying.
+    pub fn ends(self, at: i64) -> Vec<i64> {
+        let mut end = (at - self.size).div_euclid(self.every) * self.every;
+        let mut ends = Vec::new();
+        while end <= at + self.size + self.every {
+            if end - self.size <= at && at < end {
+                ends.push(end);
+            }
+            end += self.every;
+        }
+        ends
+    }
+}
+
+/// Rows of each (window end, key).
+pub fn windows<'a, R>(
+    rows: impl Iterator<Item = (R, i64, i64)>,
+    hops: Hops,
+    key: impl Fn(&R) -> Option<Vec<String>> + 'a,
+    counts: Counts,
+) -> BTreeMap<(i64, Vec<String>), Vec<R>>
+where
+    R: Clone,
+{
+    let mut windows: BTreeMap<(i64, Vec<String>), Vec<R>> = BTreeMap::new();
+    for (row, time, admit) in rows {
+        let Some(key) = key(&row) else { continue };
+        for end in hops.ends(time).into_iter().filter(|end| counts(*end, admit)) {
+            windows.entry((end, key.clone())).or_default().push(row.clone());
+        }
+    }
+    windows
+}
+
+pub fn flows_of(log: &[Logged]) -> impl Iterator<Item = (&Flow, i64, i64)> {
+    log.iter().map(|(flow, admit)| (flow, flow.time, *admit))
+}
+
+/// Windows that rows missed.
+pub fn missed(log: &[Logged], hops: Hops) -> u64 {
+    let all = log.iter().flat_map(|(flow, admit)| hops.ends(flow.time).into_iter().map(move |end| (end, *admit)));
+    all.filter(|(end, admit)| !after(*end, *admit)).count() as u64
+}
+
+/// Rows for which no window is open.
+pub fn late(log: &[Logged], all: &[Hops]) -> Vec<i64> {
+    let late = log
+        .iter()
+        .filter(|(flow, admit)| all.iter().all(|hops| hops.ends(flow.time).into_iter().all(|end| !after(end, *admit))));
+    late.map(|(flow, _)| flow.row_id).collect()
+}
+
+pub fn text(value: Option<&str>) -> String {
+    value.map_or("NULL".to_owned(), |value| format!("'{value}'"))
+}
+
+pub fn number(value: Option<i64>) -> String {
+    value.map_or("NULL".to_owned(), |value| value.to_string())
+}
+
+pub fn int(count: usize) -> Cell {
+    i64::try_from(count).map_or(Cell::Null, Cell::Int)
+}
+
+/// SUM of INT64; it stops at the bounds.
+pub fn sum(values: &[i64]) -> Cell {
+    if values.is_empty() {
+        return Cell::Null;
+    }
+    let total: i128 = values.iter().map(|v| i128::from(*v)).sum();
+    Cell::Int(i64::try_from(total).unwrap_or(if total < 0 { i64::MIN } else { i64::MAX }))
+}
+
+/// The floats of the tests are multiples of 2^-70 and small: their sum is exact in 128 bits.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "exact below 2^127; rounded once")]
+pub fn sum_float(values: &[f64]) -> Cell {
+    const SCALE: f64 = (1u128 << 70) as f64;
+    if values.is_empty() {
+        return Cell::Null;
+    }
+    let total: i128 = values.iter().map(|v| (v * SCALE) as i128).sum();
+    Cell::Float(total as f64 / SCALE)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
+pub fn avg(values: &[i64]) -> Cell {
+    if values.is_empty() {
+        return Cell::Null;
+    }
+    let total: i128 = values.iter().map(|v| i128::from(*v)).sum();
+    Cell::Float(total as f64 / values.len() as f64)
+}
+
+/// In two passes; 0 when all are equal.
+#[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
+pub fn stddev_samp(values: &[f64]) -> Cell {
+    if values.len() < 2 {
+        return Cell::Null;
+    }
+    if values.iter().all(|v| *v == values[0]) {
+        return Cell::Float(0.0);
+    }
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    Cell::Float((values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt())
+}
+
+pub fn distinct(values: impl Iterator<Item = i64>) -> Cell {
+    int(values.collect::<BTreeSet<_>>().len())
+}
+
+pub fn smallest(values: impl Iterator<Item = String>) -> Cell {
+    values.min().map_or(Cell::Null, Cell::Text)
+}
+
+pub fn extreme(value: Option<i64>) -> Cell {
+    value.map_or(Cell::Null, Cell::Int)
+}
+
+/// Where two answers differ; floats may differ by 1e-9 of their size.
+pub fn differences(expected: &Answer, found: &Answer) -> Vec<String> {
+    let mut differences = Vec::new();
+    for key in expected.keys().chain(found.keys()).collect::<BTreeSet<_>>() {
+        match (expected.get(key), found.get(key)) {
+            (Some(a), Some(b)) if a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)) => {}
+            (a, b) => differences.push(format!("{key:?}: expected {a:?}, found {b:?}")),
+        }
+    }
+    differences
+}
+
+fn same(a: &Cell, b: &Cell) -> bool {
+    match (a, b) {
+        (Cell::Float(a), Cell::Float(b)) => a == b || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
+        _ => a == b,
+    }
+}

@@ -1,0 +1,62 @@
+//! Checking a large project stays quick.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+use tripline::adapter::local::{Embedded, MemoryTree};
+use tripline::port::FileTree;
+
+use super::check;
+
+/// Copies of the pack: 504 rules.
+const COPIES: usize = 72;
+/// Without optimization; a release build takes a tenth of it.
+const LIMIT: Duration = Duration::from_secs(10);
+
+pub fn cases() -> Vec<Trial> {
+    vec![Trial::test("scale::checking_five_hundred_rules_is_quick", five_hundred_rules)]
+}
+
+/// The pack's rules and features many times over, each with names of its own.
+fn copies() -> Result<MemoryTree, Failed> {
+    let mut tree = MemoryTree::default();
+    let paths = Embedded.paths()?;
+    let stem = |path: &str| path.rsplit('/').next().unwrap_or(path).trim_end_matches(".yaml").to_owned();
+    let features: Vec<String> = paths.iter().filter(|p| p.starts_with("features/")).map(|p| stem(p)).collect();
+    for path in &paths {
+        let text = Embedded.read(path)?;
+        if !path.starts_with("features/") && !path.starts_with("rules/") {
+            tree = tree.with(path.clone(), text);
+            continue;
+        }
+        for copy in 0..COPIES {
+            let mut text = text.clone();
+            for feature in &features {
+                text = text.replace(feature.as_str(), &format!("{feature}_x{copy}"));
+            }
+            if let Some(rest) = text.strip_prefix("rule: ") {
+                let (name, rest) = rest.split_once('\n').ok_or("a rule of one line")?;
+                text = format!("rule: {name}_x{copy}\n{rest}");
+            }
+            tree = tree.with(path.replace(".yaml", &format!("_x{copy}.yaml")), text);
+        }
+    }
+    Ok(tree)
+}
+
+fn five_hundred_rules() -> Result<(), Failed> {
+    let tree = copies()?;
+    let rules = tree.paths()?.iter().filter(|path| path.starts_with("rules/")).count();
+    let started = Instant::now();
+    let (found, files) = check(&tree);
+    let took = started.elapsed();
+    println!("{rules} rules checked in {took:?}");
+    if let Some(first) = found.first() {
+        let text = tripline::diagnostic::render_text(std::slice::from_ref(first), &files, false);
+        return Err(format!("{} findings, the first is\n{text}", found.len()).into());
+    }
+    if rules < 500 || took > LIMIT {
+        return Err(format!("{rules} rules took {took:?}").into());
+    }
+    Ok(())
+}
