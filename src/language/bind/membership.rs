@@ -1,13 +1,10 @@
 //! `IN`: over a list, and over a lookup.
 
-use std::ops::ControlFlow;
+use sqlparser::ast;
 
-use sqlparser::ast::{self, Visit, Visitor};
-
-use crate::diagnostic::{Diagnostic, Span, Text};
+use crate::diagnostic::Diagnostic;
 use crate::language::codes;
 use crate::language::scope::ScopeLookup;
-use crate::language::syntax::Places;
 use crate::language::tree::{Expr, ExprKind};
 use crate::record::{Type, Value};
 
@@ -166,27 +163,4 @@ fn lookup_query(query: &ast::Query) -> Option<(&ast::Ident, &ast::Ident)> {
         return None;
     }
     Some((column, table.0))
-}
-
-/// The lookups that a tree names.
-pub(super) fn lookups<T: Visit>(ast: &T, text: &Text, places: &Places) -> Vec<(String, Span)> {
-    struct Names<'a> {
-        text: &'a Text,
-        places: &'a Places,
-        found: Vec<(String, Span)>,
-    }
-    impl Visitor for Names<'_> {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &ast::Expr) -> ControlFlow<()> {
-            if let ast::Expr::InSubquery { subquery, .. } = expr
-                && let Some((_, table)) = lookup_query(subquery)
-            {
-                self.found.push((table.value.clone(), self.places.span(self.text, self.places.ident(table))));
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut names = Names { text, places, found: Vec::new() };
-    let _ = ast.visit(&mut names);
-    names.found
 }

@@ -73,16 +73,10 @@ pub fn bind_aggregation(text: &Text, scope: &Scope, diagnostics: &mut Vec<Diagno
 
 /// The parameters that an expression names, `@` left out.
 pub fn parameters_of(text: &Text) -> Vec<(String, Span)> {
-    match syntax::parse_expression(text, &mut Vec::new()) {
-        Some((ast, places)) => name::parameters(&ast, text, &places),
-        None => Vec::new(),
-    }
+    syntax::names(text).parameters
 }
 
 /// The lookups that an expression names in `IN (SELECT column FROM lookup)`.
 pub fn lookups_of(text: &Text) -> Vec<(String, Span)> {
-    match syntax::parse_expression(text, &mut Vec::new()) {
-        Some((ast, places)) => membership::lookups(&ast, text, &places),
-        None => Vec::new(),
-    }
+    syntax::names(text).lookups
 }

@@ -1,12 +1,9 @@
 //! Columns and parameters.
 
-use std::ops::ControlFlow;
+use sqlparser::ast;
 
-use sqlparser::ast::{self, Visit, Visitor};
-
-use crate::diagnostic::{Diagnostic, Span, Text};
+use crate::diagnostic::{Diagnostic, Span};
 use crate::language::codes;
-use crate::language::syntax::Places;
 use crate::language::tree::{Expr, ExprKind};
 
 use super::binder::Binder;
@@ -142,28 +139,4 @@ impl Binder<'_> {
         self.report(report);
         None
     }
-}
-
-/// The parameters that a tree names.
-pub(super) fn parameters<T: Visit>(ast: &T, text: &Text, places: &Places) -> Vec<(String, Span)> {
-    struct Names<'a> {
-        text: &'a Text,
-        places: &'a Places,
-        found: Vec<(String, Span)>,
-    }
-    impl Visitor for Names<'_> {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &ast::Expr) -> ControlFlow<()> {
-            if let ast::Expr::Identifier(ident) = expr
-                && ident.quote_style.is_none()
-                && let Some(name) = ident.value.strip_prefix('@')
-            {
-                self.found.push((name.to_owned(), self.places.span(self.text, self.places.ident(ident))));
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut names = Names { text, places, found: Vec::new() };
-    let _ = ast.visit(&mut names);
-    names.found
 }

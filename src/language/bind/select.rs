@@ -1,25 +1,26 @@
 //! `SELECT items FROM relation [AS alias] [WHERE condition]`: read first, bound when its relation is known.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor};
 
 use crate::diagnostic::{Diagnostic, Span, Text};
 use crate::language::codes;
 use crate::language::scope::Scope;
-use crate::language::syntax::{self, Places};
+use crate::language::syntax::{self, Names, Places};
 use crate::language::tree::{Expr, ExprKind, Item, Select};
 
 use super::binder::Binder;
-use super::{membership, name};
 
 /// A query whose form is right and whose names are not yet looked up.
 #[derive(Debug, Clone)]
 pub struct ParsedSelect {
-    select: Box<ast::Select>,
+    /// Shared: a copy would recurse along its chains.
+    select: Arc<ast::Select>,
     places: Places,
     from: (String, Span),
     alias: Option<String>,
-    lookups: Vec<(String, Span)>,
-    parameters: Vec<(String, Span)>,
+    names: Names,
 }
 
 impl ParsedSelect {
@@ -30,12 +31,12 @@ impl ParsedSelect {
 
     /// Lookups named in `IN (SELECT …)`.
     pub fn lookups(&self) -> Vec<(String, Span)> {
-        self.lookups.clone()
+        self.names.lookups.clone()
     }
 
     /// Parameters, `@` left out.
     pub fn parameters(&self) -> Vec<(String, Span)> {
-        self.parameters.clone()
+        self.names.parameters.clone()
     }
 }
 
@@ -54,9 +55,9 @@ pub fn parse_select(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<Pa
     };
     let from = (table.value.clone(), places.span(text, places.ident(table)));
     let alias = alias.map(|a| a.value.clone());
-    let lookups = membership::lookups(select, text, &places);
-    let parameters = name::parameters(select, text, &places);
-    Some(ParsedSelect { select: Box::new(select.clone()), from, alias, lookups, parameters, places })
+    let names = syntax::names(text);
+    let SetExpr::Select(select) = *query.body else { return None };
+    Some(ParsedSelect { select: Arc::from(select), from, alias, names, places })
 }
 
 /// Says which clause of a query is refused.

@@ -9,8 +9,11 @@ pub(super) const TEXT_BYTES_MAX: usize = 64 * 1024;
 pub(super) const CHAIN_OPERANDS_MAX: usize = 500;
 /// Names, literals and operators of one text.
 pub(super) const NODES_MAX: usize = 2_000;
-/// Parentheses, CASE and prefix operators inside one another.
+/// Parentheses and CASEs inside one another.
 pub(super) const DEPTH_MAX: usize = 50;
+
+/// Operators other than AND, OR and `||` that stand on one another: each is a level of the tree.
+pub(super) const STACKED_MAX: usize = 100;
 
 /// What was exceeded, and the token that did.
 pub(super) struct Excess {
@@ -22,31 +25,95 @@ pub(super) struct Excess {
 const SPLIT: &str = "compute parts of it in columns of a feature: `row` before, `derive` after the aggregation";
 const LOOKUP: &str = "write the values as a lookup and use IN (SELECT column FROM lookup)";
 
-/// Operators and commas met so far on one level of parentheses.
+/// Operators, commas and depths met so far on one level of parentheses.
 #[derive(Default)]
 struct Level {
     operators: usize,
     commas: usize,
+    /// Depth of the tree of the operand that is being read: each operator stands on what is left of it.
+    depth: usize,
+    /// The deepest of the operands before it.
+    deepest: usize,
+}
+
+impl Level {
+    fn operand_ends(&mut self) {
+        self.deepest = self.deepest.max(self.depth);
+        self.depth = 0;
+    }
+}
+
+/// What a token does to the depth of the tree.
+#[derive(PartialEq)]
+enum Effect {
+    Opens,
+    Closes,
+    /// AND, OR and `||`: any number of operands in one node.
+    Joins,
+    /// Stands on the tree to its left, or in front of one.
+    Stacks,
+    Separates,
+    None,
+}
+
+fn effect(token: &Token) -> Effect {
+    match token {
+        Token::LParen | Token::LBracket | Token::LBrace => Effect::Opens,
+        Token::RParen | Token::RBracket | Token::RBrace => Effect::Closes,
+        Token::Comma => Effect::Separates,
+        Token::StringConcat => Effect::Joins,
+        Token::Word(word) => match word.keyword {
+            Keyword::CASE => Effect::Opens,
+            Keyword::END => Effect::Closes,
+            Keyword::AND | Keyword::OR => Effect::Joins,
+            Keyword::WHEN | Keyword::THEN | Keyword::ELSE | Keyword::SELECT | Keyword::FROM | Keyword::WHERE => {
+                Effect::Separates
+            }
+            Keyword::NOT | Keyword::IS | Keyword::IN | Keyword::LIKE | Keyword::BETWEEN | Keyword::INTERVAL => {
+                Effect::Stacks
+            }
+            Keyword::AT | Keyword::COLLATE | Keyword::DIV | Keyword::XOR => Effect::Stacks,
+            _ => Effect::None,
+        },
+        Token::Period | Token::SemiColon | Token::EOF => Effect::None,
+        Token::Number(..) | Token::Char(_) | Token::HexStringLiteral(_) | Token::Placeholder(_) => Effect::None,
+        // Strings of all kinds are literals; every other sign is an operator somewhere.
+        _ if is_string(token) => Effect::None,
+        _ => Effect::Stacks,
+    }
+}
+
+fn is_string(token: &Token) -> bool {
+    matches!(
+        token,
+        Token::SingleQuotedString(_)
+            | Token::DoubleQuotedString(_)
+            | Token::TripleSingleQuotedString(_)
+            | Token::TripleDoubleQuotedString(_)
+            | Token::SingleQuotedByteStringLiteral(_)
+            | Token::DoubleQuotedByteStringLiteral(_)
+            | Token::TripleSingleQuotedByteStringLiteral(_)
+            | Token::TripleDoubleQuotedByteStringLiteral(_)
+            | Token::SingleQuotedRawStringLiteral(_)
+            | Token::DoubleQuotedRawStringLiteral(_)
+            | Token::TripleSingleQuotedRawStringLiteral(_)
+            | Token::TripleDoubleQuotedRawStringLiteral(_)
+    )
 }
 
 /// Finds the first token that exceeds a limit.
 pub(super) fn excess<'a>(tokens: impl Iterator<Item = &'a Token>) -> Option<Excess> {
     let mut levels = vec![Level::default()];
     let mut nodes = 0;
-    let mut prefixes = 0;
     for (token, kind) in tokens.enumerate() {
         let over = |message: String, help| Some(Excess { token, message, help });
-        match kind {
-            Token::LParen | Token::LBracket | Token::LBrace => levels.push(Level::default()),
-            Token::RParen | Token::RBracket | Token::RBrace => drop_level(&mut levels),
-            Token::Word(word) if word.keyword == Keyword::CASE => levels.push(Level::default()),
-            Token::Word(word) if word.keyword == Keyword::END => drop_level(&mut levels),
+        let effect = effect(kind);
+        match effect {
+            Effect::Opens => levels.push(Level::default()),
+            Effect::Closes => close(&mut levels),
             _ => {}
         }
-        let prefix = matches!(kind, Token::Minus | Token::Plus | Token::Tilde | Token::ExclamationMark)
-            || matches!(kind, Token::Word(word) if word.keyword == Keyword::NOT);
-        prefixes = if prefix { prefixes + 1 } else { 0 };
-        if levels.len() + prefixes > DEPTH_MAX {
+        if levels.len() > DEPTH_MAX {
             return over(format!("nested deeper than {DEPTH_MAX}"), SPLIT);
         }
         if !matches!(kind, Token::LParen | Token::RParen | Token::Comma | Token::EOF) {
@@ -56,30 +123,37 @@ pub(super) fn excess<'a>(tokens: impl Iterator<Item = &'a Token>) -> Option<Exce
             return over(format!("more than {NODES_MAX} names, literals and operators"), LOOKUP);
         }
         let Some(level) = levels.last_mut() else { continue };
-        match kind {
-            Token::Comma => {
-                level.commas += 1;
-                level.operators = 0;
-            }
-            Token::Word(word) if word.keyword == Keyword::NoKeyword => {}
-            Token::Word(word) if !matches!(word.keyword, Keyword::AND | Keyword::OR) => {}
-            Token::Word(_) => level.operators += 1,
-            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::StringConcat => level.operators += 1,
-            Token::Ampersand | Token::Pipe | Token::Caret | Token::ShiftLeft | Token::ShiftRight => {
+        match effect {
+            Effect::Joins => {
                 level.operators += 1;
+                level.operand_ends();
             }
-            _ => {}
+            Effect::Stacks => level.depth += 1,
+            Effect::Separates => {
+                level.commas += usize::from(*kind == Token::Comma);
+                level.operators = 0;
+                level.operand_ends();
+            }
+            Effect::Opens | Effect::Closes | Effect::None => {}
         }
         if level.operators >= CHAIN_OPERANDS_MAX || level.commas >= CHAIN_OPERANDS_MAX {
             return over(format!("more than {CHAIN_OPERANDS_MAX} operands in one chain or list"), LOOKUP);
+        }
+        if level.depth > STACKED_MAX {
+            return over(format!("more than {STACKED_MAX} operators stand on one another"), SPLIT);
         }
     }
     None
 }
 
-/// A closing token without an opening one is the parser's to report.
-fn drop_level(levels: &mut Vec<Level>) {
-    if levels.len() > 1 {
-        levels.pop();
+/// Ends a level. A closing token without an opening one is the parser's to report.
+fn close(levels: &mut Vec<Level>) {
+    if levels.len() < 2 {
+        return;
+    }
+    let Some(mut inner) = levels.pop() else { return };
+    inner.operand_ends();
+    if let Some(outer) = levels.last_mut() {
+        outer.depth = outer.depth.max(inner.deepest + 1);
     }
 }

@@ -5,8 +5,10 @@
 mod dialect;
 mod limit;
 pub(super) mod literal;
+mod names;
 mod parse;
 mod place;
 
+pub(super) use names::{Names, names};
 pub(super) use parse::{parse_expression, parse_query};
 pub(super) use place::Places;

@@ -34,9 +34,10 @@ fn code(sql: &str) -> Option<&'static str> {
 #[test]
 fn limits() {
     let chain = |n: usize, op: &str| vec!["dst_port"; n].join(op);
-    assert_eq!(code(&chain(500, " + ")), None);
-    assert_eq!(code(&chain(501, " + ")), Some(codes::TOO_LARGE));
-    assert_eq!(code(&chain(250, " * ").replace("dst_port", "(1)")), None);
+    assert_eq!(code(&chain(101, " + ")), None);
+    assert_eq!(code(&chain(102, " + ")), Some(codes::TOO_LARGE));
+    assert_eq!(code(&chain(100, " * ").replace("dst_port", "(1)")), None);
+    assert_eq!(code(&vec!["src_ip"; 500].join(" || ")), None);
     assert_eq!(code(&vec!["dst_port = 1"; 500].join(" OR ")), None);
     assert_eq!(code(&vec!["dst_port = 1"; 501].join(" OR ")), Some(codes::TOO_LARGE));
     assert_eq!(code(&format!("dst_port IN ({})", vec!["1"; 500].join(","))), None);
@@ -53,6 +54,38 @@ fn limits() {
     assert_eq!(code(&format!("'{}'", "a".repeat(70_000))), Some(codes::TOO_LARGE));
     assert_eq!(code(""), Some(codes::SYNTAX));
     assert_eq!(code(" -- only a comment"), Some(codes::SYNTAX));
+}
+
+#[test]
+fn long_texts_keep_the_stack() {
+    let repeated = |first: &str, more: &str, n: usize| format!("{first}{}", more.repeat(n));
+    let texts = [
+        repeated("dst_port = 1", " OR dst_port = 1", 499),
+        repeated("dst_port = 1", " AND dst_port = 1", 499),
+        repeated("src_ip", " || src_ip", 499),
+        repeated("dst_port", " + 1", 100),
+        repeated("dst_port", " = 1", 900),
+        repeated("dst_port", " IS NULL", 600),
+        repeated("dst_port", "::INT64", 600),
+        repeated("dst_port", " BETWEEN 1 AND 2", 400),
+        repeated("dst_port", " IN (1)", 400),
+        repeated("dst_port", " LIKE 'a'", 400),
+        repeated("dst_port", " AT TIME ZONE 'UTC'", 400),
+        repeated("dst_port", " COLLATE x", 400),
+        repeated("dst_port", "[1]", 400),
+        repeated("dst_port", ".x", 900),
+        repeated("dst_port", " - - 1", 400),
+        repeated("dst_port", " % 1", 900),
+        repeated("dst_port", " ? 1", 900),
+        repeated("SELECT 1", " UNION ALL SELECT 1", 500),
+        repeated("SELECT 1 FROM a", " JOIN a", 900),
+        repeated("SELECT 1 AS a FROM flows WHERE TRUE", " OR TRUE", 499),
+        format!("{}1{}", "(".repeat(48), " + 1)".repeat(48)),
+        format!("{}1{}", "(".repeat(40), " + 1 + 1 + 1)".repeat(40)),
+    ];
+    for sql in texts {
+        run_all(&sql);
+    }
 }
 
 #[test]
