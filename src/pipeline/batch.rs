@@ -17,8 +17,8 @@ pub struct FlowBatch {
     pub times: Vec<i64>,
     /// Where each row came from; empty when evidence is not kept.
     pub origins: Vec<Origin>,
-    /// Hash of the content key and of the whole row; empty when the source has no content key.
-    pub duplicates: Vec<(u128, u128)>,
+    /// Hash of the content key and of the whole row, `None` where the source has no key; empty when no source has.
+    pub duplicates: Vec<Option<(u128, u128)>>,
 }
 
 /// Rows of `flows` in log order, with the watermark before each.

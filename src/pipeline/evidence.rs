@@ -24,10 +24,6 @@ impl<'a> FlowEvidence<'a> {
         Self { flows, columns: flow::columns(), written: RefCell::new(vec![None; flows.times.len()]) }
     }
 
-    pub fn row(&self, row: usize) -> EvidenceRow {
-        EvidenceRow { event_time: EventTime(self.flows.times[row]), row_id: self.row_id(row), flow: self.flow(row) }
-    }
-
     fn row_id(&self, row: usize) -> i64 {
         self.flows.rows.column(flow::ROW_ID).as_primitive::<Int64Type>().value(row)
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{BooleanArray, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
+use datafusion::arrow::compute::{filter_record_batch, not, take_record_batch};
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{Plan, Upstream};
@@ -99,7 +99,7 @@ impl Graph {
         Ok(Self {
             features,
             rules: rules.collect::<Result<_, _>>()?,
-            alerts: AlertStage::new(&plan.rules, generation),
+            alerts: AlertStage::new(&plan.rules, generation, fault == Some(Fault::LoseHit)),
             dedupe: dedupe(plan),
             ledger: Ledger::default(),
             watermark: BEFORE_ALL,
@@ -135,11 +135,19 @@ impl Graph {
     pub fn push(&mut self, batch: &AdmittedBatch, out: &mut dyn Outlet) -> Result<(), GraphError> {
         let (flows, admit) = self.admit(batch)?;
         let mut start = 0;
+        let late_hits = self.flows_have_rules();
         for row in 0..flows.times.len() {
             if self.needs_close(flows.times[row], admit[row]) {
                 self.segment(&flows, &admit, start, row, out)?;
                 self.advance(admit[row], None, out)?;
                 start = row;
+            }
+            // The hit of a late row is settled by itself: which rows come with it in a batch must not show.
+            if late_hits && flows.times[row] < admit[row] {
+                self.segment(&flows, &admit, start, row + 1, out)?;
+                let settled = self.alerts.advance(self.watermark, &mut self.ledger);
+                self.put_out(settled, out)?;
+                start = row + 1;
             }
         }
         self.segment(&flows, &admit, start, flows.times.len(), out)?;
@@ -176,9 +184,10 @@ impl Graph {
             return Ok((flows, admit));
         }
         let mut keep: Vec<usize> = Vec::with_capacity(flows.times.len());
-        for (row, (key, whole)) in flows.duplicates.iter().enumerate() {
+        for (row, keyed) in flows.duplicates.iter().enumerate() {
             dedupe.advance(admit[row]);
-            match dedupe.see(flows.times[row], *key, *whole) {
+            let seen = keyed.map_or(Seen::New, |(key, whole)| dedupe.see(flows.times[row], key, whole));
+            match seen {
                 Seen::New => keep.push(row),
                 Seen::Duplicate => self.ledger.duplicate += 1,
                 Seen::Conflict => self.ledger.reject(RejectReason::DuplicateConflict),
@@ -213,9 +222,6 @@ impl Graph {
         };
         let admit = &admit[start..end];
         self.count_rows(flows, admit, out)?;
-        if out.wants(flow::FLOWS) {
-            out.rows(flow::FLOWS, &flows.rows, false)?;
-        }
         let evidence = FlowEvidence::new(flows);
         let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&evidence) } else { None };
         for index in 0..self.features.len() {
@@ -250,11 +256,19 @@ impl Graph {
         let kept = late.iter().filter(|late| !**late).count() as u64;
         self.ledger.late += lost;
         self.ledger.accepted += kept;
-        if lost > 0 {
-            let rows = filter_record_batch(&flows.rows, &BooleanArray::from(late.clone()))?;
-            let admit: Vec<i64> = admit.iter().zip(&late).filter(|(_, late)| **late).map(|(admit, _)| *admit).collect();
-            out.late(&rows, &admit)?;
+        if lost == 0 {
+            if out.wants(flow::FLOWS) {
+                out.rows(flow::FLOWS, &flows.rows, false)?;
+            }
+            return Ok(());
         }
+        let late = BooleanArray::from(late);
+        if out.wants(flow::FLOWS) && kept > 0 {
+            out.rows(flow::FLOWS, &filter_record_batch(&flows.rows, &not(&late)?)?, false)?;
+        }
+        let rows = filter_record_batch(&flows.rows, &late)?;
+        let admit: Vec<i64> = late.values().set_indices().map(|row| admit[row]).collect();
+        out.late(&rows, &admit)?;
         Ok(())
     }
 
@@ -328,17 +342,13 @@ impl Graph {
         Ok(())
     }
 
-    fn put_out(&mut self, mut settled: Settled, out: &mut dyn Outlet) -> Result<(), GraphError> {
-        if self.fault == Some(Fault::LoseHit) && !settled.hits.is_empty() {
-            self.fault = None;
-            let (_, disposition) = settled.hits.remove(0);
-            self.ledger.undo(disposition);
-        }
+    fn put_out(&mut self, settled: Settled, out: &mut dyn Outlet) -> Result<(), GraphError> {
         for (hit, disposition) in &settled.hits {
             out.hit(&self.rules[hit.rule].plan.name, hit, *disposition)?;
         }
         for alert in &settled.alerts {
             out.alert(alert)?;
+            self.ledger.alerts += 1;
         }
         Ok(())
     }
@@ -351,9 +361,11 @@ impl Graph {
     }
 
     /// A live run was stopped: closes nothing.
-    pub fn stop(&mut self) {
-        self.alerts.abandon(&mut self.ledger);
+    pub fn stop(&mut self, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        let settled = self.alerts.abandon(&mut self.ledger);
+        self.put_out(settled, out)?;
         self.count_errors();
+        Ok(())
     }
 
     fn count_errors(&mut self) {

@@ -63,12 +63,6 @@ impl Ledger {
         self.dispositions[Self::place(disposition)] += 1;
     }
 
-    /// Takes back a count: only for faults that tests plant.
-    pub fn undo(&mut self, disposition: Disposition) {
-        let count = &mut self.dispositions[Self::place(disposition)];
-        *count = count.saturating_sub(1);
-    }
-
     pub fn disposed(&self, disposition: Disposition) -> u64 {
         self.dispositions[Self::place(disposition)]
     }

@@ -26,6 +26,10 @@ struct Lane {
     batch: Option<FlowBatch>,
     next: usize,
     finished: bool,
+    /// A live input that is silent: it holds nothing back until it gives again.
+    idle: bool,
+    /// Rows move the watermark as if their event time were at most this.
+    ceiling: i64,
 }
 
 /// Merges lanes row by row.
@@ -60,6 +64,8 @@ impl Merge {
             batch: None,
             next: 0,
             finished: false,
+            idle: false,
+            ceiling: i64::MAX,
         });
         Self { lanes: lanes.collect(), floor: BEFORE_ALL }
     }
@@ -71,11 +77,34 @@ impl Merge {
             Some(batch) => (lane.batch, lane.next) = (Some(batch), 0),
             None => (lane.batch, lane.finished) = (None, true),
         }
+        lane.idle = false;
+    }
+
+    /// A live input has been silent: the others go on without it.
+    pub fn rest(&mut self, lane: usize) {
+        self.floor = self.watermark();
+        self.lanes[lane].idle = true;
+    }
+
+    /// Lanes that rest.
+    pub fn resting(&self) -> Vec<usize> {
+        let resting = self.lanes.iter().enumerate().filter(|(_, lane)| lane.idle && !lane.finished);
+        resting.map(|(index, _)| index).collect()
+    }
+
+    /// Does another lane than this one still hold the watermark?
+    pub fn others_active(&self, lane: usize) -> bool {
+        self.lanes.iter().enumerate().any(|(index, other)| index != lane && !other.finished && !other.idle)
+    }
+
+    /// Live input: the watermark never passes the clock − lateness, whatever rows say.
+    pub fn cap(&mut self, lane: usize, now: i64) {
+        self.lanes[lane].ceiling = now;
     }
 
     /// The watermark: the smallest of the unfinished lanes.
     pub fn watermark(&self) -> i64 {
-        let open = self.lanes.iter().filter(|lane| !lane.finished).map(|lane| lane.watermark);
+        let open = self.lanes.iter().filter(|lane| !lane.finished && !lane.idle).map(|lane| lane.watermark);
         open.min().unwrap_or(BEFORE_ALL).max(self.floor)
     }
 
@@ -126,12 +155,14 @@ impl Merge {
 
     fn first_lane(&self) -> Option<usize> {
         let open = self.lanes.iter().enumerate().filter(|(_, lane)| !lane.finished);
-        open.min_by_key(|(index, lane)| (lane.watermark, *index)).map(|(index, _)| index)
+        // Resting lanes are waited for only when nobody else is left.
+        open.min_by_key(|(index, lane)| (lane.idle, lane.watermark, *index)).map(|(index, _)| index)
     }
 
     /// The smallest (watermark, index) of the other unfinished lanes.
     fn limit(&self, lane: usize) -> Option<(i64, usize)> {
-        let others = self.lanes.iter().enumerate().filter(|(index, other)| *index != lane && !other.finished);
+        let others =
+            self.lanes.iter().enumerate().filter(|(index, other)| *index != lane && !other.finished && !other.idle);
         others.map(|(index, other)| (other.watermark, index)).min()
     }
 
@@ -146,19 +177,21 @@ impl Merge {
                     break;
                 }
                 admit.push(lane.watermark.max(floor));
-                lane.watermark = lane.watermark.max(time.saturating_sub(lane.lateness));
+                let counted = (*time).min(lane.ceiling);
+                lane.watermark = lane.watermark.max(counted.saturating_sub(lane.lateness));
                 lane.next += 1;
             }
         }
         Run { lane: index, start, end: lane.next }
     }
 
-    fn rows(&self, runs: &[Run], admit: Vec<i64>) -> Result<Step, ArrowError> {
+    fn rows(&mut self, runs: &[Run], admit: Vec<i64>) -> Result<Step, ArrowError> {
         let flows = match runs {
             [run] => self.slice(run),
             _ => self.interleave(runs)?,
         };
-        Ok(Step::Rows(AdmittedBatch { flows, admit, watermark: self.watermark() }))
+        self.floor = self.watermark();
+        Ok(Step::Rows(AdmittedBatch { flows, admit, watermark: self.floor }))
     }
 
     fn slice(&self, run: &Run) -> FlowBatch {

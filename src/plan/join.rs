@@ -87,6 +87,14 @@ fn bind_feature(
         .enumerate()
         .filter_map(|(right, key)| Some((here.key_names().position(|name| name == *key)?, right)))
         .collect();
+    for (left, right) in &on {
+        let (left, right) = (&here.columns[*left], &there.columns[*right]);
+        if left.ty != right.ty {
+            let message = format!("key `{}` is {} here and {} in `{}`", left.name, left.ty, right.ty, there.name);
+            diagnostics.push(Diagnostic::error("join.type-mismatch", name.span(), message));
+            return None;
+        }
+    }
     if on.len() < keys.len() {
         let missing: Vec<&str> = keys.iter().copied().filter(|k| here.key_names().all(|n| n != *k)).collect();
         let message = format!(

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::definition::model::{Override, Param, Rule};
 use crate::diagnostic::{Diagnostic, Severity, Span, Text, suggest};
 use crate::language::scope::Scope;
+use crate::language::tree::{ExprKind, Item};
 use crate::language::{self};
 use crate::record::{Column, Micros, Type, Value};
 
@@ -36,7 +37,7 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
 
     let columns: Vec<Column> =
         select.items.iter().map(|i| Column::new(i.name.clone(), i.expr.ty, i.expr.nullable)).collect();
-    let identity = bind_identity(resolver, rule, upstream, &columns, place, diagnostics);
+    let identity = bind_identity(resolver, rule, upstream, &select.items, place, diagnostics);
     let hit = hit_scope(resolver, rule, &columns, &params);
     let entities = bind_entities(rule, &hit, diagnostics);
     let score = bind_score(rule, &hit, diagnostics);
@@ -179,7 +180,7 @@ fn bind_identity(
     resolver: &Resolver,
     rule: &Rule,
     upstream: Upstream,
-    columns: &[Column],
+    items: &[Item],
     place: Span,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Identity> {
@@ -191,9 +192,13 @@ fn bind_identity(
         Upstream::Flows => ["event_time", "event_time", "event_time"],
         Upstream::Feature(_) => ["window_start", "window_end", "event_time"],
     };
+    let there = resolver.plan.columns(upstream);
     let mut absent: Vec<&str> = Vec::new();
     let mut find = |name| {
-        let found = columns.iter().position(|c| c.name == name);
+        // The column itself, not something else under its name: two hits must not get one id.
+        let own =
+            |item: &Item| matches!(item.expr.kind, ExprKind::Column(i) if there.get(i).is_some_and(|c| c.name == name));
+        let found = items.iter().position(|item| item.name == name && own(item));
         if found.is_none() && !absent.contains(&name) {
             absent.push(name);
         }

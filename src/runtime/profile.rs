@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::pipeline::graph::lookup_tables;
 use crate::pipeline::ingest::{RawBatch, Reader, ReaderOptions};
-use crate::pipeline::normalize::Normalizer;
+use crate::pipeline::normalize::{Keep, Normalizer};
 use crate::plan::Plan;
 use crate::port::Input;
 use crate::record::{Column, EventTime, Micros, Reject, RejectReason, flow};
@@ -119,7 +119,7 @@ pub fn profile(
         field.wanted = true;
     }
     let flows = flow::columns();
-    let normalizer = Normalizer::new(&source, &vec![true; flows.len()], false, &lookup_tables(plan))?;
+    let normalizer = Normalizer::new(&source, &vec![true; flows.len()], Keep::default(), &lookup_tables(plan))?;
     let raw = source.raw.fields.iter().map(|f| Column::new(f.name.clone(), f.ty, !f.required));
     let mut seen = Profile {
         source: source.name.clone(),

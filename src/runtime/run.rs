@@ -13,7 +13,7 @@ use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::graph::{Fault, Graph, GraphError, OutletError};
 use crate::pipeline::ingest::{IngestError, Reader, ReaderOptions};
 use crate::pipeline::merge::{Merge, Step};
-use crate::pipeline::normalize::{NormalizeError, Normalized, Normalizer};
+use crate::pipeline::normalize::{Keep, NormalizeError, Normalized, Normalizer};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::Plan;
 use crate::port::{Clock, Input};
@@ -99,10 +99,13 @@ pub fn run(
     let mut lateness = Vec::with_capacity(options.inputs.len());
     // Two threads decode one input; of many, each decodes its own.
     let threads = if options.inputs.len() > 1 { 1 } else { options.threads };
+    let keep = Keep {
+        origins: plan.evidence_rows > 0 && !plan.rules.is_empty(),
+        keys: plan.sources.iter().any(|source| !source.dedupe.is_empty()),
+    };
     for (source, input) in &options.inputs {
         let source = &plan.sources[*source];
-        let keep_origins = plan.evidence_rows > 0 && !plan.rules.is_empty();
-        let normalizer = Normalizer::new(source, &plan.flows_wanted, keep_origins, &lookups)?;
+        let normalizer = Normalizer::new(source, &plan.flows_wanted, keep, &lookups)?;
         let reader_options = ReaderOptions { threads, ..ReaderOptions::default() };
         let reader = Reader::open(Arc::clone(input), Arc::new(source.raw.clone()), &reader_options)?;
         let (sender, receiver) = sync_channel(QUEUE_BATCHES);
@@ -116,10 +119,15 @@ pub fn run(
     let merge = Merge::new(&lateness);
     let first_rejects = BTreeMap::new();
     let mut run = Run { graph, lanes, merge, live: options.live, stream, clock, progress, stop, first_rejects };
-    let interrupted = run.drive(out)?;
+    let driven = run.drive(out);
+    if driven.is_err() {
+        // What was found so far stays readable.
+        out.finish()?;
+    }
+    let interrupted = driven?;
     if interrupted {
         run.graph.ledger.unread += run.merge.waiting_rows();
-        run.graph.stop();
+        run.graph.stop(out)?;
     } else {
         run.graph.finish(run.merge.last_watermark(), out)?;
     }
@@ -156,35 +164,59 @@ impl Run<'_> {
                         out.flush()?;
                     }
                 }
-                Step::Need(lane) => match self.receive(lane, out)? {
-                    Some(batch) => self.merge.give(lane, batch),
-                    None => return Ok(true),
-                },
+                Step::Need(lane) => self.receive(lane, out)?,
             }
+            self.wake(out)?;
         }
     }
 
-    /// The lane's next batch that has rows; `Some(None)` at its end, `None` when the run was stopped.
-    fn receive(&mut self, lane: usize, out: &mut Outlets) -> Result<Option<Option<FlowBatch>>, RunError> {
+    /// Waits for the lane's next batch that has rows, or its end; returns early when there is other work.
+    fn receive(&mut self, lane: usize, out: &mut Outlets) -> Result<(), RunError> {
         let mut waited = Instant::now();
-        loop {
-            if self.stop.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
+        while !self.stop.load(Ordering::Relaxed) {
             match self.lanes[lane].receiver.recv_timeout(POLL) {
-                Ok(message) => match message? {
-                    None => return Ok(Some(None)),
-                    Some(pumped) => {
-                        let batch = self.count(lane, *pumped, out)?;
-                        if !batch.times.is_empty() {
-                            return Ok(Some(Some(batch)));
-                        }
+                Ok(message) => {
+                    if self.take(lane, message?, out)? {
+                        return Ok(());
                     }
-                },
-                Err(RecvTimeoutError::Timeout) => self.idle(lane, &mut waited, out)?,
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.idle(lane, &mut waited, out)? || self.wake(out)? {
+                        return Ok(());
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => return Err(RunError::Thread),
             }
         }
+        Ok(())
+    }
+
+    /// Gives what a lane's thread has handed over to the merge; false when it had no rows.
+    fn take(&mut self, lane: usize, pumped: Option<Box<Pumped>>, out: &mut Outlets) -> Result<bool, RunError> {
+        let Some(pumped) = pumped else {
+            self.merge.give(lane, None);
+            return Ok(true);
+        };
+        let batch = self.count(lane, *pumped, out)?;
+        if batch.times.is_empty() {
+            return Ok(false);
+        }
+        if self.live {
+            self.merge.cap(lane, self.clock.now().0);
+        }
+        self.merge.give(lane, Some(batch));
+        Ok(true)
+    }
+
+    /// Resting lanes that have something again take part again; true when one has.
+    fn wake(&mut self, out: &mut Outlets) -> Result<bool, RunError> {
+        let mut woken = false;
+        for lane in self.merge.resting() {
+            if let Ok(message) = self.lanes[lane].receiver.try_recv() {
+                woken |= self.take(lane, message?, out)?;
+            }
+        }
+        Ok(woken)
     }
 
     fn count(&mut self, lane: usize, pumped: Pumped, out: &mut Outlets) -> Result<FlowBatch, RunError> {
@@ -216,7 +248,7 @@ impl Run<'_> {
                 continue;
             }
             self.graph.ledger.reject(RejectReason::FutureTimestamp);
-            out.reject(Reject {
+            let reject = Reject {
                 reason: RejectReason::FutureTimestamp,
                 detail: format!("event time {} is ahead of the clock", crate::record::EventTime(*time)),
                 origin: flows.origins.get(row).cloned().unwrap_or_else(|| crate::record::Origin {
@@ -225,23 +257,31 @@ impl Run<'_> {
                     offset: 0,
                 }),
                 raw: String::new(),
-            })?;
+            };
+            self.first_rejects.entry(reject.reason).or_insert_with(|| reject.clone());
+            out.reject(reject)?;
         }
         Ok(flows.take(&keep)?)
     }
 
-    /// A silent live input: the clock moves the watermark.
-    fn idle(&mut self, lane: usize, waited: &mut Instant, out: &mut Outlets) -> Result<(), RunError> {
-        let Some(idle_after) = self.lanes[lane].idle_after.filter(|_| self.live) else { return Ok(()) };
+    /// A silent live input: the others go on without it (true); when all are silent, the clock moves the watermark.
+    fn idle(&mut self, lane: usize, waited: &mut Instant, out: &mut Outlets) -> Result<bool, RunError> {
+        let Some(idle_after) = self.lanes[lane].idle_after.filter(|_| self.live) else { return Ok(false) };
         let silent = Micros(i64::try_from(waited.elapsed().as_micros()).unwrap_or(i64::MAX));
         let last = self.merge.last_watermark();
         if silent < idle_after || last == crate::pipeline::merge::BEFORE_ALL {
-            return Ok(());
+            return Ok(false);
+        }
+        if self.merge.others_active(lane) {
+            self.merge.rest(lane);
+            return Ok(true);
         }
         *waited = Instant::now();
+        self.merge.rest(lane);
         self.merge.raise(last.saturating_add(silent.0));
         self.graph.advance(self.merge.watermark(), None, out)?;
-        Ok(out.flush()?)
+        out.flush()?;
+        Ok(false)
     }
 }
 

@@ -35,6 +35,8 @@ pub struct AlertStage {
     closing: BTreeSet<(i64, usize, String)>,
     sequence: u64,
     generation: String,
+    /// A fault that a test plants: the next hit is counted and lost.
+    lose_hit: bool,
 }
 
 /// Order of hits.
@@ -66,7 +68,7 @@ impl KeyPart {
 }
 
 impl AlertStage {
-    pub fn new(rules: &[RulePlan], generation: String) -> Self {
+    pub fn new(rules: &[RulePlan], generation: String, lose_hit: bool) -> Self {
         Self {
             rules: rules.to_vec(),
             waiting: BTreeMap::new(),
@@ -74,12 +76,16 @@ impl AlertStage {
             closing: BTreeSet::new(),
             sequence: 0,
             generation,
+            lose_hit,
         }
     }
 
     pub fn push(&mut self, hits: Vec<Hit>, ledger: &mut Ledger) {
         for hit in hits {
             ledger.hits += 1;
+            if std::mem::take(&mut self.lose_hit) {
+                continue;
+            }
             self.sequence += 1;
             let place = Place {
                 event_time: hit.event_time.0,
@@ -99,29 +105,33 @@ impl AlertStage {
                 break;
             }
             let hit = entry.remove();
-            self.close_before(hit.event_time.0, ledger, &mut settled);
+            self.close_before(hit.event_time.0, &mut settled);
             let mut alone = None;
             let disposition = self.settle(&hit, &mut alone);
             ledger.dispose(disposition);
             settled.hits.push((hit, disposition));
             if let Some(incident) = alone {
-                self.alert(&incident, ledger, &mut settled);
+                self.alert(&incident, &mut settled);
             }
         }
-        self.close_before(watermark, ledger, &mut settled);
+        self.close_before(watermark, &mut settled);
+        settled.alerts.sort_by(in_order);
         settled
     }
 
     /// Incidents that were still open when the run was stopped.
-    pub fn abandon(&mut self, ledger: &mut Ledger) {
+    pub fn abandon(&mut self, ledger: &mut Ledger) -> Settled {
+        let mut settled = Settled::default();
         ledger.open_incidents += self.incidents.len() as u64;
         for (_, hit) in std::mem::take(&mut self.waiting) {
             let disposition = self.settle(&hit, &mut None);
             ledger.dispose(disposition);
             ledger.open_incidents += u64::from(disposition == Disposition::Alerted);
+            settled.hits.push((hit, disposition));
         }
         self.incidents.clear();
         self.closing.clear();
+        settled
     }
 
     /// `alone` takes the incident of a hit that came when its time was over.
@@ -155,21 +165,19 @@ impl AlertStage {
         Disposition::Alerted
     }
 
-    fn close_before(&mut self, watermark: i64, ledger: &mut Ledger, settled: &mut Settled) {
+    fn close_before(&mut self, watermark: i64, settled: &mut Settled) {
         while let Some((at, rule, key)) = self.closing.first().cloned() {
             if at > watermark {
                 break;
             }
             self.closing.pop_first();
             if let Some(incident) = self.incidents.remove(&(rule, key)) {
-                self.alert(&incident, ledger, settled);
+                self.alert(&incident, settled);
             }
         }
-        settled.alerts.sort_by(in_order);
     }
 
-    fn alert(&self, incident: &Incident, ledger: &mut Ledger, settled: &mut Settled) {
-        ledger.alerts += 1;
+    fn alert(&self, incident: &Incident, settled: &mut Settled) {
         settled.alerts.push(AlertRecord::new(&self.rules[incident.first.rule], incident, &self.generation));
     }
 }

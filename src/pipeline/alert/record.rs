@@ -127,7 +127,7 @@ impl AlertRecord {
             "{:<8} {}  {}\n         {} to {} · {} {} · score {:.2} · {}\n",
             self.severity.name().to_uppercase(),
             self.rule,
-            self.title,
+            printable(&self.title),
             first,
             last,
             self.hits,
@@ -135,13 +135,20 @@ impl AlertRecord {
             self.score,
             if self.attack.is_empty() { "no ATT&CK tag".to_owned() } else { self.attack.join(" ") },
         );
-        let entities = self.entities.iter().map(|(ty, role, value)| format!("{role} {ty} {}", value.display()));
+        let entities =
+            self.entities.iter().map(|(ty, role, value)| format!("{role} {ty} {}", printable(&value.display())));
         text.push_str(&format!("         {}\n", entities.collect::<Vec<_>>().join(" · ")));
         if self.partial {
             text.push_str("         partial: a window reaches beyond the data\n");
         }
         text
     }
+}
+
+/// Text from logs on a terminal: control characters are shown, not obeyed.
+fn printable(text: &str) -> String {
+    let shown = text.chars().map(|c| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() });
+    shown.collect()
 }
 
 fn title(rule: &RulePlan, values: &[Value]) -> String {

@@ -254,13 +254,28 @@ impl RuleStage {
     }
 
     /// The first exception that covers each hit; one that cannot be computed does not.
-    fn excepted(&self, selected: &RecordBatch) -> Vec<Option<usize>> {
+    fn excepted(&mut self, selected: &RecordBatch) -> Vec<Option<usize>> {
         let mut excepted = vec![None; selected.num_rows()];
         let times = selected.column(self.plan.event_time);
         let times = times.as_primitive_opt::<TimestampMicrosecondType>();
         for (index, (exception, when)) in self.plan.exceptions.iter().zip(&self.exceptions).enumerate() {
-            let Ok(mask) = when.mask(selected) else { continue };
-            for row in mask.values().set_indices() {
+            let covered: Vec<usize> = match when.mask(selected) {
+                Ok(mask) => mask.values().set_indices().collect(),
+                // One row that fails must not switch the exception off for the others.
+                Err(error) => {
+                    self.first_row_error.get_or_insert_with(|| error.to_string());
+                    let mut covered = Vec::new();
+                    for row in 0..selected.num_rows() {
+                        match when.mask(&selected.slice(row, 1)) {
+                            Ok(mask) if mask.value(0) => covered.push(row),
+                            Ok(_) => {}
+                            Err(_) => self.row_errors += 1,
+                        }
+                    }
+                    covered
+                }
+            };
+            for row in covered {
                 let at = times.map_or(0, |times| times.value(row));
                 let valid = exception.from.is_none_or(|from| from.0 <= at) && exception.to.is_none_or(|to| at < to.0);
                 if valid && excepted[row].is_none() {

@@ -29,7 +29,18 @@ pub struct Normalizer {
     flows_schema: SchemaRef,
     flows: Vec<FlowColumn>,
     dedupe: Vec<usize>,
+    /// Some source has a content key: batches of all sources carry one.
+    keyed: bool,
     keep_origins: bool,
+}
+
+/// What is kept beside the columns of `flows`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Keep {
+    /// Where each row came from.
+    pub origins: bool,
+    /// Content keys, for some source looks for duplicates.
+    pub keys: bool,
 }
 
 /// How a column of `flows` is made.
@@ -59,7 +70,7 @@ impl Normalizer {
     pub fn new(
         source: &SourcePlan,
         wanted: &[bool],
-        keep_origins: bool,
+        keep: Keep,
         lookups: &[Arc<LookupTable>],
     ) -> Result<Self, LowerError> {
         let fields = &source.raw.fields;
@@ -94,7 +105,8 @@ impl Normalizer {
             flows_schema: batch::schema(&flow::columns()),
             flows,
             dedupe: source.dedupe.clone(),
-            keep_origins,
+            keyed: keep.keys,
+            keep_origins: keep.origins,
         })
     }
 
@@ -205,13 +217,17 @@ impl Normalizer {
                 FlowColumn::Unread => None,
             });
         }
-        let duplicates = if self.dedupe.is_empty() {
+        let duplicates = if !self.keyed {
             Vec::new()
+        } else if self.dedupe.is_empty() {
+            vec![None; count]
         } else {
-            let key: Vec<&ArrayRef> =
-                self.dedupe.iter().map(|i| rows.column(*i)).chain(std::iter::once(&event_time)).collect();
+            // The source is part of the key: two sources may see the same connection.
+            let source = Value::String(self.source.clone()).array(count);
+            let columns = self.dedupe.iter().map(|i| rows.column(*i));
+            let key: Vec<&ArrayRef> = columns.chain([&event_time, &source]).collect();
             let whole = row_id::row_hashes(&decoded(), count);
-            row_id::row_hashes(&key, count).into_iter().zip(whole).collect()
+            row_id::row_hashes(&key, count).into_iter().zip(whole).map(Some).collect()
         };
         Ok(FlowBatch { rows: batch::batch(&self.flows_schema, columns, count)?, times, origins, duplicates })
     }

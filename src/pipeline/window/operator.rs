@@ -61,6 +61,8 @@ struct Pane {
 }
 
 const NONE: u32 = u32::MAX;
+/// Panes that keep their slots by key: those that rows of the present go to.
+const PANES_WRITTEN: usize = 4;
 
 /// A window that has been taken out.
 pub struct ClosedWindow {
@@ -181,7 +183,12 @@ impl WindowState {
         evidence: Option<&dyn EvidenceRows>,
         picks: Option<&[u32]>,
     ) -> Result<(), WindowError> {
-        let pane = self.panes.entry(start).or_insert_with(|| Pane::new(&self.kinds, self.evidence_rows));
+        if !self.panes.contains_key(&start) {
+            self.panes.insert(start, Pane::new(&self.kinds, self.evidence_rows));
+            // Rows go to the newest panes; the others find their slots again when a straggler comes.
+            self.panes.values_mut().rev().skip(PANES_WRITTEN).for_each(|pane| pane.slots = Vec::new());
+        }
+        let Some(pane) = self.panes.get_mut(&start) else { return Ok(()) };
         let slots = pane.slots_of(numbers, self.keys.count());
         for (i, kind) in self.kinds.iter().enumerate() {
             pane.states[i].update(kind.function, &slots, args[i].as_ref(), &mut self.values[i], &mut self.ids)?;
@@ -268,10 +275,7 @@ impl WindowState {
         let renamed = self.keys.compact(&live);
         for pane in self.panes.values_mut() {
             pane.keys.iter_mut().for_each(|key| *key = renamed[*key as usize]);
-            pane.slots = vec![NONE; self.keys.count()];
-            for (slot, key) in (0u32..).zip(&pane.keys) {
-                pane.slots[*key as usize] = slot;
-            }
+            pane.slots = Vec::new();
         }
         for (i, kind) in self.kinds.iter().enumerate() {
             if kind.function == AggregateFunction::CountDistinct {
@@ -303,7 +307,11 @@ impl Pane {
     /// The slots of key numbers; new keys get new slots.
     fn slots_of(&mut self, numbers: &[u32], keys: usize) -> Vec<u32> {
         if self.slots.len() < keys {
+            let forgotten = self.slots.is_empty();
             self.slots.resize(keys.next_power_of_two(), NONE);
+            if forgotten {
+                (0u32..).zip(&self.keys).for_each(|(slot, key)| self.slots[*key as usize] = slot);
+            }
         }
         let mut slots = Vec::with_capacity(numbers.len());
         for number in numbers {
