@@ -22,7 +22,6 @@
 //! | [`generate`] | synthetic NetLog with labelled attacks |
 //! | [`port`] | traits for what is outside: inputs, files, writers, the clock |
 //! | [`adapter`] | what fills them: `adapter/local` |
-//! | [`telemetry`] | metrics and health: a place kept free |
 //! | [`cli`] | one file a command; `cli/wire.rs` alone names adapters |
 //!
 //! # A definition's journey to a running plan
@@ -103,4 +102,3 @@ pub mod port;
 pub mod record;
 pub mod runtime;
 pub mod target;
-pub mod telemetry;

@@ -26,7 +26,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "record",
             "runtime",
             "target",
-            "telemetry",
         ],
     ),
     ("definition", &["diagnostic", "port", "record"]),
@@ -40,7 +39,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("record", &[]),
     ("runtime", &["definition", "diagnostic", "language", "pipeline", "plan", "port", "record", "target"]),
     ("target", &["diagnostic", "language", "plan", "record"]),
-    ("telemetry", &[]),
 ];
 
 pub fn cases() -> Vec<Trial> {
