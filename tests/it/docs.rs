@@ -88,7 +88,6 @@ fn commands(page: &str) -> Result<(), Failed> {
 fn run_page(name: &str, page: &str) -> Result<(), Failed> {
     let steps = steps(page);
     let clone = tempfile::tempdir()?;
-    copy(&Path::new(ROOT).join("docs/sample"), &clone.path().join("docs/sample"))?;
     let program = Path::new(env!("CARGO_BIN_EXE_tripline"));
     let folder = program.parent().ok_or("the program has no folder")?;
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
@@ -130,20 +129,6 @@ fn fits(pattern: &str, line: &str) -> bool {
         rest = &rest[at + part.len()..];
     }
     rest.ends_with(last)
-}
-
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 /// The part of a page between its two `generated` comments is what the program's own tables say.
