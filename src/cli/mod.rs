@@ -6,6 +6,7 @@ mod exit;
 mod explain;
 mod generate;
 mod init;
+mod place;
 mod profile;
 mod project;
 mod run;

@@ -9,11 +9,12 @@ use clap::{Args, ValueEnum};
 use crate::diagnostic::suggest;
 use crate::plan::Plan;
 use crate::port::Input;
-use crate::runtime::outlet::{AlertFormat, Outlets, TapError};
+use crate::runtime::outlet::{AlertFormat, Outlets, relations};
 use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunOptions, run};
 
 use super::exit::Exit;
+use super::place::check_outputs;
 use super::project::open_valid;
 use super::stop::stop_flag;
 use super::summary::{RunBar, summary};
@@ -79,19 +80,18 @@ impl Run {
             Format::Json => AlertFormat::Json,
             Format::Text => AlertFormat::Text,
         };
+        let outputs: Vec<&str> = taps.iter().map(|(_, file)| file.as_str()).chain([self.output.as_str()]).collect();
+        let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
+        check_outputs(&outputs, &sources)?;
+        if self.output.ends_with(".parquet") {
+            bail!(
+                "alerts are JSON lines or text, not Parquet\nhelp: `--tap hits={}` writes hits as Parquet",
+                self.output
+            );
+        }
+        check_taps(&plan, &taps)?;
         let alerts = wire::text_writer(&self.output)?;
-        let out = Outlets::new(&plan, &taps, Some((alerts, format)), &wire::row_writer);
-        let mut out = out.map_err(|error| match &error {
-            TapError::Unknown { name, relations } => {
-                let near = suggest(name, relations.iter().map(String::as_str));
-                let help = near.map_or_else(
-                    || format!("the relations are {}", relations.join(", ")),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                anyhow::anyhow!("{error}\nhelp: {help}")
-            }
-            TapError::Open { .. } => error.into(),
-        })?;
+        let mut out = Outlets::new(&plan, &taps, Some((alerts, format)), &wire::row_writer)?;
         let report = execute(&plan, &options, &mut out)?;
         match self.summary {
             Format::Text => eprint!("{}", summary(&report)),
@@ -100,7 +100,7 @@ impl Run {
         report.verify().context("rows or hits were lost; this is a defect of the program")?;
         Ok(if report.interrupted {
             Exit::Interrupted
-        } else if self.strict && report.ledger.rejected_total() > 0 {
+        } else if failed(&report, self.strict) {
             Exit::Findings
         } else {
             Exit::Fine
@@ -137,6 +137,26 @@ impl Run {
         }
         Ok(inputs)
     }
+}
+
+/// Nothing of the input was understood; or, when that is asked for, something was not.
+fn failed(report: &RunReport, strict: bool) -> bool {
+    let rejected = report.ledger.rejected_total();
+    let all = rejected > 0 && rejected == report.ledger.offered;
+    all || (strict && (rejected > 0 || report.ledger.row_errors > 0))
+}
+
+/// Unknown relations are said before any file is opened.
+fn check_taps(plan: &Plan, taps: &[(String, String)]) -> anyhow::Result<()> {
+    let known = relations(plan);
+    for (name, _) in taps.iter().filter(|(name, _)| !known.contains(name)) {
+        let help = suggest(name, known.iter().map(String::as_str)).map_or_else(
+            || format!("the relations are {}", known.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        bail!("no relation `{name}` to tap\nhelp: {help}");
+    }
+    Ok(())
 }
 
 /// The source that inputs are of.

@@ -91,6 +91,10 @@ pub fn summary(report: &RunReport) -> String {
     if ledger.late_windows > 0 {
         line("", format!("{} windows missed by late rows", count(ledger.late_windows)));
     }
+    if ledger.late_windows + ledger.late > 0 {
+        let help = "rows came later than the source's `lateness`; `tripline source profile` shows by how much";
+        line("help", help.to_owned());
+    }
     if let Some(ignored) = ignored(&ledger.ignored_fields) {
         line("ignored", ignored);
     }

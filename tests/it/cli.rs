@@ -370,7 +370,7 @@ fn run_shows_the_first_reject() -> Outcome {
     expect(&err, &["rejected   2 ingest.bad-value", "first: in.jsonl:2: ", "srcPort"])?;
     run(folder.path(), 1, &[&args[..], &["--strict"]].concat())?;
     fs::write(folder.path().join("in.csv"), ODD_CSV)?;
-    let (_, err) = run(folder.path(), 0, &["run", "--source", "netlog", "--input", "in.csv"])?;
+    let (_, err) = run(folder.path(), 1, &["run", "--source", "netlog", "--input", "in.csv"])?;
     expect(&err, &["every record was rejected; is --source right?"])
 }
 
@@ -382,7 +382,7 @@ fn wrong_use_is_exit_2_with_help() -> Outcome {
     std::io::Write::write_all(&mut packed, row(1, 2, "").repeat(1_000).as_bytes())?;
     packed.finish()?.set_len(100_000)?;
     let with = |args: &[&'static str]| [&["run", "--source", "netlog", "--input"][..], args].concat();
-    let cases: [(Vec<&str>, &[&str]); 11] = [
+    let cases: [(Vec<&str>, &[&str]); 15] = [
         (vec!["run"], &["--input <INPUT>", "example: tripline run --source netlog --input"]),
         (vec!["run", "--input", "in.jsonl"], &["which source", "help: add --source with one of netlog"]),
         (
@@ -395,6 +395,10 @@ fn wrong_use_is_exit_2_with_help() -> Outcome {
         (with(&["cut.jsonl.gz"]), &["cannot read cut.jsonl.gz beyond byte"]),
         (with(&["in.jsonl", "--output", "no/a.jsonl"]), &["cannot write no/a.jsonl", "help: make the folder no first"]),
         (with(&["in.jsonl", "--tap", "pair_5n=x"]), &["no relation `pair_5n`", "help: did you mean `pair_5m`?"]),
+        (with(&["in.jsonl", "--tap", "flows=in.jsonl"]), &["in.jsonl is also an input", "help: name another file"]),
+        (with(&["in.jsonl", "--output", "./in.jsonl"]), &["./in.jsonl is also an input"]),
+        (with(&["in.jsonl", "--tap", "flows=a", "--tap", "hits=./a"]), &["two outputs go to ./a"]),
+        (with(&["in.jsonl", "--output", "a.parquet"]), &["alerts are JSON lines", "--tap hits=a.parquet"]),
         (with(&["in.jsonl", "--tap", "hits"]), &["names no file", "help: write --tap RELATION=FILE"]),
         (with(&["in.jsonl", "--project", "nowhere"]), &["nowhere is not a folder"]),
     ];
