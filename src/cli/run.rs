@@ -149,7 +149,7 @@ fn failed(report: &RunReport, strict: bool) -> bool {
 /// Unknown relations are said before any file is opened.
 fn check_taps(plan: &Plan, taps: &[(String, String)]) -> anyhow::Result<()> {
     let known = relations(plan);
-    for (name, _) in taps.iter().filter(|(name, _)| !known.contains(name)) {
+    if let Some((name, _)) = taps.iter().find(|(name, _)| !known.contains(name)) {
         let help = suggest(name, known.iter().map(String::as_str)).map_or_else(
             || format!("the relations are {}", known.join(", ")),
             |near| format!("did you mean `{near}`?"),
