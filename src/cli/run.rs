@@ -1,5 +1,6 @@
 //! `tripline run`.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -94,8 +95,8 @@ impl Run {
         let mut out = Outlets::new(&plan, &taps, Some((alerts, format)), &wire::row_writer)?;
         let report = execute(&plan, &options, &mut out)?;
         match self.summary {
-            Format::Text => eprint!("{}", summary(&report)),
-            Format::Json => eprintln!("{}", report.json()),
+            Format::Text => say(&summary(&report)),
+            Format::Json => say(&format!("{}\n", report.json())),
         }
         report.verify().context("rows or hits were lost; this is a defect of the program")?;
         Ok(if report.interrupted {
@@ -137,6 +138,11 @@ impl Run {
         }
         Ok(inputs)
     }
+}
+
+/// Writes to standard error; when that is full or closed, the run counts all the same.
+fn say(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Nothing of the input was understood; or, when that is asked for, something was not.
