@@ -235,3 +235,52 @@ impl Merge {
         Ok(whole)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BEFORE_ALL, Merge, Step};
+    use crate::pipeline::batch::FlowBatch;
+    use crate::record::Micros;
+
+    fn batch(times: &[i64]) -> FlowBatch {
+        let mut flows = FlowBatch::empty();
+        let columns = crate::record::flow::columns();
+        let schema = crate::pipeline::batch::schema(&columns);
+        let none = columns.iter().map(|_| None).collect();
+        flows.rows = crate::pipeline::batch::batch(&schema, none, times.len()).expect("a batch");
+        flows.times = times.to_vec();
+        flows
+    }
+
+    fn rows(merge: &mut Merge) -> (Vec<i64>, Vec<i64>, i64) {
+        match merge.step().expect("a step") {
+            Step::Rows(batch) => (batch.flows.times, batch.admit, batch.watermark),
+            Step::Need(lane) => panic!("wants lane {lane}"),
+            Step::Done => panic!("done"),
+        }
+    }
+
+    #[test]
+    fn a_resting_lane_holds_nothing_back_until_it_gives() {
+        let mut merge = Merge::new(&[Micros(10), Micros(10)]);
+        merge.give(0, Some(batch(&[100])));
+        merge.give(1, Some(batch(&[100])));
+        assert_eq!(rows(&mut merge).2, BEFORE_ALL);
+        assert_eq!(rows(&mut merge).2, 90);
+        merge.give(1, Some(batch(&[500, 600])));
+        assert!(matches!(merge.step(), Ok(Step::Need(0))), "lane 0 may still bring older rows");
+        merge.rest(0);
+        assert_eq!(rows(&mut merge), (vec![500, 600], vec![90, 490], 590));
+        // It comes back with an old row: that is late, and time does not go back.
+        merge.give(0, Some(batch(&[200])));
+        assert_eq!(rows(&mut merge), (vec![200], vec![590], 590));
+    }
+
+    #[test]
+    fn a_row_ahead_of_the_clock_does_not_move_the_watermark_past_it() {
+        let mut merge = Merge::new(&[Micros(10)]);
+        merge.cap(0, 1_000);
+        merge.give(0, Some(batch(&[900, 5_000, 950])));
+        assert_eq!(rows(&mut merge), (vec![900, 5_000, 950], vec![BEFORE_ALL, 890, 990], 990));
+    }
+}

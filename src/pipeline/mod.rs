@@ -9,6 +9,7 @@ pub mod dedupe;
 pub mod detect;
 pub mod evidence;
 pub mod graph;
+pub mod halve;
 pub mod ingest;
 pub mod join;
 pub mod ledger;

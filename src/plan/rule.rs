@@ -214,7 +214,7 @@ fn bind_identity(
         Diagnostic::error(
             "rule.missing-key",
             place,
-            format!("rule `{}` does not return {names}, which name its hits", rule.name.text),
+            format!("rule `{}` does not return {names} as its relation has them; they name its hits", rule.name.text),
         )
         .label("the key and the window of this relation are needed")
         .help("write SELECT * and add columns behind it"),

@@ -162,3 +162,14 @@ fn title(rule: &RulePlan, values: &[Value]) -> String {
 fn object(fields: &[(String, Value)]) -> Map<String, Json> {
     fields.iter().map(|(name, value)| (name.clone(), value.json())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn control_characters_from_logs_are_shown_not_obeyed() {
+        let hostile = "\u{1b}[2J\u{7}ok\nHIGH forged";
+        assert_eq!(printable(hostile), "\\u{1b}[2J\\u{7}ok\\u{a}HIGH forged");
+    }
+}

@@ -12,12 +12,13 @@ use crate::language::conjuncts;
 use crate::language::tree::Expr;
 use crate::plan::{RulePlan, Upstream};
 use crate::record::{Column, EventTime, Type, Value, hit_id};
-use crate::target::datafusion::{EvaluateError, LookupTable, LowerError};
+use crate::target::datafusion::{LookupTable, LowerError};
 
 pub mod nearest;
 
 use super::batch;
 use super::compiled::Compiled;
+use super::halve::{Attempt, by_halves};
 use super::join::Join;
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::BuildError;
@@ -105,41 +106,21 @@ impl RuleStage {
     ) -> Result<(RecordBatch, Vec<usize>), ArrowError> {
         let mut parts = Vec::new();
         let mut places = Vec::new();
-        self.select_part(rows, 0, others, &mut parts, &mut places)?;
+        let failed = by_halves(rows, &mut |rows, first| {
+            let (selected, own) = self.attempt(rows, others)?;
+            places.extend(own.into_iter().map(|place| first + place));
+            parts.push(selected);
+            Ok(())
+        })?;
+        self.row_errors += failed.len() as u64;
+        if let Some((_, error)) = failed.first() {
+            self.first_row_error.get_or_insert_with(|| error.to_string());
+        }
         let selected = match parts.len() {
             1 => parts.swap_remove(0),
             _ => datafusion::arrow::compute::concat_batches(&self.schema, &parts)?,
         };
         Ok((selected, places))
-    }
-
-    fn select_part(
-        &mut self,
-        rows: &RecordBatch,
-        first: usize,
-        others: &[Option<RecordBatch>],
-        parts: &mut Vec<RecordBatch>,
-        places: &mut Vec<usize>,
-    ) -> Result<(), ArrowError> {
-        let count = rows.num_rows();
-        match self.attempt(rows, others) {
-            Ok((selected, own)) => {
-                places.extend(own.into_iter().map(|place| first + place));
-                parts.push(selected);
-                Ok(())
-            }
-            Err(Attempt::Arrow(error)) => Err(error),
-            Err(Attempt::Row(error)) if count <= 1 => {
-                self.row_errors += 1;
-                self.first_row_error.get_or_insert_with(|| error.to_string());
-                Ok(())
-            }
-            Err(Attempt::Row(_)) => {
-                let half = count / 2;
-                self.select_part(&rows.slice(0, half), first, others, parts, places)?;
-                self.select_part(&rows.slice(half, count - half), first + half, others, parts, places)
-            }
-        }
     }
 
     fn attempt(
@@ -340,22 +321,5 @@ impl CompiledCondition {
             types: sides.map_or((Type::Bool, Type::Bool), |(left, right)| (left.ty, right.ty)),
             sides: sides.map(|(left, right)| Ok::<_, LowerError>((compile(left)?, compile(right)?))).transpose()?,
         })
-    }
-}
-
-enum Attempt {
-    Row(EvaluateError),
-    Arrow(ArrowError),
-}
-
-impl From<EvaluateError> for Attempt {
-    fn from(error: EvaluateError) -> Self {
-        Self::Row(error)
-    }
-}
-
-impl From<ArrowError> for Attempt {
-    fn from(error: ArrowError) -> Self {
-        Self::Arrow(error)
     }
 }

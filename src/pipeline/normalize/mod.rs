@@ -11,10 +11,11 @@ use datafusion::arrow::error::ArrowError;
 
 use crate::plan::SourcePlan;
 use crate::record::{Column, Origin, Reject, RejectReason, Value, flow};
-use crate::target::datafusion::{EvaluateError, LookupTable, LowerError};
+use crate::target::datafusion::{LookupTable, LowerError};
 
 use super::batch::{self, FlowBatch};
 use super::compiled::Compiled;
+use super::halve::{Attempt, by_halves};
 use super::ingest::RawBatch;
 
 /// The normalization of one source.
@@ -116,46 +117,24 @@ impl Normalizer {
         let whole = batch::batch(&self.raw_schema, columns, rows)?;
         let mut out = Parts { filtered: 0, rejects: Vec::new(), batches: Vec::new() };
         let origin = |row: usize| Origin { file: Arc::clone(file), line: raw.lines[row], offset: raw.offsets[row] };
-        self.rows(&whole, 0, &origin, &mut out)?;
+        let failed = by_halves(&whole, &mut |rows, first| {
+            let (flows, filtered, rejects) = self.attempt(rows, first, &origin)?;
+            out.filtered += filtered;
+            out.rejects.extend(rejects);
+            out.batches.push(flows);
+            Ok(())
+        })?;
+        out.rejects.extend(failed.into_iter().map(|(row, error)| Reject {
+            reason: RejectReason::BadArithmetic,
+            detail: format!("normalization of {}: {error}", self.source),
+            origin: origin(row),
+            raw: String::new(),
+        }));
         let flows = match out.batches.len() {
             1 => out.batches.swap_remove(0),
             _ => concat(&self.flows_schema, out.batches)?,
         };
         Ok(Normalized { flows, filtered: out.filtered, rejects: out.rejects })
-    }
-
-    /// Normalizes rows; when an expression fails, halves them until the failing rows stand alone.
-    fn rows(
-        &self,
-        rows: &RecordBatch,
-        first: usize,
-        origin: &dyn Fn(usize) -> Origin,
-        out: &mut Parts,
-    ) -> Result<(), NormalizeError> {
-        let count = rows.num_rows();
-        match self.attempt(rows, first, origin) {
-            Ok((flows, filtered, rejects)) => {
-                out.filtered += filtered;
-                out.rejects.extend(rejects);
-                out.batches.push(flows);
-                Ok(())
-            }
-            Err(Attempt::Arrow(error)) => Err(error.into()),
-            Err(Attempt::Row(error)) if count <= 1 => {
-                out.rejects.push(Reject {
-                    reason: RejectReason::BadArithmetic,
-                    detail: format!("normalization of {}: {error}", self.source),
-                    origin: origin(first),
-                    raw: String::new(),
-                });
-                Ok(())
-            }
-            Err(Attempt::Row(_)) => {
-                let half = count / 2;
-                self.rows(&rows.slice(0, half), first, origin, out)?;
-                self.rows(&rows.slice(half, count - half), first + half, origin, out)
-            }
-        }
     }
 
     fn attempt(
@@ -255,24 +234,6 @@ struct Parts {
     filtered: u64,
     rejects: Vec<Reject>,
     batches: Vec<FlowBatch>,
-}
-
-/// Why an attempt at some rows failed: a row's value, or the program.
-enum Attempt {
-    Row(EvaluateError),
-    Arrow(ArrowError),
-}
-
-impl From<EvaluateError> for Attempt {
-    fn from(error: EvaluateError) -> Self {
-        Self::Row(error)
-    }
-}
-
-impl From<ArrowError> for Attempt {
-    fn from(error: ArrowError) -> Self {
-        Self::Arrow(error)
-    }
 }
 
 fn concat(schema: &SchemaRef, batches: Vec<FlowBatch>) -> Result<FlowBatch, ArrowError> {

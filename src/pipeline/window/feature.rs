@@ -8,13 +8,14 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{FeaturePlan, Upstream};
-use crate::target::datafusion::{EvaluateError, LookupTable, LowerError};
+use crate::target::datafusion::{LookupTable, LowerError};
 
 use super::accumulate::AggregateKind;
 use super::evidence::{EvidenceRow, EvidenceRows, SeeFlow};
 use super::operator::{Hop, WindowError, WindowRows, WindowState};
 use crate::pipeline::batch;
 use crate::pipeline::compiled::Compiled;
+use crate::pipeline::halve::{Attempt, by_halves};
 use crate::pipeline::join::Join;
 
 /// Why a stage could not be made.
@@ -136,38 +137,22 @@ impl FeatureStage {
         others: &[Option<RecordBatch>],
         evidence: Option<&dyn EvidenceRows>,
     ) -> Result<(), StageError> {
-        self.push_part(rows, 0, others, evidence)
+        let mut parts = Vec::new();
+        let failed = by_halves(rows, &mut |rows, first| {
+            parts.push((first, self.prepare(rows, others)?));
+            Ok(())
+        })?;
+        self.row_errors += failed.len() as u64;
+        if let Some((_, error)) = failed.first() {
+            self.first_row_error.get_or_insert_with(|| error.to_string());
+        }
+        for (first, prepared) in &parts {
+            self.add(prepared, *first, evidence)?;
+        }
+        Ok(())
     }
 
-    /// Halves the batch when an expression fails, until the failing rows stand alone.
-    fn push_part(
-        &mut self,
-        rows: &RecordBatch,
-        first: usize,
-        others: &[Option<RecordBatch>],
-        evidence: Option<&dyn EvidenceRows>,
-    ) -> Result<(), StageError> {
-        let count = rows.num_rows();
-        if count == 0 {
-            return Ok(());
-        }
-        match self.prepare(rows, others) {
-            Ok(prepared) => self.add(&prepared, first, evidence),
-            Err(Prepare::Arrow(error)) => Err(error.into()),
-            Err(Prepare::Row(error)) if count == 1 => {
-                self.row_errors += 1;
-                self.first_row_error.get_or_insert_with(|| error.to_string());
-                Ok(())
-            }
-            Err(Prepare::Row(_)) => {
-                let half = count / 2;
-                self.push_part(&rows.slice(0, half), first, others, evidence)?;
-                self.push_part(&rows.slice(half, count - half), first + half, others, evidence)
-            }
-        }
-    }
-
-    fn prepare(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Prepared, Prepare> {
+    fn prepare(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Prepared, Attempt> {
         let mut columns: Vec<ArrayRef> = rows.columns()[..self.upstream_columns].to_vec();
         for join in &self.joins {
             columns.extend(join.columns(rows, self.upstream_time, others)?);
@@ -313,23 +298,6 @@ struct Prepared {
     keys: Vec<ArrayRef>,
     args: Vec<Option<ArrayRef>>,
     mask: Option<BooleanArray>,
-}
-
-enum Prepare {
-    Row(EvaluateError),
-    Arrow(ArrowError),
-}
-
-impl From<EvaluateError> for Prepare {
-    fn from(error: EvaluateError) -> Self {
-        Self::Row(error)
-    }
-}
-
-impl From<ArrowError> for Prepare {
-    fn from(error: ArrowError) -> Self {
-        Self::Arrow(error)
-    }
 }
 
 /// Evidence of the rows that a filter kept.
