@@ -9,6 +9,7 @@ use crate::generate::{Attack, Options, Summary, generate};
 
 use super::exit::Exit;
 use super::project::parse_time;
+use super::say::say;
 use super::summary::progress_bar;
 use super::wire;
 
@@ -67,7 +68,7 @@ impl Generate {
             labels.flush()?;
         }
         bar.finish_and_clear();
-        eprint!("{}", describe(&summary));
+        say(&describe(&summary));
         Ok(Exit::Fine)
     }
 }

@@ -10,6 +10,7 @@ mod place;
 mod profile;
 mod project;
 mod run;
+mod say;
 mod schema;
 mod source;
 mod stop;
@@ -23,6 +24,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use exit::Exit;
+use say::say;
 
 /// Write BigQuery SQL once; run it on the live stream, on a laptop and over history; get the same alerts.
 #[derive(Debug, Parser)]
@@ -64,7 +66,7 @@ pub fn main() -> ExitCode {
             let usage = error.use_stderr();
             let _ = error.print();
             if error.kind() == ErrorKind::MissingRequiredArgument && std::env::args().nth(1).as_deref() == Some("run") {
-                eprintln!("example: tripline run --source netlog --input flows.jsonl --format text");
+                say("example: tripline run --source netlog --input flows.jsonl --format text\n");
             }
             return if usage { Exit::Usage.into() } else { Exit::Fine.into() };
         }
@@ -84,7 +86,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) if exit::is_broken_pipe(&error) => Exit::Fine.into(),
         Err(error) => {
-            eprintln!("{}", exit::describe(&error));
+            say(&format!("{}\n", exit::describe(&error)));
             Exit::Usage.into()
         }
     }

@@ -12,6 +12,7 @@ use crate::plan::{self, Plan, ResolveOptions};
 use crate::port::{Clock, FileTree};
 use crate::record::EventTime;
 
+use super::say::{note, say};
 use super::wire;
 
 /// A project, resolved.
@@ -48,7 +49,7 @@ pub fn tree(folder: Option<&Path>) -> anyhow::Result<Box<dyn FileTree>> {
         Some(folder) => Ok(wire::folder(folder)),
         None if Path::new("tripline.yaml").is_file() => Ok(wire::folder(&PathBuf::from("."))),
         None => {
-            eprintln!("note: no tripline.yaml here, using the built-in pack (`tripline init DIR` writes a project)");
+            note("no tripline.yaml here, using the built-in pack (`tripline init DIR` writes a project)");
             Ok(wire::embedded())
         }
     }
@@ -73,7 +74,7 @@ pub fn open_valid(folder: Option<&Path>) -> anyhow::Result<Opened> {
     let errors: Vec<Diagnostic> =
         opened.diagnostics.iter().filter(|d| d.severity == Severity::Error).cloned().collect();
     if !errors.is_empty() {
-        eprint!("{}", render_text(&errors, &opened.files, std::io::stderr().is_terminal()));
+        say(&render_text(&errors, &opened.files, std::io::stderr().is_terminal()));
         bail!("the project has errors");
     }
     Ok(opened)

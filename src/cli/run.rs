@@ -1,6 +1,5 @@
 //! `tripline run`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,11 +11,12 @@ use crate::plan::Plan;
 use crate::port::Input;
 use crate::runtime::outlet::{AlertFormat, Outlets, relations};
 use crate::runtime::report::RunReport;
-use crate::runtime::run::{RunOptions, run};
+use crate::runtime::run::{RunFailed, RunOptions, run};
 
-use super::exit::Exit;
+use super::exit::{Exit, is_broken_pipe};
 use super::place::check_outputs;
 use super::project::open_valid;
+use super::say::say;
 use super::stop::stop_flag;
 use super::summary::{RunBar, summary};
 use super::wire;
@@ -93,11 +93,14 @@ impl Run {
         check_taps(&plan, &taps)?;
         let alerts = wire::text_writer(&self.output)?;
         let mut out = Outlets::new(&plan, &taps, Some((alerts, format)), &wire::row_writer)?;
-        let report = execute(&plan, &options, &mut out)?;
-        match self.summary {
-            Format::Text => say(&summary(&report)),
-            Format::Json => say(&format!("{}\n", report.json())),
-        }
+        let report = execute(&plan, &options, &mut out).inspect_err(|error| {
+            if let Some(RunFailed { report: Some(report), .. }) = error.downcast_ref()
+                && !is_broken_pipe(error)
+            {
+                self.summarize(report);
+            }
+        })?;
+        self.summarize(&report);
         report.verify().context("rows or hits were lost; this is a defect of the program")?;
         Ok(if report.interrupted {
             Exit::Interrupted
@@ -106,6 +109,13 @@ impl Run {
         } else {
             Exit::Fine
         })
+    }
+
+    fn summarize(&self, report: &RunReport) {
+        match self.summary {
+            Format::Text => say(&summary(report)),
+            Format::Json => say(&format!("{}\n", report.json())),
+        }
     }
 
     fn taps(&self) -> anyhow::Result<Vec<(String, String)>> {
@@ -138,11 +148,6 @@ impl Run {
         }
         Ok(inputs)
     }
-}
-
-/// Writes to standard error; when that is full or closed, the run counts all the same.
-fn say(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Nothing of the input was understood; or, when that is asked for, something was not.

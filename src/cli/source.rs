@@ -14,6 +14,7 @@ use crate::port::InputBytes;
 use super::exit::Exit;
 use super::profile::Profile;
 use super::project::{open, tree};
+use super::say::{note, say};
 use super::wire;
 
 #[derive(Debug, Subcommand)]
@@ -67,7 +68,7 @@ impl Infer {
             );
         }
         if inferred.refused > 0 {
-            eprintln!("note: {} of {} records were not understood", inferred.refused, inferred.records);
+            note(&format!("{} of {} records were not understood", inferred.refused, inferred.records));
         }
         match &self.project {
             Some(project) => write_drafts(project, &inferred),
@@ -97,7 +98,7 @@ impl Infer {
             if sample.is_empty() {
                 return Err(error).with_context(|| format!("cannot read {}", self.file));
             }
-            eprintln!("note: {} breaks off after {} bytes: {error}", self.file, sample.len());
+            note(&format!("{} breaks off after {} bytes: {error}", self.file, sample.len()));
         }
         if sample.iter().all(u8::is_ascii_whitespace) {
             bail!("{} is empty", self.file);
@@ -115,7 +116,7 @@ fn print_drafts(inferred: &Inferred) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     write!(out, "# {source}\n{}\n-- {flows}\n{}", inferred.source_yaml, inferred.flows_sql)?;
     out.flush()?;
-    eprintln!("note: --project DIR writes these two files into a project");
+    note("--project DIR writes these two files into a project");
     Ok(Exit::Fine)
 }
 
@@ -141,7 +142,7 @@ fn write_drafts(project: &Path, inferred: &Inferred) -> anyhow::Result<Exit> {
     let ours = |d: &&Diagnostic| [&source, &flows].iter().any(|path| opened.files.path(d.span.file) == path.as_str());
     let found: Vec<Diagnostic> = opened.diagnostics.iter().filter(ours).cloned().collect();
     if !found.is_empty() {
-        eprint!("{}", render_text(&found, &opened.files, false));
+        say(&render_text(&found, &opened.files, false));
     }
     let folder = project.display();
     writeln!(std::io::stdout(), "next:  read both, then tripline check --project {folder}")?;

@@ -7,6 +7,8 @@ use std::thread;
 
 use anyhow::Context;
 
+use super::say::say;
+
 /// A flag that Ctrl-C or SIGTERM sets.
 pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
@@ -21,7 +23,7 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
                 if seen.swap(true, Ordering::Relaxed) {
                     process::exit(130);
                 }
-                eprintln!("stopping; press Ctrl-C again to end at once");
+                say("stopping; press Ctrl-C again to end at once\n");
             }
         });
     });

@@ -114,7 +114,7 @@ pub fn summary(report: &RunReport) -> String {
         line("errors", format!("{} sums stopped at the bounds of INT64", count(ledger.saturated)));
     }
     line("time", format!("{:.2} s, {:.0} rows/s", report.elapsed.as_secs_f64(), report.rows_per_second()));
-    if report.interrupted {
+    if report.interrupted || report.failed {
         line("stopped", "before the end: windows that were open are not closed".to_owned());
     }
     text

@@ -108,6 +108,8 @@ impl Text {
         let first = place(start);
         // The end belongs to the last byte, so that a span never leaks into the next line's indent.
         let last = if end > start { place(end - 1) + 1 } else { first };
+        // YAML ends a block's last line with a line break, even where the file has none.
+        let (first, last) = (first.min(self.map.whole.end), last.min(self.map.whole.end));
         Span { file: self.map.file, start: first, end: last.max(first) }
     }
 }

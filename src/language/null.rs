@@ -33,13 +33,15 @@ fn operands(expr: &Expr, id: Id) -> Vec<&Expr> {
 }
 
 /// A warning for each conjunct that a nullable column makes NULL, so that a row escapes by leaving it out.
+///
+/// What names the wanted value (`=`, IN, LIKE, a BOOL column) is not met by a missing one, as its author expects.
 pub fn null_warnings(condition: &Expr, scope: &Scope) -> Vec<Diagnostic> {
     let parts = conjuncts(condition);
     let proven = non_null_when_true(condition);
     let mut warnings = Vec::new();
     for part in parts {
         let mut culprits = Vec::new();
-        if !may_be_null(part, &proven, &mut culprits) {
+        if !is_silenced(part, &proven, &mut culprits) {
             continue;
         }
         let Some(column) = culprits.first() else { continue };
@@ -60,6 +62,42 @@ pub fn null_warnings(condition: &Expr, scope: &Scope) -> Vec<Diagnostic> {
         warnings.push(warning);
     }
     warnings
+}
+
+/// May a condition be NULL where its author would expect TRUE? Collects the columns that make it so.
+fn is_silenced<'a>(expr: &'a Expr, proven: &[usize], culprits: &mut Vec<&'a Expr>) -> bool {
+    match &expr.kind {
+        ExprKind::Column(_) => false,
+        ExprKind::InList { negated, .. } | ExprKind::InLookup { negated, .. } => {
+            *negated && may_be_null(expr, proven, culprits)
+        }
+        ExprKind::Call { function, args } => match function.id {
+            Id::And => any_silenced(args, &with(proven, non_null_when_true(expr)), culprits),
+            Id::Or => any_silenced(args, &with(proven, non_null_when_false(expr)), culprits),
+            // Two missing values look the same, and are not equal.
+            Id::Eq => {
+                let mut sides = Vec::new();
+                let silenced = args.iter().all(|arg| may_be_null(arg, proven, &mut sides));
+                if silenced {
+                    culprits.extend(sides);
+                }
+                silenced
+            }
+            Id::NotEq | Id::Lt | Id::LtEq | Id::Gt | Id::GtEq | Id::Not | Id::If => may_be_null(expr, proven, culprits),
+            _ => false,
+        },
+        ExprKind::Literal(_) | ExprKind::Aggregate(_) | ExprKind::Case { .. } | ExprKind::Cast { .. } => {
+            may_be_null(expr, proven, culprits)
+        }
+    }
+}
+
+fn any_silenced<'a>(args: &'a [Expr], proven: &[usize], culprits: &mut Vec<&'a Expr>) -> bool {
+    let mut silenced = false;
+    for arg in args {
+        silenced |= is_silenced(arg, proven, culprits);
+    }
+    silenced
 }
 
 /// May it be NULL when the proven columns are not? Collects the columns that make it so.

@@ -282,7 +282,7 @@ impl Graph {
         if watermark <= self.watermark {
             return Ok(());
         }
-        while let Some(end) = self.features.iter().flatten().filter_map(FeatureStage::next_end).min() {
+        while let Some(end) = self.next_end() {
             if end > watermark {
                 break;
             }
@@ -295,6 +295,11 @@ impl Graph {
         self.features.iter_mut().flatten().for_each(|stage| stage.pass(watermark));
         let settled = self.alerts.advance(watermark, &mut self.ledger);
         self.put_out(settled, out)
+    }
+
+    /// When the next open window ends.
+    pub fn next_end(&self) -> Option<i64> {
+        self.features.iter().flatten().filter_map(FeatureStage::next_end).min()
     }
 
     /// All windows that end at `end`, and the rules over them.
@@ -360,7 +365,7 @@ impl Graph {
         Ok(())
     }
 
-    /// A live run was stopped: closes nothing.
+    /// The run ends here: closes nothing.
     pub fn stop(&mut self, out: &mut dyn Outlet) -> Result<(), GraphError> {
         let settled = self.alerts.abandon(&mut self.ledger);
         self.put_out(settled, out)?;

@@ -13,7 +13,10 @@ use crate::record::{Disposition, EventTime, Reject, RejectReason};
 pub struct RunReport {
     pub ledger: Ledger,
     pub elapsed: Duration,
+    /// Stopped before the inputs ended.
     pub interrupted: bool,
+    /// Ended by an error.
+    pub failed: bool,
     pub watermark: Option<EventTime>,
     /// The first error of a row, by feature or rule.
     pub row_errors: Vec<(String, u64, String)>,
@@ -22,12 +25,7 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    pub fn new(
-        graph: &Graph,
-        first_rejects: BTreeMap<RejectReason, Reject>,
-        elapsed: Duration,
-        interrupted: bool,
-    ) -> Self {
+    pub fn new(graph: &Graph, first_rejects: BTreeMap<RejectReason, Reject>, elapsed: Duration) -> Self {
         let features = graph.features().map(|f| (f.name.clone(), f.row_errors, f.first_row_error.clone()));
         let rules = graph.rules().iter().map(|r| (r.plan.name.clone(), r.row_errors, r.first_row_error.clone()));
         let errors = features.chain(rules).filter_map(|(name, count, first)| Some((name, count, first?)));
@@ -35,7 +33,8 @@ impl RunReport {
         Self {
             ledger: graph.ledger.clone(),
             elapsed,
-            interrupted,
+            interrupted: false,
+            failed: false,
             watermark: (watermark != i64::MAX && watermark != i64::MIN).then_some(EventTime(watermark)),
             row_errors: errors.collect(),
             first_rejects,
@@ -86,6 +85,7 @@ impl RunReport {
             "saturated_sums": ledger.saturated,
             "ignored_fields": ledger.ignored_fields,
             "interrupted": self.interrupted,
+            "failed": self.failed,
             "seconds": self.elapsed.as_secs_f64(),
             "rows_per_second": self.rows_per_second(),
             "conserved": self.verify().is_ok(),

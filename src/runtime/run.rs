@@ -65,6 +65,22 @@ pub enum RunError {
     Thread,
 }
 
+/// A run that an error ended, and what it did until then.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct RunFailed {
+    #[source]
+    pub error: RunError,
+    /// None when it did not begin.
+    pub report: Option<Box<RunReport>>,
+}
+
+impl From<RunError> for RunFailed {
+    fn from(error: RunError) -> Self {
+        Self { error, report: None }
+    }
+}
+
 /// What an input's threads hand over.
 struct Pumped {
     normalized: Normalized,
@@ -91,48 +107,20 @@ pub fn run(
     out: &mut Outlets,
     progress: &dyn Progress,
     stop: &AtomicBool,
-) -> Result<RunReport, RunError> {
+) -> Result<RunReport, RunFailed> {
     let started = Instant::now();
-    let graph = Graph::new(plan, options.generation.clone(), options.fault)?;
-    let lookups: Vec<Arc<LookupTable>> = crate::pipeline::graph::lookup_tables(plan);
-    let mut lanes = Vec::with_capacity(options.inputs.len());
-    let mut lateness = Vec::with_capacity(options.inputs.len());
-    // Two threads decode one input; of many, each decodes its own.
-    let threads = if options.inputs.len() > 1 { 1 } else { options.threads };
-    let keep = Keep {
-        origins: plan.evidence_rows > 0 && !plan.rules.is_empty(),
-        keys: plan.sources.iter().any(|source| !source.dedupe.is_empty()),
-    };
-    for (source, input) in &options.inputs {
-        let source = &plan.sources[*source];
-        let normalizer = Normalizer::new(source, &plan.flows_wanted, keep, &lookups)?;
-        let reader_options = ReaderOptions { threads, ..ReaderOptions::default() };
-        let reader = Reader::open(Arc::clone(input), Arc::new(source.raw.clone()), &reader_options)?;
-        let (sender, receiver) = sync_channel(QUEUE_BATCHES);
-        let name = input.name();
-        thread::spawn(move || pump(reader, &normalizer, &name, &sender));
-        lanes.push(Lane { receiver, future_skew: source.future_skew, idle_after: source.idle_after });
-        lateness.push(source.lateness);
+    let mut run = Run::open(plan, options, clock, progress, stop)?;
+    let played = run.play(out);
+    // After an error too: what was found so far stays readable.
+    let finished = out.finish();
+    let mut report = RunReport::new(&run.graph, run.first_rejects, started.elapsed());
+    match played.and_then(|interrupted| Ok(finished.map(|()| interrupted)?)) {
+        Ok(interrupted) => Ok(RunReport { interrupted, ..report }),
+        Err(error) => {
+            report.failed = true;
+            Err(RunFailed { error, report: Some(Box::new(report)) })
+        }
     }
-    // What has no length is a stream: somebody may wait for what it gives.
-    let stream = options.live || options.inputs.iter().any(|(_, input)| input.size_bytes().is_none());
-    let merge = Merge::new(&lateness);
-    let first_rejects = BTreeMap::new();
-    let mut run = Run { graph, lanes, merge, live: options.live, stream, clock, progress, stop, first_rejects };
-    let driven = run.drive(out);
-    if driven.is_err() {
-        // What was found so far stays readable.
-        out.finish()?;
-    }
-    let interrupted = driven?;
-    if interrupted {
-        run.graph.ledger.unread += run.merge.waiting_rows();
-        run.graph.stop(out)?;
-    } else {
-        run.graph.finish(run.merge.last_watermark(), out)?;
-    }
-    out.finish()?;
-    Ok(RunReport::new(&run.graph, run.first_rejects, started.elapsed(), interrupted))
 }
 
 struct Run<'a> {
@@ -148,7 +136,70 @@ struct Run<'a> {
     first_rejects: BTreeMap<RejectReason, Reject>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn open(
+        plan: &Plan,
+        options: &RunOptions,
+        clock: &'a dyn Clock,
+        progress: &'a dyn Progress,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, RunError> {
+        let graph = Graph::new(plan, options.generation.clone(), options.fault)?;
+        let lookups: Vec<Arc<LookupTable>> = crate::pipeline::graph::lookup_tables(plan);
+        let mut lanes = Vec::with_capacity(options.inputs.len());
+        let mut lateness = Vec::with_capacity(options.inputs.len());
+        // Two threads decode one input; of many, each decodes its own.
+        let threads = if options.inputs.len() > 1 { 1 } else { options.threads };
+        let keep = Keep {
+            origins: plan.evidence_rows > 0 && !plan.rules.is_empty(),
+            keys: plan.sources.iter().any(|source| !source.dedupe.is_empty()),
+        };
+        for (source, input) in &options.inputs {
+            let source = &plan.sources[*source];
+            let normalizer = Normalizer::new(source, &plan.flows_wanted, keep, &lookups)?;
+            let reader_options = ReaderOptions { threads, ..ReaderOptions::default() };
+            let reader = Reader::open(Arc::clone(input), Arc::new(source.raw.clone()), &reader_options)?;
+            let (sender, receiver) = sync_channel(QUEUE_BATCHES);
+            let name = input.name();
+            thread::spawn(move || pump(reader, &normalizer, &name, &sender));
+            lanes.push(Lane { receiver, future_skew: source.future_skew, idle_after: source.idle_after });
+            lateness.push(source.lateness);
+        }
+        // What has no length is a stream: somebody may wait for what it gives.
+        let stream = options.live || options.inputs.iter().any(|(_, input)| input.size_bytes().is_none());
+        let (merge, first_rejects) = (Merge::new(&lateness), BTreeMap::new());
+        Ok(Self { graph, lanes, merge, live: options.live, stream, clock, progress, stop, first_rejects })
+    }
+
+    /// Reads until the inputs end, and closes what is open; true when it was stopped before that.
+    fn play(&mut self, out: &mut Outlets) -> Result<bool, RunError> {
+        let driven = self.drive(out);
+        let interrupted = match driven {
+            Ok(false) => !self.close(out)?,
+            _ => true,
+        };
+        if interrupted {
+            self.graph.ledger.unread += self.merge.waiting_rows();
+            let stopped = self.graph.stop(out);
+            driven?;
+            stopped?;
+        }
+        Ok(interrupted)
+    }
+
+    /// Closes the windows that are open at the end of the inputs; false when it was stopped.
+    fn close(&mut self, out: &mut Outlets) -> Result<bool, RunError> {
+        let last = self.merge.last_watermark().max(self.graph.watermark());
+        while let Some(end) = self.graph.next_end() {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            self.graph.advance(end, Some(last), out)?;
+        }
+        self.graph.finish(last, out)?;
+        Ok(true)
+    }
+
     /// True when it was stopped before the inputs ended.
     fn drive(&mut self, out: &mut Outlets) -> Result<bool, RunError> {
         loop {

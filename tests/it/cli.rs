@@ -1,6 +1,7 @@
 //! The program as people use it: the real binary, its output, its exit code.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -12,7 +13,7 @@ type Outcome = Result<(), Failed>;
 type Named = (&'static str, fn() -> Outcome);
 
 pub fn trials() -> Vec<Trial> {
-    let all: [Named; 16] = [
+    let all: [Named; 19] = [
         ("init_check_generate_run", init_check_generate_run),
         ("init_refuses_what_is_there", init_refuses_what_is_there),
         ("every_yaml_names_its_schema", every_yaml_names_its_schema),
@@ -27,6 +28,9 @@ pub fn trials() -> Vec<Trial> {
         ("run_shows_the_first_reject", run_shows_the_first_reject),
         ("wrong_use_is_exit_2_with_help", wrong_use_is_exit_2_with_help),
         ("a_closed_pipe_is_quiet", a_closed_pipe_is_quiet),
+        ("a_tap_that_closes_is_an_error", a_tap_that_closes_is_an_error),
+        ("standard_input_is_decompressed", standard_input_is_decompressed),
+        ("an_input_that_breaks_off_is_summed_up", an_input_that_breaks_off_is_summed_up),
         ("check_gives_json", check_gives_json),
         ("check_reads_tests", check_reads_tests),
     ];
@@ -432,6 +436,59 @@ fn a_closed_pipe_is_quiet() -> Outcome {
         ensure(output.status.code() == Some(0), &format!("{args:?}: {:?}", output.status.code()))?;
     }
     Ok(())
+}
+
+/// A file that is asked for has to be whole, or the command must say so.
+fn a_tap_that_closes_is_an_error() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["generate", "--events", "20000", "--output", "in.jsonl"])?;
+    ensure(Command::new("mkfifo").arg(folder.path().join("tap")).status()?.success(), "mkfifo")?;
+    let mut reader =
+        Command::new("head").args(["-c", "1"]).arg(folder.path().join("tap")).stdout(Stdio::null()).spawn()?;
+    let (_, err) = run(folder.path(), 2, &["run", "--source", "netlog", "--input", "in.jsonl", "--tap", "flows=tap"])?;
+    reader.wait()?;
+    expect(&err, &["error: cannot write tap: its reader went away"])
+}
+
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>, Failed> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?)
+}
+
+fn standard_input_is_decompressed() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["generate", "--events", "5000", "--attacks", "port_scan", "--output", "in.jsonl"])?;
+    let args = ["run", "--source", "netlog", "--input"];
+    let (plain, _) = run(folder.path(), 0, &[&args[..], &["in.jsonl"]].concat())?;
+    ensure(plain.contains("net.scan.vertical"), &plain)?;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tripline"))
+        .current_dir(folder.path())
+        .args(args)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let stored = gzip(&fs::read(folder.path().join("in.jsonl"))?)?;
+    child.stdin.take().ok_or("no standard input")?.write_all(&stored)?;
+    let output = child.wait_with_output()?;
+    // Alerts name their file.
+    ensure(text(&output.stdout).replace("\"-:", "\"in.jsonl:") == plain, &text(&output.stdout))
+}
+
+fn an_input_that_breaks_off_is_summed_up() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["generate", "--events", "20000", "--output", "in.jsonl"])?;
+    let stored = gzip(&fs::read(folder.path().join("in.jsonl"))?)?;
+    fs::write(folder.path().join("half.gz"), &stored[..stored.len() / 2])?;
+    let args = ["run", "--source", "netlog", "--input", "half.gz", "--summary", "json"];
+    let (_, err) = run(folder.path(), 2, &args)?;
+    let summary = err.lines().find(|line| line.starts_with('{')).ok_or_else(|| err.clone())?;
+    let summary: Value = serde_json::from_str(summary)?;
+    ensure(summary["failed"] == true && summary["conserved"] == true, &err)?;
+    ensure(summary["rows"]["offered"].as_u64().is_some_and(|rows| rows > 1_000), &err)?;
+    expect(&err, &["error: ", "half.gz"])
 }
 
 fn check_gives_json() -> Outcome {

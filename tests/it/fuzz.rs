@@ -23,6 +23,7 @@ const ITERATION_MAX: Duration = Duration::from_secs(1);
 pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("fuzz::damaged_definitions_are_only_findings", definitions::run),
+        Trial::test("fuzz::what_was_found_before", definitions::found_before),
         Trial::test("fuzz::damaged_records_are_rows_or_rejects", json::run),
         Trial::test("fuzz::a_panic_and_a_wrong_place_are_failures", definitions::can_fail),
     ]

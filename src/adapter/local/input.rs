@@ -1,5 +1,5 @@
-//! Inputs of a run: files by path or glob, and standard input. `.gz` and `.zst` are
-//! decompressed; a file that begins with `PAR1` is read by position.
+//! Inputs of a run: files by path or glob, and standard input. What they hold is told by their first bytes, not their
+//! names: gzip and zstd are decompressed; a file that begins with `PAR1` is read by position.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
@@ -102,9 +102,7 @@ impl Input for LocalFile {
 
     fn open(&self) -> io::Result<InputBytes> {
         let mut file = File::open(&self.path)?;
-        let extension = self.path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        let compressed = matches!(extension, "gz" | "zst");
-        if self.size_bytes.is_some() && !compressed {
+        if self.size_bytes.is_some() {
             let mut magic = [0; PARQUET_MAGIC.len()];
             let parquet = file.read_exact(&mut magic).is_ok() && &magic == PARQUET_MAGIC;
             file.rewind()?;
@@ -114,11 +112,43 @@ impl Input for LocalFile {
         }
         self.consumed.store(0, Ordering::Relaxed);
         let stored = Counted { bytes: file, consumed: Arc::clone(&self.consumed) };
-        Ok(InputBytes::Stream(match extension {
-            "gz" => Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(STORED_BUFFER_BYTES, stored))),
-            "zst" => Box::new(zstd::stream::read::Decoder::new(stored)?),
-            _ => Box::new(stored),
-        }))
+        Ok(InputBytes::Stream(Box::new(Plain::Stored(Box::new(stored)))))
+    }
+}
+
+/// The plain bytes of a stream, whatever its name says: gzip and zstd are told by their first bytes, at the first read
+/// (opening standard input must not wait for it).
+enum Plain {
+    Stored(Box<dyn Read + Send>),
+    Open(Box<dyn Read + Send>),
+}
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+impl Read for Plain {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if let Self::Stored(stored) = self {
+            let mut first = Vec::with_capacity(ZSTD_MAGIC.len());
+            stored.take(ZSTD_MAGIC.len() as u64).read_to_end(&mut first)?;
+            let stored = std::mem::replace(stored, Box::new(io::empty()));
+            let (gzip, zstd) = (first.starts_with(&GZIP_MAGIC), first == ZSTD_MAGIC);
+            let whole = io::Cursor::new(first).chain(stored);
+            *self = Self::Open(if gzip || zstd {
+                let buffered = io::BufReader::with_capacity(STORED_BUFFER_BYTES, whole);
+                if gzip {
+                    Box::new(MultiGzDecoder::new(buffered))
+                } else {
+                    Box::new(zstd::stream::read::Decoder::with_buffer(buffered)?)
+                }
+            } else {
+                Box::new(whole)
+            });
+        }
+        match self {
+            Self::Open(open) => open.read(into),
+            Self::Stored(_) => Ok(0),
+        }
     }
 }
 
@@ -148,7 +178,7 @@ impl Input for Stdin {
     }
 
     fn open(&self) -> io::Result<InputBytes> {
-        Ok(InputBytes::Stream(Box::new(io::stdin())))
+        Ok(InputBytes::Stream(Box::new(Plain::Stored(Box::new(io::stdin())))))
     }
 }
 
@@ -224,6 +254,19 @@ mod tests {
             assert_eq!(text(&**input), "one\ntwo\n");
             assert_eq!(input.size_bytes(), Some(stored as u64));
             assert_eq!(input.consumed_bytes(), Some(stored as u64));
+        }
+    }
+
+    #[test]
+    fn compression_is_told_by_the_first_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let zst = zstd::encode_all(&b"zst\n"[..], 1).unwrap();
+        let cases: [(&[u8], &str); 6] =
+            [(&gz(b"gz\n"), "gz\n"), (&zst, "zst\n"), (b"plain\n", "plain\n"), (b"", ""), (b"1", "1"), (b"(\n", "(\n")];
+        for (stored, plain) in cases {
+            fs::write(folder.path().join("flows.gz.bak"), stored).unwrap();
+            let input = inputs(&patterns(folder.path(), &["flows.gz.bak"])).unwrap().remove(0);
+            assert_eq!(text(&*input), plain);
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::writer::{LineDelimited, WriterBuilder};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -32,8 +33,24 @@ pub fn text_writer(path: &str) -> io::Result<Box<dyn Write + Send>> {
     if path == "-" { Ok(Box::new(BufWriter::new(io::stdout()))) } else { Ok(Box::new(BufWriter::new(create(path)?))) }
 }
 
-fn create(path: &str) -> io::Result<File> {
-    File::create(path).map_err(|error| {
+/// A file, or something that is named like one. Unlike standard output, it must not go away.
+struct Output(File);
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => io::Error::other("its reader went away"),
+            _ => error,
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn create(path: &str) -> io::Result<Output> {
+    File::create(path).map(Output).map_err(|error| {
         let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
         let help = folder.map(|folder| format!("\nhelp: make the folder {} first", folder.display()));
         io::Error::new(error.kind(), format!("cannot write {path}: {error}{}", help.unwrap_or_default()))
@@ -46,17 +63,24 @@ struct JsonRows {
 
 impl RowWriter for JsonRows {
     fn write(&mut self, rows: &RecordBatch) -> io::Result<()> {
-        self.writer.write(rows).map_err(io::Error::other)
+        self.writer.write(rows).map_err(io_error)
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.writer.finish().map_err(io::Error::other)?;
+        self.writer.finish().map_err(io_error)?;
         self.writer.get_mut().flush()
     }
 }
 
+fn io_error(error: ArrowError) -> io::Error {
+    match error {
+        ArrowError::IoError(_, error) => error,
+        other => io::Error::other(other),
+    }
+}
+
 struct ParquetRows {
-    writer: Option<ArrowWriter<File>>,
+    writer: Option<ArrowWriter<Output>>,
 }
 
 impl RowWriter for ParquetRows {

@@ -10,6 +10,7 @@ use crate::record::{Type, Value};
 
 use super::binder::Binder;
 use super::coerce;
+use super::operator::is_null;
 use super::suggest::nearest;
 
 impl Binder<'_> {
@@ -33,6 +34,12 @@ impl Binder<'_> {
             let report =
                 Diagnostic::error(codes::NOT_IN_NULLABLE, null.span, "NOT IN is never TRUE when the list holds a NULL")
                     .help("leave NULL out of the list, or write COALESCE(x, …)");
+            self.report(report);
+            return None;
+        }
+        if let Some(null) = items.iter().find(|item| is_null(item)) {
+            let report = Diagnostic::error(codes::NULL_COMPARISON, null.span, "nothing is equal to NULL")
+                .help(format!("leave it out, and write OR {} IS NULL", self.quoted(value.span)));
             self.report(report);
             return None;
         }

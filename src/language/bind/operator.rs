@@ -147,6 +147,7 @@ impl Binder<'_> {
     /// Calls an entry: finds its signature, converts the arguments, checks its guard.
     pub(super) fn apply(&mut self, id: Id, args: Vec<Expr>, span: Span) -> Option<Expr> {
         let function = function::by_id(id)?;
+        self.check_null_comparison(id, &args, span)?;
         let fit = function.signatures.iter().filter_map(|s| fit(s, &args)).min_by_key(|fit| fit.cost);
         let Some(fit) = fit else {
             let report = self.misfit(function, &args, span);
@@ -159,6 +160,24 @@ impl Binder<'_> {
         }
         self.check_guard(function, &converted, span)?;
         self.call(id, converted, fit.result, span)
+    }
+
+    fn check_null_comparison(&mut self, id: Id, args: &[Expr], span: Span) -> Option<()> {
+        let [left, right] = args else { return Some(()) };
+        let other = if is_null(left) { right } else { left };
+        let compares = matches!(id, Id::Eq | Id::NotEq | Id::Lt | Id::LtEq | Id::Gt | Id::GtEq);
+        if !compares || !(is_null(left) || is_null(right)) {
+            return Some(());
+        }
+        let other = self.quoted(other.span);
+        let help = match id {
+            Id::Eq => format!("write {other} IS NULL"),
+            Id::NotEq => format!("write {other} IS NOT NULL"),
+            _ => "write a value in the place of NULL, or leave the comparison out".to_owned(),
+        };
+        let report = Diagnostic::error(codes::NULL_COMPARISON, span, "a comparison with NULL is never TRUE").help(help);
+        self.report(report);
+        None
     }
 
     /// Converts one expression, reporting a literal whose text is not of the type.
@@ -313,7 +332,7 @@ impl Binder<'_> {
     fn check_pattern(&mut self, args: &[Expr]) -> Option<()> {
         let at = args.get(1)?;
         let ExprKind::Literal(Value::String(source)) = &at.kind else {
-            if matches!(at.kind, ExprKind::Literal(Value::Null(_))) {
+            if is_null(at) {
                 return Some(());
             }
             let report = Diagnostic::error(codes::BAD_PATTERN, at.span, "the pattern is not constant")
@@ -326,6 +345,11 @@ impl Binder<'_> {
         }
         Some(())
     }
+}
+
+/// Is it the literal NULL?
+pub(super) fn is_null(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Literal(Value::Null(_)))
 }
 
 fn is_null_if_zero(expr: &Expr) -> bool {

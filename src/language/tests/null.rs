@@ -7,10 +7,16 @@ use super::{bind, scope, underlined};
 #[test]
 fn silent_conjuncts_are_found() {
     // (condition, columns that are underlined)
-    let cases: [(&str, &[&str]); 18] = [
+    let cases: [(&str, &[&str]); 25] = [
         ("dst_port = 1", &[]),
-        ("rx_bytes = 0", &["rx_bytes"]),
-        ("rx_bytes = 0 AND dst_ip = 'a'", &["rx_bytes", "dst_ip"]),
+        ("rx_bytes = 0", &[]),
+        ("rx_bytes != 0", &["rx_bytes"]),
+        ("rx_bytes != 0 AND dst_ip < 'a'", &["rx_bytes", "dst_ip"]),
+        ("rx_bytes = score", &["rx_bytes"]),
+        ("rx_bytes = tx_bytes", &[]),
+        ("NOT (rx_bytes = 0)", &["rx_bytes"]),
+        ("dst_ip IN ('a', 'b') OR dst_ip LIKE 'c%'", &[]),
+        ("dst_ip NOT LIKE 'c%'", &["dst_ip"]),
         ("rx_bytes IS NOT NULL AND rx_bytes > 1", &[]),
         ("rx_bytes > 1 AND rx_bytes IS NOT NULL", &[]),
         ("NOT rx_bytes IS NULL AND rx_bytes > 1", &[]),
@@ -25,7 +31,8 @@ fn silent_conjuncts_are_found() {
         ("(rx_bytes > 1) IS TRUE", &[]),
         ("dst_ip NOT IN ('a', 'b')", &["dst_ip"]),
         ("SAFE_DIVIDE(tx_bytes, dst_port) > 1", &[]),
-        ("blocked", &["blocked"]),
+        ("blocked", &[]),
+        ("NOT blocked", &["blocked"]),
     ];
     for (sql, wanted) in cases {
         let expr = bind(sql).0.unwrap_or_else(|| panic!("{sql}"));

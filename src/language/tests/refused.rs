@@ -1,6 +1,6 @@
 //! Each mistake: its code, what is underlined, and words of its message or help.
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, FileId, Severity, Span};
 use crate::language::{bind_aggregation, bind_condition, codes};
 
 use super::{bind, scope, text, underlined};
@@ -61,6 +61,9 @@ const EXPRESSIONS: &[Case] = &[
     ("TIMESTAMP_TRUNC(event_time, HOURS)", codes::WRONG_ARGUMENTS, "HOURS", "write HOUR"),
     ("dst_port > @limits", codes::UNKNOWN_PARAMETER, "@limits", "did you mean @limit?"),
     ("dst_port > ?", codes::REFUSED, "?", "@name"),
+    ("dst_port = NULL", codes::NULL_COMPARISON, "dst_port = NULL", "write dst_port IS NULL"),
+    ("NULL <> dst_ip", codes::NULL_COMPARISON, "NULL <> dst_ip", "write dst_ip IS NOT NULL"),
+    ("dst_port IN (1, NULL)", codes::NULL_COMPARISON, "NULL", "OR dst_port IS NULL"),
     ("dst_port NOT IN (1, NULL)", codes::NOT_IN_NULLABLE, "NULL", "never TRUE"),
     (
         "src_ip NOT IN (SELECT owner FROM bad_ports)",
@@ -157,6 +160,7 @@ fn places_in_a_mapped_text_are_the_files() {
     let sql = "dst_port = 1\nAND dst_prot = 2";
     let mut mapped = text(sql);
     mapped.map.pieces = vec![(0, 100), (13, 117)];
+    mapped.map.whole = Span { file: FileId(0), start: 100, end: 132 };
     let mut diagnostics = Vec::new();
     crate::language::bind_expression(&mapped, &scope(), &mut diagnostics);
     let span = diagnostics[0].span;

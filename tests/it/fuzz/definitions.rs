@@ -44,6 +44,24 @@ pub fn run() -> Result<(), Failed> {
     })
 }
 
+/// Each was wrong once.
+const FOUND_BEFORE: [&str; 1] = [
+    // The block's text ends with a line break that the file does not have.
+    "rule: r\ntitle: t\nseverity: low\nsql: |\n  SELECT * FROM flows WHERE src_ip = @",
+];
+
+pub fn found_before() -> Result<(), Failed> {
+    for rule in FOUND_BEFORE {
+        let tree = MemoryTree::default().with("rules/r.yaml", rule);
+        let (found, _) = check(&tree);
+        if found.is_empty() {
+            return Err(format!("nothing is found in {rule}").into());
+        }
+        all_is_well(&tree)?;
+    }
+    Ok(())
+}
+
 fn files(tree: &dyn FileTree) -> Result<Files, Failed> {
     let mut files = Files::new();
     for path in tree.paths()? {
