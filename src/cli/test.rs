@@ -141,6 +141,9 @@ fn describe(files: &SourceFiles, failure: &Failure) -> String {
     let mut text = format!("     {}{order}\n", failure.what);
     text.push_str(&format!("       expected  {}\n", failure.expected));
     text.push_str(&format!("       actual    {}\n", failure.actual));
+    for note in &failure.notes {
+        text.push_str(&format!("       note: {note}\n"));
+    }
     if let Some(nearest) = &failure.nearest {
         text.push_str(&describe_nearest(files, nearest));
     }
@@ -159,7 +162,10 @@ fn describe_nearest(files: &SourceFiles, nearest: &Nearest) -> String {
         let written = written.split_whitespace().collect::<Vec<_>>().join(" ");
         let mark = if condition.held { "holds" } else { "fails" };
         let sides = match &condition.sides {
-            Some((left, right)) => format!("  ({} against {}{})", left.display(), right.display(), off(left, right)),
+            Some((left, right)) => {
+                let off = if condition.held { String::new() } else { off(left, right) };
+                format!("  ({} against {}{off})", left.display(), right.display())
+            }
             None => String::new(),
         };
         text.push_str(&format!("         {mark}  {written}{sides}\n"));

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
 
+use super::report::row_errors;
 use crate::definition::model::{Case, Project, Rule, Status};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::pipeline::alert::AlertRecord;
@@ -50,6 +51,8 @@ pub struct Failure {
     pub actual: String,
     /// When an alert is missing: the row that came nearest.
     pub nearest: Option<Nearest>,
+    /// When an alert is missing: what else keeps it away.
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +134,7 @@ pub(crate) struct Outcome {
     pub alerts: Vec<AlertRecord>,
     pub rows: BTreeMap<String, Vec<RecordBatch>>,
     pub nearest: Option<Nearest>,
+    pub notes: Vec<String>,
 }
 
 fn play(plan: &Plan, flows: &FlowBatch, lateness: Micros) -> Result<Outcome, CaseRunError> {
@@ -149,7 +153,30 @@ fn play(plan: &Plan, flows: &FlowBatch, lateness: Micros) -> Result<Outcome, Cas
     }
     graph.finish(merge.last_watermark(), &mut kept)?;
     graph.ledger.verify()?;
-    Ok(Outcome { alerts: kept.alerts, rows: kept.rows, nearest: graph.nearest(0).cloned() })
+    let notes = notes(plan, &graph, &kept);
+    let nearest = graph.nearest(0).filter(|nearest| nearest.held() < nearest.conditions.len()).cloned();
+    Ok(Outcome { alerts: kept.alerts, rows: kept.rows, nearest, notes })
+}
+
+/// What keeps alerts away, apart from conditions that do not hold.
+fn notes(plan: &Plan, graph: &Graph, kept: &Kept) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (name, count, error) in row_errors(graph) {
+        let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+        notes.push(format!("{name}: {rows} could not be computed, the first: {error}"));
+    }
+    let Some(rule) = plan.rules.first() else { return notes };
+    let upstream = plan.relation_name(rule.upstream);
+    if !kept.rows.contains_key(upstream) {
+        notes.push(format!("{upstream} has no rows"));
+    }
+    for (index, hits) in &kept.excepted {
+        if let Some(exception) = rule.exceptions.get(*index) {
+            let hits = if *hits == 1 { "1 hit is".to_owned() } else { format!("{hits} hits are") };
+            notes.push(format!("{hits} excepted: {}", exception.reason));
+        }
+    }
+    notes
 }
 
 /// Keeps everything.
@@ -157,6 +184,8 @@ fn play(plan: &Plan, flows: &FlowBatch, lateness: Micros) -> Result<Outcome, Cas
 struct Kept {
     alerts: Vec<AlertRecord>,
     rows: BTreeMap<String, Vec<RecordBatch>>,
+    /// Hits by exception of the rule.
+    excepted: BTreeMap<usize, u64>,
 }
 
 impl Outlet for Kept {
@@ -173,7 +202,10 @@ impl Outlet for Kept {
         Ok(())
     }
 
-    fn hit(&mut self, _: &str, _: &Hit, _: Disposition) -> Result<(), OutletError> {
+    fn hit(&mut self, _: &str, hit: &Hit, _: Disposition) -> Result<(), OutletError> {
+        if let Some(exception) = hit.excepted {
+            *self.excepted.entry(exception).or_default() += 1;
+        }
         Ok(())
     }
 

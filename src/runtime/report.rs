@@ -24,11 +24,15 @@ pub struct RunReport {
     pub first_rejects: BTreeMap<RejectReason, Reject>,
 }
 
+/// Rows that could not be computed: feature or rule, how many, and the first one's error.
+pub fn row_errors(graph: &Graph) -> Vec<(String, u64, String)> {
+    let features = graph.features().map(|f| (f.name.clone(), f.row_errors, f.first_row_error.clone()));
+    let rules = graph.rules().iter().map(|r| (r.plan.name.clone(), r.row_errors, r.first_row_error.clone()));
+    features.chain(rules).filter_map(|(name, count, first)| Some((name, count, first?))).collect()
+}
+
 impl RunReport {
     pub fn new(graph: &Graph, first_rejects: BTreeMap<RejectReason, Reject>, elapsed: Duration) -> Self {
-        let features = graph.features().map(|f| (f.name.clone(), f.row_errors, f.first_row_error.clone()));
-        let rules = graph.rules().iter().map(|r| (r.plan.name.clone(), r.row_errors, r.first_row_error.clone()));
-        let errors = features.chain(rules).filter_map(|(name, count, first)| Some((name, count, first?)));
         let watermark = graph.watermark();
         Self {
             ledger: graph.ledger.clone(),
@@ -36,7 +40,7 @@ impl RunReport {
             interrupted: false,
             failed: false,
             watermark: (watermark != i64::MAX && watermark != i64::MIN).then_some(EventTime(watermark)),
-            row_errors: errors.collect(),
+            row_errors: row_errors(graph),
             first_rejects,
         }
     }

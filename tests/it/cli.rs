@@ -13,7 +13,7 @@ type Outcome = Result<(), Failed>;
 type Named = (&'static str, fn() -> Outcome);
 
 pub fn trials() -> Vec<Trial> {
-    let all: [Named; 19] = [
+    let all: [Named; 20] = [
         ("init_check_generate_run", init_check_generate_run),
         ("init_refuses_what_is_there", init_refuses_what_is_there),
         ("every_yaml_names_its_schema", every_yaml_names_its_schema),
@@ -33,6 +33,7 @@ pub fn trials() -> Vec<Trial> {
         ("an_input_that_breaks_off_is_summed_up", an_input_that_breaks_off_is_summed_up),
         ("check_gives_json", check_gives_json),
         ("check_reads_tests", check_reads_tests),
+        ("a_failing_test_says_why", a_failing_test_says_why),
     ];
     all.into_iter().map(|(name, test)| Trial::test(format!("cli::{name}"), test)).collect()
 }
@@ -516,17 +517,50 @@ fn check_reads_tests() -> Outcome {
          \x20     - {at: 0s, row: {src_pi: 10.0.0.1}}\n      - {at: 1s, row: {src_port: http}}\n\
          \x20     - {at: 2s, row: {dst_port: \"${1 + j}\"}}\n    expect: {alerts: 0}\n",
     )?;
-    let (out, _) = run(folder.path(), 0, &["check", "--project", "p"])?;
+    let (out, _) = run(folder.path(), 1, &["check", "--project", "p"])?;
     expect(
         &out,
         &[
-            "warning[test.invalid]: flows has no column `src_pi`",
+            "error[test.invalid]: flows has no column `src_pi`",
             "rules/net_flags.yaml:12:24",
             "did you mean `src_ip`?",
             "`http` is not INT64",
             "named j",
         ],
     )?;
-    run(folder.path(), 1, &["check", "--project", "p", "--strict"])?;
     run(folder.path(), 0, &["explain", "test.invalid"]).map(|_| ())
+}
+
+/// Beside the row that came nearest: exceptions, errors, a feature that has no rows.
+fn a_failing_test_says_why() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["init", "p"])?;
+    let rule = |name: &str, sql: &str, more: &str| {
+        let text = format!(
+            "rule: net.{name}\ntitle: Flags\nseverity: low\nsql: |\n  {sql}\n\
+             entities: [{{type: ip, role: actor, column: dst_ip}}]\nalert: {{title: \"{{dst_ip}}\", key: [dst_ip]}}\n{more}\
+             tests:\n  - name: one\n    start: 2026-01-05T09:00:00Z\n    given:\n\
+             \x20     - {{at: 0s, row: {{dst_ip: 10.0.0.1, dst_port: 7, tx_bytes: 3, protocol_number: 17}}}}\n    expect: {{alerts: 1}}\n"
+        );
+        fs::write(folder.path().join(format!("p/rules/net_{name}.yaml")), text)
+    };
+    let excepted = "exceptions: [{when: \"dst_port = 7\", reason: an echo server}]\n";
+    rule("excepted", "SELECT * FROM flows WHERE dst_port = 7", excepted)?;
+    rule("failing", "SELECT * FROM flows WHERE tx_bytes * 9223372036854775807 > 0", "")?;
+    rule("empty", "SELECT * FROM service_1m WHERE flows > 0", "")?;
+    rule("near", "SELECT * FROM flows WHERE dst_port = 7 AND tx_bytes > 5 AND protocol_number >= 6", "")?;
+    let (out, _) =
+        run(folder.path(), 1, &["test", "--project", "p", "net.excepted", "net.failing", "net.empty", "net.near"])?;
+    println!("{out}");
+    let fixed = out.replace("  ", " ");
+    expect(
+        &fixed,
+        &[
+            "note: 1 hit is excepted: an echo server",
+            "note: net.failing: 1 row could not be computed",
+            "note: service_1m has no rows",
+        ],
+    )?;
+    expect(&fixed, &["fails tx_bytes > 5 (3 against 5, off by 2)", "holds protocol_number >= 6 (17 against 6)"])?;
+    ensure(out.matches("the row that came nearest").count() <= 2, &out)
 }

@@ -1,7 +1,7 @@
 //! What can be told of rules' tests without running them: names, types, the expressions in `${…}`.
 
 use crate::definition::model::{Case, Given, Project, Rule};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::plan::Plan;
 use crate::record::flow;
 
@@ -10,7 +10,7 @@ use super::{columns_of, expect};
 
 pub const INVALID: &str = "test.invalid";
 
-/// The findings of all tests of the rules that the plan has. Warnings: a test does not keep rules from running.
+/// The findings of all tests of the rules that the plan has.
 pub fn check(project: &Project, plan: &Plan) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for rule in &project.rules {
@@ -27,11 +27,10 @@ fn findings(error: CaseError) -> Vec<Diagnostic> {
     if error.diagnostics.is_empty() {
         // A suggestion is said on a line of its own.
         let (message, help) = error.message.split_once("; ").unwrap_or((&error.message, ""));
-        let finding = Diagnostic::warning(INVALID, error.span, message).label("in a test");
+        let finding = Diagnostic::error(INVALID, error.span, message).label("in a test");
         return vec![if help.is_empty() { finding } else { finding.help(help) }];
     }
-    let warnings = error.diagnostics.into_iter().map(|finding| Diagnostic { severity: Severity::Warning, ..finding });
-    warnings.collect()
+    error.diagnostics
 }
 
 fn errors(project: &Project, plan: &Plan, rule: &Rule, case: &Case) -> Vec<CaseError> {

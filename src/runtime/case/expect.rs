@@ -23,21 +23,24 @@ pub(super) fn compare(
     outcome: &Outcome,
 ) -> Result<Vec<Failure>, CaseError> {
     let mut failures = Vec::new();
-    let failure =
-        |what: String, expected: String, actual: String| Failure { seed, what, expected, actual, nearest: None };
+    let failure = |what: String, expected: String, actual: String| Failure {
+        seed,
+        what,
+        expected,
+        actual,
+        nearest: None,
+        notes: Vec::new(),
+    };
+    let missing =
+        |failure: Failure| Failure { nearest: outcome.nearest.clone(), notes: outcome.notes.clone(), ..failure };
     let alerts = &outcome.alerts;
     if let Some(expected) = case.expect.alerts.filter(|expected| *expected != alerts.len() as u64) {
-        let mut short = failure("alerts".to_owned(), expected.to_string(), describe(alerts));
-        if (alerts.len() as u64) < expected {
-            short.nearest.clone_from(&outcome.nearest);
-        }
-        failures.push(short);
+        let other = failure("alerts".to_owned(), expected.to_string(), describe(alerts));
+        failures.push(if (alerts.len() as u64) < expected { missing(other) } else { other });
     }
     for (index, fields) in case.expect.fields.iter().enumerate() {
         let Some(alert) = alerts.get(index) else {
-            let mut missing = failure(format!("alert {}", index + 1), "an alert".to_owned(), "none".to_owned());
-            missing.nearest.clone_from(&outcome.nearest);
-            failures.push(missing);
+            failures.push(missing(failure(format!("alert {}", index + 1), "an alert".to_owned(), "none".to_owned())));
             continue;
         };
         for (name, expected) in fields {
