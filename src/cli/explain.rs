@@ -1,4 +1,6 @@
-//! `tripline explain`: what a code means, what a rule or feature reads and gives.
+//! `tripline explain`: what a code means, what a relation, a source, a lookup, a rule or a function gives.
+
+mod describe;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,16 +8,20 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
+use crate::definition::model::Status;
 use crate::diagnostic::{codes, page, suggest};
-use crate::plan::{FeaturePlan, JoinTarget, Plan, RulePlan};
-use crate::record::Column;
+use crate::language::function::AGGREGATES;
+use crate::language::functions;
+use crate::record::flow::{FLOWS, LATE};
+use crate::runtime::outlet::{HITS, REJECTS, tap_schema};
 
 use super::exit::Exit;
-use super::project::open_valid;
+use super::project::{Opened, open_valid};
 
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A diagnostic code (`sql.unknown-column`), a rule or a feature; `codes` lists all codes
+    /// A diagnostic code (`sql.unknown-column`), a rule, a feature, `flows`, a source, a lookup or a function of the
+    /// SQL; `codes` lists all codes
     name: String,
     /// The project's folder (default: here)
     #[arg(long, value_name = "DIR")]
@@ -24,97 +30,62 @@ pub struct Explain {
 
 impl Explain {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let mut out = std::io::stdout().lock();
-        if self.name == "codes" {
-            for code in codes() {
-                writeln!(out, "{:<32} {}", code.code, code.summary)?;
-            }
-            return Ok(Exit::Fine);
+        let text = match general(&self.name) {
+            Some(text) => text,
+            None => self.of_project(&open_valid(self.project.as_deref())?)?,
+        };
+        write!(std::io::stdout().lock(), "{text}")?;
+        Ok(Exit::Fine)
+    }
+
+    fn of_project(&self, opened: &Opened) -> anyhow::Result<String> {
+        let (plan, project, name) = (&opened.plan, &opened.project, self.name.as_str());
+        if let Some(rule) = plan.rules.iter().find(|rule| rule.name == name) {
+            return Ok(describe::rule(plan, rule));
         }
-        if let Some(page) = page(&self.name) {
-            write!(out, "{page}")?;
-            return Ok(Exit::Fine);
+        if let Some(index) = plan.feature(name) {
+            return Ok(describe::feature(plan, &plan.features[index]));
         }
-        let opened = open_valid(self.project.as_deref())?;
-        let plan = &opened.plan;
-        if let Some(rule) = plan.rules.iter().find(|rule| rule.name == self.name) {
-            write!(out, "{}", explain_rule(plan, rule))?;
-            return Ok(Exit::Fine);
+        if let Some(source) = project.sources.iter().find(|source| source.name.text == name) {
+            return Ok(describe::source(source));
         }
-        if let Some(index) = plan.feature(&self.name) {
-            write!(out, "{}", explain_feature(plan, &plan.features[index]))?;
-            return Ok(Exit::Fine);
+        if let Some(lookup) = project.lookups.iter().find(|lookup| lookup.name.text == name) {
+            return Ok(describe::lookup(lookup));
+        }
+        if [HITS, REJECTS, LATE].contains(&name)
+            && let Some((schema, _)) = tap_schema(plan, name)
+        {
+            return Ok(describe::tap(name, &schema));
+        }
+        if project.rules.iter().any(|rule| rule.name.text == name && rule.status == Status::Draft) {
+            bail!(
+                "rule `{name}` is a draft, which does not run\nhelp: `status: shadow` runs it without alerting anybody"
+            );
         }
         let all = codes();
         let names = all.iter().map(|code| code.code);
         let names = names.chain(plan.rules.iter().map(|r| r.name.as_str()));
         let names = names.chain(plan.features.iter().map(|f| f.name.as_str()));
-        match suggest(&self.name, names) {
-            Some(near) => bail!("neither a code nor a rule or feature: `{}`\nhelp: did you mean `{near}`?", self.name),
-            None => bail!(
-                "neither a code nor a rule or feature: `{}`\nhelp: `tripline explain codes` lists the codes",
-                self.name
-            ),
-        }
+        let names = names.chain(project.sources.iter().map(|s| s.name.as_str()));
+        let names = names.chain(project.lookups.iter().map(|l| l.name.as_str()));
+        let names = names.chain([FLOWS, HITS, REJECTS, LATE]);
+        let names = names.chain(functions().iter().map(|f| f.name)).chain(AGGREGATES.iter().map(|a| a.name));
+        let help = match suggest(name, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`tripline explain codes` lists the codes, `tripline explain flows` the columns".to_owned(),
+        };
+        bail!("`{name}` is no code, rule, feature, source, lookup or function\nhelp: {help}")
     }
 }
 
-fn explain_rule(plan: &Plan, rule: &RulePlan) -> String {
-    let mut text = format!("rule {}: {}\n", rule.name, rule.title);
-    text.push_str(&format!(
-        "  {} · {} · {} · fingerprint {}\n",
-        rule.status.name(),
-        rule.severity.name(),
-        rule.attack.join(" "),
-        rule.fingerprint
-    ));
-    text.push_str(&format!("  reads    {}\n", plan.relation_name(rule.upstream)));
-    for join in &rule.joins {
-        text.push_str(&format!("  joins    {} as {}\n", joined(plan, &join.target), join.alias));
+/// What is the same in every project.
+fn general(name: &str) -> Option<String> {
+    if name == "codes" {
+        let lines = codes().into_iter().map(|code| format!("{:<32} {}\n", code.code, code.summary));
+        return Some(lines.collect());
     }
-    for (name, value) in &rule.params {
-        text.push_str(&format!("  @{name:<8} {}\n", value.display()));
+    if name == FLOWS {
+        return Some(describe::flows());
     }
-    text.push_str("  returns\n");
-    text.push_str(&columns(&rule.columns));
-    let key: Vec<&str> = rule.alert_key.iter().map(|i| rule.columns[*i].name.as_str()).collect();
-    text.push_str(&format!("  alerts   one per ({}) while gaps are at most {}\n", key.join(", "), rule.merge_within));
-    text
-}
-
-fn explain_feature(plan: &Plan, feature: &FeaturePlan) -> String {
-    let mut text = format!("feature {}\n", feature.name);
-    text.push_str(&format!("  reads    {}\n", plan.relation_name(feature.upstream)));
-    for join in &feature.joins {
-        text.push_str(&format!("  joins    {} as {}\n", joined(plan, &join.target), join.alias));
-    }
-    let window = feature.window;
-    let panes = if window.every.0 > 0 { window.size.0 / window.every.0 } else { 1 };
-    text.push_str(&format!("  window   {} every {} ({panes} panes)\n", window.size, window.every));
-    text.push_str("  gives\n");
-    text.push_str(&columns(&feature.columns));
-    let readers: Vec<&str> = plan
-        .rules
-        .iter()
-        .filter(|rule| plan.relation_name(rule.upstream) == feature.name)
-        .map(|rule| rule.name.as_str())
-        .collect();
-    if !readers.is_empty() {
-        text.push_str(&format!("  read by  {}\n", readers.join(", ")));
-    }
-    text
-}
-
-fn joined<'a>(plan: &'a Plan, target: &JoinTarget) -> &'a str {
-    match target {
-        JoinTarget::Feature { index, .. } => &plan.features[*index].name,
-        JoinTarget::Lookup { index, .. } => &plan.lookups[*index].name,
-    }
-}
-
-fn columns(columns: &[Column]) -> String {
-    let lines = columns.iter().map(|column| {
-        format!("    {:<24} {}{}\n", column.name, column.ty, if column.nullable { ", may be NULL" } else { "" })
-    });
-    lines.collect()
+    page(name).map(str::to_owned).or_else(|| describe::function(name))
 }

@@ -1,22 +1,46 @@
 //! "Did you mean": the nearest of the names that would be right.
 
-/// The candidate nearest to `name`, if it is near: an edit distance of at most a third of the length,
-/// upper and lower case being equal. Of equally near ones the first counts.
+/// Longer names are not looked at: the distance costs the product of two lengths.
+const NAME_CHARS_MAX: usize = 64;
+
+/// The candidate nearest to `name`, if it is near: an edit distance of at most a third of the length, upper and lower
+/// case being equal and separators not counting. Of equally near ones the first counts; without any, the only one
+/// that ends with `.name`.
 pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted: Vec<char> = name.to_lowercase().chars().collect();
+    let lower = name.to_lowercase();
+    let wanted: Vec<char> = lower.chars().collect();
+    if wanted.is_empty() || wanted.len() > NAME_CHARS_MAX {
+        return None;
+    }
     let far = (wanted.len() / 3).max(1);
     let mut best: Option<(usize, &str)> = None;
+    let mut parts: Vec<&str> = Vec::new();
     for candidate in candidates {
-        let letters: Vec<char> = candidate.to_lowercase().chars().collect();
-        if letters.len().abs_diff(wanted.len()) > far {
-            continue;
+        let lower_candidate = candidate.to_lowercase();
+        if lower_candidate.strip_suffix(lower.as_str()).is_some_and(|head| head.ends_with('.')) {
+            parts.push(candidate);
         }
-        let distance = distance(&wanted, &letters);
+        let letters: Vec<char> = lower_candidate.chars().collect();
+        let distance = if without_separators(&lower_candidate).eq(without_separators(&lower)) {
+            1
+        } else if letters.len().abs_diff(wanted.len()) > far {
+            continue;
+        } else {
+            distance(&wanted, &letters)
+        };
         if distance <= far && distance < wanted.len() && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
         }
     }
-    best.map(|(_, candidate)| candidate)
+    match (best, parts.as_slice()) {
+        (Some((_, candidate)), _) => Some(candidate),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    }
+}
+
+fn without_separators(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(|c| !matches!(c, '_' | '.' | '-'))
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn one into the other.
@@ -44,12 +68,17 @@ mod tests {
 
     #[test]
     fn near_names_are_found_and_far_ones_are_not() {
-        let names = ["flows", "dst_ports", "dead_ports", "src_ip", "window"];
+        let names = ["flows", "dst_ports", "dead_ports", "src_ip", "window", "net.scan.vertical"];
         for (wrong, right) in [
             ("dst_port", Some("dst_ports")),
             ("DEAD_PORTS", Some("dead_ports")),
             ("windwo", Some("window")),
             ("srcip", Some("src_ip")),
+            ("srcIP", Some("src_ip")),
+            ("scan.vertical", Some("net.scan.vertical")),
+            ("vertical", Some("net.scan.vertical")),
+            ("cal", None),
+            ("net_scan_vertical", Some("net.scan.vertical")),
             ("bytes", None),
             ("x", None),
             ("", None),

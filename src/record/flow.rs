@@ -17,32 +17,44 @@ pub const ENGINE_COLUMNS: [&str; 3] = ["row_id", "event_time", "source"];
 pub const ROW_ID: usize = 0;
 pub const EVENT_TIME: usize = 1;
 
+/// Name, type, may it be NULL, meaning.
+const COLUMNS: [(&str, Type, bool, &str); 22] = [
+    ("row_id", Type::Int64, false, "Identity of the row, made from its place in the input or its content key"),
+    ("event_time", Type::Timestamp, false, "When the flow ended, by the source's `event_time`; windows go by it"),
+    ("start_time", Type::Timestamp, true, "When the flow began"),
+    ("end_time", Type::Timestamp, true, "When the flow ended, as the source says"),
+    ("subscriber_id", Type::String, true, "Whose traffic it is: an account, or the initiating host"),
+    ("src_ip", Type::String, true, "The initiator's address, in canonical form"),
+    ("dst_ip", Type::String, true, "The other side's address, in canonical form"),
+    ("src_port", Type::Int64, true, "The initiator's port, 0 to 65535"),
+    ("dst_port", Type::Int64, true, "The other side's port, 0 to 65535"),
+    ("protocol", Type::String, true, "Transport protocol in capitals: TCP, UDP, ICMP, …"),
+    ("protocol_number", Type::Int64, true, "Its IANA number: 6 is TCP, 17 UDP, 1 ICMP"),
+    (
+        "tcp_flags",
+        Type::Int64,
+        true,
+        "OR of the flow's flags: FIN 1, SYN 2, RST 4, PSH 8, ACK 16; 0 where none were recorded",
+    ),
+    ("outcome", Type::String, false, "What became of it: established, refused, unanswered or unknown"),
+    ("tx_bytes", Type::Int64, true, "Bytes from the initiator"),
+    ("rx_bytes", Type::Int64, true, "Bytes to the initiator"),
+    ("duration_ms", Type::Int64, true, "From start to end, in milliseconds"),
+    ("sampling", Type::Int64, false, "Flows that this row stands for: 1, or the source's sampling rate"),
+    ("geo_country", Type::String, true, "Country of the source address"),
+    ("geo_city", Type::String, true, "City of the source address"),
+    ("latitude", Type::Float64, true, "Of the source address, in degrees"),
+    ("longitude", Type::Float64, true, "Of the source address, in degrees"),
+    ("source", Type::String, false, "The source that the record came from"),
+];
+
 /// Columns of `flows`, in order. Columns that are never NULL: `outcome` falls back to `unknown`,
 /// `sampling` to 1.
 pub fn columns() -> Vec<Column> {
-    const COLUMNS: [(&str, Type, bool); 22] = [
-        ("row_id", Type::Int64, false),
-        ("event_time", Type::Timestamp, false),
-        ("start_time", Type::Timestamp, true),
-        ("end_time", Type::Timestamp, true),
-        ("subscriber_id", Type::String, true),
-        ("src_ip", Type::String, true),
-        ("dst_ip", Type::String, true),
-        ("src_port", Type::Int64, true),
-        ("dst_port", Type::Int64, true),
-        ("protocol", Type::String, true),
-        ("protocol_number", Type::Int64, true),
-        ("tcp_flags", Type::Int64, true),
-        ("outcome", Type::String, false),
-        ("tx_bytes", Type::Int64, true),
-        ("rx_bytes", Type::Int64, true),
-        ("duration_ms", Type::Int64, true),
-        ("sampling", Type::Int64, false),
-        ("geo_country", Type::String, true),
-        ("geo_city", Type::String, true),
-        ("latitude", Type::Float64, true),
-        ("longitude", Type::Float64, true),
-        ("source", Type::String, false),
-    ];
-    COLUMNS.into_iter().map(|(name, ty, nullable)| Column::new(name, ty, nullable)).collect()
+    COLUMNS.into_iter().map(|(name, ty, nullable, _)| Column::new(name, ty, nullable)).collect()
+}
+
+/// What a column of `flows` means.
+pub fn doc(name: &str) -> Option<&'static str> {
+    COLUMNS.into_iter().find(|(column, ..)| *column == name).map(|(.., doc)| doc)
 }

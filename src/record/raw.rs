@@ -12,6 +12,17 @@ pub enum Format {
     Zeek,
 }
 
+impl Format {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Zeek => "zeek",
+        }
+    }
+}
+
 /// How a raw value becomes a typed column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decode {

@@ -238,7 +238,7 @@ pub fn relations(plan: &Plan) -> Vec<String> {
 }
 
 /// The schema of a tap, and whether its rows are windows.
-fn tap_schema(plan: &Plan, name: &str) -> Option<(SchemaRef, bool)> {
+pub fn tap_schema(plan: &Plan, name: &str) -> Option<(SchemaRef, bool)> {
     let time = Type::Timestamp;
     let fixed = |columns: &[(&str, Type)]| {
         let columns: Vec<Column> = columns.iter().map(|(name, ty)| Column::new(*name, *ty, true)).collect();

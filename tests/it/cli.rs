@@ -13,7 +13,7 @@ type Outcome = Result<(), Failed>;
 type Named = (&'static str, fn() -> Outcome);
 
 pub fn trials() -> Vec<Trial> {
-    let all: [Named; 20] = [
+    let all: [Named; 21] = [
         ("init_check_generate_run", init_check_generate_run),
         ("init_refuses_what_is_there", init_refuses_what_is_there),
         ("every_yaml_names_its_schema", every_yaml_names_its_schema),
@@ -34,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         ("check_gives_json", check_gives_json),
         ("check_reads_tests", check_reads_tests),
         ("a_failing_test_says_why", a_failing_test_says_why),
+        ("explain_knows_every_name", explain_knows_every_name),
     ];
     all.into_iter().map(|(name, test)| Trial::test(format!("cli::{name}"), test)).collect()
 }
@@ -551,7 +552,6 @@ fn a_failing_test_says_why() -> Outcome {
     rule("near", "SELECT * FROM flows WHERE dst_port = 7 AND tx_bytes > 5 AND protocol_number >= 6", "")?;
     let (out, _) =
         run(folder.path(), 1, &["test", "--project", "p", "net.excepted", "net.failing", "net.empty", "net.near"])?;
-    println!("{out}");
     let fixed = out.replace("  ", " ");
     expect(
         &fixed,
@@ -563,4 +563,24 @@ fn a_failing_test_says_why() -> Outcome {
     )?;
     expect(&fixed, &["fails tx_bytes > 5 (3 against 5, off by 2)", "holds protocol_number >= 6 (17 against 6)"])?;
     ensure(out.matches("the row that came nearest").count() <= 2, &out)
+}
+
+fn explain_knows_every_name() -> Outcome {
+    let folder = TempDir::new()?;
+    let cases: [(&str, &[&str]); 8] = [
+        ("flows", &["dst_port         INT64, may be NULL", "ACK 16"]),
+        ("netlog", &["format   json", "srcIP                    STRING, required"]),
+        ("zeek_conn", &["from id.orig_h or id_orig_h"]),
+        ("allow_scanners", &["lookup allow_scanners", "reason "]),
+        ("pair_5m", &["window   5m every 1m", "key      subscriber_id, src_ip, dst_ip", "read by  net.scan.vertical"]),
+        ("net.scan.vertical", &["medium · T1046", "alerts   one per (subscriber_id, src_ip, dst_ip)"]),
+        ("rejects", &["reason           STRING", "line             INT64"]),
+        ("starts_with", &["STRING, STRING → BOOL", "STARTS_WITH('10.0.0.1', '10.') is TRUE"]),
+    ];
+    for (name, parts) in cases {
+        let (out, _) = run(folder.path(), 0, &["explain", name])?;
+        expect(&out, parts)?;
+    }
+    let (_, err) = run(folder.path(), 2, &["explain", "scan.vertical"])?;
+    expect(&err, &["did you mean `net.scan.vertical`?"])
 }

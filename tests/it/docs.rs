@@ -10,8 +10,9 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value as Json;
-use tripline::language::function::{AGGREGATES, Function, Param, Signature, Syntax};
-use tripline::language::functions;
+use tripline::language::function::{AGGREGATES, Signature};
+use tripline::language::{AggregateFunction, functions};
+use tripline::record::flow;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Between the outputs of two commands.
@@ -27,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("docs::tutorial", || commands("docs/tutorial.md")),
         Trial::test("docs::operations", || commands("docs/operations.md")),
         Trial::test("docs::language", || generated("docs/language.md", &language())),
+        Trial::test("docs::flows", || generated("docs/flows.md", &flows())),
         Trial::test("docs::definitions", || generated("docs/definitions.md", &definitions())),
         Trial::test("docs::links", links),
         Trial::test("docs::a_wrong_page_is_noticed", a_wrong_page_is_noticed),
@@ -153,71 +155,38 @@ fn generated(page: &str, tables: &str) -> Result<(), Failed> {
 fn language() -> String {
     let mut text = String::from("| form | types | NULL | against BigQuery | meaning |\n|---|---|---|---|---|\n");
     for function in functions() {
-        let types: Vec<String> = function.signatures.iter().map(signature).collect();
+        let types: Vec<String> = function.signatures.iter().map(Signature::form).collect();
         let aliases = if function.aliases.is_empty() {
             String::new()
         } else {
             format!(" (also {})", function.aliases.iter().map(|a| format!("`{a}`")).collect::<Vec<_>>().join(", "))
         };
         text.push_str(&row(&[
-            format!("`{}`{aliases}", form(function)),
+            format!("`{}`{aliases}", function.form()),
             types.join("; "),
             format!("{:?}", function.null).to_lowercase(),
-            class(function.class).to_owned(),
+            function.class.name().to_owned(),
             function.doc.to_owned(),
         ]));
     }
     text.push_str("\n## Aggregates\n\n| aggregate | takes | against BigQuery | meaning |\n|---|---|---|---|\n");
     for entry in AGGREGATES {
-        use tripline::language::AggregateFunction as F;
-        let written = match entry.function {
-            F::CountStar => "COUNT(*)".to_owned(),
-            F::CountDistinct => "COUNT(DISTINCT x)".to_owned(),
-            _ => format!("{}(x)", entry.name),
-        };
-        let takes = if entry.function == F::CountStar { "" } else { entry.function.takes() };
-        let class = class(entry.class).to_owned();
-        text.push_str(&row(&[format!("`{written}`"), takes.to_owned(), class, entry.doc.to_owned()]));
+        let takes = if entry.function == AggregateFunction::CountStar { "" } else { entry.function.takes() };
+        let class = entry.class.name().to_owned();
+        text.push_str(&row(&[format!("`{}`", entry.form()), takes.to_owned(), class, entry.doc.to_owned()]));
     }
     text
 }
 
-fn form(function: &Function) -> String {
-    match function.syntax {
-        Syntax::Call => format!("{}()", function.name),
-        Syntax::Infix => format!("a {} b", function.name),
-        Syntax::Prefix => format!("{} a", function.name),
-        Syntax::Postfix => format!("a {}", function.name),
-        Syntax::Special => function.name.to_owned(),
+fn flows() -> String {
+    let mut text = String::from("| column | type | NULL | meaning |\n|---|---|---|---|\n");
+    for column in flow::columns() {
+        let null = if column.nullable { "may be" } else { "never" };
+        let doc = flow::doc(&column.name).unwrap_or_default();
+        let cells = [format!("`{}`", column.name), column.ty.name().to_owned(), null.to_owned(), doc.to_owned()];
+        text.push_str(&row(&cells));
     }
-}
-
-fn class(class: tripline::language::function::Class) -> &'static str {
-    use tripline::language::function::Class;
-    match class {
-        Class::Exact => "exact",
-        Class::FloatOrder => "1e-9",
-        Class::Approximate => "approximate",
-    }
-}
-
-fn signature(signature: &Signature) -> String {
-    use tripline::language::function::Output;
-    let count = signature.params.len();
-    let params = signature.params.iter().enumerate().map(|(index, param)| {
-        let name = match param {
-            Param::Is(ty) => ty.name().to_owned(),
-            Param::Same => "T".to_owned(),
-            Param::Part(words) => words.join("/"),
-        };
-        let repeated = if signature.variadic && index + 1 == count { ", …" } else { "" };
-        if index >= count - signature.optional { format!("[{name}]") } else { format!("{name}{repeated}") }
-    });
-    let result = match signature.result {
-        Output::Is(ty) => ty.name(),
-        Output::Same => "T",
-    };
-    format!("{} → {result}", params.collect::<Vec<_>>().join(", "))
+    text
 }
 
 fn row(cells: &[String]) -> String {

@@ -2,14 +2,13 @@
 
 use sqlparser::ast::{self, DateTimeField, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
 
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Span, suggest};
 use crate::language::codes;
 use crate::language::function::{self, AGGREGATES, Function, Id, Param, call_names};
 use crate::language::tree::Expr;
 use crate::record::Value;
 
 use super::binder::Binder;
-use super::suggest::nearest;
 
 impl Binder<'_> {
     pub(super) fn bind_function(&mut self, call: &ast::Function, ast: &ast::Expr) -> Option<Expr> {
@@ -133,7 +132,7 @@ impl Binder<'_> {
             return self.refuse(span, message, help);
         }
         let mut report = Diagnostic::error(codes::UNKNOWN_FUNCTION, span, format!("no function is named {name}"));
-        if let Some(near) = nearest(name, call_names()) {
+        if let Some(near) = suggest(name, call_names()) {
             report = report.help(format!("did you mean {near}?"));
         }
         self.report(report);

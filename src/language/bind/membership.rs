@@ -2,7 +2,7 @@
 
 use sqlparser::ast;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, suggest};
 use crate::language::codes;
 use crate::language::scope::ScopeLookup;
 use crate::language::tree::{Expr, ExprKind};
@@ -11,7 +11,6 @@ use crate::record::{Type, Value};
 use super::binder::Binder;
 use super::coerce;
 use super::operator::is_null;
-use super::suggest::nearest;
 
 impl Binder<'_> {
     pub(super) fn bind_in_list(
@@ -125,7 +124,7 @@ impl Binder<'_> {
             }
             let mut report =
                 Diagnostic::error(codes::UNKNOWN_LOOKUP, at, format!("no lookup is named {}", table.value));
-            if let Some(near) = nearest(&table.value, lookups.iter().map(|l| l.name.as_str())) {
+            if let Some(near) = suggest(&table.value, lookups.iter().map(|l| l.name.as_str())) {
                 report = report.help(format!("did you mean {near}?"));
             }
             let names: Vec<&str> = lookups.iter().map(|l| l.name.as_str()).collect();
@@ -143,7 +142,7 @@ impl Binder<'_> {
             let names: Vec<&str> = found.columns.iter().map(|c| c.name.as_str()).collect();
             let message = format!("the lookup {} has no column {}", found.name, column.value);
             let mut report = Diagnostic::error(codes::UNKNOWN_LOOKUP, self.ident_span(column), message);
-            if let Some(near) = nearest(&column.value, names.iter().copied()) {
+            if let Some(near) = suggest(&column.value, names.iter().copied()) {
                 report = report.help(format!("did you mean {near}?"));
             }
             let report = report.help(format!("its columns are {}", names.join(", ")));

@@ -13,7 +13,6 @@ mod operator;
 mod refusal;
 mod select;
 mod special;
-mod suggest;
 
 use crate::diagnostic::{Diagnostic, Span, Text};
 use crate::record::Type;

@@ -2,12 +2,11 @@
 
 use sqlparser::ast;
 
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Span, suggest};
 use crate::language::codes;
 use crate::language::tree::{Expr, ExprKind};
 
 use super::binder::Binder;
-use super::suggest::nearest;
 
 /// Column names that a message lists at most.
 const LISTED_COLUMNS_MAX: usize = 24;
@@ -36,7 +35,7 @@ impl Binder<'_> {
         let Some(value) = self.scope.params.get(name) else {
             let mut report =
                 Diagnostic::error(codes::UNKNOWN_PARAMETER, span, format!("no parameter is named @{name}"));
-            report = match nearest(name, self.scope.params.keys().map(String::as_str)) {
+            report = match suggest(name, self.scope.params.keys().map(String::as_str)) {
                 Some(near) => report.help(format!("did you mean @{near}?")),
                 None => report.help(format!("declare it: params: {{{name}: value}}")),
             };
@@ -121,7 +120,7 @@ impl Binder<'_> {
         };
         let owner = if self.scope.owner.is_empty() { "here".to_owned() } else { format!("in {}", self.scope.owner) };
         let mut report = Diagnostic::error(codes::UNKNOWN_COLUMN, span, format!("no column is named {wanted} {owner}"));
-        let near = nearest(&wanted, here.iter().map(String::as_str)).or_else(|| {
+        let near = suggest(&wanted, here.iter().map(String::as_str)).or_else(|| {
             // The right name under another qualifier.
             let suffix = format!(".{name}");
             here.iter().map(String::as_str).find(|c| c.ends_with(&suffix) || c.eq_ignore_ascii_case(name))

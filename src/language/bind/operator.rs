@@ -228,7 +228,8 @@ impl Binder<'_> {
         let name = function.name;
         let counts = function.signatures.iter().any(|s| takes_count(s, args.len()));
         if !counts {
-            let usage = function.signatures.iter().map(|s| usage(function, s)).collect::<Vec<_>>().join(" or ");
+            let usage =
+                function.signatures.iter().map(|s| format!("{name}({})", s.params())).collect::<Vec<_>>().join(" or ");
             let message = format!("{name} does not take {} arguments", args.len());
             return Diagnostic::error(codes::WRONG_ARGUMENTS, span, message).help(format!("write {usage}"));
         }
@@ -438,22 +439,4 @@ fn fit(signature: &Signature, args: &[Expr]) -> Option<Fit> {
         Output::Same => same?,
     };
     Some(Fit { cost: total, args: types, result })
-}
-
-/// A call as the table describes it.
-fn usage(function: &Function, signature: &Signature) -> String {
-    let mut params: Vec<String> = Vec::new();
-    for (index, param) in signature.params.iter().enumerate() {
-        let name = match param {
-            Param::Is(ty) => ty.name(),
-            Param::Same => "any",
-            Param::Part(_) => "part",
-        };
-        let optional = index + signature.optional >= signature.params.len();
-        params.push(if optional { format!("[{name}]") } else { name.to_owned() });
-    }
-    if signature.variadic {
-        params.push("…".into());
-    }
-    format!("{}({})", function.name, params.join(", "))
 }

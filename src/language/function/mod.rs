@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod arithmetic;
+mod form;
 mod logic;
 mod math;
 mod network;

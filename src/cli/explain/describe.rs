@@ -1,0 +1,154 @@
+//! Names of a project, described.
+
+use datafusion::arrow::datatypes::{DataType, Schema};
+
+use crate::definition::model::{Lookup, Source};
+use crate::language::function::AGGREGATES;
+use crate::language::functions;
+use crate::plan::{FeaturePlan, JoinTarget, Plan, RulePlan};
+use crate::record::{Column, Decode, flow};
+
+pub(super) fn rule(plan: &Plan, rule: &RulePlan) -> String {
+    let mut text = format!("rule {}: {}\n", rule.name, rule.title);
+    let mut about = vec![rule.status.name().to_owned(), rule.severity.name().to_owned()];
+    about.extend(rule.attack.iter().cloned());
+    about.push(format!("fingerprint {}", rule.fingerprint));
+    text.push_str(&format!("  {}\n", about.join(" · ")));
+    text.push_str(&format!("  reads    {}\n", plan.relation_name(rule.upstream)));
+    for join in &rule.joins {
+        text.push_str(&format!("  joins    {} as {}\n", joined(plan, &join.target), join.alias));
+    }
+    for (name, value) in &rule.params {
+        text.push_str(&format!("  @{name:<8} {}\n", value.display()));
+    }
+    text.push_str("  returns\n");
+    text.push_str(&columns(&rule.columns));
+    let key: Vec<&str> = rule.alert_key.iter().map(|i| rule.columns[*i].name.as_str()).collect();
+    text.push_str(&format!("  alerts   one per ({}) while gaps are at most {}\n", key.join(", "), rule.merge_within));
+    text
+}
+
+pub(super) fn feature(plan: &Plan, feature: &FeaturePlan) -> String {
+    let mut text = format!("feature {}\n", feature.name);
+    text.push_str(&format!("  reads    {}\n", plan.relation_name(feature.upstream)));
+    for join in &feature.joins {
+        text.push_str(&format!("  joins    {} as {}\n", joined(plan, &join.target), join.alias));
+    }
+    let window = feature.window;
+    let every = if window.every == window.size { String::new() } else { format!(" every {}", window.every) };
+    text.push_str(&format!("  window   {}{every}\n", window.size));
+    let key: Vec<&str> = feature.key_names().collect();
+    text.push_str(&format!(
+        "  key      {}\n",
+        if key.is_empty() { "none: all rows together".to_owned() } else { key.join(", ") }
+    ));
+    text.push_str("  gives\n");
+    text.push_str(&columns(&feature.columns));
+    let readers: Vec<&str> = plan
+        .rules
+        .iter()
+        .filter(|rule| plan.relation_name(rule.upstream) == feature.name)
+        .map(|rule| rule.name.as_str())
+        .collect();
+    if !readers.is_empty() {
+        text.push_str(&format!("  read by  {}\n", readers.join(", ")));
+    }
+    text
+}
+
+fn joined<'a>(plan: &'a Plan, target: &JoinTarget) -> &'a str {
+    match target {
+        JoinTarget::Feature { index, .. } => &plan.features[*index].name,
+        JoinTarget::Lookup { index, .. } => &plan.lookups[*index].name,
+    }
+}
+
+fn columns(columns: &[Column]) -> String {
+    let lines = columns.iter().map(|column| {
+        format!("    {:<24} {}{}\n", column.name, column.ty, if column.nullable { ", may be NULL" } else { "" })
+    });
+    lines.collect()
+}
+
+pub(super) fn flows() -> String {
+    let mut text = String::from("relation flows: what every source's normalization gives\n");
+    for column in flow::columns() {
+        let null = if column.nullable { ", may be NULL" } else { "" };
+        let doc = flow::doc(&column.name).unwrap_or_default();
+        text.push_str(&format!("  {:<16} {:<22} {doc}\n", column.name, format!("{}{null}", column.ty)));
+    }
+    text
+}
+
+pub(super) fn source(source: &Source) -> String {
+    let mut text = format!("source {}: {}\n", source.name.text, source.description);
+    text.push_str(&format!("  format   {}\n", source.format.name()));
+    text.push_str(&format!("  time     {}\n", source.event_time.as_str()));
+    text.push_str(&format!("  lateness {}\n", source.lateness));
+    text.push_str("  columns\n");
+    for column in &source.columns {
+        let mut about = vec![column.ty.to_string()];
+        match column.decode {
+            Decode::Plain | Decode::TimeAuto => {}
+            Decode::TcpFlags => about.push("numbers or names of flags".to_owned()),
+            Decode::TimeSeconds => about.push("seconds since 1970".to_owned()),
+            Decode::TimeMillis => about.push("milliseconds since 1970".to_owned()),
+            Decode::TimeMicros => about.push("microseconds since 1970".to_owned()),
+        }
+        if column.required {
+            about.push("required".to_owned());
+        }
+        if column.fields.iter().any(|field| *field != column.name.text) {
+            about.push(format!("from {}", column.fields.join(" or ")));
+        }
+        text.push_str(&format!("    {:<24} {}\n", column.name.text, about.join(", ")));
+    }
+    text.push_str(&format!("  gives    flows, by sql/{}/flows.sql (`tripline explain flows`)\n", source.name.text));
+    text
+}
+
+pub(super) fn lookup(lookup: &Lookup) -> String {
+    let mut text = format!("lookup {}: {}\n", lookup.name.text, lookup.description);
+    text.push_str(&format!("  rows     {}\n  columns\n", lookup.rows.len()));
+    for column in &lookup.columns {
+        let network = if column.cidr { ", networks: matched by `how: longest_prefix`" } else { "" };
+        let null = if column.nullable { ", may be NULL" } else { "" };
+        text.push_str(&format!("    {:<24} {}{null}{network}\n", column.name.text, column.ty));
+    }
+    text
+}
+
+/// A relation of the run itself.
+pub(super) fn tap(name: &str, schema: &Schema) -> String {
+    let mut text = format!("relation {name}: `tripline run --tap {name}=FILE` writes it\n");
+    for field in schema.fields() {
+        let ty = match field.data_type() {
+            DataType::Boolean => "BOOL",
+            DataType::Int64 => "INT64",
+            DataType::Float64 => "FLOAT64",
+            DataType::Timestamp(..) => "TIMESTAMP",
+            _ => "STRING",
+        };
+        text.push_str(&format!("  {:<16} {ty}\n", field.name()));
+    }
+    text
+}
+
+/// A function, operator or aggregate of the SQL, in any case.
+pub(super) fn function(name: &str) -> Option<String> {
+    let mut text = String::new();
+    let named = |other: &str| other.eq_ignore_ascii_case(name);
+    for function in functions().iter().filter(|f| named(f.name) || f.aliases.iter().any(|alias| named(alias))) {
+        text.push_str(&format!("{}: {}\n", function.form(), function.doc));
+        for signature in function.signatures {
+            text.push_str(&format!("  types    {}\n", signature.form()));
+        }
+        for (expression, value) in function.examples {
+            text.push_str(&format!("  example  {expression} is {value}\n"));
+        }
+    }
+    for entry in AGGREGATES.iter().filter(|entry| named(entry.name)) {
+        text.push_str(&format!("{}: {}\n", entry.form(), entry.doc));
+    }
+    (!text.is_empty()).then_some(text)
+}
