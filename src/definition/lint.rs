@@ -79,7 +79,20 @@ pub(super) fn syntax(file: FileId, source: &str, at: usize, reason: &str) -> Dia
     if source[at..end].starts_with('\t') {
         return error.help("indent with spaces, not tabs");
     }
-    error.help("check the indentation, and the quotes and brackets on this line and the one before")
+    let line_start = source[..at].rfind('\n').map_or(0, |i| i + 1);
+    let line = source[line_start..line_end].trim();
+    match line.split_once(": ") {
+        Some((key, value)) if reason.contains("trailing content after") && !value.contains('"') => {
+            error.help(format!("quote the whole value: {key}: \"{value}\""))
+        }
+        Some((key, value)) if reason.contains("trailing content after") => {
+            error.help(format!("write the value as a block: {key}: |, and on the next line, indented, {value}"))
+        }
+        Some((key, value)) if reason.contains("mapping values are not allowed") && value.contains(": ") => {
+            error.help(format!("a value with `: ` in it is quoted: {key}: \"{value}\""))
+        }
+        _ => error.help("check the indentation, and the quotes and brackets on this line and the one before"),
+    }
 }
 
 /// The first tab, from the line of `at` on, that stands in a line's indentation.

@@ -87,6 +87,10 @@ fn place(path: &str) -> Place<'_> {
             _ => stray(file, "a rule is `rules/NAME.yaml`"),
         },
         ["sql" | "features" | "rules", .., file] => stray(file, "definitions lie directly in their folder"),
+        ["feature", file] => stray(file, "features lie in the folder `features`"),
+        ["rule", file] => stray(file, "rules lie in the folder `rules`"),
+        ["lookups", file] => stray(file, "lookups lie in the folder `sql/lookups`"),
+        [file @ "tripline.yml"] => stray(file, "the settings are `tripline.yaml`"),
         _ => Place::Other,
     }
 }

@@ -42,10 +42,13 @@ static COLUMN: Table = Table {
 pub(super) fn read(node: &Node, rows: Option<(FileId, &str)>, out: &mut Vec<Diagnostic>) -> Option<Lookup> {
     let name = node.name_at("lookup")?;
     let columns: Vec<LookupColumn> = node.entries_at("columns").iter().filter_map(|entry| column(entry, out)).collect();
-    let key = key(node, &columns, out);
+    // Without one of its columns, the key and the rows would be blamed for it.
+    let whole = columns.len() == node.entries_at("columns").len();
+    let key = if whole { key(node, &columns, out) } else { Vec::new() };
     let mut lookup =
         Lookup { span: name.span(), name, description: node.string_at("description"), columns, key, rows: Vec::new() };
     match rows {
+        Some(_) if !whole => {}
         Some((file, text)) => lookup_rows::read(&mut lookup, file, text, out),
         None => {
             let message = format!("the lookup `{}` has no rows", lookup.name.as_str());

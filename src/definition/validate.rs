@@ -38,8 +38,12 @@ pub(super) fn validate(node: &Node, shape: &Shape, name: &str, out: &mut Vec<Dia
 
 fn object(node: &Node, table: &Table, name: &str, out: &mut Vec<Diagnostic>) {
     let Kind::Map { entries, flow } = &node.kind else {
-        let keys = format!("a mapping with the keys {}", list_of(table.names()));
-        out.push(wrong_kind(node, name, "a mapping").help(format!("expected {keys}")));
+        let mut error = wrong_kind(node, name, "a mapping");
+        let mut required = table.keys.iter().filter(|key| key.need == Need::Required);
+        if let (Some(text), Some(key), None) = (node.text(), required.next(), required.next()) {
+            error = error.help(format!("write `{name}: {{{}: {}}}`", key.name, shortened(text.as_str())));
+        }
+        out.push(error.help(format!("its keys are {}", list_of(table.names()))));
         return;
     };
     let mut cut = Cut { flow: *flow, before: None, said: false };
@@ -111,6 +115,13 @@ fn unknown_key(key: &Text, table: &Table) -> Diagnostic {
 fn list(node: &Node, item: &Shape, empty: bool, name: &str, out: &mut Vec<Diagnostic>) {
     let Kind::List(items) = &node.kind else {
         let mut error = wrong_kind(node, name, "a list");
+        match &node.kind {
+            Kind::Map { flow: true, .. } => error = error.help("write it as a list: `[{…}]`"),
+            Kind::Map { .. } => {
+                error = error.help("write it as a list: `- ` before its first key, and the others indented")
+            }
+            _ => {}
+        }
         if let Some(text) = node.text() {
             error = error.help(format!("write it as a list: `[{}]`", shortened(text.as_str())));
         }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::port::FileTree;
 
-/// What a project has at its top.
-const TOP: &[&str] = &["tripline.yaml", "sql", "features", "rules"];
+/// What a project has at its top, and what is mistaken for it.
+const TOP: &[&str] = &["tripline.yaml", "sql", "features", "rules", "tripline.yml", "feature", "rule", "lookups"];
 /// Nesting of folders.
 const DEPTH_MAX: usize = 8;
 /// Bytes of one file; a larger one is not a definition.

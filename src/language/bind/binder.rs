@@ -153,9 +153,13 @@ impl<'a> Binder<'a> {
             return Some(());
         }
         let span = self.span(operand);
-        let report = Diagnostic::error(codes::SYNTAX, span, "comparisons do not chain")
-            .help(format!("write parentheses: ({})", self.source(operand)));
-        self.report(report);
+        let report = Diagnostic::error(codes::SYNTAX, span, "comparisons do not chain");
+        let help = if joins_texts(operand) {
+            "`||` joins texts: between conditions write OR".to_owned()
+        } else {
+            format!("write parentheses: ({})", self.source(operand))
+        };
+        self.report(report.help(help));
         None
     }
 
@@ -163,6 +167,12 @@ impl<'a> Binder<'a> {
     pub fn null(ty: Type, span: Span) -> Expr {
         Expr { kind: ExprKind::Literal(Value::Null(ty)), ty, nullable: true, span }
     }
+}
+
+/// Is a side of it `a || b`?
+fn joins_texts(ast: &ast::Expr) -> bool {
+    let joins = |side: &ast::Expr| matches!(side, ast::Expr::BinaryOp { op: BinaryOperator::StringConcat, .. });
+    matches!(ast, ast::Expr::BinaryOp { left, right, .. } if joins(left) || joins(right))
 }
 
 /// Is it an unparenthesized node of GoogleSQL's comparison level?

@@ -128,12 +128,10 @@ impl Binder<'_> {
             return known;
         }
         let name = data_type.to_string();
-        let help = match name.to_ascii_uppercase().as_str() {
-            "INT" | "INTEGER" | "BIGINT" | "SMALLINT" | "TINYINT" | "BYTEINT" => "write INT64".to_owned(),
-            "FLOAT" | "DOUBLE" | "REAL" | "DOUBLE PRECISION" => "write FLOAT64".to_owned(),
-            "VARCHAR" | "TEXT" | "CHAR" => "write STRING".to_owned(),
-            "DATETIME" => "DATETIME has no zone; write TIMESTAMP, which is UTC".to_owned(),
-            _ => format!("the types are {}", Type::ALL.map(Type::name).join(", ")),
+        let help = match our_type(&name) {
+            Some("TIMESTAMP") => "DATETIME has no zone; write TIMESTAMP, which is UTC".to_owned(),
+            Some(ours) => format!("write {ours}"),
+            None => format!("the types are {}", Type::ALL.map(Type::name).join(", ")),
         };
         self.refuse(span, format!("the type {name} is not supported"), help)
     }
@@ -151,7 +149,8 @@ impl Binder<'_> {
             CastKind::SafeCast => true,
             CastKind::TryCast => return self.refuse(span, "TRY_CAST is not GoogleSQL", "write SAFE_CAST"),
             CastKind::DoubleColon => {
-                let help = format!("write CAST({} AS {data_type})", self.source(operand));
+                let name = data_type.to_string();
+                let help = format!("write CAST({} AS {})", self.source(operand), our_type(&name).unwrap_or(&name));
                 return self.refuse(span, "`::` is not GoogleSQL", help);
             }
         };
@@ -167,6 +166,17 @@ impl Binder<'_> {
         }
         let nullable = expr.nullable || (safe && expr.ty != ty);
         Some(Expr { kind: ExprKind::Cast { expr: Box::new(expr), safe }, ty, nullable, span })
+    }
+}
+
+/// Our name of another dialect's type.
+fn our_type(name: &str) -> Option<&'static str> {
+    match name.to_ascii_uppercase().as_str() {
+        "INT" | "INTEGER" | "BIGINT" | "SMALLINT" | "TINYINT" | "BYTEINT" => Some("INT64"),
+        "FLOAT" | "DOUBLE" | "REAL" | "DOUBLE PRECISION" => Some("FLOAT64"),
+        "VARCHAR" | "TEXT" | "CHAR" => Some("STRING"),
+        "DATETIME" => Some("TIMESTAMP"),
+        _ => None,
     }
 }
 

@@ -138,7 +138,8 @@ impl Binder<'_> {
         };
         let found: &ScopeLookup = lookups.get(lookup)?;
         let index = found.columns.iter().position(|c| c.name.eq_ignore_ascii_case(&column.value));
-        if index.is_none() {
+        let broken = self.scope.broken.iter().any(|name| name.eq_ignore_ascii_case(&found.name));
+        if index.is_none() && !broken {
             let names: Vec<&str> = found.columns.iter().map(|c| c.name.as_str()).collect();
             let message = format!("the lookup {} has no column {}", found.name, column.value);
             let mut report = Diagnostic::error(codes::UNKNOWN_LOOKUP, self.ident_span(column), message);

@@ -136,6 +136,9 @@ impl Binder<'_> {
                     B::Modulo => format!("write MOD({a}, {b})"),
                     B::MyIntegerDivide | B::DuckIntegerDivide => format!("write DIV({a}, {b})"),
                     B::Xor => format!("write ({a}) != ({b})"),
+                    B::PGRegexMatch => format!("write REGEXP_CONTAINS({a}, {b})"),
+                    B::PGRegexNotMatch => format!("write NOT REGEXP_CONTAINS({a}, {b})"),
+                    B::Spaceship => format!("write {a} = {b} OR ({a} IS NULL AND {b} IS NULL)"),
                     _ => "see the list of functions".to_owned(),
                 };
                 return self.refuse(span, format!("`{op}` is not GoogleSQL"), help);
@@ -269,7 +272,11 @@ impl Binder<'_> {
         if times && (a.ty.is_numeric() || b.ty.is_numeric()) {
             return report.help("UNIX_SECONDS(t) makes a number of a time, TIMESTAMP_SECONDS(n) a time of a number");
         }
+        let parameter = left.starts_with('@') || right.starts_with('@');
         match (literal_as(b, a.ty), literal_as(a, b.ty)) {
+            (Some(text), _) | (None, Some(text)) if parameter => {
+                report.help(format!("a parameter has its default's type: write `default: {text}`"))
+            }
             (Some(text), _) | (None, Some(text)) => report.help(format!("write {text}")),
             (None, None) if a.ty == Type::String => report.help(format!("write SAFE_CAST({left} AS {})", b.ty)),
             (None, None) => report.help(format!("write SAFE_CAST({right} AS {})", a.ty)),

@@ -42,7 +42,8 @@ pub(super) fn replacement(name: &str) -> Option<(String, String)> {
         "SHA1" => "SHA256(x)",
         "XOR" => "a != b",
         "LOG2" => "LOG(x, 2)",
-        "MEDIAN" | "PERCENTILE_CONT" | "PERCENTILE_DISC" | "APPROX_QUANTILES" | "QUANTILE" => {
+        "COUNT_DISTINCT" | "UNIQ" | "UNIQEXACT" | "DCOUNT" | "DC" => "COUNT(DISTINCT x)",
+        "MEDIAN" | "PERCENTILE" | "PERCENTILE_CONT" | "PERCENTILE_DISC" | "APPROX_QUANTILES" | "QUANTILE" => {
             "a threshold over AVG and STDDEV_SAMP; quantiles are not supported yet"
         }
         "ARRAY_AGG" | "STRING_AGG" | "ARRAY" | "STRUCT" | "UNNEST" => {

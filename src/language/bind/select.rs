@@ -44,11 +44,12 @@ impl ParsedSelect {
 pub fn parse_select(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<ParsedSelect> {
     let (query, places) = syntax::parse_query(text, diagnostics)?;
     let Some(select) = plain_select(&query) else {
-        diagnostics.push(refuse_query(&query, text));
+        diagnostics.push(refuse_query(&query, text, &places));
         return None;
     };
     let Some((table, alias)) = plain_table(&select.from) else {
-        let report = Diagnostic::error(codes::REFUSED, text.span(), "FROM names one relation")
+        let joined = places.words(text, &["JOIN"]).or_else(|| places.words(text, &["FROM"]));
+        let report = Diagnostic::error(codes::REFUSED, places.span(text, joined), "FROM names one relation")
             .help("write SELECT … FROM relation [WHERE …]; joins are declared: join: {lookup: …}");
         diagnostics.push(report);
         return None;
@@ -61,28 +62,33 @@ pub fn parse_select(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<Pa
 }
 
 /// Says which clause of a query is refused.
-fn refuse_query(query: &ast::Query, text: &Text) -> Diagnostic {
-    let refuse = |what: &str, help: &str| Diagnostic::error(codes::REFUSED, text.span(), what).help(help);
-    if query.with.is_some() {
-        return refuse("WITH is not supported yet", "write a feature for the inner query");
+fn refuse_query(query: &ast::Query, text: &Text, places: &Places) -> Diagnostic {
+    const CLAUSES: &[(&[&str], &str, &str)] = &[
+        (&["WITH"], "WITH is not supported yet", "write a feature for the inner query"),
+        (&["UNION"], "UNION is not supported yet", "write a rule for each SELECT"),
+        (&["SELECT", "DISTINCT"], "DISTINCT is not supported", "a feature has one row for each key and window"),
+        (&["GROUP", "BY"], "GROUP BY is not supported in a query", "write a feature: its key and window group rows"),
+        (
+            &["HAVING"],
+            "HAVING is not supported in a query",
+            "write a feature, and its condition as WHERE over the feature",
+        ),
+        (&["QUALIFY"], "QUALIFY is not supported", "write WHERE over a feature"),
+        (&["ORDER", "BY"], "ORDER BY has no meaning over a stream", "leave it out"),
+        (&["LIMIT"], "LIMIT has no meaning over a stream", "leave it out"),
+    ];
+    let refuse = |at, what: &str, help: &str| Diagnostic::error(codes::REFUSED, at, what).help(help);
+    for (words, what, help) in CLAUSES {
+        if let Some(range) = places.words(text, words) {
+            return refuse(places.span(text, Some(range)), what, help);
+        }
     }
-    if query.order_by.is_some() || query.limit_clause.is_some() || query.fetch.is_some() {
-        return refuse("ORDER BY and LIMIT have no meaning over a stream", "leave them out");
+    match &*query.body {
+        SetExpr::Select(_) => {
+            refuse(text.span(), "this form of SELECT is not supported", "write SELECT … FROM relation [WHERE …]")
+        }
+        _ => refuse(text.span(), "only SELECT … FROM … WHERE … is supported", "write one SELECT"),
     }
-    let SetExpr::Select(select) = &*query.body else {
-        return refuse("only SELECT … FROM … WHERE … is supported", "write one SELECT");
-    };
-    if select.distinct.is_some() {
-        return refuse("DISTINCT is not supported", "a feature has one row for each key and window");
-    }
-    let groups = !matches!(&select.group_by, GroupByExpr::Expressions(e, m) if e.is_empty() && m.is_empty());
-    if groups || select.having.is_some() {
-        return refuse("GROUP BY is not supported in a query", "write a feature: its key and window group rows");
-    }
-    if select.qualify.is_some() {
-        return refuse("QUALIFY is not supported", "write WHERE over a feature");
-    }
-    refuse("this form of SELECT is not supported", "write SELECT … FROM relation [WHERE …]")
 }
 
 /// The SELECT of a query that has nothing but items, FROM and WHERE.

@@ -65,7 +65,23 @@ fn parse<T>(
         diagnostics.push(Diagnostic::error(codes::SYNTAX, text.span(), "this SQL is empty"));
         return None;
     }
+    if let Some(report) = tokens.iter().find_map(|token| foreign(text, &places, token)) {
+        diagnostics.push(report);
+        return None;
+    }
     run_parser(text, tokens, places, diagnostics, run)
+}
+
+/// Signs of other languages that sqlparser reads, or stumbles over without a useful word.
+fn foreign(text: &Text, places: &Places, token: &TokenWithSpan) -> Option<Diagnostic> {
+    let (sign, instead) = match &token.token {
+        Token::DoubleEq => ("==".to_owned(), "write ="),
+        Token::Overlap => ("&&".to_owned(), "write AND"),
+        Token::Char(quote @ ('‘' | '’' | '“' | '”')) => (quote.to_string(), "write the straight quote: 'text'"),
+        _ => return None,
+    };
+    let span = places.span(text, places.bytes(token.span));
+    Some(Diagnostic::error(codes::REFUSED, span, format!("`{sign}` is not GoogleSQL")).help(instead))
 }
 
 fn run_parser<T>(
@@ -105,18 +121,26 @@ fn report_syntax(text: &Text, at: (usize, usize), message: &str) -> Diagnostic {
     // sqlparser ends its messages with a line and column of the text, which are not the file's.
     let message = message.split(" at Line:").next().unwrap_or(message);
     let mut message = message.trim_end_matches('.').to_owned();
-    if let Some(first) = message.get(..1) {
+    // A keyword stays as it is.
+    if let Some(first) = message.get(..1).filter(|_| !message.chars().nth(1).is_some_and(|c| c.is_ascii_uppercase())) {
         let lower = first.to_ascii_lowercase();
         message.replace_range(..1, &lower);
     }
+    let sql = text.as_str();
+    let before = sql.get(..at.0).unwrap_or_default().trim_end().to_ascii_uppercase();
+    let here = sql.get(at.0..at.1).unwrap_or_default();
     let expected = message.strip_prefix("expected: ").and_then(|rest| rest.split_once(", found: "));
     let help = match expected {
         Some((")", _)) => "close every parenthesis that is opened",
+        Some(("(", _)) if before.ends_with(" IN") => "write IN (a, b, …)",
+        Some((wanted, _)) if wanted.starts_with("SELECT") => "write SELECT * FROM relation WHERE condition",
+        _ if message.starts_with("INTERVAL") => "write INTERVAL 5 MINUTE: a number, then the unit",
         _ if message.starts_with("unterminated") => "close what is opened here, with the same sign",
         _ if message.starts_with("unexpected") => "before it an operator, a comma or a value is missing",
         _ => "look at this place and just before it",
     };
     let message = match expected {
+        Some((wanted, _)) if wanted.starts_with("SELECT") => format!("expected SELECT, found {here}"),
         Some((wanted, "EOF")) => format!("expected {wanted}, but the text ends"),
         Some((wanted, found)) => format!("expected {wanted}, found {found}"),
         None => message,

@@ -159,6 +159,26 @@ impl Places {
         self.tokens.get(first + count - 1).map_or(end, |(range, _)| range.1)
     }
 
+    /// The first of some words that stand one after the other outside of all parentheses, such as GROUP BY.
+    pub(in super::super) fn words(&self, text: &Text, words: &[&str]) -> Option<Range> {
+        let mut depth = 0usize;
+        for (index, (_, kind)) in self.tokens.iter().enumerate() {
+            match kind {
+                TokenKind::Open => depth += 1,
+                TokenKind::Close => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            let here = self.tokens.get(index..index + words.len())?;
+            let reads = |((start, end), _): &(Range, TokenKind), word: &str| {
+                text.as_str().get(*start..*end).is_some_and(|token| token.eq_ignore_ascii_case(word))
+            };
+            if depth == 0 && here.iter().zip(words).all(|(token, word)| reads(token, word)) {
+                return Some((here.first()?.0.0, here.last()?.0.1));
+            }
+        }
+        None
+    }
+
     pub(in super::super) fn span(&self, text: &Text, range: Option<Range>) -> Span {
         range.map_or_else(|| text.span(), |(start, end)| text.span_of(start, end))
     }

@@ -67,25 +67,29 @@ fn refused() {
         let [diagnostic] = diagnostics.as_slice() else { panic!("{sql}: {diagnostics:#?}") };
         assert_eq!((diagnostic.code, underlined(sql, diagnostic)), (code, part), "{sql}: {diagnostic:?}");
     }
+    // With what is underlined.
     let forms = [
-        "SELECT src_ip FROM flows GROUP BY src_ip",
-        "SELECT DISTINCT src_ip FROM flows",
-        "SELECT src_ip FROM flows ORDER BY 1",
-        "SELECT src_ip FROM flows LIMIT 5",
-        "SELECT src_ip FROM flows, other",
-        "SELECT a.src_ip FROM flows a JOIN other b ON TRUE",
-        "WITH x AS (SELECT 1) SELECT * FROM x",
-        "SELECT 1 AS one",
-        "SELECT src_ip FROM (SELECT * FROM flows)",
-        "SELECT src_ip FROM flows UNION ALL SELECT src_ip FROM flows",
-        "SELECT src_ip FROM a.b",
-        "SELECT src_ip FROM flows |> WHERE TRUE",
-        "SELECT src_ip FROM flows QUALIFY TRUE",
+        ("SELECT src_ip FROM flows GROUP BY src_ip HAVING TRUE", "GROUP BY"),
+        ("SELECT src_ip FROM flows HAVING TRUE", "HAVING"),
+        ("SELECT DISTINCT src_ip FROM flows", "SELECT DISTINCT"),
+        ("SELECT src_ip FROM flows ORDER BY 1", "ORDER BY"),
+        ("SELECT src_ip FROM flows LIMIT 5", "LIMIT"),
+        ("SELECT src_ip FROM flows, other", "FROM"),
+        ("SELECT a.src_ip FROM flows a JOIN other b ON TRUE", "JOIN"),
+        ("WITH x AS (SELECT 1 LIMIT 5) SELECT * FROM x", "WITH"),
+        ("SELECT 1 AS one", "SELECT 1 AS one"),
+        ("SELECT src_ip FROM (SELECT * FROM flows)", "FROM"),
+        ("SELECT src_ip FROM flows UNION ALL SELECT src_ip FROM flows", "UNION"),
+        ("SELECT src_ip FROM a.b", "FROM"),
+        ("SELECT src_ip FROM flows |> WHERE TRUE", "|"),
+        ("SELECT src_ip FROM flows QUALIFY TRUE", "QUALIFY"),
+        ("dst_port = 53", "dst_port"),
     ];
-    for sql in forms {
+    for (sql, part) in forms {
         let (bound, diagnostics) = select(sql);
         assert!(bound.is_none() && diagnostics.len() == 1, "{sql}: {diagnostics:#?}");
         assert!(matches!(diagnostics[0].code, codes::REFUSED | codes::SYNTAX), "{sql}: {diagnostics:#?}");
-        assert!(diagnostics[0].code == codes::SYNTAX || !diagnostics[0].help.is_empty(), "{sql}");
+        assert!(!diagnostics[0].help.is_empty(), "{sql}");
+        assert_eq!(underlined(sql, &diagnostics[0]), part, "{sql}: {diagnostics:#?}");
     }
 }
