@@ -10,7 +10,7 @@ pub const DUPLICATE_ITEM: &str = "sql.duplicate-item";
 pub const NETWORK_LOOKUP: &str = "sql.network-lookup";
 pub const NOT_BOOLEAN: &str = "sql.not-boolean";
 pub const NOT_IN_NULLABLE: &str = "sql.not-in-nullable";
-pub const NULL_COMPARISON: &str = "sql.null-comparison";
+pub const NULL_OPERAND: &str = "sql.null-operand";
 pub const NULL_CONDITION: &str = "sql.null-condition";
 pub const REFUSED: &str = "sql.refused";
 pub const SYNTAX: &str = "sql.syntax";
@@ -35,7 +35,7 @@ pub const CODES: &[(&str, &str)] = &[
     (NETWORK_LOOKUP, "IN compares networks as text"),
     (NOT_BOOLEAN, "a condition that is not BOOL"),
     (NOT_IN_NULLABLE, "NOT IN over values that may be NULL"),
-    (NULL_COMPARISON, "a comparison with NULL, which is never TRUE"),
+    (NULL_OPERAND, "an operand is the literal NULL, so the result always is NULL"),
     (NULL_CONDITION, "a NULL silences a condition"),
     (REFUSED, "a construct that the two engines do not share"),
     (SYNTAX, "a text that is not GoogleSQL"),

@@ -11,6 +11,8 @@ use crate::language::syntax::Places;
 use crate::language::tree::{Aggregate, Expr, ExprKind};
 use crate::record::{Type, Value};
 
+use super::null_operand::is_null;
+
 pub(super) struct Binder<'a> {
     pub text: &'a Text,
     pub places: &'a Places,
@@ -121,7 +123,7 @@ impl<'a> Binder<'a> {
             }
             UnaryOperator::Plus => {
                 let expr = self.bind(operand)?;
-                if expr.ty.is_numeric() {
+                if expr.ty.is_numeric() && !is_null(&expr) {
                     return Some(Expr { span, ..expr });
                 }
                 self.error(codes::TYPE_MISMATCH, span, format!("+ takes a number, this is {}", expr.ty))

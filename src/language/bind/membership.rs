@@ -10,7 +10,7 @@ use crate::record::{Type, Value};
 
 use super::binder::Binder;
 use super::coerce;
-use super::operator::is_null;
+use super::null_operand::is_null;
 
 impl Binder<'_> {
     pub(super) fn bind_in_list(
@@ -37,7 +37,7 @@ impl Binder<'_> {
             return None;
         }
         if let Some(null) = items.iter().find(|item| is_null(item)) {
-            let report = Diagnostic::error(codes::NULL_COMPARISON, null.span, "nothing is equal to NULL")
+            let report = Diagnostic::error(codes::NULL_OPERAND, null.span, "nothing is equal to NULL")
                 .help(format!("leave it out, and write OR {} IS NULL", self.quoted(value.span)));
             self.report(report);
             return None;

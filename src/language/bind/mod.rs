@@ -9,6 +9,7 @@ mod coerce;
 mod constant;
 mod membership;
 mod name;
+mod null_operand;
 mod operator;
 mod refusal;
 mod select;

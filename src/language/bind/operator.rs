@@ -11,6 +11,7 @@ use crate::record::{Type, Value};
 
 use super::binder::{Binder, is_comparison_operator};
 use super::coerce::{self, Refusal};
+use super::null_operand::is_null;
 
 /// How a signature takes some arguments: the type of each, and the result's.
 struct Fit {
@@ -85,6 +86,10 @@ impl Binder<'_> {
         let operands: Option<Vec<Expr>> = operands.into_iter().collect();
         let operands = operands?;
         let span = operands.first()?.span.to(operands.last()?.span);
+        // CONCAT(x, NULL) is one entry with it, and is GoogleSQL.
+        if id == Id::Concat && operands.iter().any(is_null) {
+            return self.null_operand(span);
+        }
         self.apply(id, operands, span)
     }
 
@@ -98,6 +103,9 @@ impl Binder<'_> {
         {
             let left = left?;
             let span = left.span.to(self.span(right));
+            if is_null(&left) {
+                return self.null_operand(span);
+            }
             let [count, part] = self.bind_interval(interval, right)?;
             return self.apply(shift, vec![left, count, part], span);
         }
@@ -150,7 +158,7 @@ impl Binder<'_> {
     /// Calls an entry: finds its signature, converts the arguments, checks its guard.
     pub(super) fn apply(&mut self, id: Id, args: Vec<Expr>, span: Span) -> Option<Expr> {
         let function = function::by_id(id)?;
-        self.check_null_comparison(id, &args, span)?;
+        self.check_null_operand(id, &args, span)?;
         let fit = function.signatures.iter().filter_map(|s| fit(s, &args)).min_by_key(|fit| fit.cost);
         let Some(fit) = fit else {
             let report = self.misfit(function, &args, span);
@@ -163,24 +171,6 @@ impl Binder<'_> {
         }
         self.check_guard(function, &converted, span)?;
         self.call(id, converted, fit.result, span)
-    }
-
-    fn check_null_comparison(&mut self, id: Id, args: &[Expr], span: Span) -> Option<()> {
-        let [left, right] = args else { return Some(()) };
-        let other = if is_null(left) { right } else { left };
-        let compares = matches!(id, Id::Eq | Id::NotEq | Id::Lt | Id::LtEq | Id::Gt | Id::GtEq);
-        if !compares || !(is_null(left) || is_null(right)) {
-            return Some(());
-        }
-        let other = self.quoted(other.span);
-        let help = match id {
-            Id::Eq => format!("write {other} IS NULL"),
-            Id::NotEq => format!("write {other} IS NOT NULL"),
-            _ => "write a value in the place of NULL, or leave the comparison out".to_owned(),
-        };
-        let report = Diagnostic::error(codes::NULL_COMPARISON, span, "a comparison with NULL is never TRUE").help(help);
-        self.report(report);
-        None
     }
 
     /// Converts one expression, reporting a literal whose text is not of the type.
@@ -353,11 +343,6 @@ impl Binder<'_> {
         }
         Some(())
     }
-}
-
-/// Is it the literal NULL?
-pub(super) fn is_null(expr: &Expr) -> bool {
-    matches!(expr.kind, ExprKind::Literal(Value::Null(_)))
 }
 
 fn is_null_if_zero(expr: &Expr) -> bool {

@@ -100,7 +100,12 @@ impl Dialect for GoogleSql {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        let keyword = |token: &Token, wanted| matches!(token, Token::Word(word) if word.keyword == wanted);
         match &parser.peek_token_ref().token {
+            // `x NOT NULL` is PostgreSQL's: here x ends before it.
+            not if keyword(not, Keyword::NOT) && keyword(&parser.peek_nth_token_ref(1).token, Keyword::NULL) => {
+                Some(Ok(BIG_QUERY.prec_unknown()))
+            }
             Token::ShiftLeft | Token::ShiftRight => Some(Ok(SHIFT)),
             Token::StringConcat => Some(Ok(self.prec_value(Precedence::MulDivModOp))),
             _ => None,

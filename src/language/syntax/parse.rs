@@ -74,13 +74,19 @@ fn parse<T>(
 
 /// Signs of other languages that sqlparser reads, or stumbles over without a useful word.
 fn foreign(text: &Text, places: &Places, token: &TokenWithSpan) -> Option<Diagnostic> {
+    let range = places.bytes(token.span);
+    let written = range.and_then(|(start, end)| text.as_str().get(start..end)).unwrap_or_default();
     let (sign, instead) = match &token.token {
         Token::DoubleEq => ("==".to_owned(), "write ="),
         Token::Overlap => ("&&".to_owned(), "write AND"),
+        // 0x1F is one too.
+        Token::HexStringLiteral(_) if written.starts_with(['x', 'X']) => {
+            ("X'…'".to_owned(), r"write a number as 0x1F, BYTES as b'\x1f'")
+        }
         Token::Char(quote @ ('‘' | '’' | '“' | '”')) => (quote.to_string(), "write the straight quote: 'text'"),
         _ => return None,
     };
-    let span = places.span(text, places.bytes(token.span));
+    let span = places.span(text, range);
     Some(Diagnostic::error(codes::REFUSED, span, format!("`{sign}` is not GoogleSQL")).help(instead))
 }
 
