@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
+use crate::definition::model::Source as DefinedSource;
 use crate::diagnostic::{Diagnostic, render_text};
 use crate::pipeline::ingest::{Inferred, infer, infer_parquet};
 use crate::port::InputBytes;
@@ -70,10 +71,30 @@ impl Infer {
         if inferred.refused > 0 {
             note(&format!("{} of {} records were not understood", inferred.refused, inferred.records));
         }
+        if let Some(source) = self.known(&inferred)? {
+            note(&format!("the source `{source}` reads these records as they are: --source {source}"));
+        }
         match &self.project {
             Some(project) => write_drafts(project, &inferred),
             None => print_drafts(&inferred),
         }
+    }
+
+    /// A source of the project, or of the built-in pack, that has everything it needs in these records.
+    fn known(&self, inferred: &Inferred) -> anyhow::Result<Option<String>> {
+        let tree = match &self.project {
+            Some(project) => tree(Some(project))?,
+            None => wire::embedded(),
+        };
+        let opened = open(tree.as_ref(), None);
+        let seen = |field: &String| inferred.columns.iter().any(|column| column.fields.contains(field));
+        let reads = |source: &&DefinedSource| {
+            let mut required = source.columns.iter().filter(|column| column.required).peekable();
+            source.format == inferred.format
+                && required.peek().is_some()
+                && required.all(|column| column.fields.iter().any(seen))
+        };
+        Ok(opened.project.sources.iter().find(reads).map(|source| source.name.text.clone()))
     }
 
     fn draft(&self) -> anyhow::Result<Inferred> {
@@ -145,6 +166,11 @@ fn write_drafts(project: &Path, inferred: &Inferred) -> anyhow::Result<Exit> {
         say(&render_text(&found, &opened.files, false));
     }
     let folder = project.display();
-    writeln!(std::io::stdout(), "next:  read both, then tripline check --project {folder}")?;
+    writeln!(
+        std::io::stdout(),
+        "next:  read both, then tripline check --project {folder}\n       and tripline source profile --project {folder} \
+         --source {} --input FILE: which rules cannot fire",
+        inferred.name
+    )?;
     Ok(Exit::Fine)
 }

@@ -279,7 +279,12 @@ fn drafts_pass_check() -> Outcome {
         ("packed.jsonl.gz", "packed", "2,000"),
     ] {
         let (_, said) = run(folder.path(), 0, &["source", "infer", file, "--name", name, "--project", "p"])?;
-        ensure(said.is_empty(), &format!("{file}: {said}"))?;
+        let known = match name {
+            "odd" => "",
+            "conn" => "note: the source `zeek_conn` reads these records as they are: --source zeek_conn\n",
+            _ => "note: the source `netlog` reads these records as they are: --source netlog\n",
+        };
+        ensure(said == known, &format!("{file}: {said}"))?;
         let (found, _) = run(folder.path(), 0, &["check", "--project", "p", "--strict"])?;
         expect(&found, &["no findings"])?;
         let args = ["source", "profile", "--project", "p", "--source", name, "--input", file];

@@ -240,12 +240,7 @@ fn plain(name: &str) -> String {
 }
 
 pub(super) fn source_yaml(name: &str, format: Format, columns: &[RawField]) -> String {
-    let format = match format {
-        Format::Json => "json",
-        Format::Csv => "csv",
-        Format::Parquet => "parquet",
-        Format::Zeek => "zeek",
-    };
+    let format = format.name();
     let mut text = format!("source: {name}\ndescription: Drafted from a sample\nformat: {format}\ncolumns:");
     if columns.is_empty() {
         text.push_str(" {}");
@@ -288,10 +283,12 @@ pub(super) fn source_yaml(name: &str, format: Format, columns: &[RawField]) -> S
 pub(super) fn flows_sql(name: &str, columns: &[RawField]) -> String {
     let mut items: Vec<String> = Vec::new();
     for (canonical, _, _) in NAMES.iter().filter(|(canonical, _, _)| *canonical != TIME) {
-        let column = feeding(columns, canonical);
+        // Without an account, the initiating host is the one whose traffic it is.
+        let column = feeding(columns, canonical)
+            .or_else(|| if *canonical == "subscriber_id" { feeding(columns, "src_ip") } else { None });
         let start = feeding(columns, "start_time");
         let expression = match (column, *canonical) {
-            (Some(column), "src_ip" | "dst_ip") => {
+            (Some(column), "src_ip" | "dst_ip" | "subscriber_id") if is_address(columns, column) => {
                 let column = &column.name;
                 format!("COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING({column})), {column})")
             }
@@ -320,11 +317,53 @@ pub(super) fn flows_sql(name: &str, columns: &[RawField]) -> String {
         let same = expression == *canonical;
         items.push(if same { format!("  {expression}") } else { format!("  {expression} AS {canonical}") });
     }
-    let head = "-- Drafted from a sample: check what each column means, and say what became of a flow (`outcome`).";
+    items.extend(duration_ms(columns));
+    items.extend(outcome(columns));
+    let head = "-- Drafted from a sample: check what each column means, and what tells the outcome of a flow.";
     if items.is_empty() {
         return format!("{head}\n-- No column was recognized.\nSELECT\n  'unknown' AS outcome\nFROM {name}\n");
     }
     format!("{head}\nSELECT\n{}\nFROM {name}\n", items.join(",\n"))
+}
+
+/// Does the column feed an address?
+fn is_address(columns: &[RawField], column: &RawField) -> bool {
+    ["src_ip", "dst_ip"].iter().any(|address| feeding(columns, address).is_some_and(|feeds| feeds.name == column.name))
+}
+
+fn duration_ms(columns: &[RawField]) -> Option<String> {
+    if let Some(RawField { name, .. }) = duration(columns) {
+        let millis = format!("IF({name} BETWEEN 0.0 AND 31536000.0, CAST({name} * 1000.0 AS INT64), NULL)");
+        return Some(format!("  {millis} AS duration_ms"));
+    }
+    let (start, end) = (&feeding(columns, "start_time")?.name, &feeding(columns, "end_time")?.name);
+    Some(format!("  IF({end} >= {start}, TIMESTAMP_DIFF({end}, {start}, MILLISECOND), NULL) AS duration_ms"))
+}
+
+/// What became of a flow, by Zeek's state, else by flags and by bytes of the answer.
+fn outcome(columns: &[RawField]) -> Option<String> {
+    if let Some(state) = columns.iter().find(|column| plain(&column.fields[0]) == "connstate") {
+        return Some(format!(
+            "  CASE\n    WHEN {0} = 'S0' THEN 'unanswered'\n    WHEN {0} IN ('REJ', 'RSTOS0', 'RSTRH') THEN 'refused'\n    \
+             WHEN {0} IN ('SF', 'S1', 'S2', 'S3', 'RSTO', 'RSTR') THEN 'established'\n    ELSE 'unknown'\n  END AS outcome",
+            state.name
+        ));
+    }
+    let rx = &feeding(columns, "rx_bytes")?.name;
+    let mut cases = Vec::new();
+    if let Some(flags) = feeding(columns, "tcp_flags") {
+        let flags = format!("COALESCE({}, 0)", flags.name);
+        // RST 4, FIN 1, PSH 8, SYN 2, ACK 16; 120 bytes are at most three packets without data.
+        cases
+            .push(format!("WHEN ({flags} & 4) != 0 AND ({flags} & 9) = 0 AND COALESCE({rx}, 0) <= 120 THEN 'refused'"));
+        cases.push(format!("WHEN ({flags} & 18) = 2 THEN 'unanswered'"));
+        cases.push(format!("WHEN ({flags} & 16) != 0 AND ({flags} & 9) != 0 THEN 'established'"));
+        cases.push(format!("WHEN {flags} = 0 AND {rx} = 0 THEN 'unanswered'"));
+    } else {
+        cases.push(format!("WHEN {rx} = 0 THEN 'unanswered'"));
+    }
+    cases.push(format!("WHEN {rx} > 120 THEN 'established'"));
+    Some(format!("  CASE\n    {}\n    ELSE 'unknown'\n  END AS outcome", cases.join("\n    ")))
 }
 
 /// A duration in seconds.

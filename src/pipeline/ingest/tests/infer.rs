@@ -83,6 +83,9 @@ fn csv_and_zeek() {
     assert_eq!(inferred.format, Format::Zeek);
     assert_eq!(types(&inferred), ["ts TIMESTAMP", "id_orig_h STRING", "id_resp_p INT64", "duration FLOAT64"]);
     assert!(inferred.source_yaml.contains("event_time: TIMESTAMP_ADD(ts, INTERVAL CAST("), "{}", inferred.source_yaml);
+    let subscriber = "COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(id_orig_h)), id_orig_h) AS subscriber_id";
+    assert!(inferred.flows_sql.contains(subscriber), "{}", inferred.flows_sql);
+    assert!(inferred.flows_sql.contains("CAST(duration * 1000.0 AS INT64), NULL) AS duration_ms"));
     decodes(sample, &inferred);
 
     let inferred = infer(b"{\"uid\":\"C1\",\"id.orig_h\":\"a\"}\n", "conn");
