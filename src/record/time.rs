@@ -15,10 +15,6 @@ impl EventTime {
     pub const MIN: Self = Self(i64::MIN);
     pub const MAX: Self = Self(i64::MAX);
 
-    pub fn minus(self, length: Micros) -> Self {
-        Self(self.0.saturating_sub(length.0))
-    }
-
     pub fn plus(self, length: Micros) -> Self {
         Self(self.0.saturating_add(length.0))
     }

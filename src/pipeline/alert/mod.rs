@@ -6,7 +6,6 @@
 mod incident;
 pub mod record;
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::definition::model::{AlertWhen, Status};
@@ -97,7 +96,8 @@ impl AlertStage {
         }
     }
 
-    /// Settles every hit before the watermark and closes incidents that cannot grow.
+    /// Settles every hit before the watermark and closes incidents that cannot grow, in the order of when that was
+    /// sure: alerts come in one order however the watermark steps.
     pub fn advance(&mut self, watermark: i64, ledger: &mut Ledger) -> Settled {
         let mut settled = Settled::default();
         while let Some(entry) = self.waiting.first_entry() {
@@ -115,7 +115,6 @@ impl AlertStage {
             }
         }
         self.close_before(watermark, &mut settled);
-        settled.alerts.sort_by(in_order);
         settled
     }
 
@@ -180,10 +179,6 @@ impl AlertStage {
     fn alert(&self, incident: &Incident, settled: &mut Settled) {
         settled.alerts.push(AlertRecord::new(&self.rules[incident.first.rule], incident, &self.generation));
     }
-}
-
-fn in_order(a: &AlertRecord, b: &AlertRecord) -> Ordering {
-    (a.first_time_us, &a.rule, &a.alert_id).cmp(&(b.first_time_us, &b.rule, &b.alert_id))
 }
 
 /// A hit's key, in order.

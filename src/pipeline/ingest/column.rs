@@ -53,7 +53,7 @@ impl ColumnBuffer {
     }
 
     /// Adds a value that has a type: as it is, or through its text.
-    fn push_typed(&mut self, value: RawValue<'_>) -> Result<(), NotOfType> {
+    fn push_typed(&mut self, value: RawValue<'_>) -> Result<bool, NotOfType> {
         match (&mut self.values, self.kind, value) {
             (Values::Long(longs), Kind::Int64, RawValue::Int(long)) => longs.push(long),
             (Values::Long(longs), Kind::Timestamp(_), RawValue::Instant(micros)) => {
@@ -78,11 +78,12 @@ impl ColumnBuffer {
             _ => return Err(NotOfType),
         }
         self.valid.append_non_null();
-        Ok(())
+        Ok(true)
     }
 
+    /// Adds a value; says whether it is one and not NULL.
     #[inline]
-    pub(super) fn push(&mut self, value: RawValue<'_>) -> Result<(), NotOfType> {
+    pub(super) fn push(&mut self, value: RawValue<'_>) -> Result<bool, NotOfType> {
         if value.has_type() {
             return self.push_typed(value);
         }
@@ -126,7 +127,7 @@ impl ColumnBuffer {
             }
         };
         self.valid.append(some);
-        Ok(())
+        Ok(some)
     }
 
     /// Keeps the first `rows` rows.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::error::ArrowError;
 
-use super::column::ColumnBuffer;
+use super::column::{ColumnBuffer, NotOfType};
 use super::fields::Fields;
 use super::value::RawValue;
 use crate::record::{Origin, Reject, RejectReason};
@@ -61,21 +61,28 @@ impl Rows {
         let mut column = 0;
         for field in &self.fields.fields {
             let present = field.slots.iter().find_map(|slot| value(*slot).map(|value| (*slot, value)));
-            if field.required && matches!(present, None | Some((_, RawValue::Null))) {
-                let slot = present.map_or(field.slots[0], |(slot, _)| slot);
-                let what = if present.is_some() { "null" } else { "missing" };
+            let (slot, value) = present.unwrap_or((field.slots[0], RawValue::Null));
+            if field.required
+                && let Some(what) = absence(present.map(|(_, value)| value))
+            {
                 let detail = format!("{} is {what}", self.fields.slots[slot]);
                 return self.refuse(chunk, span, RejectReason::MissingField, detail);
             }
             if !field.wanted {
                 continue;
             }
-            let (slot, value) = present.unwrap_or((field.slots[0], RawValue::Null));
-            if self.columns[column].push(value).is_err() {
-                let detail = format!("{}: {value} is not {}", self.fields.slots[slot], field.kind.noun());
-                return self.refuse(chunk, span, RejectReason::BadValue, detail);
+            match self.columns[column].push(value) {
+                // Blank text, or a number that says it is none.
+                Ok(false) if field.required => {
+                    let detail = format!("{}: {value} is no value", self.fields.slots[slot]);
+                    return self.refuse(chunk, span, RejectReason::MissingField, detail);
+                }
+                Ok(_) => column += 1,
+                Err(NotOfType) => {
+                    let detail = format!("{}: {value} is not {}", self.fields.slots[slot], field.kind.noun());
+                    return self.refuse(chunk, span, RejectReason::BadValue, detail);
+                }
             }
-            column += 1;
         }
         self.spans.push(span);
     }
@@ -113,6 +120,16 @@ impl Rows {
             rejects: std::mem::take(&mut self.rejects),
             ignored: std::mem::take(&mut self.ignored),
         })
+    }
+}
+
+/// Why a required field has no value; empty text is none, whatever the type.
+fn absence(value: Option<RawValue<'_>>) -> Option<&'static str> {
+    match value {
+        None => Some("missing"),
+        Some(RawValue::Null) => Some("null"),
+        Some(RawValue::Text(b"")) => Some("empty"),
+        Some(_) => None,
     }
 }
 

@@ -306,24 +306,6 @@ impl States {
             _ => [].iter_mut(),
         }
     }
-
-    pub fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Count(s) => s.capacity() * 8,
-            Self::SumInt(s) => s.capacity() * 32,
-            Self::SumFloat(s) => s.iter().flatten().map(|s| 40 + s.heap_bytes()).sum(),
-            Self::AvgInt(s) => s.capacity() * 32,
-            Self::AvgFloat(s) => s.iter().map(|s| 48 + s.1.heap_bytes()).sum(),
-            Self::SpreadInt(s) => s.capacity() * 64,
-            Self::SpreadFloat(s) => s.iter().map(|s| 88 + s.1.heap_bytes() + s.2.heap_bytes()).sum(),
-            Self::Int(_, s) => s.capacity() * 16,
-            Self::Float(_, s) => s.capacity() * 16,
-            Self::Bytes(_, s) => s.iter().flatten().map(|b| 16 + b.len()).sum(),
-            Self::Bool(_, s) => s.capacity(),
-            Self::Distinct(s) => s.iter().map(|d| size_of::<Distinct>() + d.heap_bytes()).sum(),
-            Self::Sketch(s) => s.capacity() * 8 + s.iter().flatten().count() * size_of::<HyperLogLogPlusPlus>(),
-        }
-    }
 }
 
 fn each<T: ArrowPrimitiveType>(slots: &[u32], arg: &ArrayRef, mut with: impl FnMut(usize, T::Native)) {
@@ -449,9 +431,19 @@ fn count(n: i64) -> f64 {
     n as f64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "rounded once, half to even")]
+/// `sum / n`, rounded once: the quotient is taken to at least 64 bits, the last of which tells of a remainder.
+#[expect(clippy::cast_precision_loss, reason = "the one rounding")]
 fn ratio(sum: i128, n: i64) -> f64 {
-    sum as f64 / n as f64
+    const EXACT_MAX: u128 = 1 << 53;
+    let (magnitude, divisor) = (sum.unsigned_abs(), u128::from(n.unsigned_abs()));
+    if magnitude.max(divisor) <= EXACT_MAX {
+        return sum as f64 / n as f64;
+    }
+    let shift = magnitude.leading_zeros();
+    let scaled = magnitude << shift;
+    let quotient = (scaled / divisor) | u128::from(scaled % divisor != 0);
+    let value = quotient as f64 * 0.5f64.powi(shift.cast_signed());
+    if sum < 0 { -value } else { value }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "rounded; the same for every order of rows")]
@@ -475,4 +467,22 @@ fn spread(function: AggregateFunction, n: i64, numerator: f64) -> Option<f64> {
     };
     let variance = numerator / divisor;
     Some(if matches!(function, F::StddevPop | F::StddevSamp) { variance.sqrt() } else { variance })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ratio;
+
+    #[test]
+    fn a_mean_is_rounded_once() {
+        let odd: i128 = 3_002_399_751_580_331;
+        assert_eq!(ratio(3 * odd, 3), 3_002_399_751_580_331.0);
+        assert_eq!(ratio(-3 * odd, 3), -3_002_399_751_580_331.0);
+        assert_eq!(ratio(i128::from(i64::MAX) * 7, 7), 9_223_372_036_854_775_807.0);
+        // A hair above the middle of two neighbours: the remainder decides.
+        assert_eq!(ratio((1 << 54) * 1_000_000 + 2_000_001, 1_000_000), 18_014_398_509_481_988.0);
+        assert_eq!(ratio((1 << 54) * 1_000_000 + 2_000_000, 1_000_000), 18_014_398_509_481_984.0);
+        assert_eq!(ratio(1, 3), 1.0 / 3.0);
+        assert_eq!(ratio(0, 5), 0.0);
+    }
 }

@@ -4,7 +4,7 @@
 //! a value whatever the type. Ids of values that no set holds any more are freed by [`Values::compact`].
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
 use hashbrown::{HashSet, HashTable};
 use rustc_hash::FxBuildHasher;
 use std::hash::BuildHasher;
@@ -47,10 +47,6 @@ impl Values {
             }
             DataType::Boolean => {
                 ids.extend(array.as_boolean().iter().map(|v| v.map_or(NULL_ID, u32::from)));
-            }
-            DataType::Float64 => {
-                let values = array.as_primitive::<Float64Type>();
-                ids.extend(values.iter().map(|v| v.map_or(NULL_ID, |v| self.intern(&float_key(v)))));
             }
             DataType::Utf8 => {
                 ids.extend(array.as_string::<i32>().iter().map(|v| v.map_or(NULL_ID, |v| self.intern(v.as_bytes()))));
@@ -97,10 +93,6 @@ impl Values {
         self.ends.len()
     }
 
-    pub fn heap_bytes(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>() + self.table.capacity() * 5
-    }
-
     /// Keeps only the values that `sets` hold, and renames their ids in them.
     pub fn compact<'a>(&mut self, sets: impl Iterator<Item = &'a mut Distinct>) {
         let old = std::mem::take(self);
@@ -122,18 +114,6 @@ fn slice<'a>(ends: &[usize], bytes: &'a [u8], id: u32) -> &'a [u8] {
     let id = id as usize;
     let start = if id == 0 { 0 } else { ends[id - 1] };
     &bytes[start..ends[id]]
-}
-
-/// One key for both zeros and one for all NaN.
-fn float_key(value: f64) -> [u8; 8] {
-    let canonical = if value == 0.0 {
-        0.0
-    } else if value.is_nan() {
-        f64::NAN
-    } else {
-        value
-    };
-    canonical.to_bits().to_le_bytes()
 }
 
 /// A set of ids.
@@ -195,13 +175,6 @@ impl Distinct {
         }
     }
 
-    pub fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Few { .. } => 0,
-            Self::Many(many) => many.capacity() * 5 + size_of::<HashSet<u32, FxBuildHasher>>(),
-        }
-    }
-
     fn rename(&mut self, mut new: impl FnMut(u32) -> u32) {
         match self {
             Self::Few { len, ids } => ids[..usize::from(*len)].iter_mut().for_each(|id| *id = new(*id)),
@@ -217,16 +190,33 @@ impl Distinct {
 mod tests {
     use std::sync::Arc;
 
-    use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+    use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
 
-    use super::{Distinct, NULL_ID, Values};
+    use super::{DISTINCT_MAX, Distinct, NULL_ID, Values};
+
+    #[test]
+    fn a_set_stops_at_the_cap() {
+        let cap = u32::try_from(DISTINCT_MAX).expect("fits");
+        let of = |ids: std::ops::Range<u32>| {
+            let mut set = Distinct::default();
+            ids.for_each(|id| set.insert(id));
+            set
+        };
+        let mut low = of(0..cap - 1);
+        assert_eq!(low.count(), DISTINCT_MAX - 1);
+        low.insert(cap);
+        low.insert(cap + 1);
+        assert_eq!(low.count(), DISTINCT_MAX);
+        let mut half = of(0..cap / 2);
+        half.merge(&of(cap / 4..cap + 9));
+        assert_eq!(half.count(), DISTINCT_MAX);
+    }
 
     #[test]
     fn equal_values_have_equal_ids_and_null_has_none() {
-        let arrays: [ArrayRef; 3] = [
+        let arrays: [ArrayRef; 2] = [
             Arc::new(Int64Array::from(vec![Some(443), None, Some(-1), Some(i64::MAX), Some(443)])),
             Arc::new(StringArray::from(vec![Some("a"), None, Some(""), Some("b"), Some("a")])),
-            Arc::new(Float64Array::from(vec![Some(0.0), None, Some(1.5), Some(f64::NAN), Some(-0.0)])),
         ];
         for array in arrays {
             let (mut values, mut ids) = (Values::default(), Vec::new());

@@ -79,8 +79,4 @@ impl Evidence {
         rows.resize_with(slots, Vec::new);
         rows
     }
-
-    pub fn heap_bytes(&self) -> usize {
-        self.slots.iter().map(|rows| 24 + rows.capacity() * size_of::<EvidenceRow>()).sum()
-    }
 }

@@ -108,10 +108,6 @@ impl ExactSum {
         }
         if self.value().is_finite() && squares.value().is_finite() { exact.value() } else { f64::NAN }
     }
-
-    pub fn heap_bytes(&self) -> usize {
-        self.parts.capacity() * size_of::<f64>()
-    }
 }
 
 /// The rounded sum and its exact error.

@@ -117,10 +117,6 @@ impl Keys {
         self.table.shrink_to_fit(|n| FxBuildHasher.hash_one(slice(&self.ends, &self.bytes, *n)));
         renamed
     }
-
-    pub fn heap_bytes(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>() + self.table.capacity() * 5
-    }
 }
 
 fn slice<'a>(ends: &[usize], bytes: &'a [u8], number: u32) -> &'a [u8] {

@@ -285,17 +285,6 @@ impl WindowState {
         let left = self.keys.count() + self.values.iter().map(Values::count).sum::<usize>();
         self.compacted_at = (left * 2).max(COMPACT_MIN);
     }
-
-    /// Bytes of all states, about.
-    pub fn heap_bytes(&self) -> usize {
-        let panes: usize = self.panes.values().map(Pane::heap_bytes).sum();
-        panes + self.keys.heap_bytes() + self.values.iter().map(Values::heap_bytes).sum::<usize>()
-    }
-
-    /// Keys in all panes.
-    pub fn live_keys(&self) -> usize {
-        self.panes.values().map(|pane| pane.keys.len()).sum()
-    }
 }
 
 impl Pane {
@@ -328,9 +317,91 @@ impl Pane {
         self.evidence.grow(self.keys.len());
         slots
     }
+}
 
-    fn heap_bytes(&self) -> usize {
-        let states: usize = self.states.iter().map(States::heap_bytes).sum();
-        states + (self.keys.capacity() + self.slots.capacity()) * size_of::<u32>() + self.evidence.heap_bytes()
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
+    use datafusion::arrow::datatypes::{DataType, Int64Type};
+
+    use crate::language::tree::AggregateFunction;
+    use crate::pipeline::window::accumulate::AggregateKind;
+    use crate::record::Type;
+
+    use super::{Hop, WindowRows, WindowState};
+
+    /// Rows of (end, key, rows, distinct values) of all windows, `compacted_at` being the first clean-up.
+    fn windows(compacted_at: usize) -> Vec<(i64, Option<String>, i64, i64)> {
+        let kind = |function, arg| AggregateKind { function, arg };
+        let kinds =
+            vec![kind(AggregateFunction::CountStar, None), kind(AggregateFunction::CountDistinct, Some(Type::String))];
+        let mut state = WindowState::new(Hop { size: 40, every: 10 }, kinds, vec![DataType::Utf8], 0).expect("state");
+        let mut found = Vec::new();
+        let mut close = |state: &mut WindowState, end: i64| {
+            let closed = state.close(end).expect("closes");
+            if closed.rows == 0 {
+                return;
+            }
+            let (keys, counts) = (closed.columns[0].as_string::<i32>(), closed.columns[1].as_primitive::<Int64Type>());
+            let distinct = closed.columns[2].as_primitive::<Int64Type>();
+            for row in 0..closed.rows {
+                let key = keys.is_valid(row).then(|| keys.value(row).to_owned());
+                found.push((end, key, counts.value(row), distinct.value(row)));
+            }
+        };
+        for step in 0..60i64 {
+            state.compacted_at = state.compacted_at.min(compacted_at);
+            while let Some(end) = state.next_end().filter(|end| *end <= step * 5) {
+                close(&mut state, end);
+            }
+            state.pass(step * 5);
+            // Keys and values that come, go and come again; NULL among the keys.
+            let times: Vec<i64> = (0..7).map(|row| step * 5 + row % 3).collect();
+            let texts = (0..7).map(|row| (row != 4).then(|| format!("k{}", (step * 3 + row) % 17)));
+            let key: ArrayRef = Arc::new(texts.collect::<StringArray>());
+            let values = (0..7).map(|row| Some(format!("v{}", (step * row) % 23)));
+            let value: ArrayRef = Arc::new(values.collect::<StringArray>());
+            let rows = WindowRows { times: &times, keys: &[key], args: &[None, Some(value)], evidence: None };
+            state.push(&rows).expect("takes rows");
+        }
+        while let Some(end) = state.next_end() {
+            close(&mut state, end);
+        }
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn a_clean_up_of_keys_and_values_does_not_show() {
+        let never = windows(usize::MAX);
+        assert!(never.len() > 300, "{}", never.len());
+        assert_eq!(windows(1), never);
+        assert_eq!(windows(20), never);
+    }
+
+    #[test]
+    fn panes_of_the_past_find_their_slots_again() {
+        let hop = Hop { size: 100, every: 10 };
+        let kinds = vec![AggregateKind { function: AggregateFunction::Sum, arg: Some(Type::Int64) }];
+        let mut state = WindowState::new(hop, kinds, vec![DataType::Int64], 0).expect("state");
+        for round in 0..3i64 {
+            for pane in 0..10i64 {
+                let key: ArrayRef = Arc::new(Int64Array::from(vec![round, 7]));
+                let one: ArrayRef = Arc::new(Int64Array::from(vec![1, 1]));
+                let rows = WindowRows { times: &[pane * 10; 2], keys: &[key], args: &[Some(one)], evidence: None };
+                state.push(&rows).expect("takes rows");
+            }
+        }
+        let mut whole = None;
+        while let Some(end) = state.next_end().filter(|end| *end <= 100) {
+            whole = Some(state.close(end).expect("closes"));
+        }
+        let whole = whole.expect("the window from 0 to 100");
+        let column = |index: usize| whole.columns[index].as_primitive::<Int64Type>().values().to_vec();
+        let mut sums: Vec<(i64, i64)> = column(0).into_iter().zip(column(1)).collect();
+        sums.sort_unstable();
+        assert_eq!(sums, [(0, 10), (1, 10), (2, 10), (7, 30)]);
     }
 }

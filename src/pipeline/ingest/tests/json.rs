@@ -127,6 +127,9 @@ fn required_fields_must_be_there() {
             (r#"{"c":2,"d":"x"}"#, &[], &["ingest.missing-field: a is missing"]),
             (r#"{"b":null,"d":"x"}"#, &[], &["ingest.missing-field: b is null"]),
             (r#"{"a":1,"c":2}"#, &[], &["ingest.missing-field: d is missing"]),
+            (r#"{"a":"","d":"x"}"#, &[], &["ingest.missing-field: a is empty"]),
+            (r#"{"a":" ","d":"x"}"#, &[], &["ingest.missing-field: a: \" \" is no value"]),
+            (r#"{"a":1,"d":""}"#, &[], &["ingest.missing-field: d is empty"]),
         ],
     );
 }

@@ -90,7 +90,7 @@ fn reference(line: &str) -> Result<String, &'static str> {
         None | Some((_, Value::Null, _)) => return Err("ingest.missing-field"),
         Some((_, Value::Bool(value), _)) => value.to_string(),
         Some((_, Value::String(text), _)) => match text.trim_ascii().to_ascii_lowercase().as_str() {
-            "" => "NULL".to_owned(),
+            "" => return Err("ingest.missing-field"),
             word @ ("true" | "false") => word.to_owned(),
             _ => return Err(bad),
         },
