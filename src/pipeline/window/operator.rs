@@ -357,8 +357,8 @@ mod tests {
                 close(&mut state, end);
             }
             state.pass(step * 5);
-            // Keys and values that come, go and come again; NULL among the keys.
-            let times: Vec<i64> = (0..7).map(|row| step * 5 + row % 3).collect();
+            // Keys and values that come, go and come again, to panes of the past too; NULL among the keys.
+            let times: Vec<i64> = (0..7).map(|row| step * 5 - row * 4).collect();
             let texts = (0..7).map(|row| (row != 4).then(|| format!("k{}", (step * 3 + row) % 17)));
             let key: ArrayRef = Arc::new(texts.collect::<StringArray>());
             let values = (0..7).map(|row| Some(format!("v{}", (step * row) % 23)));
