@@ -14,6 +14,7 @@ mod mutation;
 mod oracle;
 mod order;
 mod random;
+mod recorded;
 mod scale;
 mod stream;
 
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
     trials.extend(layout::cases());
     trials.extend(mutation::cases());
     trials.extend(order::cases());
+    trials.extend(recorded::cases());
     trials.extend(scale::cases());
     trials.extend(stream::cases());
     libtest_mimic::run(&arguments, trials).exit_code()
