@@ -1,6 +1,7 @@
 //! The command line: one file a command. Results go to standard output, everything else to standard error.
 
 mod check;
+mod compile;
 mod demo;
 mod exit;
 mod explain;
@@ -42,6 +43,8 @@ enum Command {
     Init(init::Init),
     /// Check all definitions of a project: names, types, NULLs, windows
     Check(check::Check),
+    /// Print the definitions as SQL for the warehouse
+    Compile(compile::Compile),
     /// Run the rules' own tests
     Test(test::Test),
     /// Run the rules over inputs and write alerts
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Init(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Compile(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Generate(command) => command.run(),

@@ -14,11 +14,11 @@ mod source;
 mod title;
 pub(crate) mod wanted;
 
-use crate::definition::model::{AlertWhen, Level, Status};
 use crate::language::scope::LookupField;
 use crate::language::tree::{Aggregate, Expr, Item};
 use crate::record::{Column, EventTime, Micros, RawSchema, Value};
 
+pub use crate::definition::model::{AlertWhen, Level, Status};
 pub use resolve::{ResolveOptions, Resolved, resolve};
 pub use title::TitlePart;
 

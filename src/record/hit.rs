@@ -6,8 +6,9 @@ use super::time::EventTime;
 use super::value::Value;
 
 /// Version of the formula of ids; part of every id.
-const ID_VERSION: &str = "1";
-const ID_BYTES: usize = 16;
+pub const ID_VERSION: &str = "1";
+/// How much of the hash is kept.
+pub const ID_BYTES: usize = 16;
 
 /// What became of a hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,9 @@ use crate::record::Type;
 
 use super::Class;
 
+/// `COUNT(DISTINCT x)` is `LEAST(exact, COUNT_DISTINCT_MAX)`, on every engine.
+pub const COUNT_DISTINCT_MAX: usize = 1_000_000;
+
 /// An aggregate's name and types. `COUNT(*)`, `COUNT(x)` and `COUNT(DISTINCT x)` share a name.
 #[derive(Debug)]
 pub struct AggregateEntry {

@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 
 use crate::record::Type;
 
-pub use aggregate::{AGGREGATES, AggregateEntry};
+pub use aggregate::{AGGREGATES, AggregateEntry, COUNT_DISTINCT_MAX};
 
 /// Identifies an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -9,12 +9,14 @@ use std::io::Write;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 
+use crate::record::fingerprint64;
+
 pub(super) fn row_ids(columns: &[&ArrayRef], rows: usize) -> Int64Array {
     let mut text = Vec::new();
     (0..rows)
         .map(|row| {
             canonical(columns, row, &mut text);
-            Some(farmhash::fingerprint64(&text).cast_signed())
+            Some(fingerprint64(&text).cast_signed())
         })
         .collect()
 }
@@ -24,9 +26,9 @@ pub(super) fn row_hashes(columns: &[&ArrayRef], rows: usize) -> Vec<u128> {
     let mut text = Vec::new();
     let hashes = (0..rows).map(|row| {
         canonical(columns, row, &mut text);
-        let low = farmhash::fingerprint64(&text);
+        let low = fingerprint64(&text);
         text.push(b'#');
-        u128::from(low) | (u128::from(farmhash::fingerprint64(&text)) << 64)
+        u128::from(low) | (u128::from(fingerprint64(&text)) << 64)
     });
     hashes.collect()
 }

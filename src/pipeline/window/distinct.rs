@@ -9,8 +9,7 @@ use hashbrown::{HashSet, HashTable};
 use rustc_hash::FxBuildHasher;
 use std::hash::BuildHasher;
 
-/// `COUNT(DISTINCT x)` is `LEAST(exact, DISTINCT_MAX)`, on every engine.
-pub const DISTINCT_MAX: usize = 1_000_000;
+use crate::language::function::COUNT_DISTINCT_MAX;
 
 /// Ids below are the integers themselves.
 const INTERNED: u32 = 1 << 31;
@@ -148,7 +147,7 @@ impl Distinct {
                 *self = Self::Many(Box::new(many));
             }
             // One more than the cap is kept out: the count saturates.
-            Self::Many(many) if many.len() < DISTINCT_MAX => {
+            Self::Many(many) if many.len() < COUNT_DISTINCT_MAX => {
                 many.insert(id);
             }
             Self::Many(_) => {}
@@ -159,7 +158,7 @@ impl Distinct {
         match other {
             Self::Few { len, ids } => ids[..usize::from(*len)].iter().for_each(|id| self.insert(*id)),
             Self::Many(many) => {
-                if let (Self::Many(mine), true) = (&mut *self, many.len() < DISTINCT_MAX / 2) {
+                if let (Self::Many(mine), true) = (&mut *self, many.len() < COUNT_DISTINCT_MAX / 2) {
                     mine.reserve(many.len().saturating_sub(mine.len()));
                 }
                 many.iter().for_each(|id| self.insert(*id));
@@ -192,24 +191,24 @@ mod tests {
 
     use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
 
-    use super::{DISTINCT_MAX, Distinct, NULL_ID, Values};
+    use super::{COUNT_DISTINCT_MAX, Distinct, NULL_ID, Values};
 
     #[test]
     fn a_set_stops_at_the_cap() {
-        let cap = u32::try_from(DISTINCT_MAX).expect("fits");
+        let cap = u32::try_from(COUNT_DISTINCT_MAX).expect("fits");
         let of = |ids: std::ops::Range<u32>| {
             let mut set = Distinct::default();
             ids.for_each(|id| set.insert(id));
             set
         };
         let mut low = of(0..cap - 1);
-        assert_eq!(low.count(), DISTINCT_MAX - 1);
+        assert_eq!(low.count(), COUNT_DISTINCT_MAX - 1);
         low.insert(cap);
         low.insert(cap + 1);
-        assert_eq!(low.count(), DISTINCT_MAX);
+        assert_eq!(low.count(), COUNT_DISTINCT_MAX);
         let mut half = of(0..cap / 2);
         half.merge(&of(cap / 4..cap + 9));
-        assert_eq!(half.count(), DISTINCT_MAX);
+        assert_eq!(half.count(), COUNT_DISTINCT_MAX);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::language::function::Id;
-use crate::record::Type;
+use crate::record::{Type, fingerprint64};
 use crate::target::datafusion::input::Inputs;
 use crate::target::datafusion::kernel_expr::Kernel;
 
@@ -44,7 +44,7 @@ fn sha(id: Id, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn fingerprint(bytes: &[u8]) -> i64 {
-    farmhash::fingerprint64(bytes).cast_signed()
+    fingerprint64(bytes).cast_signed()
 }
 
 /// MD5 comes from DataFusion.

@@ -1,0 +1,132 @@
+//! `tripline compile`.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+
+use crate::diagnostic::suggest;
+use crate::plan::{Plan, SourcePlan};
+use crate::target::bigquery::{File, Range, Warehouse, files, query, select};
+
+use super::exit::Exit;
+use super::project::{open_valid, parse_time};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    Bigquery,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A table and the replacement of its days
+    Table,
+    /// One SELECT over the sources' tables
+    Select,
+    /// Its own SELECT, over the tables of the relations that it reads
+    Query,
+}
+
+#[derive(Debug, Args)]
+pub struct Compile {
+    /// The engine that the SQL is for
+    #[arg(long, value_enum, default_value = "bigquery")]
+    target: Target,
+    /// The project's folder (default: here)
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// Write one file a relation and a manifest there (default: everything to standard output)
+    #[arg(long, value_name = "DIR", conflicts_with = "relation")]
+    out: Option<PathBuf>,
+    /// Only this relation: flows, a feature, a lookup, a rule, hits or alerts
+    #[arg(long, value_name = "NAME")]
+    relation: Option<String>,
+    /// What is printed of a relation
+    #[arg(long = "as", value_enum, default_value = "table", requires = "relation")]
+    form: Form,
+    /// Sources whose tables exist (default: all)
+    #[arg(long, value_name = "NAME")]
+    source: Vec<String>,
+    /// The first day that is replaced (default: yesterday, whenever the SQL runs)
+    #[arg(long, value_name = "DATE", requires = "to")]
+    from: Option<String>,
+    /// The day after the last
+    #[arg(long, value_name = "DATE", requires = "from")]
+    to: Option<String>,
+}
+
+impl Compile {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let Target::Bigquery = self.target;
+        let opened = open_valid(self.project.as_deref())?;
+        let sources = sources(&opened.plan, &self.source)?;
+        let warehouse = Warehouse { plan: &opened.plan, sources: &sources };
+        let range = self.range()?;
+        let mut out = std::io::stdout().lock();
+        if let Some(folder) = &self.out {
+            let files = files(warehouse, range);
+            files.iter().try_for_each(|file| write(folder, file))?;
+            writeln!(out, "wrote {} files to {}", files.len(), folder.display())?;
+            return Ok(Exit::Fine);
+        }
+        let Some(relation) = &self.relation else {
+            for file in files(warehouse, range) {
+                writeln!(out, "-- {}\n{}", file.path, file.text)?;
+            }
+            return Ok(Exit::Fine);
+        };
+        let unknown = || {
+            let names = warehouse.names();
+            let help = match suggest(relation, names.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("relations: {}", names.join(", ")),
+            };
+            anyhow::anyhow!("no relation is named {relation}\nhelp: {help}")
+        };
+        match self.form {
+            Form::Select => write!(out, "{}", select(warehouse, relation).ok_or_else(unknown)?)?,
+            Form::Query => write!(out, "{}", query(warehouse, relation).ok_or_else(unknown)?)?,
+            Form::Table => {
+                let file = warehouse.file(relation, range).ok_or_else(unknown)?;
+                write!(out, "{}", file.text)?;
+            }
+        }
+        Ok(Exit::Fine)
+    }
+
+    fn range(&self) -> anyhow::Result<Option<Range>> {
+        let (Some(from), Some(to)) = (&self.from, &self.to) else { return Ok(None) };
+        const DAY: i64 = 86_400_000_000;
+        let range = Range { from: parse_time(from)?, to: parse_time(to)? };
+        if range.from.0 % DAY != 0 || range.to.0 % DAY != 0 {
+            bail!("a day's rows are replaced as a whole\nhelp: write days: --from 2026-01-05 --to 2026-01-06");
+        }
+        if range.from >= range.to {
+            bail!("--from {from} is not before --to {to}\nhelp: --to is the day after the last");
+        }
+        Ok(Some(range))
+    }
+}
+
+fn sources<'a>(plan: &'a Plan, names: &[String]) -> anyhow::Result<Vec<&'a SourcePlan>> {
+    if names.is_empty() {
+        return Ok(plan.sources.iter().collect());
+    }
+    let find = |name: &String| {
+        plan.sources.iter().find(|source| source.name == *name).with_context(|| {
+            let all: Vec<&str> = plan.sources.iter().map(|source| source.name.as_str()).collect();
+            format!("no source is named {name}\nhelp: sources: {}", all.join(", "))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+fn write(folder: &Path, file: &File) -> anyhow::Result<()> {
+    let path = folder.join(&file.path);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    fs::write(&path, &file.text).with_context(|| format!("cannot write {}", path.display()))
+}

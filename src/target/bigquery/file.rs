@@ -1,0 +1,168 @@
+//! One file a relation: its table, and the replacement of a range of its days; and the manifest of them all.
+
+use serde_json::{Value as Json, json};
+
+use crate::plan::SourcePlan;
+use crate::record::EventTime;
+
+use super::query::{comment, indented};
+use super::text::{name, timestamp};
+use super::{Relation, Warehouse, flows, text};
+
+/// Days that are replaced, `[from, to)`; both midnight in UTC.
+#[derive(Debug, Clone, Copy)]
+pub struct Range {
+    pub from: EventTime,
+    pub to: EventTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// From the output folder.
+    pub path: String,
+    pub text: String,
+}
+
+pub const MANIFEST: &str = "manifest.json";
+
+/// Every relation's file, in the order in which they run, and the manifest.
+pub fn files(warehouse: Warehouse<'_>, range: Option<Range>) -> Vec<File> {
+    let mut files: Vec<File> =
+        warehouse.sources.iter().map(|source| source_file(&source.name, &source_columns(source))).collect();
+    let relations = warehouse.relations();
+    files.extend(relations.iter().map(|relation| relation_file(warehouse, *relation, range)));
+    let entries: Vec<Json> = relations.iter().map(|relation| entry(warehouse, *relation)).collect();
+    let sources: Vec<Json> = warehouse.sources.iter().map(|source| source_entry(source)).collect();
+    let manifest = json!({"version": 1, "sources": sources, "relations": entries});
+    files.push(File { path: MANIFEST.to_owned(), text: format!("{manifest:#}\n") });
+    files
+}
+
+impl Warehouse<'_> {
+    /// The file of one relation.
+    pub fn file(&self, relation: &str, range: Option<Range>) -> Option<File> {
+        let relation = self.relations().into_iter().find(|r| self.is_named(*r, relation))?;
+        Some(relation_file(*self, relation, range))
+    }
+}
+
+fn path(warehouse: Warehouse<'_>, relation: Relation<'_>) -> String {
+    let folder = match relation {
+        Relation::Lookup(_) => "lookups/",
+        Relation::Feature(_) => "features/",
+        Relation::Rule(_) => "rules/",
+        Relation::Flows | Relation::Hits | Relation::Alerts => "",
+    };
+    format!("{folder}{}.sql", warehouse.table(relation))
+}
+
+fn kind(relation: Relation<'_>) -> &'static str {
+    match relation {
+        Relation::Lookup(_) => "lookup",
+        Relation::Flows => "flows",
+        Relation::Feature(_) => "feature",
+        Relation::Rule(_) => "rule",
+        Relation::Hits => "hits",
+        Relation::Alerts => "alerts",
+    }
+}
+
+fn entry(warehouse: Warehouse<'_>, relation: Relation<'_>) -> Json {
+    let mut inputs: Vec<String> = warehouse.reads(relation).into_iter().map(|read| warehouse.table(read)).collect();
+    if matches!(relation, Relation::Flows) {
+        inputs.extend(warehouse.sources.iter().map(|source| source.name.clone()));
+    }
+    let partition = if matches!(relation, Relation::Lookup(_)) { Json::Null } else { json!("DATE(event_time)") };
+    let look_back = match relation {
+        Relation::Feature(feature) => feature.window.size.to_string(),
+        _ => "0s".to_owned(),
+    };
+    let columns = warehouse.columns(relation);
+    let columns: Vec<Json> = columns.iter().map(|c| json!({"name": c.name, "type": c.ty.name()})).collect();
+    json!({
+        "relation": warehouse.title(relation),
+        "kind": kind(relation),
+        "table": warehouse.table(relation),
+        "file": path(warehouse, relation),
+        "inputs": inputs,
+        "columns": columns,
+        "look_back": look_back,
+        "partition_by": partition,
+        "cluster_by": warehouse.cluster(relation),
+        "labels": {"tripline": kind(relation)},
+    })
+}
+
+fn source_entry(source: &SourcePlan) -> Json {
+    let columns: Vec<Json> = source.raw.fields.iter().map(|f| json!({"name": f.name, "type": f.ty.name()})).collect();
+    json!({"relation": source.name, "columns": columns, "partition_by": flows::EVENT_DAY})
+}
+
+/// The table that holds a source's decoded rows.
+fn source_file(source: &str, columns: &[String]) -> File {
+    let text = format!(
+        "-- Decoded rows of {source}. Each row has its partition and the watermark before it (NULL where nothing was late).\n\
+         CREATE TABLE IF NOT EXISTS {} (\n  {}\n)\nPARTITION BY {}\nOPTIONS (labels = [('tripline', 'source')]);\n",
+        name(source),
+        columns.join(",\n  "),
+        flows::EVENT_DAY
+    );
+    File { path: format!("sources/{source}.sql"), text }
+}
+
+fn source_columns(source: &SourcePlan) -> Vec<String> {
+    let own = source.raw.fields.iter().map(|f| format!("{} {}", name(&f.name), f.ty));
+    own.chain([format!("{} TIMESTAMP", flows::ADMIT_WATERMARK), format!("{} DATE", flows::EVENT_DAY)]).collect()
+}
+
+fn relation_file(warehouse: Warehouse<'_>, relation: Relation<'_>, range: Option<Range>) -> File {
+    let query = warehouse.query(relation, true);
+    let table = name(&warehouse.table(relation));
+    let head = comment(&query.comment, "");
+    let text = if let Relation::Lookup(_) = relation {
+        format!(
+            "{head}CREATE OR REPLACE TABLE {table}\nOPTIONS (labels = [('tripline', 'lookup')]) AS\n{};\n",
+            query.body
+        )
+    } else {
+        let declared = declare(range);
+        format!("{head}{declared}\n{}\n{}", create(warehouse, relation), replace(&table, &query.text()))
+    };
+    File { path: path(warehouse, relation), text }
+}
+
+/// Which days are replaced: those given, or yesterday, so that the text stays the same.
+fn declare(range: Option<Range>) -> String {
+    let (from, to) = match range {
+        Some(range) => (timestamp(range.from.0), timestamp(range.to.0)),
+        None => (
+            "TIMESTAMP_SUB(to_time, INTERVAL 1 DAY)".to_owned(),
+            "TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)".to_owned(),
+        ),
+    };
+    format!("DECLARE to_time TIMESTAMP DEFAULT {to};\nDECLARE from_time TIMESTAMP DEFAULT {from};\n")
+}
+
+fn create(warehouse: Warehouse<'_>, relation: Relation<'_>) -> String {
+    let columns: Vec<String> =
+        warehouse.columns(relation).iter().map(|c| format!("{} {}", text::name(&c.name), c.ty)).collect();
+    let cluster: Vec<String> = warehouse.cluster(relation).iter().map(|column| name(column)).collect();
+    let cluster = if cluster.is_empty() { String::new() } else { format!("\nCLUSTER BY {}", cluster.join(", ")) };
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (\n  {}\n)\nPARTITION BY DATE(event_time){cluster}\n\
+         OPTIONS (labels = [('tripline', '{}')]);\n",
+        name(&warehouse.table(relation)),
+        columns.join(",\n  "),
+        kind(relation)
+    )
+}
+
+/// One statement, so that readers see the old days or the new ones.
+fn replace(table: &str, query: &str) -> String {
+    format!(
+        "-- Replaces the rows of these days; it can be run again.\nMERGE {table} AS old\nUSING (\n{}\n) AS new\nON FALSE\n\
+         WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE\n\
+         WHEN NOT MATCHED BY TARGET THEN INSERT ROW;\n",
+        indented(query.trim_end(), "  ")
+    )
+}

@@ -1,0 +1,93 @@
+//! Normalization: a source's table of decoded rows to `flows`.
+//!
+//! The table has the columns of `source.yaml`, and two of the engine: `admit_watermark`, the watermark before the row
+//! (NULL where nothing was late), and `event_day`, its partition.
+
+use crate::language::tree::Expr;
+use crate::plan::{Plan, SourcePlan};
+use crate::record::{Column, Type, Value, flow};
+
+use super::expr::{Names, print};
+use super::query::{Query, Step, select};
+use super::scope::{conjuncts, lookup_names};
+use super::text::{id_text, literal, name, string};
+
+/// The watermark before a row decides in which windows it still counts.
+pub(super) const ADMIT_WATERMARK: &str = "admit_watermark";
+/// Partition of a source's table.
+pub(super) const EVENT_DAY: &str = "event_day";
+
+/// `ranged`: only the days of the range.
+pub(super) fn query(plan: &Plan, sources: &[&SourcePlan], ranged: bool) -> Query {
+    let steps: Vec<Step> = sources.iter().map(|source| step(plan, source, ranged)).collect();
+    let parts = steps.iter().map(|step| format!("SELECT * FROM {}", step.name));
+    let body = parts.collect::<Vec<_>>().join("\nUNION ALL\n");
+    Query { comment: "Every source's records in one form.".to_owned(), steps, body }
+}
+
+fn step(plan: &Plan, source: &SourcePlan, ranged: bool) -> Step {
+    let raw: Vec<String> = source.raw.fields.iter().map(|field| name(&field.name)).collect();
+    let lookups = lookup_names(plan);
+    let bare = Names { columns: &raw, lookups: &lookups, event_time: "event_time" };
+    let event_time = print(&source.event_time, &bare);
+    let names = Names { columns: &raw, lookups: &lookups, event_time: &event_time };
+    let mut items: Vec<String> = flow::columns()
+        .iter()
+        .zip(&source.flows)
+        .map(|(column, expr)| {
+            let value = match column.name.as_str() {
+                "row_id" => row_id(source),
+                "event_time" => event_time.clone(),
+                "source" => string(&source.name),
+                _ => given(column, expr.as_ref(), &names),
+            };
+            if value == column.name { value } else { format!("{value} AS {}", name(&column.name)) }
+        })
+        .collect();
+    items.push(ADMIT_WATERMARK.to_owned());
+    let mut conditions = vec![format!("{event_time} IS NOT NULL")];
+    conditions.extend(source.filter.iter().flat_map(|filter| conjuncts(filter, &names)));
+    if ranged {
+        conditions.push(format!(
+            "{EVENT_DAY} BETWEEN DATE(from_time) AND DATE(TIMESTAMP_SUB(to_time, INTERVAL 1 MICROSECOND))"
+        ));
+    }
+    let mut sql = select(&items, &name(&source.name), &conditions);
+    if !source.dedupe.is_empty() {
+        let key: Vec<&str> = source.dedupe.iter().map(|index| raw[*index].as_str()).collect();
+        sql.push_str(&format!("\nQUALIFY ROW_NUMBER() OVER (PARTITION BY {} ORDER BY row_id) = 1", key.join(", ")));
+    }
+    Step {
+        name: name(&format!("flows__{}", source.name)),
+        comment: format!("Normalization of {}: sql/{}/flows.sql", source.name, source.name),
+        sql,
+    }
+}
+
+/// A column of `flows`; two of them are never NULL.
+fn given(column: &Column, expr: Option<&Expr>, names: &Names<'_>) -> String {
+    let fallback = match column.name.as_str() {
+        "outcome" => Some(Value::String(flow::OUTCOME_UNKNOWN.to_owned())),
+        "sampling" => Some(Value::Int64(1)),
+        _ => None,
+    };
+    match (expr, fallback) {
+        (Some(expr), Some(value)) if expr.nullable => format!("COALESCE({}, {})", print(expr, names), literal(&value)),
+        (Some(expr), _) => print(expr, names),
+        (None, Some(value)) => literal(&value),
+        (None, None) => literal(&Value::Null(column.ty)),
+    }
+}
+
+/// The fingerprint of a row's decoded columns: `length:text;` each, `-;` for NULL.
+fn row_id(source: &SourcePlan) -> String {
+    let fields = source.raw.fields.iter().map(|field| {
+        let text = id_text(&name(&field.name), field.ty);
+        let length = match field.ty {
+            Type::String | Type::Bytes => format!("BYTE_LENGTH({text})"),
+            _ => format!("LENGTH({text})"),
+        };
+        format!("COALESCE(CONCAT(CAST({length} AS STRING), ':', {text}, ';'), '-;')")
+    });
+    format!("FARM_FINGERPRINT(CONCAT(\n  {}\n))", fields.collect::<Vec<_>>().join(",\n  "))
+}

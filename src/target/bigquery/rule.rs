@@ -1,0 +1,264 @@
+//! Rules: rows to hits with their ids, hits to incidents and alerts.
+
+use crate::plan::{AlertWhen, ExceptionPlan, Plan, RulePlan, Status, TitlePart};
+use crate::record::{Column, Type, Value, hit};
+
+use super::expr::{Names, print};
+use super::query::{Query, Step, select};
+use super::scope::{self, conjuncts, lookup_names};
+use super::text::{id_text, interval, literal, name, string, timestamp};
+
+pub(super) const HITS: &str = "hits";
+pub(super) const ALERTS: &str = "alerts";
+
+/// The table of a rule's rows.
+pub(super) fn table(rule: &RulePlan) -> String {
+    let plain = rule.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    format!("rule_{}", plain.collect::<String>())
+}
+
+/// What the rule's SQL returns.
+pub(super) fn query(plan: &Plan, rule: &RulePlan, ranged: bool) -> Query {
+    let range = |table: &str| if ranged { in_range(table) } else { Vec::new() };
+    let rows = scope::joined(plan, &table(rule), rule.upstream, &rule.joins, &range);
+    let lookups = lookup_names(plan);
+    let names = Names { columns: &rows.columns, lookups: &lookups, event_time: "event_time" };
+    let items: Vec<String> = rule
+        .items
+        .iter()
+        .map(|item| {
+            let (sql, own) = (print(&item.expr, &names), name(&item.name));
+            if sql == own { own } else { format!("{sql} AS {own}") }
+        })
+        .collect();
+    let mut conditions: Vec<String> = rule.filter.iter().flat_map(|filter| conjuncts(filter, &names)).collect();
+    if rows.steps.is_empty() {
+        conditions.extend(range(&rows.from));
+    }
+    let mut comment = format!("Rule {}: {}", rule.name, rule.title);
+    for (param, value) in &rule.params {
+        comment.push_str(&format!("\n@{param} is {}", literal(value)));
+    }
+    Query { comment, body: select(&items, &rows.from, &conditions), steps: rows.steps }
+}
+
+fn in_range(table: &str) -> Vec<String> {
+    vec![format!("{table}.event_time >= from_time"), format!("{table}.event_time < to_time")]
+}
+
+/// Hits of all rules, each with what became of it.
+pub(super) fn hits(plan: &Plan, ranged: bool) -> Query {
+    let mut steps = Vec::new();
+    let mut parts = Vec::new();
+    for rule in &plan.rules {
+        steps.extend(hit_steps(plan, rule, ranged));
+        parts.push(format!("SELECT * FROM {}", name(&format!("hits__{}", table(rule)))));
+    }
+    let comment = "Every row of every rule, with its id, its score and what became of it.".to_owned();
+    Query { comment, steps, body: parts.join("\nUNION ALL\n") }
+}
+
+fn hit_steps(plan: &Plan, rule: &RulePlan, ranged: bool) -> [Step; 3] {
+    let prefix = format!("hits__{}", table(rule));
+    let columns: Vec<String> = rule.columns.iter().map(|c| format!("t.{}", name(&c.name))).collect();
+    let lookups = lookup_names(plan);
+    let event_time = columns[rule.event_time].clone();
+    let names = Names { columns: &columns, lookups: &lookups, event_time: &event_time };
+    let excepted = rule.exceptions.iter().map(|e| format!("COALESCE({}, FALSE)", exception(e, &names)));
+    let excepted: Vec<String> = excepted.collect();
+    let eligible = rule.status != Status::Shadow && rule.when == AlertWhen::Always;
+    let excepted = if excepted.is_empty() { "FALSE".to_owned() } else { excepted.join("\n  OR ") };
+    let keys: Vec<&str> = rule.key.iter().map(|index| columns[*index].as_str()).collect();
+    let order =
+        if keys.is_empty() { "1".to_owned() } else { format!("DENSE_RANK() OVER (ORDER BY {})", keys.join(", ")) };
+    let items = vec![
+        format!("{} AS hit_id", hit_id(rule, &columns)),
+        format!("{} AS rule", string(&rule.name)),
+        format!("{event_time} AS event_time"),
+        format!("{} AS window_start", columns[rule.window.0]),
+        format!("{} AS window_end", columns[rule.window.1]),
+        format!("{} AS score", score(rule, &names)),
+        format!("{excepted} AS excepted"),
+        format!("{order} AS key_order"),
+        format!("{} AS alert_key", key_text(rule, &columns)),
+        format!("{} AS title", title(rule, &columns)),
+        "TO_JSON_STRING(t) AS `values`".to_owned(),
+    ];
+    let range = if ranged { in_range("t") } else { Vec::new() };
+    let own = format!("{} AS t", name(&table(rule)));
+    let rows = Step {
+        name: name(&format!("{prefix}__rows")),
+        comment: format!("Hits of {}.", rule.name),
+        sql: select(&items, &own, &range),
+    };
+    let incidents = Step {
+        name: name(&format!("{prefix}__gaps")),
+        comment: format!("One incident while gaps are at most {}, within one UTC day.", rule.merge_within),
+        sql: gaps(rule, &rows.name),
+    };
+    let settled = Step {
+        name: name(&prefix),
+        comment: "The first hit of an incident opens it, and names its alert.".to_owned(),
+        sql: settled(rule, eligible, &incidents.name),
+    };
+    [rows, incidents, settled]
+}
+
+/// Marks hits that begin an incident.
+fn gaps(rule: &RulePlan, rows: &str) -> String {
+    let day = "alert_key, DATE(event_time), excepted ORDER BY event_time, key_order";
+    let gap = format!("TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY {day}), {})", interval(rule.merge_within.0));
+    let items = ["*".to_owned(), format!("COALESCE({gap} < event_time, TRUE) AS opens")];
+    select(&items, rows, &[])
+}
+
+fn settled(rule: &RulePlan, eligible: bool, incidents: &str) -> String {
+    let alone = match (rule.status, rule.when) {
+        (Status::Shadow, _) => "shadow",
+        (_, AlertWhen::Always) => "merged",
+        _ => "signal",
+    };
+    let disposition = if eligible {
+        "CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END".to_owned()
+    } else {
+        format!("IF(excepted, 'excepted', '{alone}')")
+    };
+    let alert_id = if eligible {
+        "IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (\n  \
+         PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id\n  \
+         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW\n))"
+            .to_owned()
+    } else {
+        literal(&Value::Null(Type::String))
+    };
+    let items = [
+        "* EXCEPT (excepted, opens)".to_owned(),
+        format!("{disposition} AS disposition"),
+        format!("{alert_id} AS alert_id"),
+        format!("{} AS fingerprint", string(&rule.fingerprint)),
+        format!("{} AS severity", string(rule.severity.name())),
+    ];
+    select(&items, incidents, &[])
+}
+
+/// `TO_HEX` of the first half of SHA-256 over length-prefixed fields; see `record/hit.rs`.
+fn hit_id(rule: &RulePlan, columns: &[String]) -> String {
+    let fixed = |text: &str| format!("{}:{text}", text.len());
+    let head = string(&(fixed(hit::ID_VERSION) + &fixed(&rule.name)));
+    let key = rule.key.iter().map(|index| field(&columns[*index], rule.columns[*index].ty));
+    let times = [rule.window.0, rule.window.1].map(|index| field(&columns[index], Type::Timestamp));
+    let fields: Vec<String> = std::iter::once(head).chain(key).chain(times).collect();
+    format!("SUBSTR(TO_HEX(SHA256(CONCAT(\n  {}\n))), 1, {})", fields.join(",\n  "), 2 * hit::ID_BYTES)
+}
+
+fn key_text(rule: &RulePlan, columns: &[String]) -> String {
+    let fields: Vec<String> =
+        rule.alert_key.iter().map(|index| field(&columns[*index], rule.columns[*index].ty)).collect();
+    if fields.is_empty() { "''".to_owned() } else { format!("CONCAT(\n  {}\n)", fields.join(",\n  ")) }
+}
+
+/// `length:text`, `-1:` for NULL.
+fn field(sql: &str, ty: Type) -> String {
+    let text = id_text(sql, ty);
+    let length = if ty == Type::String { "BYTE_LENGTH" } else { "LENGTH" };
+    format!("COALESCE(CONCAT(CAST({length}({text}) AS STRING), ':', {text}), '-1:')")
+}
+
+/// Between 0 and 1; 1 where the rule declares none.
+fn score(rule: &RulePlan, names: &Names<'_>) -> String {
+    let Some(score) = &rule.score else { return "1.0".to_owned() };
+    let value = print(&score.value, names);
+    let value = if score.value.ty == Type::Int64 { format!("CAST({value} AS FLOAT64)") } else { value };
+    // Neither NULL nor NaN is above zero.
+    format!("IF({value} > 0.0, LEAST({value}, 1.0), 0.0)")
+}
+
+fn exception(exception: &ExceptionPlan, names: &Names<'_>) -> String {
+    let mut conditions = conjuncts(&exception.when, names);
+    conditions.extend(exception.from.map(|from| format!("{} >= {}", names.event_time, timestamp(from.0))));
+    conditions.extend(exception.to.map(|to| format!("{} < {}", names.event_time, timestamp(to.0))));
+    conditions.join(" AND ")
+}
+
+fn title(rule: &RulePlan, columns: &[String]) -> String {
+    let parts = rule.alert_title.iter().map(|part| match part {
+        TitlePart::Text(text) => string(text),
+        TitlePart::Column(index) => shown(&columns[*index], rule.columns[*index].ty),
+    });
+    let parts: Vec<String> = parts.collect();
+    match parts.as_slice() {
+        [] => "''".to_owned(),
+        [one] => one.clone(),
+        _ => format!("CONCAT({})", parts.join(", ")),
+    }
+}
+
+/// A value as people read it.
+fn shown(sql: &str, ty: Type) -> String {
+    let text = match ty {
+        Type::Timestamp => format!("FORMAT_TIMESTAMP('%Y-%m-%dT%H:%M:%E*SZ', {sql})"),
+        Type::Date => format!("CAST({sql} AS STRING)"),
+        _ => id_text(sql, ty),
+    };
+    format!("COALESCE({text}, 'NULL')")
+}
+
+/// One row an incident.
+pub(super) fn alerts(ranged: bool) -> Query {
+    let representative = |column: &str| {
+        format!("ARRAY_AGG({column} ORDER BY score DESC, key_order, event_time, hit_id LIMIT 1)[OFFSET(0)] AS {column}")
+    };
+    let mut items = vec!["alert_id".to_owned(), "rule".to_owned()];
+    items.push("ANY_VALUE(severity) AS severity".to_owned());
+    items.push("MIN(event_time) AS event_time".to_owned());
+    items.push("MAX(event_time) AS last_time".to_owned());
+    items.push("COUNT(*) AS hits".to_owned());
+    items.push("MAX(score) AS score".to_owned());
+    items.extend(["hit_id", "title", "`values`"].map(representative));
+    items.push("ANY_VALUE(fingerprint) AS fingerprint".to_owned());
+    let mut conditions = vec!["disposition IN ('alerted', 'merged')".to_owned()];
+    if ranged {
+        conditions.extend(in_range(HITS));
+    }
+    let body = select(&items, HITS, &conditions) + "\nGROUP BY alert_id, rule";
+    Query { comment: "Incidents: hits of one alert key that are near in time.".to_owned(), steps: Vec::new(), body }
+}
+
+const HIT_COLUMNS: [(&str, Type); 14] = [
+    ("hit_id", Type::String),
+    ("rule", Type::String),
+    ("event_time", Type::Timestamp),
+    ("window_start", Type::Timestamp),
+    ("window_end", Type::Timestamp),
+    ("score", Type::Float64),
+    ("key_order", Type::Int64),
+    ("alert_key", Type::String),
+    ("title", Type::String),
+    ("values", Type::String),
+    ("disposition", Type::String),
+    ("alert_id", Type::String),
+    ("fingerprint", Type::String),
+    ("severity", Type::String),
+];
+
+pub(super) fn hit_columns() -> Vec<Column> {
+    HIT_COLUMNS.iter().map(|(name, ty)| Column::new(*name, *ty, true)).collect()
+}
+
+const ALERT_COLUMNS: [(&str, Type); 11] = [
+    ("alert_id", Type::String),
+    ("rule", Type::String),
+    ("severity", Type::String),
+    ("event_time", Type::Timestamp),
+    ("last_time", Type::Timestamp),
+    ("hits", Type::Int64),
+    ("score", Type::Float64),
+    ("hit_id", Type::String),
+    ("title", Type::String),
+    ("values", Type::String),
+    ("fingerprint", Type::String),
+];
+
+pub(super) fn alert_columns() -> Vec<Column> {
+    ALERT_COLUMNS.iter().map(|(name, ty)| Column::new(*name, *ty, true)).collect()
+}

@@ -1,0 +1,199 @@
+//! What a feature or rule reads: its upstream with joined columns and computed ones, as steps.
+
+use crate::language::tree::{Expr, ExprKind, Item};
+use crate::language::{self, function::Id};
+use crate::plan::wanted::columns_of;
+use crate::plan::{JoinPlan, JoinTarget, LookupPlan, Plan, Upstream};
+
+use super::expr::{LookupName, Names, print};
+use super::query::{Step, select};
+use super::text::{literal, name};
+
+/// Rows under construction: where they come from, and what each column of the scope is called there.
+pub(super) struct Rows {
+    pub steps: Vec<Step>,
+    pub from: String,
+    pub columns: Vec<String>,
+}
+
+/// The relation's table.
+pub(super) fn relation(plan: &Plan, upstream: Upstream) -> String {
+    name(plan.relation_name(upstream))
+}
+
+pub(super) fn lookup_names(plan: &Plan) -> Vec<LookupName> {
+    let names = plan.lookups.iter().map(|lookup| LookupName {
+        table: lookup.name.clone(),
+        columns: lookup.fields.iter().map(|f| name(&f.name)).collect(),
+        valid: has_valid_times(lookup),
+    });
+    names.collect()
+}
+
+pub(super) fn has_valid_times(lookup: &LookupPlan) -> bool {
+    lookup.valid.iter().any(|(from, to)| from.is_some() || to.is_some())
+}
+
+/// The upstream's rows beside what is joined to them. `range`: conditions on the event time, for a table `t`.
+pub(super) fn joined(
+    plan: &Plan,
+    prefix: &str,
+    upstream: Upstream,
+    joins: &[JoinPlan],
+    range: &dyn Fn(&str) -> Vec<String>,
+) -> Rows {
+    let own: Vec<String> = plan.columns(upstream).iter().map(|c| name(&c.name)).collect();
+    let from = relation(plan, upstream);
+    if joins.is_empty() {
+        return Rows { steps: Vec::new(), from, columns: own };
+    }
+    let mut items = vec!["t.*".to_owned()];
+    let mut tables = format!("{from} AS t");
+    let mut columns = own.clone();
+    let scope: Vec<String> = own.iter().map(|column| format!("t.{column}")).collect();
+    for join in joins {
+        let alias = name(&join.alias);
+        let (table, absent, there) = match &join.target {
+            JoinTarget::Feature { index, on } => feature(plan, &alias, *index, on, &scope, range),
+            JoinTarget::Lookup { index, on, longest_prefix: false } => lookup(plan, &alias, *index, on, &scope),
+            JoinTarget::Lookup { index, on, longest_prefix: true } => network(plan, &alias, *index, on, &scope),
+        };
+        tables.push_str(&table);
+        for ((column, missing), there) in join.columns.iter().zip(&join.missing).zip(there) {
+            let value = match missing {
+                Some(value) => format!("IF({absent} IS NULL, {}, {alias}.{there})", literal(value)),
+                None => format!("{alias}.{there}"),
+            };
+            let own = name(&format!("{}__{}", join.alias, column.name));
+            items.push(format!("{value} AS {own}"));
+            columns.push(own);
+        }
+    }
+    let step = Step {
+        name: name(&format!("{prefix}__joined")),
+        comment: "Each row beside what is joined to it.".to_owned(),
+        sql: select(&items, &tables, &range("t")),
+    };
+    Rows { from: step.name.clone(), steps: vec![step], columns }
+}
+
+/// The same window of another feature. Gives the join, a column that is NULL without a match, the columns there.
+fn feature(
+    plan: &Plan,
+    alias: &str,
+    index: usize,
+    on: &[(usize, usize)],
+    scope: &[String],
+    range: &dyn Fn(&str) -> Vec<String>,
+) -> (String, String, Vec<String>) {
+    let there = &plan.features[index];
+    let mut conditions =
+        vec![format!("t.window_start = {alias}.window_start"), format!("t.window_end = {alias}.window_end")];
+    for (left, right) in on {
+        // NULL is a key like any other.
+        conditions.push(format!("{} IS NOT DISTINCT FROM {alias}.{}", scope[*left], name(&there.columns[*right].name)));
+    }
+    conditions.extend(range(alias));
+    let table = format!("\nLEFT JOIN {} AS {alias}\n  ON {}", name(&there.name), conditions.join("\n  AND "));
+    let columns = there.columns[on.len()..].iter().map(|c| name(&c.name)).collect();
+    (table, format!("{alias}.window_start"), columns)
+}
+
+fn lookup(
+    plan: &Plan,
+    alias: &str,
+    index: usize,
+    on: &[(usize, usize)],
+    scope: &[String],
+) -> (String, String, Vec<String>) {
+    let there = &plan.lookups[index];
+    let field = |index: usize| name(&there.fields[index].name);
+    let mut conditions: Vec<String> =
+        on.iter().map(|(left, right)| format!("{} = {alias}.{}", scope[*left], field(*right))).collect();
+    if has_valid_times(there) {
+        conditions.push(valid(alias));
+    }
+    let table = format!("\nLEFT JOIN {} AS {alias}\n  ON {}", name(&there.name), conditions.join("\n  AND "));
+    let absent = on.first().map(|(_, right)| format!("{alias}.{}", field(*right))).unwrap_or_default();
+    (table, absent, (0..there.fields.len()).map(field).collect())
+}
+
+fn valid(alias: &str) -> String {
+    format!(
+        "({alias}.valid_from IS NULL OR {alias}.valid_from <= t.event_time)\n  AND \
+         ({alias}.valid_to IS NULL OR t.event_time < {alias}.valid_to)"
+    )
+}
+
+/// The longest network that has the address.
+fn network(
+    plan: &Plan,
+    alias: &str,
+    index: usize,
+    on: &[(usize, usize)],
+    scope: &[String],
+) -> (String, String, Vec<String>) {
+    let there = &plan.lookups[index];
+    let field = |index: usize| name(&there.fields[index].name);
+    let (address, cidr) = on.first().map(|(left, right)| (scope[*left].clone(), field(*right))).unwrap_or_default();
+    let address = format!("NET.SAFE_IP_FROM_STRING({address})");
+    let base = format!("NET.IP_FROM_STRING(SPLIT(l.{cidr}, '/')[SAFE_OFFSET(0)])");
+    let bits = format!("8 * BYTE_LENGTH({base})");
+    let length = format!("COALESCE(CAST(SPLIT(l.{cidr}, '/')[SAFE_OFFSET(1)] AS INT64), {bits})");
+    let mut conditions = vec![
+        format!("BYTE_LENGTH({address}) = BYTE_LENGTH({base})"),
+        format!(
+            "NET.IP_TRUNC({address}, LEAST({length}, 8 * BYTE_LENGTH({address}))) = NET.IP_TRUNC({base}, {length})"
+        ),
+    ];
+    if has_valid_times(there) {
+        conditions.push(valid("l"));
+    }
+    // Over an array, because a subquery over a table may not depend on the row by inequality.
+    let rows = format!("UNNEST((SELECT ARRAY_AGG(r) FROM {} AS r)) AS l", name(&there.name));
+    let table = format!(
+        "\nLEFT JOIN UNNEST(ARRAY(\n  SELECT AS STRUCT l.*\n  FROM {rows}\n  WHERE {}\n  ORDER BY {length} DESC\n  LIMIT \
+         1\n)) AS {alias}",
+        conditions.join("\n    AND ")
+    );
+    (table, format!("{alias}.{cidr}"), (0..there.fields.len()).map(field).collect())
+}
+
+impl Rows {
+    /// Adds computed columns: those that need one another stand in steps of their own.
+    pub fn compute(&mut self, plan: &Plan, prefix: &str, items: &[Item], comment: &str) {
+        let lookups = lookup_names(plan);
+        let mut rest = items;
+        let mut number = 1;
+        while !rest.is_empty() {
+            let known = self.columns.len();
+            let ready = rest.iter().take_while(|item| reads_below(&item.expr, known)).count().max(1);
+            let (now, later) = rest.split_at(ready);
+            let names = Names { columns: &self.columns, lookups: &lookups, event_time: "event_time" };
+            let mut lines = vec!["*".to_owned()];
+            lines.extend(now.iter().map(|item| format!("{} AS {}", print(&item.expr, &names), name(&item.name))));
+            let own = name(&format!("{prefix}_{number}"));
+            let sql = select(&lines, &self.from, &[]);
+            self.steps.push(Step { name: own.clone(), comment: comment.to_owned(), sql });
+            self.from = own;
+            self.columns.extend(now.iter().map(|item| name(&item.name)));
+            rest = later;
+            number += 1;
+        }
+    }
+}
+
+fn reads_below(expr: &Expr, columns: usize) -> bool {
+    let mut below = true;
+    columns_of(expr, &mut |index| below &= index < columns);
+    below
+}
+
+/// A condition, an operand of its AND a line.
+pub(super) fn conjuncts(expr: &Expr, names: &Names<'_>) -> Vec<String> {
+    let operands = language::conjuncts(expr).into_iter().map(|operand| match &operand.kind {
+        ExprKind::Call { function, .. } if function.id == Id::Or => format!("({})", print(operand, names)),
+        _ => print(operand, names),
+    });
+    operands.collect()
+}
