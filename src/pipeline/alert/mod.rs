@@ -8,6 +8,7 @@ pub mod record;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::definition::model::{AlertWhen, Status};
 use crate::plan::RulePlan;
@@ -28,7 +29,7 @@ pub struct Settled {
 }
 
 pub struct AlertStage {
-    rules: Vec<RulePlan>,
+    rules: Vec<Arc<RulePlan>>,
     waiting: BTreeMap<Place, Hit>,
     incidents: BTreeMap<(usize, String), Incident>,
     /// When each incident can be closed.
@@ -68,7 +69,7 @@ impl KeyPart {
 }
 
 impl AlertStage {
-    pub fn new(rules: &[RulePlan], generation: String, lose_hit: bool) -> Self {
+    pub fn new(rules: &[Arc<RulePlan>], generation: String, lose_hit: bool) -> Self {
         Self {
             rules: rules.to_vec(),
             waiting: BTreeMap::new(),

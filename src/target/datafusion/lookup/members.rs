@@ -1,4 +1,4 @@
-//! `IN (SELECT column FROM lookup)`: sets of values, valid for spans of time.
+//! `IN (SELECT column FROM lookup)`: a set of values, each valid for spans of time.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,110 +10,77 @@ use datafusion::arrow::array::{
 };
 use rustc_hash::FxBuildHasher;
 
-use crate::language::LookupField;
-use crate::record::{EventTime, Type, Value};
+use crate::plan::LookupPlan;
+use crate::record::{EventTime, Period, Type, Value};
+use crate::target::datafusion::input::Inputs;
+use crate::target::datafusion::kernel_expr::Kernel;
 
-use super::input::Inputs;
-use super::kernel_expr::Kernel;
-
-/// A lookup's rows.
-#[derive(Debug, Clone)]
-pub struct LookupTable {
-    pub name: String,
-    pub fields: Vec<LookupField>,
-    pub rows: Vec<Vec<Value>>,
-    /// When each row holds: half-open, an open end is no bound. Rows beyond its length always hold.
-    pub valid: Vec<(Option<EventTime>, Option<EventTime>)>,
-}
-
-impl LookupTable {
-    /// When a row holds.
-    fn span(&self, row: usize) -> ValidSpan {
-        let (from, to) = self.valid.get(row).copied().unwrap_or((None, None));
-        ValidSpan { from: from.map_or(i64::MIN, |t| t.0), to: to.map(|t| t.0) }
-    }
-}
-
-/// Half-open; without `to` it never ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ValidSpan {
-    from: i64,
-    to: Option<i64>,
-}
-
-impl ValidSpan {
-    fn holds(self, time: Option<i64>) -> bool {
-        match time {
-            Some(time) => self.from <= time && self.to.is_none_or(|to| time < to),
-            // Without an event time only rows without bounds hold.
-            None => self.from == i64::MIN && self.to.is_none(),
-        }
-    }
-}
-
-/// The values of one column, each with the spans of its rows.
+/// The values of one column, each with the periods of its rows.
 struct Members<K> {
-    values: HashMap<K, Vec<ValidSpan>, FxBuildHasher>,
-    nulls: Vec<ValidSpan>,
-    all: Vec<ValidSpan>,
+    values: HashMap<K, Vec<Period>, FxBuildHasher>,
+    nulls: Vec<Period>,
+    all: Vec<Period>,
 }
 
 impl<K: Hash + Eq> Members<K> {
-    fn new(table: &LookupTable, column: usize, key: impl Fn(&Value) -> Option<K>) -> Self {
-        let mut members = Self { values: HashMap::default(), nulls: Vec::new(), all: Vec::new() };
-        for (row, values) in table.rows.iter().enumerate() {
-            let span = table.span(row);
+    fn new(plan: &LookupPlan, column: usize, key: impl Fn(&Value) -> Option<K>) -> Self {
+        let mut members = Self { values: HashMap::default(), nulls: Vec::new(), all: union(plan.valid.clone()) };
+        for (values, valid) in plan.rows.iter().zip(&plan.valid) {
             match values.get(column).and_then(&key) {
-                Some(key) => push(members.values.entry(key).or_default(), span),
-                None => push(&mut members.nulls, span),
+                Some(key) => members.values.entry(key).or_default().push(*valid),
+                None => members.nulls.push(*valid),
             }
-            push(&mut members.all, span);
+        }
+        for periods in members.values.values_mut().chain([&mut members.nulls]) {
+            *periods = union(std::mem::take(periods));
         }
         members
     }
 
     /// Three-valued membership: `None` is NULL.
-    fn contains<Q>(&self, value: Option<&Q>, time: Option<i64>) -> Option<bool>
+    fn contains<Q>(&self, value: Option<&Q>, at: EventTime) -> Option<bool>
     where
         K: std::borrow::Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let holds = |spans: &[ValidSpan]| spans.iter().any(|s| s.holds(time));
-        match value {
-            Some(value) if self.values.get(value).is_some_and(|spans| holds(spans)) => Some(true),
-            Some(_) => {
-                if holds(&self.nulls) {
-                    None
-                } else {
-                    Some(false)
-                }
-            }
+        let unknown = match value {
+            Some(value) if self.values.get(value).is_some_and(|periods| hold(periods, at)) => return Some(true),
+            Some(_) => &self.nulls,
             // A NULL is in no set only when the set is empty.
-            None => {
-                if holds(&self.all) {
-                    None
-                } else {
-                    Some(false)
-                }
+            None => &self.all,
+        };
+        if hold(unknown, at) { None } else { Some(false) }
+    }
+}
+
+/// In order, none touching another: a search finds the one that may hold.
+fn union(mut periods: Vec<Period>) -> Vec<Period> {
+    periods.sort_by_key(|period| period.from);
+    let mut union: Vec<Period> = Vec::with_capacity(1);
+    for next in periods {
+        match union.last_mut() {
+            Some(last) if last.to.is_none_or(|to| next.from.is_none_or(|from| from <= to)) => {
+                last.to = last.to.zip(next.to).map(|(a, b)| a.max(b));
             }
+            _ => union.push(next),
         }
     }
+    union
 }
 
-fn push(spans: &mut Vec<ValidSpan>, span: ValidSpan) {
-    if !spans.contains(&span) {
-        spans.push(span);
-    }
+fn hold(union: &[Period], at: EventTime) -> bool {
+    let begun = union.partition_point(|period| period.from.is_none_or(|from| from <= at));
+    union[..begun].last().is_some_and(|period| period.holds(at))
 }
 
-/// A kernel over (value) or (value, event time).
-pub(super) fn membership(table: &LookupTable, column: usize, ty: Type, negated: bool) -> Kernel {
+/// A kernel over (value, event time).
+pub(super) fn kernel(plan: &LookupPlan, column: usize, ty: Type) -> Kernel {
     macro_rules! members {
         ($array:ty, $key:expr, $borrow:expr) => {{
-            let members = Members::new(table, column, $key);
+            let members = Members::new(plan, column, $key);
             Arc::new(move |inputs: &Inputs| {
-                test::<$array, _, _>(inputs, negated, |value, time| {
-                    members.contains(value.map($borrow).as_ref().map(|v| v.as_ref_key()), time)
+                test::<$array, _, _>(inputs, |value, at| {
+                    members.contains(value.map($borrow).as_ref().map(|v| v.as_ref_key()), at)
                 })
             })
         }};
@@ -171,17 +138,13 @@ impl AsKey for &[u8] {
     }
 }
 
-fn test<'a, A, T, F>(inputs: &'a Inputs, negated: bool, contains: F) -> Result<ArrayRef, String>
+fn test<'a, A, T, F>(inputs: &'a Inputs, contains: F) -> Result<ArrayRef, String>
 where
     A: Array + 'static,
     &'a A: datafusion::arrow::array::ArrayAccessor<Item = T>,
-    F: Fn(Option<T>, Option<i64>) -> Option<bool>,
+    F: Fn(Option<T>, EventTime) -> Option<bool>,
 {
-    let values = inputs.cells::<A>(0)?;
-    let times = if inputs.columns.len() > 1 { Some(inputs.cells::<TimestampMicrosecondArray>(1)?) } else { None };
-    let rows = (0..inputs.rows).map(|row| {
-        let time = times.as_ref().and_then(|t| t.get(row));
-        contains(values.get(row), time).map(|found| found != negated)
-    });
+    let (values, times) = (inputs.cells::<A>(0)?, inputs.cells::<TimestampMicrosecondArray>(1)?);
+    let rows = (0..inputs.rows).map(|row| contains(values.get(row), EventTime(times.get(row)?)));
     Ok(Arc::new(rows.collect::<BooleanArray>()))
 }
