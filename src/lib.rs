@@ -79,7 +79,7 @@
 //! | [`definition`] | `diagnostic`, `port`, `record` |
 //! | [`language`] | `diagnostic`, `record` |
 //! | [`plan`] | `definition`, `diagnostic`, `language`, `record` |
-//! | [`target`] | `language`, `record`, and places of `diagnostic` |
+//! | [`target`] | `language`, `record`, and lookups of `plan` |
 //! | [`pipeline`] | `target`, `plan`, `language`, `port`, `record`, and words of `definition` (severity, status) |
 //! | [`runtime`] | `pipeline` and what it uses, `definition`, `diagnostic` |
 //! | [`cli`] | everything |

@@ -7,7 +7,7 @@ use super::model::{Lookup, LookupColumn, LookupRow};
 use super::scalar;
 use super::validate::shortened;
 use crate::diagnostic::{Diagnostic, FileId, Span, suggest};
-use crate::record::{EventTime, Type, Value};
+use crate::record::{EventTime, Network, Type, Value, network};
 
 /// Bytes of one CSV file.
 pub const CSV_BYTES_MAX: usize = 64 << 20;
@@ -160,7 +160,7 @@ fn value(lookup: &Lookup, column: &LookupColumn, cell: &Cell, out: &mut Vec<Diag
         return None;
     }
     if column.cidr {
-        return network(cell, out).map(Value::String);
+        return network_text(cell, out).map(Value::String);
     }
     let value = typed(column.ty, cell);
     if value.is_none() {
@@ -194,48 +194,30 @@ fn typed(ty: Type, cell: &Cell) -> Option<Value> {
 }
 
 /// A network in its canonical text.
-fn network(cell: &Cell, out: &mut Vec<Diagnostic>) -> Option<String> {
+fn network_text(cell: &Cell, out: &mut Vec<Diagnostic>) -> Option<String> {
     let text = cell.text.trim();
     let bad = |message: String| Diagnostic::error("lookup.bad-network", cell.span, message);
     let Some((address, length)) = text.split_once('/') else {
         let error = bad(format!("`{}` is not a network", shortened(text))).label("has no length");
         out.push(match text.parse::<IpAddr>() {
-            Ok(address) => error.help(format!("for the one address write `{text}/{}`", bits(address))),
+            Ok(address) => error.help(format!("for the one address write `{text}/{}`", network::bits(address))),
             Err(_) => error.help("write it as `10.0.0.0/8` or `2001:db8::/32`"),
         });
         return None;
     };
-    let parsed = address.parse::<IpAddr>().ok();
-    let length = length.parse::<u32>().ok();
-    let (Some(address), Some(length)) = (parsed, length.filter(|n| parsed.is_some_and(|a| *n <= bits(a)))) else {
+    let address = address.parse::<IpAddr>().ok();
+    let network = address.zip(length.parse().ok()).and_then(|(address, length)| Network::of(address, length));
+    let Some(network) = network else {
         let error = bad(format!("`{}` is not a network", shortened(text))).label("not an address and a length");
         out.push(error.help("write it as `10.0.0.0/8` or `2001:db8::/32`"));
         return None;
     };
-    let base = masked(address, length);
-    if base != address {
+    if Some(network.base()) != address {
         let error = bad(format!("`{text}` has host bits set")).label("an address inside the network, not the network");
-        out.push(error.help(format!("the network is `{base}/{length}`")));
+        out.push(error.help(format!("the network is `{network}`")));
         return None;
     }
-    Some(format!("{base}/{length}"))
-}
-
-fn bits(address: IpAddr) -> u32 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-fn masked(address: IpAddr, length: u32) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) => {
-            let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
-            IpAddr::V4((v4.to_bits() & mask).into())
-        }
-        IpAddr::V6(v6) => {
-            let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
-            IpAddr::V6((v6.to_bits() & mask).into())
-        }
-    }
+    Some(network.to_string())
 }
 
 /// Rows of one key must not be valid at the same time.
@@ -272,7 +254,7 @@ fn periods_overlap(lookup: &Lookup, out: &mut Vec<Diagnostic>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cell, network};
+    use super::{Cell, network_text};
     use crate::diagnostic::Span;
 
     #[test]
@@ -280,7 +262,7 @@ mod tests {
         let check = |text: &str| {
             let mut out = Vec::new();
             let cell = Cell { text: text.to_owned(), quoted: false, span: Span::default() };
-            (network(&cell, &mut out), out.first().and_then(|d| d.help.first().cloned()))
+            (network_text(&cell, &mut out), out.first().and_then(|d| d.help.first().cloned()))
         };
         for text in ["10.0.0.0/8", "0.0.0.0/0", "10.1.2.3/32", "2001:db8::/32", "::/0"] {
             assert_eq!(check(text).0.as_deref(), Some(text));

@@ -35,6 +35,13 @@ pub fn schema(columns: &[Column]) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()))
 }
 
+/// A batch of the first columns of a schema.
+pub fn leading(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
+    let fields = &schema.fields()[..columns.len()];
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields.to_vec())), columns, &options)
+}
+
 /// A batch of exactly these columns; `None` columns are NULL.
 pub fn batch(schema: &SchemaRef, columns: Vec<Option<ArrayRef>>, rows: usize) -> Result<RecordBatch, ArrowError> {
     let arrays = columns.into_iter().zip(schema.fields());

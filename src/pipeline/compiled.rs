@@ -2,35 +2,43 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use datafusion::arrow::compute::prep_null_mask_filter;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
+use datafusion::arrow::compute::{concat, prep_null_mask_filter};
+use datafusion::arrow::error::ArrowError;
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::language::tree::{Expr, ExprKind};
-use crate::record::Column;
-use crate::target::datafusion::{EvaluateError, LookupTable, LowerContext, LowerError, evaluate, lower};
+use crate::record::Type;
+use crate::target::datafusion::{EvaluateError, LowerContext, LowerError, evaluate, lower};
+
+use super::halve::{Failed, by_halves};
 
 /// An expression over the columns of one scope.
 #[derive(Debug, Clone)]
-pub enum Compiled {
+pub struct Compiled {
+    kind: Kind,
+    ty: Type,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
     Column(usize),
     Expression(Arc<dyn PhysicalExpr>),
 }
 
 impl Compiled {
-    pub fn new(expr: &Expr, columns: &[Column], lookups: &[Arc<LookupTable>]) -> Result<Self, LowerError> {
-        if let ExprKind::Column(index) = expr.kind {
-            return Ok(Self::Column(index));
-        }
-        let event_time = columns.iter().position(|c| c.name == "event_time");
-        let context = LowerContext { columns, lookups, event_time };
-        Ok(Self::Expression(lower(expr, &context)?))
+    pub fn new(expr: &Expr, scope: LowerContext<'_>) -> Result<Self, LowerError> {
+        let kind = match expr.kind {
+            ExprKind::Column(index) => Kind::Column(index),
+            _ => Kind::Expression(lower(expr, &scope)?),
+        };
+        Ok(Self { kind, ty: expr.ty })
     }
 
     pub fn run(&self, batch: &RecordBatch) -> Result<ArrayRef, EvaluateError> {
-        match self {
-            Self::Column(index) => Ok(Arc::clone(batch.column(*index))),
-            Self::Expression(expr) => evaluate(expr, batch),
+        match &self.kind {
+            Kind::Column(index) => Ok(Arc::clone(batch.column(*index))),
+            Kind::Expression(expr) => evaluate(expr, batch),
         }
     }
 
@@ -39,5 +47,23 @@ impl Compiled {
         let array = self.run(batch)?;
         let mask = array.as_boolean();
         Ok(if mask.null_count() > 0 { prep_null_mask_filter(mask) } else { mask.clone() })
+    }
+
+    /// A value for every row, NULL for those that failed.
+    pub fn run_rows(&self, batch: &RecordBatch) -> Result<(ArrayRef, Vec<Failed>), ArrowError> {
+        let mut parts: Vec<(usize, ArrayRef)> = Vec::new();
+        let failed = by_halves(batch, &mut |rows, first| {
+            parts.push((first, self.run(rows)?));
+            Ok(())
+        })?;
+        if failed.is_empty() && parts.len() == 1 {
+            return Ok((parts.swap_remove(0).1, failed));
+        }
+        let null = new_null_array(&self.ty.arrow(), 1);
+        parts.extend(failed.iter().map(|(row, _)| (*row, Arc::clone(&null))));
+        parts.sort_by_key(|(first, _)| *first);
+        let arrays: Vec<&dyn Array> = parts.iter().map(|(_, array)| array.as_ref()).collect();
+        let whole = if arrays.is_empty() { null.slice(0, 0) } else { concat(&arrays)? };
+        Ok((whole, failed))
     }
 }

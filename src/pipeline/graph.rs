@@ -3,15 +3,13 @@
 //! Work is done by end time, then topologically: at each window end, features close in order, each after what it
 //! reads, then the rules over them. The result depends on the rows and their watermarks, never on batch borders.
 
-use std::sync::Arc;
-
 use datafusion::arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{filter_record_batch, not, take_record_batch};
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{Plan, Upstream};
 use crate::record::{Disposition, RejectReason, flow};
-use crate::target::datafusion::LookupTable;
+use crate::target::datafusion::Lookups;
 
 use super::alert::{AlertRecord, AlertStage, Settled};
 use super::batch::{AdmittedBatch, FlowBatch};
@@ -78,8 +76,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    pub fn new(plan: &Plan, generation: String, fault: Option<Fault>) -> Result<Self, BuildError> {
-        let lookups = lookup_tables(plan);
+    pub fn new(plan: &Plan, lookups: &Lookups, generation: String, fault: Option<Fault>) -> Result<Self, BuildError> {
         let keep_evidence = plan.evidence_rows > 0 && !plan.rules.is_empty();
         let evidence_rows = if keep_evidence { plan.evidence_rows } else { 0 };
         let upstream = |upstream: Upstream| match upstream {
@@ -89,12 +86,12 @@ impl Graph {
         let mut features = Vec::with_capacity(plan.features.len());
         for (feature, live) in plan.features.iter().zip(&plan.live) {
             let (columns, time) = upstream(feature.upstream);
-            let stage = live.then(|| FeatureStage::new(feature, columns, time, evidence_rows, &lookups));
+            let stage = live.then(|| FeatureStage::new(feature, columns, time, evidence_rows, lookups));
             features.push(stage.transpose()?);
         }
         let rules = plan.rules.iter().enumerate().map(|(index, rule)| {
             let (columns, time) = upstream(rule.upstream);
-            RuleStage::new(index, rule, columns, time, &lookups)
+            RuleStage::new(index, rule, columns, time, lookups)
         });
         Ok(Self {
             features,
@@ -110,8 +107,9 @@ impl Graph {
     }
 
     /// From now on remembers, for each rule, the row that came nearest to firing.
-    pub fn watch(&mut self) {
+    pub fn watch(&mut self, lookups: &Lookups) -> Result<(), BuildError> {
         self.nearest = Some(vec![None; self.rules.len()]);
+        self.rules.iter_mut().try_for_each(|rule| rule.watch(lookups))
     }
 
     pub fn nearest(&self, rule: usize) -> Option<&Nearest> {
@@ -239,7 +237,7 @@ impl Graph {
                 if out.wants(&rule.plan.name) {
                     out.rows(&rule.plan.name, &selected, false)?;
                 }
-                let hits = rule.hits(&selected, &places, None, kept);
+                let hits = rule.hits(&selected, &places, None, kept)?;
                 self.alerts.push(hits, &mut self.ledger);
             }
         }
@@ -341,7 +339,7 @@ impl Graph {
             }
             let behind = FeatureEvidence(&evidence[upstream]);
             let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
-            let hits = rule.hits(&selected, &places, partial_after, kept);
+            let hits = rule.hits(&selected, &places, partial_after, kept)?;
             self.alerts.push(hits, &mut self.ledger);
         }
         Ok(())
@@ -376,8 +374,8 @@ impl Graph {
     fn count_errors(&mut self) {
         let features = self.features.iter().flatten();
         self.ledger.saturated = features.clone().map(|stage| stage.state().saturated).sum();
-        let rules: u64 = self.rules.iter().map(|rule| rule.row_errors).sum();
-        self.ledger.row_errors = features.map(|stage| stage.row_errors).sum::<u64>() + rules;
+        let rules: u64 = self.rules.iter().map(|rule| rule.errors.count).sum();
+        self.ledger.row_errors = features.map(|stage| stage.errors.count).sum::<u64>() + rules;
     }
 }
 
@@ -444,19 +442,6 @@ impl EvidenceRows for Chosen<'_> {
     fn for_each(&self, row: usize, see: &mut super::window::evidence::SeeFlow) {
         self.all.for_each(self.picks[row] as usize, see);
     }
-}
-
-/// The plan's lookups as expressions and joins read them.
-pub fn lookup_tables(plan: &Plan) -> Vec<Arc<LookupTable>> {
-    let tables = plan.lookups.iter().map(|lookup| {
-        Arc::new(LookupTable {
-            name: lookup.name.clone(),
-            fields: lookup.fields.clone(),
-            rows: lookup.rows.clone(),
-            valid: lookup.valid.clone(),
-        })
-    });
-    tables.collect()
 }
 
 /// One for all sources: keys hold the event time.

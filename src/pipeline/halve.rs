@@ -27,6 +27,22 @@ impl From<ArrowError> for Attempt {
 /// A row that failed, by its place in the whole batch.
 pub type Failed = (usize, EvaluateError);
 
+/// Rows that could not be computed: how many, and what the first one's error was.
+#[derive(Debug, Clone, Default)]
+pub struct RowErrors {
+    pub count: u64,
+    pub first: Option<String>,
+}
+
+impl RowErrors {
+    pub fn add(&mut self, failed: &[Failed]) {
+        self.count += failed.len() as u64;
+        if let Some((_, error)) = failed.first() {
+            self.first.get_or_insert_with(|| error.to_string());
+        }
+    }
+}
+
 /// Attempts all rows at once and, when an expression fails, halves them until the failing rows stand alone.
 ///
 /// `attempt` gets rows and the place of the first; parts that succeed come in order. Returns the rows that failed.

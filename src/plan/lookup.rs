@@ -2,6 +2,7 @@
 
 use crate::definition::model::Lookup;
 use crate::language::scope::{LookupField, ScopeLookup};
+use crate::record::Period;
 
 use super::LookupPlan;
 
@@ -10,7 +11,7 @@ pub(super) fn plan(lookup: &Lookup) -> LookupPlan {
         name: lookup.name.text.clone(),
         fields: fields(lookup),
         rows: lookup.rows.iter().map(|row| row.values.clone()).collect(),
-        valid: lookup.rows.iter().map(|row| (row.valid_from, row.valid_to)).collect(),
+        valid: lookup.rows.iter().map(|row| Period { from: row.valid_from, to: row.valid_to }).collect(),
     }
 }
 

@@ -14,9 +14,11 @@ mod source;
 mod title;
 pub(crate) mod wanted;
 
+use std::sync::Arc;
+
 use crate::language::scope::LookupField;
 use crate::language::tree::{Aggregate, Expr, Item};
-use crate::record::{Column, EventTime, Micros, RawSchema, Value};
+use crate::record::{Column, Micros, Period, RawSchema, Value};
 
 pub use crate::definition::model::{AlertWhen, Level, Status};
 pub use resolve::{ResolveOptions, Resolved, resolve};
@@ -26,11 +28,11 @@ pub use title::TitlePart;
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     pub sources: Vec<SourcePlan>,
-    pub lookups: Vec<LookupPlan>,
+    pub lookups: Vec<Arc<LookupPlan>>,
     /// In topological order: a feature reads only `flows` and features before it.
     pub features: Vec<FeaturePlan>,
     /// By name; draft rules are not in it.
-    pub rules: Vec<RulePlan>,
+    pub rules: Vec<Arc<RulePlan>>,
     /// Raw flows kept for an alert.
     pub evidence_rows: usize,
     /// Features that something reads.
@@ -68,8 +70,8 @@ pub struct LookupPlan {
     pub name: String,
     pub fields: Vec<LookupField>,
     pub rows: Vec<Vec<Value>>,
-    /// Half-open valid time by row.
-    pub valid: Vec<(Option<EventTime>, Option<EventTime>)>,
+    /// When each row holds.
+    pub valid: Vec<Period>,
 }
 
 /// Columns of another relation beside each row; absent rows give NULL or the declared value.
@@ -182,8 +184,7 @@ pub struct ExceptionPlan {
     /// Over the hit's columns.
     pub when: Expr,
     pub reason: String,
-    pub from: Option<EventTime>,
-    pub to: Option<EventTime>,
+    pub valid: Period,
 }
 
 impl Plan {

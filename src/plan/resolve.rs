@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::definition::model::{Project, Status};
 use crate::diagnostic::{Diagnostic, Severity, Text, suggest};
@@ -47,7 +48,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     let mut diagnostics = Vec::new();
     let plan = Plan {
         evidence_rows: project.config.evidence as usize,
-        lookups: project.lookups.iter().map(lookup::plan).collect(),
+        lookups: project.lookups.iter().map(|definition| Arc::new(lookup::plan(definition))).collect(),
         ..Plan::default()
     };
     let mut resolver = Resolver {
@@ -77,7 +78,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     for definition in rules {
         let plan = rule::bind(&resolver, definition, &mut diagnostics);
         if let Some(plan) = plan.filter(|plan| plan.status != Status::Draft) {
-            resolver.plan.rules.push(plan);
+            resolver.plan.rules.push(Arc::new(plan));
         }
     }
     resolver.check_overrides(&mut diagnostics);

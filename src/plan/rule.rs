@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Severity, Span, Text, suggest};
 use crate::language::scope::Scope;
 use crate::language::tree::{ExprKind, Item};
 use crate::language::{self};
-use crate::record::{Column, Micros, Type, Value};
+use crate::record::{Column, Micros, Period, Type, Value};
 
 use super::resolve::{Resolver, parameters};
 use super::{EntityPlan, ExceptionPlan, RulePlan, ScorePlan, Upstream, join, title};
@@ -268,7 +268,8 @@ fn bind_exceptions(
         }
         resolver.use_lookups_of(&exception.when);
         let Some(when) = language::bind_condition(&exception.when, hit, diagnostics) else { continue };
-        plans.push(ExceptionPlan { when, reason: exception.reason.clone(), from: exception.from, to: exception.to });
+        let valid = Period { from: exception.from, to: exception.to };
+        plans.push(ExceptionPlan { when, reason: exception.reason.clone(), valid });
     }
     plans
 }

@@ -23,6 +23,14 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
                 .help("give the column `type: TIMESTAMP`, with `decode: seconds` for a number of seconds"),
         );
     }
+    if let Some((name, place)) = language::lookups_of(&source.event_time).first() {
+        let message = format!("`event_time` reads the lookup `{name}`");
+        diagnostics.push(
+            Diagnostic::error("source.event-time", *place, message)
+                .label("its rows hold at event times")
+                .help("take the event time from the record's own columns"),
+        );
+    }
     if source.lateness > LATENESS_MAX {
         let message = format!("lateness of {} is more than {LATENESS_MAX}", source.lateness);
         let finding = Diagnostic::error("source.lateness", source.lateness_span, message);

@@ -3,6 +3,7 @@
 pub mod fingerprint;
 pub mod flow;
 pub mod hit;
+pub mod network;
 pub mod raw;
 pub mod reject;
 pub mod time;
@@ -11,8 +12,9 @@ pub mod value;
 
 pub use fingerprint::fingerprint64;
 pub use hit::{Disposition, hit_id};
+pub use network::Network;
 pub use raw::{Decode, Format, RawField, RawSchema};
 pub use reject::{Origin, Reject, RejectReason};
-pub use time::{EventTime, Micros};
+pub use time::{EventTime, Micros, Period};
 pub use types::{Column, Type};
 pub use value::Value;

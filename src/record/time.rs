@@ -29,6 +29,19 @@ impl fmt::Display for EventTime {
     }
 }
 
+/// A span of event time: half-open, an open end is no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Period {
+    pub from: Option<EventTime>,
+    pub to: Option<EventTime>,
+}
+
+impl Period {
+    pub fn holds(self, at: EventTime) -> bool {
+        self.from.is_none_or(|from| from <= at) && self.to.is_none_or(|to| at < to)
+    }
+}
+
 /// A length of time, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Micros(pub i64);

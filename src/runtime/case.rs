@@ -22,6 +22,7 @@ use crate::pipeline::merge::{Merge, Step};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::{self, Plan, ResolveOptions};
 use crate::record::{Column, Disposition, Micros};
+use crate::target::datafusion::Lookups;
 
 pub use check::check;
 pub use given::CaseError;
@@ -80,6 +81,7 @@ pub fn run_case(
 ) -> Result<CaseReport, CaseRunError> {
     let started = Instant::now();
     let plan = plan_of(project, rule, case, options)?;
+    let lookups = Lookups::new(&plan.lookups);
     let flows = given::flows(case)?;
     let (max_delay, seeds) = case.shuffle.as_ref().map_or((LATENESS, 0), |s| (s.max_delay, s.seeds));
     let mut failures = Vec::new();
@@ -89,7 +91,7 @@ pub fn run_case(
             Some(seed) => given::shuffled(&flows, max_delay, seed)?,
             None => flows.clone(),
         };
-        let outcome = play(&plan, &arrived, max_delay)?;
+        let outcome = play(&plan, &lookups, &arrived, max_delay)?;
         failures.extend(expect::compare(&plan, case, seed, &outcome)?);
         if !failures.is_empty() {
             break;
@@ -137,9 +139,9 @@ pub(crate) struct Outcome {
     pub notes: Vec<String>,
 }
 
-fn play(plan: &Plan, flows: &FlowBatch, lateness: Micros) -> Result<Outcome, CaseRunError> {
-    let mut graph = Graph::new(plan, String::new(), None)?;
-    graph.watch();
+fn play(plan: &Plan, lookups: &Lookups, flows: &FlowBatch, lateness: Micros) -> Result<Outcome, CaseRunError> {
+    let mut graph = Graph::new(plan, lookups, String::new(), None)?;
+    graph.watch(lookups)?;
     graph.ledger.offered = flows.times.len() as u64;
     let mut kept = Kept::default();
     let mut merge = Merge::new(&[lateness]);

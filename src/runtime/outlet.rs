@@ -39,7 +39,7 @@ pub type OpenWriter<'a> = dyn Fn(&str, SchemaRef) -> io::Result<Box<dyn RowWrite
 pub struct Outlets {
     taps: BTreeMap<String, Tap>,
     alerts: Option<(Box<dyn Write + Send>, AlertFormat)>,
-    rules: Vec<RulePlan>,
+    rules: Vec<Arc<RulePlan>>,
     hits: Vec<(String, Hit, Disposition)>,
     rejects: Vec<Reject>,
     /// Kept for callers that read alerts instead of files.

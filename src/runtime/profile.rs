@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use datafusion::arrow::array::ArrayRef;
 use serde_json::{Value as Json, json};
 
-use crate::pipeline::graph::lookup_tables;
 use crate::pipeline::ingest::{RawBatch, Reader, ReaderOptions};
 use crate::pipeline::normalize::{Keep, Normalizer};
 use crate::plan::Plan;
 use crate::port::Input;
 use crate::record::{Column, EventTime, Micros, Reject, RejectReason, flow};
+use crate::target::datafusion::Lookups;
 
 use super::profile_column::ColumnProfile;
 use super::profile_lint::{Silent, silent};
@@ -119,7 +119,7 @@ pub fn profile(
         field.wanted = true;
     }
     let flows = flow::columns();
-    let normalizer = Normalizer::new(&source, &vec![true; flows.len()], Keep::default(), &lookup_tables(plan))?;
+    let normalizer = Normalizer::new(&source, &vec![true; flows.len()], Keep::default(), &Lookups::new(&plan.lookups))?;
     let raw = source.raw.fields.iter().map(|f| Column::new(f.name.clone(), f.ty, !f.required));
     let mut seen = Profile {
         source: source.name.clone(),

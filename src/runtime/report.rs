@@ -26,9 +26,9 @@ pub struct RunReport {
 
 /// Rows that could not be computed: feature or rule, how many, and the first one's error.
 pub fn row_errors(graph: &Graph) -> Vec<(String, u64, String)> {
-    let features = graph.features().map(|f| (f.name.clone(), f.row_errors, f.first_row_error.clone()));
-    let rules = graph.rules().iter().map(|r| (r.plan.name.clone(), r.row_errors, r.first_row_error.clone()));
-    features.chain(rules).filter_map(|(name, count, first)| Some((name, count, first?))).collect()
+    let features = graph.features().map(|f| (f.name.clone(), &f.errors));
+    let rules = graph.rules().iter().map(|r| (r.plan.name.clone(), &r.errors));
+    features.chain(rules).filter_map(|(name, errors)| Some((name, errors.count, errors.first.clone()?))).collect()
 }
 
 impl RunReport {

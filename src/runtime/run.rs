@@ -18,7 +18,7 @@ use crate::pipeline::window::feature::BuildError;
 use crate::plan::Plan;
 use crate::port::{Clock, Input};
 use crate::record::{Micros, Reject, RejectReason};
-use crate::target::datafusion::{LookupTable, LowerError};
+use crate::target::datafusion::{Lookups, LowerError};
 
 use super::outlet::Outlets;
 use super::report::RunReport;
@@ -144,8 +144,8 @@ impl<'a> Run<'a> {
         progress: &'a dyn Progress,
         stop: &'a AtomicBool,
     ) -> Result<Self, RunError> {
-        let graph = Graph::new(plan, options.generation.clone(), options.fault)?;
-        let lookups: Vec<Arc<LookupTable>> = crate::pipeline::graph::lookup_tables(plan);
+        let lookups = Lookups::new(&plan.lookups);
+        let graph = Graph::new(plan, &lookups, options.generation.clone(), options.fault)?;
         let mut lanes = Vec::with_capacity(options.inputs.len());
         let mut lateness = Vec::with_capacity(options.inputs.len());
         // Two threads decode one input; of many, each decodes its own.

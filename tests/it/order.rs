@@ -13,6 +13,7 @@ use tripline::pipeline::ledger::Ledger;
 use tripline::pipeline::merge::{Merge, Step};
 use tripline::plan::{self, Plan};
 use tripline::record::{Micros, Value};
+use tripline::target::datafusion::Lookups;
 
 use super::TODAY;
 use super::arrival::{self, Flow, Logged, MINUTE, SECOND, START};
@@ -175,7 +176,7 @@ pub struct Outcome {
 
 /// Lanes through the merge, given in batches of random sizes.
 fn merged(scene: &Scene, lanes: &[(Vec<Flow>, i64)], random: &mut Random) -> Result<Outcome, Failed> {
-    let mut graph = Graph::new(&scene.plan, String::new(), None)?;
+    let mut graph = Graph::new(&scene.plan, &Lookups::new(&scene.plan.lookups), String::new(), None)?;
     let mut kept = Kept::new(&scene.plan);
     let lateness: Vec<Micros> = lanes.iter().map(|(_, lateness)| Micros(*lateness)).collect();
     let mut merge = Merge::new(&lateness);
@@ -201,7 +202,7 @@ fn merged(scene: &Scene, lanes: &[(Vec<Flow>, i64)], random: &mut Random) -> Res
 
 /// A log straight into the graph, in batches of at most `longest` rows.
 fn fed(scene: &Scene, log: &(Vec<Logged>, i64), longest: usize, random: &mut Random) -> Result<Outcome, Failed> {
-    let mut graph = Graph::new(&scene.plan, String::new(), None)?;
+    let mut graph = Graph::new(&scene.plan, &Lookups::new(&scene.plan.lookups), String::new(), None)?;
     let mut kept = Kept::new(&scene.plan);
     graph.ledger.offered = log.0.len() as u64;
     for batch in arrival::batches(random, &log.0, log.1, longest)? {

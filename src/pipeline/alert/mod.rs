@@ -7,6 +7,7 @@ mod incident;
 pub mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::definition::model::{AlertWhen, Status};
 use crate::plan::RulePlan;
@@ -27,7 +28,7 @@ pub struct Settled {
 }
 
 pub struct AlertStage {
-    rules: Vec<RulePlan>,
+    rules: Vec<Arc<RulePlan>>,
     waiting: BTreeMap<Place, Hit>,
     incidents: BTreeMap<(usize, String), Incident>,
     /// When each incident can be closed.
@@ -67,7 +68,7 @@ impl KeyPart {
 }
 
 impl AlertStage {
-    pub fn new(rules: &[RulePlan], generation: String, lose_hit: bool) -> Self {
+    pub fn new(rules: &[Arc<RulePlan>], generation: String, lose_hit: bool) -> Self {
         Self {
             rules: rules.to_vec(),
             waiting: BTreeMap::new(),

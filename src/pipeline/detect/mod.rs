@@ -7,22 +7,19 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 
-use crate::diagnostic::Span;
-use crate::language::conjuncts;
-use crate::language::tree::Expr;
 use crate::plan::{RulePlan, Upstream};
-use crate::record::{Column, EventTime, Type, Value, hit_id};
-use crate::target::datafusion::{LookupTable, LowerError};
+use crate::record::{EventTime, Value, hit_id};
+use crate::target::datafusion::{Lookups, LowerContext};
 
 pub mod nearest;
 
 use super::batch;
 use super::compiled::Compiled;
-use super::halve::{Attempt, by_halves};
+use super::halve::{Attempt, RowErrors, by_halves};
 use super::join::Join;
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::BuildError;
-use nearest::{Condition, Nearest};
+use nearest::{Conditions, Nearest};
 
 /// One row of a rule, with what an alert will say of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,35 +44,34 @@ pub struct Hit {
 
 /// One rule as a stage.
 pub struct RuleStage {
-    pub plan: RulePlan,
+    pub plan: Arc<RulePlan>,
     index: usize,
     upstream_columns: usize,
     upstream_time: usize,
     joins: Vec<Join>,
     scope_schema: SchemaRef,
     filter: Option<Compiled>,
-    /// The condition's parts, for explanations.
-    conditions: Vec<CompiledCondition>,
+    /// The condition's parts, when somebody asks why it does not hold.
+    conditions: Option<Conditions>,
     items: Vec<Compiled>,
     schema: SchemaRef,
     score: Option<Compiled>,
     exceptions: Vec<Compiled>,
-    pub row_errors: u64,
-    pub first_row_error: Option<String>,
+    pub errors: RowErrors,
 }
 
 impl RuleStage {
     pub fn new(
         index: usize,
-        plan: &RulePlan,
+        plan: &Arc<RulePlan>,
         upstream_columns: usize,
         upstream_time: usize,
-        lookups: &[Arc<LookupTable>],
+        lookups: &Lookups,
     ) -> Result<Self, BuildError> {
-        let compile = |expr| Compiled::new(expr, &plan.scope, lookups);
-        let of_hit = |expr| Compiled::new(expr, &plan.columns, lookups);
-        let conditions = plan.filter.iter().flat_map(conjuncts);
-        let conditions = conditions.map(|expr| CompiledCondition::new(expr, &plan.scope, lookups));
+        let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(upstream_time) };
+        let compile = |expr| Compiled::new(expr, scope);
+        let hit = LowerContext { columns: &plan.columns, lookups, event_time: Some(plan.event_time) };
+        let of_hit = |expr| Compiled::new(expr, hit);
         Ok(Self {
             index,
             upstream_columns,
@@ -83,19 +79,25 @@ impl RuleStage {
             joins: plan.joins.iter().map(|join| Join::new(join, lookups)).collect::<Result<_, _>>()?,
             scope_schema: batch::schema(&plan.scope),
             filter: plan.filter.as_ref().map(compile).transpose()?,
-            conditions: conditions.collect::<Result<_, _>>()?,
+            conditions: None,
             items: plan.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?,
             schema: batch::schema(&plan.columns),
             score: plan.score.as_ref().map(|score| of_hit(&score.value)).transpose()?,
             exceptions: plan.exceptions.iter().map(|e| of_hit(&e.when)).collect::<Result<_, _>>()?,
-            plan: plan.clone(),
-            row_errors: 0,
-            first_row_error: None,
+            plan: Arc::clone(plan),
+            errors: RowErrors::default(),
         })
     }
 
     pub fn upstream(&self) -> Upstream {
         self.plan.upstream
+    }
+
+    /// From now on [`Self::nearest`] can tell.
+    pub fn watch(&mut self, lookups: &Lookups) -> Result<(), BuildError> {
+        let scope = LowerContext { columns: &self.plan.scope, lookups, event_time: Some(self.upstream_time) };
+        self.conditions = Some(Conditions::new(self.plan.filter.as_ref(), scope)?);
+        Ok(())
     }
 
     /// The rows that the rule returns, and their places in `rows`.
@@ -112,10 +114,7 @@ impl RuleStage {
             parts.push(selected);
             Ok(())
         })?;
-        self.row_errors += failed.len() as u64;
-        if let Some((_, error)) = failed.first() {
-            self.first_row_error.get_or_insert_with(|| error.to_string());
-        }
+        self.errors.add(&failed);
         let selected = match parts.len() {
             1 => parts.swap_remove(0),
             _ => datafusion::arrow::compute::concat_batches(&self.schema, &parts)?,
@@ -160,11 +159,11 @@ impl RuleStage {
         places: &[usize],
         partial_after: Option<i64>,
         evidence: Option<&dyn EvidenceRows>,
-    ) -> Vec<Hit> {
+    ) -> Result<Vec<Hit>, ArrowError> {
         let count = selected.num_rows();
-        let scores = self.scores(selected);
-        let excepted = self.excepted(selected);
-        (0..count)
+        let scores = self.scores(selected)?;
+        let excepted = self.excepted(selected)?;
+        let hits = (0..count)
             .map(|row| {
                 let values: Vec<Value> = self
                     .plan
@@ -200,14 +199,17 @@ impl RuleStage {
                     values,
                 }
             })
-            .collect()
+            .collect();
+        Ok(hits)
     }
 
     /// Between 0 and 1; 1 where the rule declares none, 0 where it cannot be computed.
-    fn scores(&mut self, selected: &RecordBatch) -> Vec<f64> {
+    fn scores(&mut self, selected: &RecordBatch) -> Result<Vec<f64>, ArrowError> {
         let count = selected.num_rows();
-        let Some(score) = &self.score else { return vec![1.0; count] };
-        let value_of = |array: &ArrayRef, row: usize| -> f64 {
+        let Some(score) = &self.score else { return Ok(vec![1.0; count]) };
+        let (array, failed) = score.run_rows(selected)?;
+        self.errors.add(&failed);
+        let value_of = |row: usize| -> f64 {
             if array.is_null(row) {
                 return 0.0;
             }
@@ -219,107 +221,30 @@ impl RuleStage {
             };
             if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) }
         };
-        match score.run(selected) {
-            Ok(array) => (0..count).map(|row| value_of(&array, row)).collect(),
-            Err(error) => {
-                self.first_row_error.get_or_insert_with(|| error.to_string());
-                let mut scores = Vec::with_capacity(count);
-                for row in 0..count {
-                    let one = score.run(&selected.slice(row, 1));
-                    self.row_errors += u64::from(one.is_err());
-                    scores.push(one.map_or(0.0, |array| value_of(&array, 0)));
-                }
-                scores
-            }
-        }
+        Ok((0..count).map(value_of).collect())
     }
 
     /// The first exception that covers each hit; one that cannot be computed does not.
-    fn excepted(&mut self, selected: &RecordBatch) -> Vec<Option<usize>> {
+    fn excepted(&mut self, selected: &RecordBatch) -> Result<Vec<Option<usize>>, ArrowError> {
         let mut excepted = vec![None; selected.num_rows()];
         let times = selected.column(self.plan.event_time);
         let times = times.as_primitive_opt::<TimestampMicrosecondType>();
         for (index, (exception, when)) in self.plan.exceptions.iter().zip(&self.exceptions).enumerate() {
-            let covered: Vec<usize> = match when.mask(selected) {
-                Ok(mask) => mask.values().set_indices().collect(),
-                // One row that fails must not switch the exception off for the others.
-                Err(error) => {
-                    self.first_row_error.get_or_insert_with(|| error.to_string());
-                    let mut covered = Vec::new();
-                    for row in 0..selected.num_rows() {
-                        match when.mask(&selected.slice(row, 1)) {
-                            Ok(mask) if mask.value(0) => covered.push(row),
-                            Ok(_) => {}
-                            Err(_) => self.row_errors += 1,
-                        }
-                    }
-                    covered
-                }
-            };
-            for row in covered {
-                let at = times.map_or(0, |times| times.value(row));
-                let valid = exception.from.is_none_or(|from| from.0 <= at) && exception.to.is_none_or(|to| at < to.0);
-                if valid && excepted[row].is_none() {
+            let (covers, failed) = when.run_rows(selected)?;
+            self.errors.add(&failed);
+            for (row, covered) in covers.as_boolean().iter().enumerate() {
+                let at = EventTime(times.map_or(0, |times| times.value(row)));
+                if covered == Some(true) && exception.valid.holds(at) && excepted[row].is_none() {
                     excepted[row] = Some(index);
                 }
             }
         }
-        excepted
+        Ok(excepted)
     }
 
-    /// Of some rows, the one that comes nearest to firing.
+    /// Of some rows, the one that comes nearest to firing; none without [`Self::watch`].
     pub fn nearest(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Option<Nearest>, ArrowError> {
-        let scope = self.scope(rows, others)?;
-        let mut best: Option<Nearest> = None;
-        let columns: Vec<ConditionColumns> = self
-            .conditions
-            .iter()
-            .map(|condition| {
-                let mask = condition.whole.mask(&scope).ok();
-                let held = (0..scope.num_rows()).map(|row| mask.as_ref().map(|mask| mask.value(row))).collect();
-                let sides = condition.sides.as_ref();
-                (held, sides.and_then(|(left, right)| Some((left.run(&scope).ok()?, right.run(&scope).ok()?))))
-            })
-            .collect();
-        for row in 0..scope.num_rows() {
-            let conditions = self.conditions.iter().zip(&columns).map(|(condition, (held, sides))| Condition {
-                span: condition.span,
-                held: held[row] == Some(true),
-                sides: sides.as_ref().map(|(left, right)| {
-                    (Value::at(left, row, condition.types.0), Value::at(right, row, condition.types.1))
-                }),
-            });
-            let candidate = Nearest { row: Vec::new(), conditions: conditions.collect() };
-            if best.as_ref().is_none_or(|best| candidate.beats(best)) {
-                let named = self.plan.scope.iter().zip(scope.columns());
-                let named = named.map(|(column, array)| (column.name.clone(), Value::at(array, row, column.ty)));
-                best = Some(Nearest { row: named.collect(), ..candidate });
-            }
-        }
-        Ok(best)
-    }
-}
-
-/// For each row whether a condition holds, and both sides of a comparison.
-type ConditionColumns = (Vec<Option<bool>>, Option<(ArrayRef, ArrayRef)>);
-
-/// One part of a rule's condition.
-struct CompiledCondition {
-    span: Span,
-    whole: Compiled,
-    sides: Option<(Compiled, Compiled)>,
-    types: (Type, Type),
-}
-
-impl CompiledCondition {
-    fn new(expr: &Expr, columns: &[Column], lookups: &[Arc<LookupTable>]) -> Result<Self, LowerError> {
-        let compile = |expr| Compiled::new(expr, columns, lookups);
-        let sides = nearest::sides(expr);
-        Ok(Self {
-            span: expr.span,
-            whole: compile(expr)?,
-            types: sides.map_or((Type::Bool, Type::Bool), |(left, right)| (left.ty, right.ty)),
-            sides: sides.map(|(left, right)| Ok::<_, LowerError>((compile(left)?, compile(right)?))).transpose()?,
-        })
+        let Some(conditions) = &self.conditions else { return Ok(None) };
+        Ok(conditions.nearest(&self.scope(rows, others)?, &self.plan.scope))
     }
 }

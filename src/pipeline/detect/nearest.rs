@@ -1,7 +1,12 @@
 //! Why a rule did not fire: of all rows it saw, the one that fulfilled most of its conditions.
 
+use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+
+use crate::language::conjuncts;
 use crate::language::tree::{Expr, ExprKind};
-use crate::record::Value;
+use crate::pipeline::compiled::Compiled;
+use crate::record::{Column, Type, Value};
+use crate::target::datafusion::{LowerContext, LowerError};
 
 /// One condition of a rule on one row.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,11 +64,75 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// The two sides of a comparison, when the condition is one.
-pub fn sides(expr: &Expr) -> Option<(&Expr, &Expr)> {
+fn sides(expr: &Expr) -> Option<(&Expr, &Expr)> {
     let ExprKind::Call { function, args } = &expr.kind else { return None };
     let comparison = matches!(function.name, "=" | "!=" | "<" | "<=" | ">" | ">=");
     match args.as_slice() {
         [left, right] if comparison => Some((left, right)),
         _ => None,
+    }
+}
+
+/// The parts of a rule's condition.
+pub struct Conditions(Vec<CompiledCondition>);
+
+struct CompiledCondition {
+    span: crate::diagnostic::Span,
+    whole: Compiled,
+    sides: Option<(Compiled, Compiled)>,
+    types: (Type, Type),
+}
+
+/// Where a condition holds, and both sides of a comparison; none where they cannot be computed.
+type ConditionColumns = (Option<BooleanArray>, Option<(ArrayRef, ArrayRef)>);
+
+impl Conditions {
+    pub fn new(filter: Option<&Expr>, scope: LowerContext<'_>) -> Result<Self, LowerError> {
+        let parts = filter.into_iter().flat_map(conjuncts).map(|expr| CompiledCondition::new(expr, scope));
+        Ok(Self(parts.collect::<Result<_, _>>()?))
+    }
+
+    /// Of the rows of a scope, the one that comes nearest.
+    pub fn nearest(&self, rows: &RecordBatch, scope: &[Column]) -> Option<Nearest> {
+        let columns: Vec<ConditionColumns> = self.0.iter().map(|condition| condition.columns(rows)).collect();
+        let mut best: Option<Nearest> = None;
+        for row in 0..rows.num_rows() {
+            let conditions = self.0.iter().zip(&columns).map(|(condition, columns)| condition.at(columns, row));
+            let candidate = Nearest { row: Vec::new(), conditions: conditions.collect() };
+            if best.as_ref().is_none_or(|best| candidate.beats(best)) {
+                let named = scope.iter().zip(rows.columns());
+                let named = named.map(|(column, array)| (column.name.clone(), Value::at(array, row, column.ty)));
+                best = Some(Nearest { row: named.collect(), ..candidate });
+            }
+        }
+        best
+    }
+}
+
+impl CompiledCondition {
+    fn new(expr: &Expr, scope: LowerContext<'_>) -> Result<Self, LowerError> {
+        let compile = |expr| Compiled::new(expr, scope);
+        let sides = sides(expr);
+        Ok(Self {
+            span: expr.span,
+            whole: compile(expr)?,
+            types: sides.map_or((Type::Bool, Type::Bool), |(left, right)| (left.ty, right.ty)),
+            sides: sides.map(|(left, right)| Ok::<_, LowerError>((compile(left)?, compile(right)?))).transpose()?,
+        })
+    }
+
+    fn columns(&self, rows: &RecordBatch) -> ConditionColumns {
+        let sides = self.sides.as_ref();
+        let sides = sides.and_then(|(left, right)| Some((left.run(rows).ok()?, right.run(rows).ok()?)));
+        (self.whole.mask(rows).ok(), sides)
+    }
+
+    fn at(&self, (holds, sides): &ConditionColumns, row: usize) -> Condition {
+        let sides = sides.as_ref();
+        Condition {
+            span: self.span,
+            held: holds.as_ref().is_some_and(|holds| holds.value(row)),
+            sides: sides.map(|(left, right)| (Value::at(left, row, self.types.0), Value::at(right, row, self.types.1))),
+        }
     }
 }

@@ -4,14 +4,14 @@ mod row_id;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
-use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use datafusion::arrow::compute::{filter_record_batch, is_not_null};
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::SourcePlan;
-use crate::record::{Column, Origin, Reject, RejectReason, Value, flow};
-use crate::target::datafusion::{LookupTable, LowerError};
+use crate::record::{Column, Origin, Reject, RejectReason, Type, Value, flow};
+use crate::target::datafusion::{Lookups, LowerContext, LowerError};
 
 use super::batch::{self, FlowBatch};
 use super::compiled::Compiled;
@@ -22,6 +22,8 @@ use super::ingest::RawBatch;
 pub struct Normalizer {
     source: String,
     raw_schema: SchemaRef,
+    /// The raw columns, and behind them the event time: what lookups hold depends on it.
+    scope_schema: SchemaRef,
     /// For each raw column, its place among the wanted ones.
     raw_places: Vec<Option<usize>>,
     raw_ids: Vec<usize>,
@@ -68,21 +70,20 @@ pub enum NormalizeError {
 }
 
 impl Normalizer {
-    pub fn new(
-        source: &SourcePlan,
-        wanted: &[bool],
-        keep: Keep,
-        lookups: &[Arc<LookupTable>],
-    ) -> Result<Self, LowerError> {
+    pub fn new(source: &SourcePlan, wanted: &[bool], keep: Keep, lookups: &Lookups) -> Result<Self, LowerError> {
         let fields = &source.raw.fields;
-        let raw: Vec<Column> = fields.iter().map(|f| Column::new(f.name.clone(), f.ty, !f.required)).collect();
+        let mut columns: Vec<Column> = fields.iter().map(|f| Column::new(f.name.clone(), f.ty, !f.required)).collect();
+        columns.push(Column::new("event_time", Type::Timestamp, false));
         let mut next = 0;
         let raw_places = fields.iter().map(|f| {
             let place = next;
             next += usize::from(f.wanted);
             f.wanted.then_some(place)
         });
-        let compile = |expr| Compiled::new(expr, &raw, lookups);
+        let raw = &columns[..fields.len()];
+        let untimed = LowerContext { columns: raw, lookups, event_time: None };
+        let scope = LowerContext { columns: &columns, lookups, event_time: Some(fields.len()) };
+        let compile = |expr| Compiled::new(expr, scope);
         let mut flows = Vec::new();
         for ((column, expr), wanted) in flow::columns().iter().zip(&source.flows).zip(wanted) {
             flows.push(match (column.name.as_str(), expr) {
@@ -98,10 +99,11 @@ impl Normalizer {
         }
         Ok(Self {
             source: source.name.clone(),
-            raw_schema: batch::schema(&raw),
+            raw_schema: batch::schema(raw),
+            scope_schema: batch::schema(&columns),
             raw_places: raw_places.collect(),
             raw_ids: (0..fields.len()).filter(|i| fields[*i].wanted).collect(),
-            event_time: compile(&source.event_time)?,
+            event_time: Compiled::new(&source.event_time, untimed)?,
             filter: source.filter.as_ref().map(compile).transpose()?,
             flows_schema: batch::schema(&flow::columns()),
             flows,
@@ -143,31 +145,24 @@ impl Normalizer {
         first: usize,
         origin: &dyn Fn(usize) -> Origin,
     ) -> Result<(FlowBatch, u64, Vec<Reject>), Attempt> {
+        let count = rows.num_rows();
         let event_time = self.event_time.run(rows)?;
-        let mut rejects = Vec::new();
-        let mut kept: Vec<u32> = Vec::new();
-        if event_time.null_count() > 0 {
-            for row in 0..rows.num_rows() {
-                if event_time.is_valid(row) {
-                    kept.push(u32::try_from(row).unwrap_or(u32::MAX));
-                } else {
-                    rejects.push(Reject {
-                        reason: RejectReason::MissingEventTime,
-                        detail: "the event time is NULL".to_owned(),
-                        origin: origin(first + row),
-                        raw: String::new(),
-                    });
-                }
-            }
-        } else {
-            kept.extend(0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX));
+        let timed = is_not_null(&event_time)?;
+        let untimed = (0..count).filter(|row| event_time.is_null(*row)).map(|row| Reject {
+            reason: RejectReason::MissingEventTime,
+            detail: "the event time is NULL".to_owned(),
+            origin: origin(first + row),
+            raw: String::new(),
+        });
+        let rejects: Vec<Reject> = untimed.collect();
+        let mut kept: Vec<usize> = timed.values().set_indices().collect();
+        let mut columns = rows.columns().to_vec();
+        columns.push(event_time);
+        let mut rows = batch::leading(&self.scope_schema, columns, count)?;
+        if !rejects.is_empty() {
+            rows = filter_record_batch(&rows, &timed)?;
         }
         let timed = kept.len();
-        let mut rows = if timed < rows.num_rows() {
-            take_record_batch(rows, &UInt32Array::from(kept.clone()))?
-        } else {
-            rows.clone()
-        };
         if let Some(filter) = &self.filter {
             let mask = filter.mask(&rows)?;
             if mask.true_count() < rows.num_rows() {
@@ -176,14 +171,13 @@ impl Normalizer {
             }
         }
         let filtered = (timed - kept.len()) as u64;
-        let origins =
-            if self.keep_origins { kept.iter().map(|row| origin(first + *row as usize)).collect() } else { Vec::new() };
+        let origins = if self.keep_origins { kept.iter().map(|row| origin(first + row)).collect() } else { Vec::new() };
         Ok((self.flows(&rows, origins)?, filtered, rejects))
     }
 
     fn flows(&self, rows: &RecordBatch, origins: Vec<Origin>) -> Result<FlowBatch, Attempt> {
         let count = rows.num_rows();
-        let event_time = self.event_time.run(rows)?;
+        let event_time = rows.column(self.raw_places.len());
         let times = event_time.as_primitive::<TimestampMicrosecondType>().values().to_vec();
         let decoded = || self.raw_ids.iter().map(|i| rows.column(*i)).collect::<Vec<_>>();
         let mut columns: Vec<Option<ArrayRef>> = Vec::with_capacity(self.flows.len());
@@ -191,7 +185,7 @@ impl Normalizer {
             columns.push(match column {
                 FlowColumn::Given(expr) => Some(self.not_null(index, expr.run(rows)?)),
                 FlowColumn::RowId => Some(Arc::new(row_id::row_ids(&decoded(), count))),
-                FlowColumn::EventTime => Some(Arc::clone(&event_time)),
+                FlowColumn::EventTime => Some(Arc::clone(event_time)),
                 FlowColumn::Constant(value) => Some(value.array(count)),
                 FlowColumn::Unread => None,
             });
@@ -204,7 +198,7 @@ impl Normalizer {
             // The source is part of the key: two sources may see the same connection.
             let source = Value::String(self.source.clone()).array(count);
             let columns = self.dedupe.iter().map(|i| rows.column(*i));
-            let key: Vec<&ArrayRef> = columns.chain([&event_time, &source]).collect();
+            let key: Vec<&ArrayRef> = columns.chain([event_time, &source]).collect();
             let whole = row_id::row_hashes(&decoded(), count);
             row_id::row_hashes(&key, count).into_iter().zip(whole).map(Some).collect()
         };

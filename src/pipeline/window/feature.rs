@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 
-use crate::plan::{FeaturePlan, Upstream};
-use crate::target::datafusion::{LookupTable, LowerError};
+use crate::plan::{FeaturePlan, Upstream, WINDOW_COLUMNS};
+use crate::record::{Column, Type};
+use crate::target::datafusion::{Lookups, LowerContext, LowerError};
 
 use super::accumulate::AggregateKind;
 use super::evidence::{EvidenceRow, EvidenceRows, SeeFlow};
 use super::operator::{Hop, WindowError, WindowRows, WindowState};
 use crate::pipeline::batch;
 use crate::pipeline::compiled::Compiled;
-use crate::pipeline::halve::{Attempt, by_halves};
+use crate::pipeline::halve::{Attempt, Failed, RowErrors, by_halves};
 use crate::pipeline::join::Join;
 
 /// Why a stage could not be made.
@@ -51,12 +52,10 @@ pub struct FeatureStage {
     args: Vec<Option<Compiled>>,
     outputs: Vec<Compiled>,
     derive: Vec<Compiled>,
-    aggregate_schema: SchemaRef,
+    results_schema: SchemaRef,
     schema: SchemaRef,
     state: WindowState,
-    /// Rows that could not be computed.
-    pub row_errors: u64,
-    pub first_row_error: Option<String>,
+    pub errors: RowErrors,
 }
 
 /// A window that closed: rows of the feature, and the flows behind each.
@@ -71,28 +70,29 @@ impl FeatureStage {
         upstream_columns: usize,
         upstream_time: usize,
         evidence_rows: usize,
-        lookups: &[Arc<LookupTable>],
+        lookups: &Lookups,
     ) -> Result<Self, BuildError> {
-        let compile = |expr| Compiled::new(expr, &plan.scope, lookups);
+        let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(upstream_time) };
+        let compile = |expr| Compiled::new(expr, scope);
         let args = plan.aggregates.iter().map(|a| a.arg.as_ref().map(compile).transpose());
         let kinds: Vec<AggregateKind> = plan
             .aggregates
             .iter()
             .map(|a| AggregateKind { function: a.function, arg: a.arg.as_ref().map(|arg| arg.ty) })
             .collect();
-        let results: Vec<crate::record::Column> = plan
-            .aggregates
-            .iter()
-            .enumerate()
-            .map(|(i, a)| crate::record::Column::new(format!("aggregate_{i}"), a.ty, a.nullable))
-            .collect();
+        let results = plan.aggregates.iter().enumerate();
+        let mut results: Vec<Column> =
+            results.map(|(i, a)| Column::new(format!("aggregate_{i}"), a.ty, a.nullable)).collect();
+        // What lookups hold for an output depends on the window's event time.
+        results.push(Column::new("event_time", Type::Timestamp, false));
+        let result_time = Some(plan.aggregates.len());
+        let of_results = LowerContext { columns: &results, lookups, event_time: result_time };
+        let outputs = plan.outputs.iter().map(|item| Compiled::new(&item.expr, of_results));
         let key_types = plan.key.iter().map(|i| plan.scope[*i].ty.arrow()).collect();
         let hop = Hop { size: plan.window.size.0, every: plan.window.every.0 };
-        let mut derive = Vec::new();
-        let first_derived = plan.columns.len() - plan.derive.len();
-        for (i, item) in plan.derive.iter().enumerate() {
-            derive.push(Compiled::new(&item.expr, &plan.columns[..first_derived + i], lookups)?);
-        }
+        let time = Some(plan.key.len() + WINDOW_COLUMNS - 1);
+        let of_relation = LowerContext { columns: &plan.columns, lookups, event_time: time };
+        let derive = plan.derive.iter().map(|item| Compiled::new(&item.expr, of_relation));
         Ok(Self {
             name: plan.name.clone(),
             upstream: plan.upstream,
@@ -104,17 +104,12 @@ impl FeatureStage {
             filter: plan.filter.as_ref().map(compile).transpose()?,
             key: plan.key.clone(),
             args: args.collect::<Result<_, _>>()?,
-            outputs: plan
-                .outputs
-                .iter()
-                .map(|item| Compiled::new(&item.expr, &results, lookups))
-                .collect::<Result<_, _>>()?,
-            derive,
-            aggregate_schema: batch::schema(&results),
+            outputs: outputs.collect::<Result<_, _>>()?,
+            derive: derive.collect::<Result<_, _>>()?,
+            results_schema: batch::schema(&results),
             schema: batch::schema(&plan.columns),
             state: WindowState::new(hop, kinds, key_types, evidence_rows)?,
-            row_errors: 0,
-            first_row_error: None,
+            errors: RowErrors::default(),
         })
     }
 
@@ -142,10 +137,7 @@ impl FeatureStage {
             parts.push((first, self.prepare(rows, others)?));
             Ok(())
         })?;
-        self.row_errors += failed.len() as u64;
-        if let Some((_, error)) = failed.first() {
-            self.first_row_error.get_or_insert_with(|| error.to_string());
-        }
+        self.errors.add(&failed);
         for (first, prepared) in &parts {
             self.add(prepared, *first, evidence)?;
         }
@@ -158,10 +150,10 @@ impl FeatureStage {
             columns.extend(join.columns(rows, self.upstream_time, others)?);
         }
         for expr in &self.row {
-            let so_far = self.scope_batch(&columns, rows.num_rows())?;
+            let so_far = batch::leading(&self.scope_schema, columns.clone(), rows.num_rows())?;
             columns.push(expr.run(&so_far)?);
         }
-        let mut scope = self.scope_batch(&columns, rows.num_rows())?;
+        let mut scope = batch::leading(&self.scope_schema, columns, rows.num_rows())?;
         let mut mask = None;
         if let Some(filter) = &self.filter {
             let keep = filter.mask(&scope)?;
@@ -175,13 +167,6 @@ impl FeatureStage {
             args: args.collect::<Result<_, _>>()?,
             mask,
         })
-    }
-
-    /// The scope with the columns that exist so far; later ones are NULL.
-    fn scope_batch(&self, columns: &[ArrayRef], rows: usize) -> Result<RecordBatch, ArrowError> {
-        let mut all: Vec<Option<ArrayRef>> = columns.iter().cloned().map(Some).collect();
-        all.resize(self.scope_schema.fields().len(), None);
-        batch::batch(&self.scope_schema, all, rows)
     }
 
     fn add(
@@ -213,84 +198,45 @@ impl FeatureStage {
         if count == 0 {
             return Ok(FeatureRows { rows: RecordBatch::new_empty(Arc::clone(&self.schema)), evidence: Vec::new() });
         }
-        let results = closed.columns.split_off(self.key.len());
-        let results = batch::batch(&self.aggregate_schema, results.into_iter().map(Some).collect(), count)?;
+        let mut results = closed.columns.split_off(self.key.len());
         let mut columns = closed.columns;
         for at in [start, end, end - 1] {
             columns.push(Arc::new(TimestampMicrosecondArray::from(vec![at; count]).with_timezone("UTC")));
         }
-        let keep = self.compute(&results, &mut columns, count)?;
-        let rows = batch::batch(&self.schema, columns.into_iter().map(Some).collect(), count)?;
-        match keep {
-            None => Ok(FeatureRows { rows, evidence: closed.evidence }),
-            Some(keep) => {
-                let evidence = closed.evidence.into_iter().zip(&keep).filter(|(_, keep)| *keep == Some(true));
-                let evidence = evidence.map(|(rows, _)| rows).collect();
-                Ok(FeatureRows { rows: filter_record_batch(&rows, &keep)?, evidence })
-            }
+        results.extend(columns.last().cloned());
+        let results = batch::leading(&self.results_schema, results, count)?;
+        let failed = self.compute(&results, &mut columns)?;
+        let rows = batch::leading(&self.schema, columns, count)?;
+        if failed.is_empty() {
+            return Ok(FeatureRows { rows, evidence: closed.evidence });
         }
+        let mut keep = vec![true; count];
+        failed.iter().for_each(|(row, _)| keep[*row] = false);
+        let evidence = closed.evidence.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(rows, _)| rows);
+        let evidence = evidence.collect();
+        Ok(FeatureRows { rows: filter_record_batch(&rows, &BooleanArray::from(keep))?, evidence })
     }
 
-    /// Adds outputs and derived columns; returns which rows could be computed when some could not.
-    fn compute(
-        &mut self,
-        results: &RecordBatch,
-        columns: &mut Vec<ArrayRef>,
-        count: usize,
-    ) -> Result<Option<BooleanArray>, StageError> {
-        let mut failed = vec![false; count];
-        for i in 0..self.outputs.len() + self.derive.len() {
-            let place = columns.len();
-            let (expr, input) = match self.outputs.get(i) {
-                Some(output) => (output, results.clone()),
-                None => {
-                    let mut so_far: Vec<Option<ArrayRef>> = columns.iter().cloned().map(Some).collect();
-                    so_far.resize(self.schema.fields().len(), None);
-                    (&self.derive[i - self.outputs.len()], batch::batch(&self.schema, so_far, count)?)
-                }
-            };
-            let column = match expr.run(&input) {
-                Ok(column) => column,
-                Err(_) => {
-                    let ty = self.schema.field(place).data_type();
-                    let (column, first) = by_row(expr, &input, ty, &mut failed)?;
-                    if self.first_row_error.is_none() {
-                        self.first_row_error = first;
-                    }
-                    column
-                }
-            };
-            debug_assert_eq!(column.data_type(), self.schema.field(place).data_type());
+    /// Adds outputs and derived columns; returns the rows that could not be computed.
+    fn compute(&mut self, results: &RecordBatch, columns: &mut Vec<ArrayRef>) -> Result<Vec<Failed>, StageError> {
+        let mut failed: Vec<Failed> = Vec::new();
+        for output in &self.outputs {
+            let (column, own) = output.run_rows(results)?;
             columns.push(column);
+            failed.extend(own);
         }
-        let errors = failed.iter().filter(|failed| **failed).count();
-        self.row_errors += errors as u64;
-        Ok((errors > 0).then(|| failed.iter().map(|failed| Some(!failed)).collect()))
-    }
-}
-
-/// Evaluates row by row; failing rows give NULL and are marked.
-fn by_row(
-    expr: &Compiled,
-    input: &RecordBatch,
-    ty: &DataType,
-    failed: &mut [bool],
-) -> Result<(ArrayRef, Option<String>), ArrowError> {
-    let mut parts: Vec<Option<ArrayRef>> = Vec::with_capacity(input.num_rows());
-    let mut first = None;
-    for (row, failed) in failed.iter_mut().enumerate() {
-        match expr.run(&input.slice(row, 1)) {
-            Ok(value) => parts.push(Some(value)),
-            Err(error) => {
-                *failed = true;
-                first.get_or_insert_with(|| error.to_string());
-                parts.push(None);
-            }
+        for derived in &self.derive {
+            let so_far = batch::leading(&self.schema, columns.clone(), results.num_rows())?;
+            let (column, own) = derived.run_rows(&so_far)?;
+            columns.push(column);
+            failed.extend(own);
         }
+        // A row counts once, however many of its columns fail.
+        failed.sort_by_key(|(row, _)| *row);
+        failed.dedup_by_key(|(row, _)| *row);
+        self.errors.add(&failed);
+        Ok(failed)
     }
-    let null = datafusion::arrow::array::new_null_array(ty, 1);
-    let arrays: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref().unwrap_or(&null).as_ref()).collect();
-    Ok((datafusion::arrow::compute::concat(&arrays)?, first))
 }
 
 struct Prepared {

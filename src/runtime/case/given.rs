@@ -11,7 +11,8 @@ use crate::language::bind_expression;
 use crate::language::scope::Scope;
 use crate::pipeline::batch::{self, FlowBatch};
 use crate::pipeline::compiled::Compiled;
-use crate::record::{Column, Micros, Type, Value, flow};
+use crate::record::{Column, Micros, Network, Type, Value, flow};
+use crate::target::datafusion::{Lookups, LowerContext};
 
 /// Rows of one test.
 const ROWS_MAX: u64 = 1_000_000;
@@ -159,7 +160,8 @@ fn evaluate(text: &Text, scope: &Scope, batch: &RecordBatch) -> Result<Piece, Ca
         return Err(CaseError { span: text.span(), message, diagnostics });
     };
     let columns = [Column::new("i", Type::Int64, false)];
-    let compiled = Compiled::new(&expr, &columns, &[]);
+    let context = LowerContext { columns: &columns, lookups: &Lookups::default(), event_time: None };
+    let compiled = Compiled::new(&expr, context);
     let compiled = compiled.map_err(|error| CaseError::new(expr.span, error.to_string()))?;
     let array = compiled.run(batch).map_err(|error| CaseError::new(expr.span, error.to_string()))?;
     Ok(Piece::Values(array, expr.ty))
@@ -290,7 +292,16 @@ pub(super) fn lookup_row(lookup: &Lookup, row: &[(Text, Scalar)]) -> Result<Vec<
     }
     let values = lookup.columns.iter().map(|column| {
         let cell = row.iter().find(|(field, _)| field.text == column.name.text);
-        cell.map_or(Ok(Value::Null(column.ty)), |(_, cell)| scalar(cell, column.ty))
+        let Some((field, cell)) = cell else { return Ok(Value::Null(column.ty)) };
+        let value = scalar(cell, column.ty)?;
+        if let Value::String(text) = &value
+            && column.cidr
+            && Network::parse(text).is_none()
+        {
+            let message = format!("`{text}` is not a network such as 10.0.0.0/8");
+            return Err(CaseError::new(field.span(), message));
+        }
+        Ok(value)
     });
     values.collect()
 }

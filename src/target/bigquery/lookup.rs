@@ -21,10 +21,10 @@ pub(super) fn query(lookup: &LookupPlan) -> Query {
     let columns = columns(lookup);
     let types = columns.iter().map(|c| format!("{} {}", name(&c.name), c.ty)).collect::<Vec<_>>().join(", ");
     let time = |at: Option<EventTime>| at.map_or(Value::Null(Type::Timestamp), |at| Value::Timestamp(at.0));
-    let rows = lookup.rows.iter().zip(&lookup.valid).map(|(row, (from, to))| {
+    let rows = lookup.rows.iter().zip(&lookup.valid).map(|(row, valid)| {
         let mut cells: Vec<String> = row.iter().map(literal).collect();
         if has_valid_times(lookup) {
-            cells.extend([literal(&time(*from)), literal(&time(*to))]);
+            cells.extend([literal(&time(valid.from)), literal(&time(valid.to))]);
         }
         // A struct of one column is not a value in parentheses.
         if cells.len() == 1 { format!("STRUCT({})", cells.join("")) } else { format!("({})", cells.join(", ")) }

@@ -68,9 +68,9 @@ pub fn query(warehouse: Warehouse<'_>, relation: &str) -> Option<String> {
 impl<'a> Warehouse<'a> {
     /// In an order in which each reads only those before it.
     fn relations(&self) -> Vec<Relation<'a>> {
-        let lookups = self.plan.lookups.iter().map(Relation::Lookup);
+        let lookups = self.plan.lookups.iter().map(|lookup| Relation::Lookup(lookup));
         let features = self.plan.features.iter().map(Relation::Feature);
-        let rules = self.plan.rules.iter().map(Relation::Rule);
+        let rules = self.plan.rules.iter().map(|rule| Relation::Rule(rule));
         let last = if self.plan.rules.is_empty() { vec![] } else { vec![Relation::Hits, Relation::Alerts] };
         lookups.chain([Relation::Flows]).chain(features).chain(rules).chain(last).collect()
     }

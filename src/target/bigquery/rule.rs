@@ -175,8 +175,8 @@ fn score(rule: &RulePlan, names: &Names<'_>) -> String {
 
 fn exception(exception: &ExceptionPlan, names: &Names<'_>) -> String {
     let mut conditions = conjuncts(&exception.when, names);
-    conditions.extend(exception.from.map(|from| format!("{} >= {}", names.event_time, timestamp(from.0))));
-    conditions.extend(exception.to.map(|to| format!("{} < {}", names.event_time, timestamp(to.0))));
+    conditions.extend(exception.valid.from.map(|from| format!("{} >= {}", names.event_time, timestamp(from.0))));
+    conditions.extend(exception.valid.to.map(|to| format!("{} < {}", names.event_time, timestamp(to.0))));
     conditions.join(" AND ")
 }
 

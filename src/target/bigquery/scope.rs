@@ -31,7 +31,7 @@ pub(super) fn lookup_names(plan: &Plan) -> Vec<LookupName> {
 }
 
 pub(super) fn has_valid_times(lookup: &LookupPlan) -> bool {
-    lookup.valid.iter().any(|(from, to)| from.is_some() || to.is_some())
+    lookup.valid.iter().any(|valid| valid.from.is_some() || valid.to.is_some())
 }
 
 /// The upstream's rows beside what is joined to them. `range`: conditions on the event time, for a table `t`.

@@ -16,7 +16,7 @@ use crate::language::function::Id;
 use crate::language::{Expr, ExprKind, Scope, bind_expression, functions};
 use crate::record::{Column, Type};
 
-use super::{LowerContext, evaluate, lower};
+use super::{Lookups, LowerContext, evaluate, lower};
 
 const GOLDEN: &str = include_str!("../../../tests/golden/functions.json");
 
@@ -57,7 +57,7 @@ fn bind(sql: &str, columns: &[Column]) -> Result<Expr, String> {
 }
 
 fn physical(expr: &Expr, columns: &[Column]) -> Arc<dyn PhysicalExpr> {
-    lower(expr, &LowerContext { columns, lookups: &[], event_time: None }).unwrap()
+    lower(expr, &LowerContext { columns, lookups: &Lookups::default(), event_time: None }).unwrap()
 }
 
 /// The value at a row as the golden file writes it.

@@ -17,7 +17,7 @@ use crate::record::{Type, Value};
 use super::conditional::CoalesceExpr;
 use super::kernel;
 use super::kernel_expr::{Kernel, KernelExpr};
-use super::{LowerContext, LowerError, lookup};
+use super::{LowerContext, LowerError};
 
 type Physical = Arc<dyn PhysicalExpr>;
 
@@ -66,7 +66,7 @@ fn schema(context: &LowerContext<'_>) -> Schema {
     Schema::new(context.columns.iter().map(|c| c.field()).collect::<Vec<Field>>())
 }
 
-fn scalar(value: &Value) -> ScalarValue {
+pub(super) fn scalar(value: &Value) -> ScalarValue {
     match value {
         Value::Null(Type::Bool) => ScalarValue::Boolean(None),
         Value::Null(Type::Int64) => ScalarValue::Int64(None),
@@ -173,11 +173,8 @@ fn in_lookup(
     negated: bool,
     context: &LowerContext<'_>,
 ) -> Result<Physical, LowerError> {
-    let table = context.lookups.get(index).ok_or(LowerError::Lookup(index))?;
-    let mut args = vec![lower(value, context)?];
-    if let Some(time) = context.event_time {
-        args.push(column(time, context)?);
-    }
-    let kernel = lookup::membership(table, field, value.ty, negated);
-    Ok(kernel_call("IN", args, Type::Bool, kernel))
+    let time = context.event_time.ok_or(LowerError::EventTime)?;
+    let args = vec![lower(value, context)?, column(time, context)?];
+    let found = kernel_call("IN", args, Type::Bool, context.lookups.members(index, field)?);
+    Ok(if negated { Arc::new(NotExpr::new(found)) } else { found })
 }

@@ -17,22 +17,23 @@ mod tests;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::record::Column;
 
-pub use lookup::LookupTable;
+pub use lookup::{LookupIndex, Lookups};
 pub use lower::lower;
 
 /// What an expression's columns and lookups are when it runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct LowerContext<'a> {
     /// The scope's columns, in the order of the batches.
     pub columns: &'a [Column],
-    /// The scope's lookups, in its order.
-    pub lookups: &'a [Arc<LookupTable>],
-    /// The column whose time decides which rows of a lookup are valid.
+    /// The plan's lookups.
+    pub lookups: &'a Lookups,
+    /// The column whose time decides which rows of a lookup are valid; without one no lookup can be read.
     pub event_time: Option<usize>,
 }
 
@@ -43,6 +44,8 @@ pub enum LowerError {
     Column(usize),
     #[error("no lookup has the index {0}")]
     Lookup(usize),
+    #[error("a lookup is read where there is no event time")]
+    EventTime,
     #[error("an aggregate stands in a scalar expression")]
     Aggregate,
     #[error("{0} is called with arguments that it does not take")]
@@ -51,6 +54,12 @@ pub enum LowerError {
     Pattern(String),
     #[error("{0}")]
     Engine(String),
+}
+
+impl From<ArrowError> for LowerError {
+    fn from(error: ArrowError) -> Self {
+        Self::Engine(error.to_string())
+    }
 }
 
 impl From<DataFusionError> for LowerError {

@@ -9,9 +9,10 @@ use datafusion::arrow::datatypes::Schema;
 
 use crate::diagnostic::{FileId, Text};
 use crate::language::{LookupField, Scope, ScopeLookup, bind_expression};
-use crate::record::{Column, EventTime, Type, Value};
+use crate::plan::LookupPlan;
+use crate::record::{Column, EventTime, Period, Type, Value};
 
-use super::{EvaluateError, LookupTable, LowerContext, evaluate, lower};
+use super::{EvaluateError, Lookups, LowerContext, evaluate, lower};
 
 fn columns() -> Vec<Column> {
     vec![
@@ -30,20 +31,20 @@ fn batch() -> RecordBatch {
     RecordBatch::try_new(Arc::new(schema), arrays).unwrap()
 }
 
-fn table(rows: Vec<Value>, valid: Vec<(Option<EventTime>, Option<EventTime>)>, nullable: bool) -> LookupTable {
+fn table(rows: Vec<Value>, valid: Vec<Period>, nullable: bool) -> LookupPlan {
     let fields = vec![LookupField { name: "ip".into(), ty: Type::String, nullable, cidr: false }];
-    LookupTable { name: "bad".into(), fields, rows: rows.into_iter().map(|v| vec![v]).collect(), valid }
+    LookupPlan { name: "bad".into(), fields, rows: rows.into_iter().map(|v| vec![v]).collect(), valid }
 }
 
-fn run(sql: &str, lookup: Option<LookupTable>) -> Result<ArrayRef, EvaluateError> {
+fn run(sql: &str, lookup: Option<LookupPlan>) -> Result<ArrayRef, EvaluateError> {
     let columns = columns();
     let mut scope = Scope::over("t", &columns);
-    let lookups: Vec<Arc<LookupTable>> = lookup.into_iter().map(Arc::new).collect();
-    scope.lookups = lookups.iter().map(|l| ScopeLookup { name: l.name.clone(), columns: l.fields.clone() }).collect();
+    let plans: Vec<Arc<LookupPlan>> = lookup.into_iter().map(Arc::new).collect();
+    scope.lookups = plans.iter().map(|l| ScopeLookup { name: l.name.clone(), columns: l.fields.clone() }).collect();
     let mut diagnostics = Vec::new();
     let text = Text::verbatim(sql, FileId(0), 0);
     let expr = bind_expression(&text, &scope, &mut diagnostics).unwrap_or_else(|| panic!("{sql}: {diagnostics:?}"));
-    let context = LowerContext { columns: &columns, lookups: &lookups, event_time: Some(0) };
+    let context = LowerContext { columns: &columns, lookups: &Lookups::new(&plans), event_time: Some(0) };
     evaluate(&lower(&expr, &context).unwrap(), &batch())
 }
 
@@ -57,20 +58,32 @@ fn text(s: &str) -> Value {
 
 #[test]
 fn lookups_are_sets_valid_for_a_time() {
-    let at = |t| Some(EventTime(t));
-    let always = vec![(None, None)];
+    let valid = |from: Option<i64>, to: Option<i64>| Period { from: from.map(EventTime), to: to.map(EventTime) };
+    let always = valid(None, None);
     let (yes, no) = (Some(true), Some(false));
     let one = || vec![text("10.0.0.1")];
     let cases = [
-        (table(one(), always.clone(), false), [yes, no, None, yes]),
-        (table(one(), vec![], false), [yes, no, None, yes]),
+        (table(one(), vec![always], false), [yes, no, None, yes]),
         // Half-open: the row at 30 is the first beyond.
-        (table(one(), vec![(at(0), at(30))], false), [yes, no, None, no]),
-        (table(one(), vec![(at(1), None)], false), [no, no, None, yes]),
+        (table(one(), vec![valid(Some(0), Some(30))], false), [yes, no, None, no]),
+        (table(one(), vec![valid(Some(1), None)], false), [no, no, None, yes]),
         // No row is valid at 20, and NULL is in no empty set.
-        (table(one(), vec![(None, at(20))], false), [yes, no, no, no]),
+        (table(one(), vec![valid(None, Some(20))], false), [yes, no, no, no]),
         (table(vec![], vec![], false), [no, no, no, no]),
-        (table(vec![text("10.0.0.2"), Value::Null(Type::String)], vec![], true), [None, yes, None, None]),
+        // Periods apart, touching, and one inside of another.
+        (
+            table(vec![text("10.0.0.1"); 2], vec![valid(Some(30), None), valid(None, Some(1))], false),
+            [yes, no, no, yes],
+        ),
+        (
+            table(vec![text("10.0.0.1"); 2], vec![valid(Some(5), Some(31)), valid(Some(1), Some(5))], false),
+            [no, no, None, yes],
+        ),
+        (
+            table(vec![text("10.0.0.1"); 2], vec![valid(None, None), valid(Some(1), Some(5))], false),
+            [yes, no, None, yes],
+        ),
+        (table(vec![text("10.0.0.2"), Value::Null(Type::String)], vec![always; 2], true), [None, yes, None, None]),
     ];
     for (index, (table, wanted)) in cases.into_iter().enumerate() {
         let nullable = table.fields[0].nullable;
@@ -81,6 +94,18 @@ fn lookups_are_sets_valid_for_a_time() {
             assert_eq!(bools(&negated), wanted.map(|w| w.map(|w| !w)), "case {index}");
         }
     }
+}
+
+#[test]
+fn sets_and_indexes_are_made_once() {
+    let plan = Arc::new(table(vec![text("10.0.0.1")], vec![Period::default()], false));
+    let lookups = Lookups::new(&[Arc::clone(&plan), plan]);
+    let (first, again) = (lookups.members(0, 0).unwrap(), lookups.members(0, 0).unwrap());
+    assert!(Arc::ptr_eq(&first, &again));
+    assert!(!Arc::ptr_eq(&first, &lookups.members(1, 0).unwrap()));
+    let index = |longest_prefix| lookups.index(0, &[0], longest_prefix).unwrap();
+    assert!(Arc::ptr_eq(&index(false), &index(false)));
+    assert!(!Arc::ptr_eq(&index(false), &index(true)));
 }
 
 #[test]
@@ -137,7 +162,7 @@ fn an_empty_batch_gives_an_empty_array() {
     let mut diagnostics = Vec::new();
     let sql = Text::verbatim("LN(n) > 1 AND ip LIKE '%a%' OR n / 2 > 1", FileId(0), 0);
     let expr = bind_expression(&sql, &Scope::over("t", &columns), &mut diagnostics).unwrap();
-    let context = LowerContext { columns: &columns, lookups: &[], event_time: None };
+    let context = LowerContext { columns: &columns, lookups: &Lookups::default(), event_time: None };
     let array = evaluate(&lower(&expr, &context).unwrap(), &batch().slice(0, 0)).unwrap();
     assert_eq!(array.as_any().downcast_ref::<BooleanArray>().map(Array::len), Some(0));
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, BinaryArray, Int64Array, StringArray, StringBuilder};
 
 use crate::language::function::Id;
+use crate::record::{Network, network};
 use crate::target::datafusion::input::Inputs;
 use crate::target::datafusion::kernel_expr::Kernel;
 
@@ -27,15 +28,17 @@ pub(super) fn of(id: Id) -> Option<Kernel> {
         }
         Id::IpNetMask => kernel(|inputs| {
             inputs.binary::<Int64Array, Int64Array, Vec<u8>, BinaryArray>(|size, prefix| {
-                let size = usize::try_from(size).ok().filter(|s| matches!(s, 4 | 16));
-                let size = size.ok_or("the first argument is 4 or 16")?;
-                Ok(Some(masked(&vec![255; size], prefix)?))
+                let ones = match size {
+                    4 => IpAddr::V4(Ipv4Addr::BROADCAST),
+                    16 => IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)),
+                    _ => return Err("the first argument is 4 or 16".to_owned()),
+                };
+                Ok(Some(truncated(ones, prefix)?))
             })
         }),
         Id::IpTrunc => kernel(|inputs| {
             inputs.binary::<BinaryArray, Int64Array, Vec<u8>, BinaryArray>(|b, prefix| {
-                address(b)?;
-                Ok(Some(masked(b, prefix)?))
+                Ok(Some(truncated(address(b)?, prefix)?))
             })
         }),
         Id::Ipv4ToInt64 => kernel(|inputs| {
@@ -88,16 +91,11 @@ fn address_text(address: IpAddr) -> String {
     address.to_string()
 }
 
-fn masked(address: &[u8], prefix: i64) -> Result<Vec<u8>, String> {
-    let bits = address.len() * 8;
-    let prefix = usize::try_from(prefix).ok().filter(|p| *p <= bits);
-    let prefix = prefix.ok_or_else(|| format!("the prefix length is not from 0 to {bits}"))?;
-    let mask = |index: usize| match prefix.saturating_sub(index * 8) {
-        0 => 0,
-        kept if kept >= 8 => 255,
-        kept => !(255u8 >> kept),
-    };
-    Ok(address.iter().enumerate().map(|(index, byte)| byte & mask(index)).collect())
+/// The bytes of an address whose bits behind the prefix are 0.
+fn truncated(address: IpAddr, prefix: i64) -> Result<Vec<u8>, String> {
+    let network = u32::try_from(prefix).ok().and_then(|length| Network::of(address, length));
+    let network = network.ok_or_else(|| format!("the prefix length is not from 0 to {}", network::bits(address)))?;
+    Ok(bytes(network.base()))
 }
 
 /// The canonical text of an address given as text: the array itself when all are canonical already.

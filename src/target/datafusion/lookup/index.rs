@@ -1,0 +1,105 @@
+//! Rows of a lookup by key, for joins.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::row::{RowConverter, SortField};
+use hashbrown::HashMap;
+
+use crate::plan::LookupPlan;
+use crate::record::{EventTime, Network};
+
+pub struct LookupIndex {
+    plan: Arc<LookupPlan>,
+    columns: Vec<ArrayRef>,
+    by: By,
+}
+
+enum By {
+    Equal {
+        converter: RowConverter,
+        rows: HashMap<Box<[u8]>, Vec<u32>>,
+    },
+    Prefix {
+        /// Lengths that occur, longest first.
+        lengths: Vec<u32>,
+        rows: HashMap<Network, Vec<u32>>,
+    },
+}
+
+impl LookupIndex {
+    pub(super) fn new(
+        plan: &Arc<LookupPlan>,
+        columns: &[ArrayRef],
+        key: &[usize],
+        longest_prefix: bool,
+    ) -> Result<Self, ArrowError> {
+        let keys: Vec<ArrayRef> = key.iter().map(|index| Arc::clone(&columns[*index])).collect();
+        let by = match (longest_prefix, keys.first()) {
+            (true, Some(networks)) => by_prefix(networks),
+            _ => by_equality(&keys)?,
+        };
+        Ok(Self { plan: Arc::clone(plan), columns: columns.to_vec(), by })
+    }
+
+    /// All columns of the lookup.
+    pub fn columns(&self) -> &[ArrayRef] {
+        &self.columns
+    }
+
+    /// For each row of `left` the row of the lookup that matches it at its time.
+    pub fn picks(&self, left: &[ArrayRef], times: &[i64]) -> Result<UInt32Array, ArrowError> {
+        match &self.by {
+            By::Equal { converter, rows } => {
+                let keys = converter.convert_columns(left)?;
+                let found = keys.iter().zip(times).enumerate().map(|(row, (key, at))| {
+                    // NULL equals nothing.
+                    let known = left.iter().all(|column| column.is_valid(row));
+                    known.then(|| rows.get(key.data())).flatten().and_then(|rows| self.valid_at(rows, *at))
+                });
+                Ok(found.collect())
+            }
+            By::Prefix { lengths, rows } => {
+                let addresses = left[0].as_string::<i32>();
+                let found = addresses.iter().zip(times).map(|(address, at)| {
+                    let address: IpAddr = address?.parse().ok()?;
+                    lengths.iter().find_map(|length| {
+                        let rows = rows.get(&Network::of(address, *length)?)?;
+                        self.valid_at(rows, *at)
+                    })
+                });
+                Ok(found.collect())
+            }
+        }
+    }
+
+    /// The first of some rows that holds at an instant.
+    fn valid_at(&self, rows: &[u32], at: i64) -> Option<u32> {
+        rows.iter().find(|row| self.plan.valid[**row as usize].holds(EventTime(at))).copied()
+    }
+}
+
+fn by_equality(keys: &[ArrayRef]) -> Result<By, ArrowError> {
+    let fields = keys.iter().map(|a| SortField::new(a.data_type().clone())).collect();
+    let converter = RowConverter::new(fields)?;
+    let mut rows: HashMap<Box<[u8]>, Vec<u32>> = HashMap::new();
+    for (key, row) in converter.convert_columns(keys)?.iter().zip(0u32..) {
+        rows.entry(key.data().into()).or_default().push(row);
+    }
+    Ok(By::Equal { converter, rows })
+}
+
+fn by_prefix(networks: &ArrayRef) -> By {
+    let mut rows: HashMap<Network, Vec<u32>> = HashMap::new();
+    for (network, row) in networks.as_string::<i32>().iter().zip(0u32..) {
+        // A NULL holds no address.
+        let Some(network) = network.and_then(Network::parse) else { continue };
+        rows.entry(network).or_default().push(row);
+    }
+    let mut lengths: Vec<u32> = rows.keys().map(|network| network.length()).collect();
+    lengths.sort_unstable_by_key(|length| std::cmp::Reverse(*length));
+    lengths.dedup();
+    By::Prefix { lengths, rows }
+}
