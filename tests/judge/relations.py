@@ -137,7 +137,8 @@ class Run:
         """The stream's rows of a relation."""
         columns = self.columns(name)
         if name != "alerts":
-            return table(columns, lines(self.folder / f"{name}.jsonl"))
+            rows = lines(self.folder / f"{name}.jsonl")
+            return table([column for column in columns if not rows or column[0] in rows[0]], rows)
         names = dict(first_time="event_time")
         flat = []
         for alert in lines(self.folder / "alerts.jsonl"):

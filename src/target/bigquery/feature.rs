@@ -10,7 +10,7 @@ use crate::record::Type;
 
 use super::expr::{Names, print};
 use super::flows::ADMIT_WATERMARK;
-use super::query::{Query, Step, filter, select};
+use super::query::{Query, Step, select};
 use super::scope::{self, Rows, conjuncts, lookup_names};
 use super::text::{interval, name};
 
@@ -159,92 +159,76 @@ impl Builder<'_> {
 
     fn hopping(&self, rows: &Rows, names: &[String]) -> Vec<Step> {
         let mut steps = vec![self.panes(rows, names, &pane_states)];
-        let panes = format!("{}__panes", self.feature.name);
-        let spreads: Vec<String> = self
-            .feature
-            .aggregates
-            .iter()
-            .zip(names)
-            .filter(|(aggregate, _)| is_spread(aggregate.function))
-            .map(|(_, own)| {
-                let (n, mean, center) = (suffixed(own, "_n"), suffixed(own, "_mean"), suffixed(own, "_center"));
-                format!("SAFE_DIVIDE(SUM({n} * {mean}) OVER one_window, SUM({n}) OVER one_window) AS {center}")
-            })
-            .collect();
-        steps.push(self.hops(&panes, "hops", "Each pane in every window that holds it.", None));
-        let mut source = name(&format!("{}__hops", self.feature.name));
-        if !spreads.is_empty() {
-            let mut items = vec!["*".to_owned()];
-            items.extend(spreads);
-            let own = name(&format!("{}__centers", self.feature.name));
-            let window = format!("\nWINDOW one_window AS (PARTITION BY {})", self.window_key(""));
+        let values: Vec<(&Aggregate, &String)> =
+            self.aggregates(names).filter(|(aggregate, _)| aggregate.function == F::CountDistinct).collect();
+        let mut source = steps[0].name.clone();
+        if !values.is_empty() {
+            steps.extend(values.iter().map(|(aggregate, own)| self.values(aggregate, own, rows)));
+            steps.push(self.parts(names, &values));
+            source = name(&format!("{}__parts", self.feature.name));
+        }
+        steps.push(self.hops(&source));
+        source = name(&format!("{}__hops", self.feature.name));
+        let spreads = self.aggregates(names).filter(|(aggregate, _)| is_spread(aggregate.function));
+        let centers: Vec<String> = spreads.map(|(_, own)| center(own)).collect();
+        if !centers.is_empty() {
+            let items: Vec<String> = std::iter::once("*".to_owned()).chain(centers).collect();
+            let window = format!("\nWINDOW one_window AS (PARTITION BY {})", self.window_key());
             let sql = select(&items, &source, &[]) + &window;
-            steps.push(Step {
-                name: own.clone(),
-                comment: "Means of whole windows, for their spreads.".to_owned(),
-                sql,
-            });
-            source = own;
+            source = name(&format!("{}__centers", self.feature.name));
+            let comment = "Means of whole windows, for their spreads.".to_owned();
+            steps.push(Step { name: source.clone(), comment, sql });
         }
-        let mut items = self.window_items("");
-        let mut tables = source;
-        let mut plain = true;
-        for (index, (aggregate, own)) in self.feature.aggregates.iter().zip(names).enumerate() {
-            if aggregate.function == F::CountDistinct {
-                plain = false;
-                steps.extend(self.distinct(index, aggregate, own, rows));
-            } else {
-                items.push(format!("{} AS {own}", combined(aggregate, own)));
-            }
-        }
-        let group = self.window_key("");
-        let comment = "Panes to windows.".to_owned();
+        let mut items = self.window_items();
+        items.extend(self.aggregates(names).map(|(aggregate, own)| format!("{} AS {own}", combined(aggregate, own))));
+        let sql = select(&items, &source, &[]) + &format!("\nGROUP BY {}", self.window_key());
         let own = name(&format!("{}__windows", self.feature.name));
-        if plain {
-            let sql = select(&items, &tables, &[]) + &format!("\nGROUP BY {group}");
-            steps.push(Step { name: own, comment, sql });
-            return steps;
-        }
-        let merged = name(&format!("{}__merged", self.feature.name));
-        let sql = select(&items, &tables, &[]) + &format!("\nGROUP BY {group}");
-        steps.push(Step { name: merged.clone(), comment, sql });
-        let mut items = vec!["w.*".to_owned()];
-        tables = format!("{merged} AS w");
-        for (index, (aggregate, own)) in self.feature.aggregates.iter().zip(names).enumerate() {
-            if aggregate.function == F::CountDistinct {
-                items.push(format!("LEAST(COALESCE(d{index}.{own}, 0), {COUNT_DISTINCT_MAX}) AS {own}"));
-                tables.push_str(&format!(
-                    "\nLEFT JOIN {} AS d{index}\n  ON {}",
-                    self.distinct_name(index),
-                    self.same_window(&format!("d{index}"))
-                ));
-            }
-        }
-        let comment = "Windows beside their distinct counts.".to_owned();
-        steps.push(Step { name: own, comment, sql: select(&items, &tables, &[]) });
+        steps.push(Step { name: own, comment: "Panes to windows.".to_owned(), sql });
         steps
     }
 
-    fn distinct_name(&self, index: usize) -> String {
-        name(&format!("{}__distinct_{}", self.feature.name, index + 1))
+    fn aggregates<'n>(&self, names: &'n [String]) -> impl Iterator<Item = (&Aggregate, &'n String)> {
+        self.feature.aggregates.iter().zip(names)
     }
 
-    /// A distinct count: the pane's different values, then the windows'.
-    fn distinct(&self, index: usize, aggregate: &Aggregate, own: &str, rows: &Rows) -> [Step; 2] {
+    /// The different values of a distinct count, by pane.
+    fn values(&self, aggregate: &Aggregate, own: &str, rows: &Rows) -> Step {
         let (mut items, _) = self.pane_items();
-        let argument = self.argument(aggregate, rows);
-        items.push(format!("{argument} AS {own}"));
-        let values = format!("{}__values_{}", self.feature.name, index + 1);
+        items.push(format!("{} AS {own}", self.argument(aggregate, rows)));
         let sql = select(&items, &rows.from, &self.in_time()).replacen("SELECT", "SELECT DISTINCT", 1);
-        let first = Step { name: name(&values), comment: format!("Different values of {own}, by pane."), sql };
-        let mut step = self.hops(&values, "", "", Some(format!("COUNT(DISTINCT {own}) AS {own}")));
-        step.name = self.distinct_name(index);
-        step.comment = format!("{own} by window.");
-        [first, step]
+        Step { name: self.values_name(own), comment: format!("Different values of {own}, by pane."), sql }
     }
 
-    /// Panes in every window that holds them; `count` aggregates at once.
-    fn hops(&self, panes: &str, suffix: &str, comment: &str, count: Option<String>) -> Step {
+    fn values_name(&self, own: &str) -> String {
+        name(&format!("{}__values_of_{}", self.feature.name, own.trim_matches('`')))
+    }
+
+    /// Panes and values in one table: each has NULL for what the other has.
+    fn parts(&self, names: &[String], values: &[(&Aggregate, &String)]) -> Step {
+        let (_, pane) = self.pane_items();
+        let states: Vec<String> = self
+            .aggregates(names)
+            .flat_map(|(aggregate, own)| {
+                pane_states(aggregate, "").into_iter().map(move |(suffix, _)| suffixed(own, suffix))
+            })
+            .collect();
+        let branch = |from: &str, has: &dyn Fn(&str) -> bool| {
+            let columns = states.iter().map(String::as_str).chain(values.iter().map(|(_, own)| own.as_str()));
+            let given = columns.map(|column| if has(column) { column.to_owned() } else { format!("NULL AS {column}") });
+            select(&pane.iter().cloned().chain(given).collect::<Vec<_>>(), from, &[])
+        };
+        let panes = name(&format!("{}__panes", self.feature.name));
+        let mut branches = vec![branch(&panes, &|column| states.iter().any(|state| state == column))];
+        branches.extend(values.iter().map(|(_, own)| branch(&self.values_name(own), &|column| column == own.as_str())));
+        Step {
+            name: name(&format!("{}__parts", self.feature.name)),
+            comment: "Panes, and the values to be counted.".to_owned(),
+            sql: branches.join("\nUNION ALL\n"),
+        }
+    }
+
+    /// Panes in every window that holds them.
+    fn hops(&self, panes: &str) -> Step {
         let window = self.feature.window;
         let back = match interval(window.every.0).strip_prefix("INTERVAL ").and_then(|text| text.split_once(' ')) {
             Some(("1", part)) => format!("INTERVAL hop {part}"),
@@ -252,36 +236,28 @@ impl Builder<'_> {
             None => String::new(),
         };
         let start = format!("TIMESTAMP_SUB({}, {back})", self.added.pane);
-        let mut items = if count.is_some() { self.key.clone() } else { vec!["*".to_owned()] };
-        items.push(format!("{start} AS window_start"));
-        let aggregated = count.is_some();
-        items.extend(count);
+        let items = ["*".to_owned(), format!("{start} AS window_start")];
         let hops = window.size.0 / window.every.0 - 1;
-        let tables = format!("{}\nCROSS JOIN UNNEST(GENERATE_ARRAY(0, {hops})) AS hop", name(panes));
-        let mut sql = select(&items, &tables, &[]);
+        let tables = format!("{panes}\nCROSS JOIN UNNEST(GENERATE_ARRAY(0, {hops})) AS hop");
+        let mut conditions = Vec::new();
         if self.late() {
             let late = &self.added.late;
             let end = format!("TIMESTAMP_ADD({start}, {})", interval(window.size.0));
-            sql.push_str(&filter(&[format!("({late} IS NULL OR {late} < {end})")]));
+            conditions.push(format!("({late} IS NULL OR {late} < {end})"));
         }
-        if aggregated {
-            sql.push_str(&format!("\nGROUP BY {}", self.window_key("")));
+        Step {
+            name: name(&format!("{}__hops", self.feature.name)),
+            comment: "Each pane in every window that holds it.".to_owned(),
+            sql: select(&items, &tables, &conditions),
         }
-        Step { name: name(&format!("{}__{suffix}", self.feature.name)), comment: comment.to_owned(), sql }
     }
 
-    fn window_items(&self, table: &str) -> Vec<String> {
-        self.key.iter().map(String::as_str).chain(["window_start"]).map(|column| format!("{table}{column}")).collect()
+    fn window_items(&self) -> Vec<String> {
+        self.key.iter().map(String::as_str).chain(["window_start"]).map(str::to_owned).collect()
     }
 
-    fn window_key(&self, table: &str) -> String {
-        self.window_items(table).join(", ")
-    }
-
-    fn same_window(&self, other: &str) -> String {
-        let start = format!("w.window_start = {other}.window_start");
-        let key = self.key.iter().map(|column| format!("w.{column} IS NOT DISTINCT FROM {other}.{column}"));
-        std::iter::once(start).chain(key).collect::<Vec<_>>().join("\n  AND ")
+    fn window_key(&self) -> String {
+        self.window_items().join(", ")
     }
 
     /// The feature's columns from its windows.
@@ -335,6 +311,12 @@ fn suffixed(own: &str, suffix: &str) -> String {
 
 fn is_spread(function: F) -> bool {
     matches!(function, F::StddevSamp | F::StddevPop | F::VarSamp | F::VarPop)
+}
+
+/// The mean of a whole window.
+fn center(own: &str) -> String {
+    let (n, mean, center) = (suffixed(own, "_n"), suffixed(own, "_mean"), suffixed(own, "_center"));
+    format!("SAFE_DIVIDE(SUM({n} * {mean}) OVER one_window, SUM({n}) OVER one_window) AS {center}")
 }
 
 /// An aggregate over rows.
@@ -392,7 +374,7 @@ fn combined(aggregate: &Aggregate, own: &str) -> String {
         F::LogicalAnd => format!("LOGICAL_AND({own})"),
         F::LogicalOr => format!("LOGICAL_OR({own})"),
         F::ApproxCountDistinct => format!("HLL_COUNT.MERGE({})", part("_sketch")),
-        F::CountDistinct => format!("COUNT(DISTINCT {own})"),
+        F::CountDistinct => format!("LEAST(COUNT(DISTINCT {own}), {COUNT_DISTINCT_MAX})"),
         F::StddevSamp | F::StddevPop | F::VarSamp | F::VarPop => spread(aggregate, &part),
     }
 }

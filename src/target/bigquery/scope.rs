@@ -4,6 +4,7 @@ use crate::language::tree::{Expr, ExprKind, Item};
 use crate::language::{self, function::Id};
 use crate::plan::wanted::columns_of;
 use crate::plan::{JoinPlan, JoinTarget, LookupPlan, Plan, Upstream};
+use crate::record::{Column, Type, Value};
 
 use super::expr::{LookupName, Names, print};
 use super::query::{Step, select};
@@ -90,13 +91,30 @@ fn feature(
     let mut conditions =
         vec![format!("t.window_start = {alias}.window_start"), format!("t.window_end = {alias}.window_end")];
     for (left, right) in on {
-        // NULL is a key like any other.
-        conditions.push(format!("{} IS NOT DISTINCT FROM {alias}.{}", scope[*left], name(&there.columns[*right].name)));
+        let column = &there.columns[*right];
+        conditions.extend(same_key(&scope[*left], &format!("{alias}.{}", name(&column.name)), column));
     }
     conditions.extend(range(alias));
     let table = format!("\nLEFT JOIN {} AS {alias}\n  ON {}", name(&there.name), conditions.join("\n  AND "));
     let columns = there.columns[on.len()..].iter().map(|c| name(&c.name)).collect();
     (table, format!("{alias}.window_start"), columns)
+}
+
+/// NULL is a key like any other. Equations of the two sides only: everything else would compare each row with each.
+fn same_key(here: &str, there: &str, column: &Column) -> Vec<String> {
+    if !column.nullable {
+        return vec![format!("{here} = {there}")];
+    }
+    let any = literal(&match column.ty {
+        Type::Bool => Value::Bool(false),
+        Type::Int64 => Value::Int64(0),
+        Type::Float64 => Value::Float64(0.0),
+        Type::String => Value::String(String::new()),
+        Type::Bytes => Value::Bytes(Vec::new()),
+        Type::Timestamp => Value::Timestamp(0),
+        Type::Date => Value::Date(0),
+    });
+    vec![format!("COALESCE({here}, {any}) = COALESCE({there}, {any})"), format!("({here} IS NULL) = ({there} IS NULL)")]
 }
 
 fn lookup(

@@ -1,6 +1,6 @@
 //! Every recorded answer of Google's reference implementation, through binding, lowering and evaluation.
 //!
-//! `tests/golden/record.py` records them.
+//! `tests/judge/record.py` records them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Records what Google's reference implementation of GoogleSQL answers for the function table.
+
+usage: record.py [--check]
+
+Writes tests/golden/functions.json; with --check it fails when that file and the live answers differ. null is NULL,
+{"error": true} a row that fails.
+"""
+import json, pathlib, sys
+
+import cases
+from client import Judge, Refused
+
+TARGET = pathlib.Path(__file__).parent.parent / "golden/functions.json"
+
+
+def ask(judge, expression, columns, rows):
+    """The type and the answers by row."""
+    numbered = [[str(number), *row] for number, row in enumerate(rows)]
+    table = [("row_number", "INT64"), *map(tuple, columns)]
+    answers, found = judge.evaluate(f"SELECT {expression} AS answer FROM t ORDER BY row_number", {"t": (table, numbered)})
+    return answers[0][1], [row[0] for row in found]
+
+
+def answer(judge, expression, columns, rows):
+    try:
+        return ask(judge, expression, columns, rows)
+    except Refused:
+        pass
+    kinds, singles = set(), []
+    for row in rows:
+        try:
+            kind, answers = ask(judge, expression, columns, [row])
+            kinds.add(kind)
+            singles.append(answers[0])
+        except Refused as refused:
+            # A refusal of the expression itself is no answer of a row.
+            if not str(refused).startswith("OUT_OF_RANGE"):
+                raise SystemExit(f"{expression}: {refused}")
+            singles.append({"error": True})
+    if not kinds:
+        raise SystemExit(f"{expression}: every row fails")
+    return kinds.pop(), singles
+
+
+def record(judge):
+    golden = []
+    for case in cases.all_cases():
+        kind, answers = answer(judge, case["expression"], case["columns"], case["rows"])
+        golden.append({**case, "type": kind, "answers": answers})
+    return golden
+
+
+def main():
+    with Judge() as judge:
+        golden = record(judge)
+    answers = [a for case in golden for a in case["answers"]]
+    values = [a for a in answers if isinstance(a, str)]
+    print(f"{len(golden)} expressions, {len(answers)} answers, {len(values) / len(answers):.0%} of them values")
+    lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in golden)
+    text = f"[\n{lines}\n]\n"
+    if "--check" in sys.argv:
+        if TARGET.read_text() != text:
+            raise SystemExit("functions.json differs from the live answers")
+    else:
+        TARGET.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
