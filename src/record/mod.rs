@@ -1,5 +1,6 @@
 //! Leaf types that every stage shares. Uses no other module of this crate.
 
+pub mod float;
 pub mod flow;
 pub mod hit;
 pub mod raw;
@@ -8,6 +9,7 @@ pub mod time;
 pub mod types;
 pub mod value;
 
+pub use float::float_text;
 pub use hit::{Disposition, hit_id};
 pub use raw::{Decode, Format, RawField, RawSchema};
 pub use reject::{Origin, Reject, RejectReason};
