@@ -9,7 +9,7 @@ use crate::language::ParsedSelect;
 use crate::language::scope::{Scope, ScopeLookup};
 use crate::record::{Column, EventTime, Value, flow};
 
-use super::{Plan, Upstream, feature, lookup, order, rule, source, wanted};
+use super::{Plan, Upstream, feature, fingerprint, lookup, order, rule, source, wanted};
 
 /// What `check` may be told.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +83,8 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     resolver.check_overrides(&mut diagnostics);
     resolver.check_unused(&mut diagnostics);
     let mut plan = resolver.plan;
+    let fingerprints: Vec<String> = plan.rules.iter().map(|rule| fingerprint::fingerprint(&plan, rule)).collect();
+    plan.rules.iter_mut().zip(fingerprints).for_each(|(rule, fingerprint)| rule.fingerprint = fingerprint);
     wanted::mark(&mut plan, &[]);
     diagnostics.sort_by_key(|d| (d.span, d.code));
     diagnostics.dedup();
