@@ -7,6 +7,7 @@ mod codes;
 mod conserve;
 mod docs;
 mod error;
+mod fingerprint;
 mod fuzz;
 mod kept;
 mod layout;
@@ -16,6 +17,7 @@ mod order;
 mod random;
 mod scale;
 mod stream;
+mod verdict;
 
 use std::process::ExitCode;
 
@@ -49,11 +51,13 @@ fn main() -> ExitCode {
     trials.extend(codes::cases());
     trials.extend(conserve::cases());
     trials.extend(docs::trials());
+    trials.extend(fingerprint::cases());
     trials.extend(fuzz::cases());
     trials.extend(layout::cases());
     trials.extend(mutation::cases());
     trials.extend(order::cases());
     trials.extend(scale::cases());
     trials.extend(stream::cases());
+    trials.extend(verdict::cases());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
