@@ -32,7 +32,8 @@
 //! 3. `plan/resolve.rs` puts features in order (`order.rs`) and binds sources, lookups, features and rules.
 //! 4. For each expression `language/syntax` parses and `language/bind` gives names, types and NULL rules
 //!    (`language/function` is the table); `language/null.rs` finds conditions that a NULL can silence.
-//! 5. `plan/wanted.rs` marks what is read: other features do not run, other columns are not decoded.
+//! 5. `plan/fingerprint.rs` hashes what each rule means; `plan/wanted.rs` marks what is read: other features do not run,
+//!    other columns are not decoded.
 //! 6. `pipeline/graph.rs` builds a stage for each live feature and rule; `pipeline/compiled.rs` has
 //!    `target/datafusion/lower.rs` make each expression a physical one, once.
 //!
@@ -70,19 +71,22 @@
 //!
 //! # Who may use whom
 //!
+//! Tests aside. `tests/it/layout.rs` compares this table with the program.
+//!
 //! | module | uses |
 //! |---|---|
 //! | [`record`] | nothing |
-//! | [`diagnostic`] | nothing but the codes of [`definition`], [`language`] and [`plan`] |
-//! | [`port`], [`generate`] | `record` |
-//! | [`adapter`] | `port`, `record`; never `plan` or `pipeline` |
+//! | [`diagnostic`] | nothing |
+//! | [`port`] | `record` |
+//! | [`generate`] | `record` |
+//! | [`adapter`] | `port`, `record` |
 //! | [`definition`] | `diagnostic`, `port`, `record` |
 //! | [`language`] | `diagnostic`, `record` |
 //! | [`plan`] | `definition`, `diagnostic`, `language`, `record` |
-//! | [`target`] | `language`, `record`, and lookups of `plan` |
-//! | [`pipeline`] | `target`, `plan`, `language`, `port`, `record`, and words of `definition` (severity, status) |
-//! | [`runtime`] | `pipeline` and what it uses, `definition`, `diagnostic` |
-//! | [`cli`] | everything |
+//! | [`target`] | `plan`, `language`, `record` |
+//! | [`pipeline`] | `target`, `plan`, `language`, `port`, `record`, and for words and places `definition`, `diagnostic` |
+//! | [`runtime`] | `pipeline`, `target`, `plan`, `language`, `definition`, `diagnostic`, `port`, `record` |
+//! | [`cli`] | everything; `cli/wire.rs` alone names `adapter` |
 //!
 //! # Tests
 //!

@@ -17,8 +17,8 @@ pub const FILES_MAX: usize = 20_000;
 pub const FINDINGS_MAX: usize = 100;
 
 const CONFIG_PATH: &str = "tripline.yaml";
-/// Relations that are there without a definition.
-const BUILT_IN: &[&str] = &["flows", "hits"];
+/// Relations that are there without a definition: `--tap` writes them.
+const BUILT_IN: &[&str] = &["flows", "hits", "late", "rejects"];
 
 /// A project as far as it could be read, and everything that was found.
 #[derive(Debug, Default)]

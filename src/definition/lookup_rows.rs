@@ -7,6 +7,7 @@ use super::model::{Lookup, LookupColumn, LookupRow};
 use super::scalar;
 use super::validate::shortened;
 use crate::diagnostic::{Diagnostic, FileId, Span, suggest};
+use crate::record::time::parse_day;
 use crate::record::{EventTime, Network, Type, Value, network};
 
 /// Bytes of one CSV file.
@@ -125,7 +126,7 @@ fn instant(cell: &Cell, out: &mut Vec<Diagnostic>) -> Option<EventTime> {
     if text.is_empty() {
         return None;
     }
-    let instant = scalar::instant(text);
+    let instant = EventTime::parse(text);
     if instant.is_none() {
         out.push(bad_value(cell, "a date or time").help("write 2026-01-05 or 2026-01-05T09:00:00Z"));
     }
@@ -184,11 +185,8 @@ fn typed(ty: Type, cell: &Cell) -> Option<Value> {
         Type::Int64 => text.parse().ok().map(Value::Int64),
         Type::Float64 => scalar::number(text).map(Value::Float64),
         Type::Bool => scalar::flag(text).map(Value::Bool),
-        Type::Timestamp => scalar::instant(text).map(|time| Value::Timestamp(time.0)),
-        Type::Date => {
-            let epoch = scalar::date("1970-01-01")?;
-            i32::try_from(scalar::date(text)?.signed_duration_since(epoch).num_days()).ok().map(Value::Date)
-        }
+        Type::Timestamp => EventTime::parse(text).map(|time| Value::Timestamp(time.0)),
+        Type::Date => parse_day(text).map(Value::Date),
         Type::Bytes => None,
     }
 }

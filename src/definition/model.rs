@@ -194,6 +194,16 @@ pub enum AlertWhen {
     Never,
 }
 
+impl AlertWhen {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Risk => "risk",
+            Self::Never => "never",
+        }
+    }
+}
+
 /// `rules/NAME.yaml`.
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -295,6 +305,7 @@ pub struct Given {
 #[derive(Debug, Clone)]
 pub struct Shuffle {
     pub max_delay: Micros,
+    pub max_delay_span: Span,
     pub seeds: u64,
 }
 
@@ -304,7 +315,7 @@ pub struct Expect {
     pub alerts: Option<u64>,
     /// Fields that an alert of this rule must have, one map an alert, in order of time.
     pub fields: Vec<CaseRow>,
-    /// Rows that a relation must have among its own: (relation, rows).
+    /// Rows that a relation must have among its own: (relation, rows). Without rows: the relation must be empty.
     pub rows: Vec<(Text, Vec<CaseRow>)>,
 }
 

@@ -25,7 +25,7 @@ pub(super) static RULE: Table = Table {
         optional(
             "status",
             Shape::Word(STATUS),
-            "draft does not run; shadow runs and alerts nobody; stable (default); deprecated runs, with a warning",
+            "draft does not run; shadow runs and alerts nobody; stable (default); deprecated runs, with a warning of `check`",
         ),
         required("severity", Shape::Word(LEVELS), "How bad it is when it is true"),
         optional("owner", Shape::Text, "Who answers for the rule"),

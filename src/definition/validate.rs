@@ -7,7 +7,7 @@ use super::shape::{Need, Shape, Table};
 use super::yaml::{Kind, Node};
 use super::{lint, scalar};
 use crate::diagnostic::{Diagnostic, Span, Text, suggest};
-use crate::record::Type;
+use crate::record::{EventTime, Type};
 
 /// `name` is the key whose value this is.
 pub(super) fn validate(node: &Node, shape: &Shape, name: &str, out: &mut Vec<Diagnostic>) {
@@ -224,7 +224,7 @@ fn problem(text: &Text, shape: &Shape, name: &str) -> Option<Diagnostic> {
             bad(format!("`{name}` must be true or false"), "expected true or false")
         }
         Shape::Length { zero } => bad_length(text, *zero, name),
-        Shape::Instant if scalar::instant(value).is_none() => {
+        Shape::Instant if EventTime::parse(value).is_none() => {
             let error = Diagnostic::error("definition.bad-time", span, format!("`{name}` must be a date or a time"));
             let error = error.label("not a date or time");
             Some(error.help("write `2026-01-05` or `2026-01-05T09:00:00Z`; without a zone it is UTC"))

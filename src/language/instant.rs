@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Timelike, Utc};
 
+pub use crate::record::time::MICROS_PER_DAY;
 use crate::record::time::MICROS_PER_SECOND;
 
-pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 /// 0001-01-01 00:00:00 UTC.
 pub const TIMESTAMP_MIN: i64 = -62_135_596_800_000_000;
 /// 9999-12-31 23:59:59.999999 UTC.

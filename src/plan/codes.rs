@@ -4,8 +4,10 @@
 pub const CODES: &[&str] = &[
     "feature.cycle",
     "feature.duplicate-column",
+    "feature.float-key",
     "feature.window",
     "join.duplicate-alias",
+    "join.float-key",
     "join.key-mismatch",
     "join.prefix",
     "join.type-mismatch",
@@ -16,6 +18,7 @@ pub const CODES: &[&str] = &[
     "project.unknown-relation",
     "project.unknown-rule",
     "rule.bad-title",
+    "rule.deprecated",
     "rule.expired-exception",
     "rule.merge-within",
     "rule.missing-key",

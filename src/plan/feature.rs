@@ -8,7 +8,7 @@ use crate::language::{self};
 use crate::record::{Column, Micros, Type};
 
 use super::resolve::Resolver;
-use super::{FeaturePlan, Upstream, WindowPlan, join};
+use super::{FeaturePlan, Upstream, WINDOW_NAMES, WindowPlan, join};
 
 const WINDOW_MAX: Micros = Micros(366 * 86_400_000_000);
 /// Panes of one window: each close combines them all.
@@ -29,13 +29,11 @@ pub(super) fn bind(resolver: &Resolver, feature: &Feature, diagnostics: &mut Vec
     if let Some(filter) = &filter {
         diagnostics.extend(language::null_warnings(filter, &scope));
     }
-    let key: Vec<usize> = feature.key.iter().filter_map(|name| join::find(&scope, name, diagnostics)).collect();
+    let key = bind_key(feature, &scope, diagnostics);
     let window = bind_window(resolver, feature, upstream, diagnostics);
 
     let mut columns: Vec<Column> = key.iter().map(|i| scope.columns[*i].column.clone()).collect();
-    for name in ["window_start", "window_end", "event_time"] {
-        columns.push(Column::new(name, Type::Timestamp, false));
-    }
+    columns.extend(WINDOW_NAMES.map(|name| Column::new(name, Type::Timestamp, false)));
     let (aggregates, outputs) = bind_aggregates(resolver, feature, &scope, &mut columns, diagnostics);
     let derive = bind_derived(resolver, feature, &mut columns, diagnostics);
     let after = diagnostics.iter().filter(|d| d.severity == crate::diagnostic::Severity::Error).count();
@@ -71,6 +69,35 @@ fn bind_row(resolver: &Resolver, feature: &Feature, scope: &mut Scope, diagnosti
         row.push(Item { name: name.text.clone(), expr });
     }
     row
+}
+
+/// The key's columns in the scope: each once, of a type whose equality means something.
+fn bind_key(feature: &Feature, scope: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<usize> {
+    let mut key = Vec::new();
+    for name in &feature.key {
+        let Some(index) = join::find(scope, name, diagnostics) else { continue };
+        let column = &scope.columns[index].column;
+        if key.contains(&index) {
+            let finding = Diagnostic::error(
+                "feature.duplicate-column",
+                name.span(),
+                format!("the key has `{}` twice", name.text),
+            );
+            diagnostics.push(finding.label("again").help("name it once"));
+        } else if WINDOW_NAMES.contains(&column.name.as_str()) {
+            let message = format!("every feature has a column `{}`", column.name);
+            let finding = Diagnostic::error("feature.duplicate-column", name.span(), message);
+            let finding = finding.label("cannot be in the key too");
+            diagnostics.push(finding.help(format!("give it another name in `row`: `of_flow: {}`", column.name)));
+        } else if column.ty == Type::Float64 {
+            let message = format!("`{}` is FLOAT64, which cannot be a key", name.text);
+            let finding = Diagnostic::error("feature.float-key", name.span(), message);
+            let finding = finding.label("equal numbers may differ in the last bit");
+            diagnostics.push(finding.help("compute an INT64 or STRING in `row`: `CAST(ROUND(x) AS INT64)`"));
+        }
+        key.push(index);
+    }
+    key
 }
 
 fn bind_window(

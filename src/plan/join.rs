@@ -164,6 +164,12 @@ fn bind_lookup(
                 field.name
             )));
         }
+        if left_type == Type::Float64 {
+            let message = format!("`{}` is FLOAT64, which cannot be matched", here.text);
+            let finding = Diagnostic::error("join.float-key", here.span(), message);
+            let finding = finding.label("equal numbers may differ in the last bit");
+            diagnostics.push(finding.help("match INT64 or STRING columns"));
+        }
         if field.cidr != longest_prefix {
             let (message, help) = if field.cidr {
                 ("a column of networks is matched by containment", "add `how: longest_prefix`")

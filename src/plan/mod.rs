@@ -5,6 +5,7 @@
 
 pub mod codes;
 mod feature;
+mod fingerprint;
 mod join;
 mod lookup;
 mod order;
@@ -21,6 +22,7 @@ use crate::language::tree::{Aggregate, Expr, Item};
 use crate::record::{Column, Micros, Period, RawSchema, Value};
 
 pub use crate::definition::model::{AlertWhen, Level, Status};
+pub use fingerprint::canonical;
 pub use resolve::{ResolveOptions, Resolved, resolve};
 pub use title::TitlePart;
 
@@ -100,7 +102,8 @@ pub struct WindowPlan {
     pub every: Micros,
 }
 
-/// Where `window_start`, `window_end` and `event_time` stand behind the key columns of a feature.
+/// The columns of a feature behind its key.
+pub const WINDOW_NAMES: [&str; WINDOW_COLUMNS] = ["window_start", "window_end", "event_time"];
 pub const WINDOW_COLUMNS: usize = 3;
 
 #[derive(Debug, Clone)]
@@ -161,7 +164,7 @@ pub struct RulePlan {
     pub merge_within: Micros,
     pub exceptions: Vec<ExceptionPlan>,
     pub params: Vec<(String, Value)>,
-    /// Changes with what the rule means, not with its name.
+    /// Changes with what the rule means, not with its name; made when all of the plan is bound.
     pub fingerprint: String,
 }
 

@@ -10,7 +10,7 @@ use crate::language::ParsedSelect;
 use crate::language::scope::{Scope, ScopeLookup};
 use crate::record::{Column, EventTime, Value, flow};
 
-use super::{Plan, Upstream, feature, lookup, order, rule, source, wanted};
+use super::{Plan, Upstream, feature, fingerprint, lookup, order, rule, source, wanted};
 
 /// What `check` may be told.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +77,8 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     rules.sort_by(|a, b| a.name.text.cmp(&b.name.text));
     for definition in rules {
         let plan = rule::bind(&resolver, definition, &mut diagnostics);
-        if let Some(plan) = plan.filter(|plan| plan.status != Status::Draft) {
+        if let Some(mut plan) = plan.filter(|plan| plan.status != Status::Draft) {
+            plan.fingerprint = fingerprint::fingerprint(&resolver.plan, &plan);
             resolver.plan.rules.push(Arc::new(plan));
         }
     }

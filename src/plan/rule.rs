@@ -1,9 +1,7 @@
 //! Rules: a stateless SELECT over one relation, and what becomes of its rows.
 
-use sha2::{Digest, Sha256};
-
-use crate::definition::model::{Override, Param, Rule};
-use crate::diagnostic::{Diagnostic, Severity, Span, Text, suggest};
+use crate::definition::model::{Override, Param, Rule, Status};
+use crate::diagnostic::{Diagnostic, Severity, Span, suggest};
 use crate::language::scope::Scope;
 use crate::language::tree::{ExprKind, Item};
 use crate::language::{self};
@@ -40,7 +38,7 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
     let identity = bind_identity(resolver, rule, upstream, &select.items, place, diagnostics);
     let hit = hit_scope(resolver, rule, &columns, &params);
     let entities = bind_entities(rule, &hit, diagnostics);
-    let score = bind_score(rule, &hit, diagnostics);
+    let score = bind_score(resolver, rule, &hit, diagnostics);
     let alert_title = title::parse(rule, &columns, diagnostics);
     let alert_key = match &rule.alert.key {
         Some(names) => names.iter().filter_map(|name| join::find(&hit, name, diagnostics)).collect(),
@@ -52,11 +50,12 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
         diagnostics.push(finding.label("too long").help("an incident that lasts longer is shown again each day"));
     }
     let exceptions = bind_exceptions(resolver, rule, over, &hit, diagnostics);
+    let status = bind_status(rule, over, diagnostics);
     let identity = identity?;
     (errors(diagnostics) == before).then(|| RulePlan {
         name: rule.name.text.clone(),
         title: rule.title.clone(),
-        status: over.and_then(|o| o.status).unwrap_or(rule.status),
+        status,
         severity: rule.severity,
         owner: rule.owner.clone(),
         attack: rule.attack.iter().map(|t| t.text.clone()).collect(),
@@ -66,7 +65,7 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
         joins,
         scope: scope.columns.into_iter().map(|c| c.column).collect(),
         filter: select.filter,
-        fingerprint: fingerprint(resolver, rule, upstream, &params),
+        fingerprint: String::new(),
         items: select.items,
         columns,
         key: identity.key,
@@ -81,6 +80,20 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
         exceptions,
         params,
     })
+}
+
+/// The rule's status, as `tripline.yaml` or the rule itself says.
+fn bind_status(rule: &Rule, over: Option<&Override>, diagnostics: &mut Vec<Diagnostic>) -> Status {
+    let (status, place) = match over.and_then(|over| Some((over.status?, over.rule.span()))) {
+        Some(overridden) => overridden,
+        None => (rule.status, rule.name.span()),
+    };
+    if status == Status::Deprecated {
+        let finding = Diagnostic::warning("rule.deprecated", place, format!("rule `{}` is deprecated", rule.name.text));
+        let finding = finding.label("still runs").help("read its description for what replaces it");
+        diagnostics.push(finding.help("`status: draft` switches it off; `status: stable` says that it stays"));
+    }
+    status
 }
 
 fn errors(diagnostics: &[Diagnostic]) -> usize {
@@ -237,8 +250,9 @@ fn bind_entities(rule: &Rule, hit: &Scope, diagnostics: &mut Vec<Diagnostic>) ->
     entities.collect()
 }
 
-fn bind_score(rule: &Rule, hit: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Option<ScorePlan> {
+fn bind_score(resolver: &Resolver, rule: &Rule, hit: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Option<ScorePlan> {
     let score = rule.score.as_ref()?;
+    resolver.use_lookups_of(&score.value);
     let value = language::bind_expression(&score.value, hit, diagnostics)?;
     if !value.ty.is_numeric() {
         let message = format!("a score is FLOAT64, this is {}", value.ty);
@@ -272,51 +286,4 @@ fn bind_exceptions(
         plans.push(ExceptionPlan { when, reason: exception.reason.clone(), valid });
     }
     plans
-}
-
-/// A hash over what the rule means: its SQL, its parameters and the definitions that it reads, transitively.
-fn fingerprint(resolver: &Resolver, rule: &Rule, upstream: Upstream, params: &[(String, Value)]) -> String {
-    let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        hash.update(words.len().to_le_bytes());
-        hash.update(words.as_bytes());
-    };
-    add("tripline rule 1");
-    add(rule.sql.as_str());
-    params.iter().for_each(|(name, value)| add(&format!("{name}={value:?}")));
-    let joined = |joins: &[crate::definition::model::Join]| -> Vec<String> {
-        let names = joins.iter().map(|join| match &join.target {
-            crate::definition::model::JoinTarget::Feature { name } => name.text.clone(),
-            crate::definition::model::JoinTarget::Lookup { name, pairs, .. } => {
-                let pairs: Vec<String> = pairs.iter().map(|(a, b)| format!("{}={}", a.text, b.text)).collect();
-                format!("{} {}", name.text, pairs.join(","))
-            }
-        });
-        names.collect()
-    };
-    joined(&rule.join).iter().for_each(|name| add(name));
-    let mut open = vec![resolver.plan.relation_name(upstream).to_owned()];
-    open.extend(joined(&rule.join));
-    let mut seen: Vec<String> = Vec::new();
-    while let Some(name) = open.pop() {
-        let Some(feature) = resolver.project.features.iter().find(|f| f.name.text == name) else { continue };
-        if seen.contains(&name) {
-            continue;
-        }
-        add(&name);
-        add(feature.from.as_str());
-        add(feature.filter.as_ref().map_or("", Text::as_str));
-        feature.key.iter().for_each(|k| add(k.as_str()));
-        add(&format!("{} {}", feature.window.size, feature.window.every));
-        for (name, text) in feature.row.iter().chain(&feature.columns).chain(&feature.derive) {
-            add(name.as_str());
-            add(text.as_str());
-        }
-        open.push(feature.from.text.clone());
-        open.extend(joined(&feature.join));
-        seen.push(name);
-    }
-    let bytes = hash.finalize();
-    bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }

@@ -19,7 +19,12 @@ pub const EVENT_TIME: usize = 1;
 
 /// Name, type, may it be NULL, meaning.
 const COLUMNS: [(&str, Type, bool, &str); 22] = [
-    ("row_id", Type::Int64, false, "Identity of the row, made from its place in the input or its content key"),
+    (
+        "row_id",
+        Type::Int64,
+        false,
+        "Fingerprint of the record's decoded columns, wherever it was read; equal records share it",
+    ),
     ("event_time", Type::Timestamp, false, "When the flow ended, by the source's `event_time`; windows go by it"),
     ("start_time", Type::Timestamp, true, "When the flow began"),
     ("end_time", Type::Timestamp, true, "When the flow ended, as the source says"),

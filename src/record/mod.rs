@@ -1,6 +1,7 @@
 //! Leaf types that every stage shares. Uses no other module of this crate.
 
 pub mod fingerprint;
+pub mod float;
 pub mod flow;
 pub mod hit;
 pub mod network;
@@ -11,6 +12,7 @@ pub mod types;
 pub mod value;
 
 pub use fingerprint::fingerprint64;
+pub use float::float_text;
 pub use hit::{Disposition, hit_id};
 pub use network::Network;
 pub use raw::{Decode, Format, RawField, RawSchema};

@@ -37,6 +37,19 @@ pub enum Decode {
     TimeMicros,
 }
 
+impl Decode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::TcpFlags => "tcp_flags",
+            Self::TimeAuto => "auto",
+            Self::TimeSeconds => "seconds",
+            Self::TimeMillis => "millis",
+            Self::TimeMicros => "micros",
+        }
+    }
+}
+
 /// A field of a raw record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawField {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
+pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
 /// An instant of event time: microseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,6 +15,19 @@ pub struct EventTime(pub i64);
 impl EventTime {
     pub const MIN: Self = Self(i64::MIN);
     pub const MAX: Self = Self(i64::MAX);
+
+    /// Parses `2026-01-05`, `2026-01-05T09:00:00Z`, `2026-01-05 09:00:00.5+02:00`; without a zone it is UTC.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Some(Self(time.timestamp_micros()));
+        }
+        for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"] {
+            if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
+                return Some(Self(time.and_utc().timestamp_micros()));
+            }
+        }
+        parse_day(text).map(|day| Self(i64::from(day) * MICROS_PER_DAY))
+    }
 
     pub fn plus(self, length: Micros) -> Self {
         Self(self.0.saturating_add(length.0))
@@ -40,6 +54,13 @@ impl Period {
     pub fn holds(self, at: EventTime) -> bool {
         self.from.is_none_or(|from| from <= at) && self.to.is_none_or(|to| at < to)
     }
+}
+
+/// Days from 1970-01-01 to `2026-01-05`.
+pub fn parse_day(text: &str) -> Option<i32> {
+    let shape = text.len() == 10 && text.bytes().enumerate().all(|(i, b)| matches!(i, 4 | 7) || b.is_ascii_digit());
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| shape)?;
+    i32::try_from(day.signed_duration_since(NaiveDate::default()).num_days()).ok()
 }
 
 /// A length of time, in microseconds.
@@ -101,7 +122,19 @@ impl fmt::Display for Micros {
 
 #[cfg(test)]
 mod tests {
-    use super::Micros;
+    use super::{EventTime, Micros};
+
+    #[test]
+    fn instants_are_utc_unless_they_say_otherwise() {
+        let nine = Some(EventTime(1_767_603_600_000_000));
+        for text in ["2026-01-05T09:00:00Z", "2026-01-05 09:00:00", "2026-01-05T11:00:00+02:00"] {
+            assert_eq!(EventTime::parse(text), nine, "{text}");
+        }
+        assert_eq!(EventTime::parse("1970-01-02"), Some(EventTime(86_400_000_000)));
+        for text in ["", "2026-1-5", "2026-02-30", "tomorrow", "2026-01-05T25:00:00Z", "+262142-12-31"] {
+            assert_eq!(EventTime::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn lengths_are_parsed_and_printed() {

@@ -8,6 +8,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 
+use super::float::float_text;
 use super::time::EventTime;
 use super::types::Type;
 
@@ -85,7 +86,7 @@ impl Value {
             Self::Null(_) => return None,
             Self::Bool(v) => v.to_string(),
             Self::Int64(v) | Self::Timestamp(v) => v.to_string(),
-            Self::Float64(v) => v.to_string(),
+            Self::Float64(v) => float_text(*v),
             Self::String(v) => v.clone(),
             Self::Bytes(v) => v.iter().map(|b| format!("{b:02x}")).collect(),
             Self::Date(v) => v.to_string(),

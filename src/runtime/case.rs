@@ -56,6 +56,13 @@ pub struct Failure {
     pub notes: Vec<String>,
 }
 
+impl Failure {
+    fn new(seed: Option<u64>, what: impl Into<String>, expected: impl Into<String>, actual: impl Into<String>) -> Self {
+        let (what, expected, actual) = (what.into(), expected.into(), actual.into());
+        Self { seed, what, expected, actual, nearest: None, notes: Vec::new() }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum CaseRunError {
     #[error("{0}")]
@@ -133,6 +140,8 @@ fn plan_of(project: &Project, rule: &Rule, case: &Case, options: ResolveOptions)
 
 /// What a test's run gave.
 pub(crate) struct Outcome {
+    /// Rows that could not be computed: feature or rule, how many, and the first one's error.
+    pub errors: Vec<(String, u64, String)>,
     pub alerts: Vec<AlertRecord>,
     pub rows: BTreeMap<String, Vec<RecordBatch>>,
     pub nearest: Option<Nearest>,
@@ -155,18 +164,14 @@ fn play(plan: &Plan, lookups: &Lookups, flows: &FlowBatch, lateness: Micros) -> 
     }
     graph.finish(merge.last_watermark(), &mut kept)?;
     graph.ledger.verify()?;
-    let notes = notes(plan, &graph, &kept);
+    let notes = notes(plan, &kept);
     let nearest = graph.nearest(0).filter(|nearest| nearest.held() < nearest.conditions.len()).cloned();
-    Ok(Outcome { alerts: kept.alerts, rows: kept.rows, nearest, notes })
+    Ok(Outcome { errors: row_errors(&graph), alerts: kept.alerts, rows: kept.rows, nearest, notes })
 }
 
 /// What keeps alerts away, apart from conditions that do not hold.
-fn notes(plan: &Plan, graph: &Graph, kept: &Kept) -> Vec<String> {
+fn notes(plan: &Plan, kept: &Kept) -> Vec<String> {
     let mut notes = Vec::new();
-    for (name, count, error) in row_errors(graph) {
-        let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
-        notes.push(format!("{name}: {rows} could not be computed, the first: {error}"));
-    }
     let Some(rule) = plan.rules.first() else { return notes };
     let upstream = plan.relation_name(rule.upstream);
     if !kept.rows.contains_key(upstream) {

@@ -1,6 +1,6 @@
 //! The layout of the crate and its allowed directions: which top-level module may name which.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,42 +9,9 @@ use libtest_mimic::{Failed, Trial};
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 const LINES_MAX: usize = 600;
 
-/// What each module may name, beside itself.
-const ALLOWED: &[(&str, &[&str])] = &[
-    ("adapter", &["port", "record"]),
-    (
-        "cli",
-        &[
-            "adapter",
-            "definition",
-            "diagnostic",
-            "generate",
-            "language",
-            "pipeline",
-            "plan",
-            "port",
-            "record",
-            "runtime",
-            "target",
-        ],
-    ),
-    ("definition", &["diagnostic", "port", "record"]),
-    ("diagnostic", &["record"]),
-    ("generate", &["record"]),
-    ("language", &["diagnostic", "record"]),
-    // Of definitions the statuses and levels only, of diagnostics the places.
-    ("pipeline", &["definition", "diagnostic", "language", "plan", "port", "record", "target"]),
-    ("plan", &["definition", "diagnostic", "language", "record"]),
-    ("port", &["record"]),
-    ("record", &[]),
-    ("runtime", &["definition", "diagnostic", "language", "pipeline", "plan", "port", "record", "target"]),
-    ("target", &["diagnostic", "language", "plan", "record"]),
-];
-
 pub fn cases() -> Vec<Trial> {
     vec![
-        Trial::test("layout::modules_name_only_what_they_may", directions),
-        Trial::test("layout::every_module_is_named", modules),
+        Trial::test("layout::the_table_says_what_each_module_names", directions),
         Trial::test("layout::files_are_short", short),
         Trial::test("layout::only_wire_names_adapters", wire),
     ]
@@ -121,27 +88,39 @@ fn named(text: &str) -> BTreeSet<String> {
     named
 }
 
-fn directions() -> Result<(), Failed> {
-    let mut wrong = Vec::new();
-    for (path, text) in files()? {
-        let module = module(&path);
-        let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == module) else { continue };
-        let others = named(&text).into_iter().filter(|name| *name != module && !allowed.contains(&name.as_str()));
-        wrong.extend(others.map(|name| format!("{} names {name}", path.display())));
-    }
-    none(&wrong)
+/// The table "Who may use whom" of the crate's page: what each module may name, beside itself.
+fn table() -> Result<BTreeMap<String, BTreeSet<String>>, Failed> {
+    let library = fs::read_to_string(Path::new(SOURCE).join("lib.rs"))?;
+    let rows = library.lines().skip_while(|line| !line.contains("# Who may use whom"));
+    let rows = rows.skip(1).take_while(|line| !line.starts_with("//! # ")).filter_map(|line| {
+        let (module, uses) = line.strip_prefix("//! | [`")?.split_once("`] | ")?;
+        let names = uses.split('`').skip(1).step_by(2).filter(|name| !name.contains('/')).map(str::to_owned);
+        Some((module.to_owned(), names.collect()))
+    });
+    Ok(rows.collect())
 }
 
-fn modules() -> Result<(), Failed> {
-    let library = fs::read_to_string(Path::new(SOURCE).join("lib.rs"))?;
-    let found: BTreeSet<String> = files()?.iter().map(|(path, _)| module(path)).collect();
-    let missing = found.iter().filter(|name| !["lib", "main"].contains(&name.as_str()));
-    let wrong: Vec<String> = missing
-        .filter(|name| {
-            !library.contains(&format!("pub mod {name};")) || !ALLOWED.iter().any(|(known, _)| known == name)
-        })
-        .cloned()
-        .collect();
+/// The command line may name everything; every other module names exactly what the table says.
+fn directions() -> Result<(), Failed> {
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in files()? {
+        let module = module(&path);
+        let mut others = named(&text);
+        others.remove(&module);
+        names.entry(module).or_default().append(&mut others);
+    }
+    let table = table()?;
+    let mut wrong = Vec::new();
+    for (module, named) in names.iter().filter(|(module, _)| !["lib", "main"].contains(&module.as_str())) {
+        match table.get(module) {
+            None => wrong.push(format!("`{module}` is not in the table of lib.rs")),
+            Some(said) if module != "cli" && said != named => {
+                wrong.push(format!("{module} names {named:?}, the table of lib.rs says {said:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    wrong.extend(table.keys().filter(|module| !names.contains_key(*module)).map(|gone| format!("no module `{gone}`")));
     none(&wrong)
 }
 

@@ -7,6 +7,7 @@ mod codes;
 mod conserve;
 mod docs;
 mod error;
+mod fingerprint;
 mod fuzz;
 mod kept;
 mod layout;
@@ -17,6 +18,7 @@ mod random;
 mod recorded;
 mod scale;
 mod stream;
+mod verdict;
 
 use std::process::ExitCode;
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     trials.extend(codes::cases());
     trials.extend(conserve::cases());
     trials.extend(docs::trials());
+    trials.extend(fingerprint::cases());
     trials.extend(fuzz::cases());
     trials.extend(layout::cases());
     trials.extend(mutation::cases());
@@ -57,5 +60,6 @@ fn main() -> ExitCode {
     trials.extend(recorded::cases());
     trials.extend(scale::cases());
     trials.extend(stream::cases());
+    trials.extend(verdict::cases());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

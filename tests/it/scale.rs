@@ -1,5 +1,6 @@
 //! Checking a large project stays quick.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
@@ -10,8 +11,8 @@ use super::check;
 
 /// Copies of the pack: 504 rules.
 const COPIES: usize = 72;
-/// Without optimization; a release build takes a tenth of it.
-const LIMIT: Duration = Duration::from_secs(10);
+/// A second is wanted; without optimization it takes nearly that.
+const LIMIT: Duration = Duration::from_secs(2);
 
 pub fn cases() -> Vec<Trial> {
     vec![Trial::test("scale::checking_five_hundred_rules_is_quick", five_hundred_rules)]
@@ -44,12 +45,21 @@ fn copies() -> Result<MemoryTree, Failed> {
     Ok(tree)
 }
 
+/// How long this thread has run: what else the machine does is not counted.
+fn on_processor() -> Option<Duration> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
 fn five_hundred_rules() -> Result<(), Failed> {
     let tree = copies()?;
     let rules = tree.paths()?.iter().filter(|path| path.starts_with("rules/")).count();
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), on_processor());
     let (found, files) = check(&tree);
-    let took = started.elapsed();
+    let took = match (before, on_processor()) {
+        (Some(before), Some(after)) => after.saturating_sub(before),
+        _ => started.elapsed(),
+    };
     println!("{rules} rules checked in {took:?}");
     if let Some(first) = found.first() {
         let text = tripline::diagnostic::render_text(std::slice::from_ref(first), &files, false);

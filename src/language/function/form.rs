@@ -1,14 +1,24 @@
 //! How entries of the tables are written, for people.
 
 use crate::language::tree::AggregateFunction;
+use crate::record::Type;
 
 use super::{AggregateEntry, Class, Function, Output, Param, Signature, Syntax};
 
 impl Function {
-    /// `NAME()`, `a NAME b`, ….
+    /// `NAME(a, b)`, `a NAME b`, …; `NAME(a) or NAME(a, b, c)` when it takes either.
     pub fn form(&self) -> String {
         match self.syntax {
-            Syntax::Call => format!("{}()", self.name),
+            Syntax::Call => {
+                let mut forms: Vec<String> = Vec::new();
+                for signature in self.signatures {
+                    let form = format!("{}({})", self.name, signature.letters());
+                    if !forms.contains(&form) {
+                        forms.push(form);
+                    }
+                }
+                forms.join(" or ")
+            }
             Syntax::Infix => format!("a {} b", self.name),
             Syntax::Prefix => format!("{} a", self.name),
             Syntax::Postfix => format!("a {}", self.name),
@@ -28,6 +38,29 @@ impl AggregateEntry {
 }
 
 impl Signature {
+    /// `a, b, [c]`.
+    fn letters(&self) -> String {
+        let interval = |index: usize| {
+            let here = self.params.get(index..=index + 1);
+            matches!(here, Some([Param::Is(Type::Int64), Param::Part(_)]))
+        };
+        let mut letters = Vec::new();
+        for (index, (param, letter)) in self.params.iter().zip('a'..='z').enumerate() {
+            letters.push(match param {
+                // The part belongs to the number before it.
+                Param::Part(_) if index > 0 && interval(index - 1) => continue,
+                Param::Part(_) => "part".to_owned(),
+                _ if interval(index) => format!("INTERVAL {letter} part"),
+                _ if index + self.optional >= self.params.len() => format!("[{letter}]"),
+                _ => letter.to_string(),
+            });
+        }
+        if self.variadic {
+            letters.push("…".to_owned());
+        }
+        letters.join(", ")
+    }
+
     /// `STRING, [INT64] → STRING`.
     pub fn form(&self) -> String {
         let result = match self.result {

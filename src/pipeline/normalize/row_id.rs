@@ -1,15 +1,15 @@
 //! `row_id`: a fingerprint over all decoded columns, so that it does not depend on where a row came from.
 //!
-//! Each column gives `length:text;`, a NULL gives `-;`. The text is the decimal number for INT64 and for TIMESTAMP
-//! (microseconds), `true`/`false`, the STRING itself, and for FLOAT64 the shortest decimal that reads back equal.
-//! `row_id` is `FARM_FINGERPRINT` of the columns' texts one after the other, in the order of `source.yaml`.
+//! Each column gives `length:text;`, a NULL gives `-;`. The text is what GoogleSQL casts the value to, but for TIMESTAMP
+//! (microseconds since 1970), DATE (days since 1970) and BYTES (hexadecimal). `row_id` is `FARM_FINGERPRINT` of the
+//! columns' texts one after the other, in the order of `source.yaml`. `tests/case/row_ids.txt` has the formula in SQL.
 
 use std::io::Write;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 
-use crate::record::fingerprint64;
+use crate::record::{fingerprint64, float_text};
 
 pub(super) fn row_ids(columns: &[&ArrayRef], rows: usize) -> Int64Array {
     let mut text = Vec::new();
@@ -42,11 +42,13 @@ fn canonical(columns: &[&ArrayRef], row: usize, text: &mut Vec<u8>) {
         }
         match column.data_type() {
             DataType::Utf8 => field(text, column.as_string::<i32>().value(row).as_bytes()),
-            DataType::Binary => field(text, column.as_binary::<i32>().value(row)),
+            DataType::Binary => hex(text, column.as_binary::<i32>().value(row)),
             DataType::Int64 => number(text, column.as_primitive::<Int64Type>().value(row)),
             DataType::Timestamp(_, _) => number(text, column.as_primitive::<TimestampMicrosecondType>().value(row)),
             DataType::Date32 => number(text, column.as_primitive::<Date32Type>().value(row)),
-            DataType::Float64 => number(text, column.as_primitive::<Float64Type>().value(row)),
+            DataType::Float64 => {
+                field(text, float_text(column.as_primitive::<Float64Type>().value(row)).as_bytes());
+            }
             DataType::Boolean => number(text, column.as_boolean().value(row)),
             _ => text.extend_from_slice(b"?;"),
         }
@@ -60,6 +62,14 @@ fn field(text: &mut Vec<u8>, value: &[u8]) {
     text.push(b';');
 }
 
+fn hex(text: &mut Vec<u8>, value: &[u8]) {
+    number_of(text, 2 * value.len());
+    text.push(b':');
+    // Writing to memory does not fail.
+    value.iter().for_each(|byte| drop(write!(text, "{byte:02x}")));
+    text.push(b';');
+}
+
 fn number(text: &mut Vec<u8>, value: impl std::fmt::Display) {
     let start = text.len();
     // Writing to memory does not fail.
@@ -70,4 +80,39 @@ fn number(text: &mut Vec<u8>, value: impl std::fmt::Display) {
 
 fn number_of(text: &mut Vec<u8>, value: usize) {
     let _ = write!(text, "{value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::ArrayRef;
+
+    use crate::record::Value;
+
+    use super::{fingerprint64, row_ids};
+
+    /// A row of every type, or NULLs of them.
+    fn columns(nulls: bool) -> Vec<ArrayRef> {
+        let values = [
+            Value::Timestamp(1_767_571_205_000_001),
+            Value::String("a;b".into()),
+            Value::Int64(-1),
+            Value::Float64(0.00005),
+            Value::Bool(true),
+            Value::Date(20_458),
+            Value::Bytes(vec![0, 255]),
+        ];
+        values.iter().map(|value| if nulls { Value::Null(value.ty()).array(1) } else { value.array(1) }).collect()
+    }
+
+    #[test]
+    fn ids_are_golden() {
+        let values = columns(false);
+        let values: Vec<&ArrayRef> = values.iter().collect();
+        let nulls = columns(true);
+        let nulls: Vec<&ArrayRef> = nulls.iter().collect();
+        let text = b"16:1767571205000001;3:a;b;2:-1;5:5e-05;4:true;5:20458;4:00ff;";
+        assert_eq!(row_ids(&values, 1).value(0), fingerprint64(text).cast_signed());
+        assert_eq!(row_ids(&nulls, 1).value(0), fingerprint64(b"-;-;-;-;-;-;-;").cast_signed());
+        assert_eq!(row_ids(&values, 1).value(0), 4_214_745_098_220_008_292);
+    }
 }

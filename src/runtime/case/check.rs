@@ -1,6 +1,6 @@
 //! What can be told of rules' tests without running them: names, types, the expressions in `${…}`.
 
-use crate::definition::model::{Case, Given, Project, Rule};
+use crate::definition::model::{Case, Given, Project, Rule, Source};
 use crate::diagnostic::Diagnostic;
 use crate::plan::Plan;
 use crate::record::flow;
@@ -38,6 +38,7 @@ fn errors(project: &Project, plan: &Plan, rule: &Rule, case: &Case) -> Vec<CaseE
     for given in &case.given {
         given_errors(given, &mut errors);
     }
+    errors.extend(delay_error(project, case));
     for (name, value) in &case.params {
         errors.extend(param(rule, name, value).err());
     }
@@ -61,6 +62,20 @@ fn errors(project: &Project, plan: &Plan, rule: &Rule, case: &Case) -> Vec<CaseE
         }
     }
     errors
+}
+
+/// A delay that a source would not wait for: rows of the sources that the test names, or else of any.
+fn delay_error(project: &Project, case: &Case) -> Option<CaseError> {
+    let shuffle = case.shuffle.as_ref()?;
+    let fields = case.given.iter().flat_map(|given| &given.row).filter(|(name, _)| name.text == "source");
+    let named: Vec<&str> = fields.filter_map(|(_, value)| Some(value.text.as_ref()?.as_str())).collect();
+    let given = |source: &&Source| named.is_empty() || named.contains(&source.name.as_str());
+    let source = project.sources.iter().filter(given).min_by_key(|source| source.lateness)?;
+    (shuffle.max_delay > source.lateness).then(|| {
+        let (name, lateness) = (&source.name.text, source.lateness);
+        let message = format!("rows of `{name}` may be {lateness} late, not {}", shuffle.max_delay);
+        CaseError::new(shuffle.max_delay_span, format!("{message}; write `max_delay: {lateness}` or less"))
+    })
 }
 
 /// The first and the last row of a `given`: values differ between rows by `i` alone.

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::array::RecordBatch;
 
-use crate::definition::model::{Case, Scalar};
+use crate::definition::model::{Case, CaseRow, Scalar};
 use crate::diagnostic::{Text, suggest};
 use crate::pipeline::alert::AlertRecord;
 use crate::plan::Plan;
@@ -23,24 +23,22 @@ pub(super) fn compare(
     outcome: &Outcome,
 ) -> Result<Vec<Failure>, CaseError> {
     let mut failures = Vec::new();
-    let failure = |what: String, expected: String, actual: String| Failure {
-        seed,
-        what,
-        expected,
-        actual,
-        nearest: None,
-        notes: Vec::new(),
-    };
+    // A rule that could not look is not quiet.
+    for (name, count, error) in &outcome.errors {
+        let rows = if *count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+        let actual = format!("{rows} could not be computed, the first: {error}");
+        failures.push(Failure::new(seed, format!("rows of {name}"), "all computed", actual));
+    }
     let missing =
         |failure: Failure| Failure { nearest: outcome.nearest.clone(), notes: outcome.notes.clone(), ..failure };
     let alerts = &outcome.alerts;
     if let Some(expected) = case.expect.alerts.filter(|expected| *expected != alerts.len() as u64) {
-        let other = failure("alerts".to_owned(), expected.to_string(), describe(alerts));
+        let other = Failure::new(seed, "alerts", expected.to_string(), describe(alerts));
         failures.push(if (alerts.len() as u64) < expected { missing(other) } else { other });
     }
     for (index, fields) in case.expect.fields.iter().enumerate() {
         let Some(alert) = alerts.get(index) else {
-            failures.push(missing(failure(format!("alert {}", index + 1), "an alert".to_owned(), "none".to_owned())));
+            failures.push(missing(Failure::new(seed, format!("alert {}", index + 1), "an alert", "none")));
             continue;
         };
         for (name, expected) in fields {
@@ -48,7 +46,7 @@ pub(super) fn compare(
             let wanted = scalar(expected, actual.ty())?;
             if !equal(&wanted, &actual) {
                 let what = format!("alert {}: {}", index + 1, name.text);
-                failures.push(failure(what, wanted.display(), actual.display()));
+                failures.push(Failure::new(seed, what, wanted.display(), actual.display()));
             }
         }
     }
@@ -57,19 +55,34 @@ pub(super) fn compare(
             return Err(CaseError::new(relation.span(), format!("no relation `{}`", relation.text)));
         };
         let batches = outcome.rows.get(relation.as_str()).map(Vec::as_slice).unwrap_or_default();
-        for row in rows {
-            let wanted = typed(row, &columns)?;
-            if !batches.iter().any(|batch| (0..batch.num_rows()).any(|at| has(batch, at, &columns, &wanted))) {
-                let expected =
-                    wanted.iter().map(|(index, value)| format!("{}: {}", columns[*index].name, value.display()));
-                let expected = expected.collect::<Vec<_>>().join(", ");
-                failures.push(failure(
-                    format!("a row of {}", relation.text),
-                    expected,
-                    shown(batches, &columns, &wanted),
-                ));
-            }
+        failures.extend(compare_rows(seed, &relation.text, &columns, rows, batches)?);
+    }
+    Ok(failures)
+}
+
+/// The rows that are not among those of a relation; when none is named, the relation must have none.
+fn compare_rows(
+    seed: Option<u64>,
+    relation: &str,
+    columns: &[Column],
+    rows: &[CaseRow],
+    batches: &[RecordBatch],
+) -> Result<Vec<Failure>, CaseError> {
+    let mut failures = Vec::new();
+    if rows.is_empty() && batches.iter().any(|batch| batch.num_rows() > 0) {
+        let all: Vec<usize> = (0..columns.len()).collect();
+        failures.push(Failure::new(seed, format!("rows of {relation}"), "none", shown(batches, columns, &all)));
+    }
+    for row in rows {
+        let wanted = typed(row, columns)?;
+        if batches.iter().any(|batch| (0..batch.num_rows()).any(|at| has(batch, at, columns, &wanted))) {
+            continue;
         }
+        let fields = wanted.iter().map(|(index, value)| format!("{}: {}", columns[*index].name, value.display()));
+        let expected = fields.collect::<Vec<_>>().join(", ");
+        let named: Vec<usize> = wanted.iter().map(|(index, _)| *index).collect();
+        let actual = shown(batches, columns, &named);
+        failures.push(Failure::new(seed, format!("a row of {relation}"), expected, actual));
     }
     Ok(failures)
 }
@@ -140,12 +153,12 @@ fn equal(wanted: &Value, actual: &Value) -> bool {
     }
 }
 
-/// The first rows, with the columns that are expected.
-fn shown(batches: &[RecordBatch], columns: &[Column], wanted: &[(usize, Value)]) -> String {
+/// The first rows, with these columns.
+fn shown(batches: &[RecordBatch], columns: &[Column], named: &[usize]) -> String {
     let total: usize = batches.iter().map(RecordBatch::num_rows).sum();
     let rows = batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
     let rows = rows.take(SHOWN_ROWS).map(|(batch, row)| {
-        let fields = wanted.iter().map(|(index, _)| {
+        let fields = named.iter().map(|index| {
             let column = &columns[*index];
             format!("{}: {}", column.name, Value::at(batch.column(*index), row, column.ty).display())
         });
@@ -154,6 +167,7 @@ fn shown(batches: &[RecordBatch], columns: &[Column], wanted: &[(usize, Value)])
     let rows: Vec<String> = rows.collect();
     match total {
         0 => "no rows".to_owned(),
+        1 => format!("1 row: {}", rows.join("")),
         _ => format!("{total} rows: {}", rows.join("; ")),
     }
 }

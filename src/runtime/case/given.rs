@@ -11,7 +11,8 @@ use crate::language::bind_expression;
 use crate::language::scope::Scope;
 use crate::pipeline::batch::{self, FlowBatch};
 use crate::pipeline::compiled::Compiled;
-use crate::record::{Column, Micros, Network, Type, Value, flow};
+use crate::record::time::parse_day;
+use crate::record::{Column, EventTime, Micros, Network, Type, Value, flow};
 use crate::target::datafusion::{Lookups, LowerContext};
 
 /// Rows of one test.
@@ -217,14 +218,8 @@ pub(super) fn parse(text: &Text, ty: Type) -> Result<Value, CaseError> {
         Type::Int64 => written.replace('_', "").parse().ok().map(Value::Int64),
         Type::Float64 => written.parse().ok().map(Value::Float64),
         Type::Bool => written.to_ascii_lowercase().parse().ok().map(Value::Bool),
-        Type::Timestamp => {
-            chrono::DateTime::parse_from_rfc3339(written).ok().map(|t| Value::Timestamp(t.timestamp_micros()))
-        }
-        Type::Date => {
-            let day: Option<chrono::NaiveDate> = written.parse().ok();
-            let since = day.map(|day| day.signed_duration_since(chrono::NaiveDate::default()).num_days());
-            since.and_then(|days| i32::try_from(days).ok()).map(Value::Date)
-        }
+        Type::Timestamp => EventTime::parse(written).map(|time| Value::Timestamp(time.0)),
+        Type::Date => parse_day(written).map(Value::Date),
     };
     parsed.ok_or_else(|| CaseError::new(text.span(), format!("`{written}` is not {ty}")))
 }

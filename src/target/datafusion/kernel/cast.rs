@@ -5,7 +5,7 @@ use datafusion::arrow::array::{
 };
 
 use crate::language::instant::{MICROS_PER_DAY, date_text, parse_date, parse_timestamp, timestamp_text};
-use crate::record::Type;
+use crate::record::{Type, float_text};
 use crate::target::datafusion::kernel_expr::Kernel;
 
 use super::kernel;
@@ -129,35 +129,4 @@ fn parse_float(s: &str) -> Option<f64> {
         return parse_int(s).map(float);
     }
     s.parse().ok()
-}
-
-/// The shortest of 15 or 17 digits that reads back as the number, as C's `%g` prints it.
-fn float_text(f: f64) -> String {
-    if f.is_nan() {
-        return "nan".into();
-    }
-    if f.is_infinite() {
-        return if f > 0.0 { "inf".into() } else { "-inf".into() };
-    }
-    if f == 0.0 {
-        return "0".into();
-    }
-    let short = general(f, 15);
-    if short.parse() == Ok(f) { short } else { general(f, 17) }
-}
-
-fn general(f: f64, precision: usize) -> String {
-    let scientific = format!("{f:.*e}", precision - 1);
-    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let limit = i32::try_from(precision).unwrap_or(i32::MAX);
-    let trim = |s: &str| {
-        if s.contains('.') { s.trim_end_matches('0').trim_end_matches('.').to_owned() } else { s.to_owned() }
-    };
-    if exponent < -4 || exponent >= limit {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{}e{sign}{:02}", trim(digits), exponent.abs());
-    }
-    let decimals = usize::try_from(limit - 1 - exponent).unwrap_or(0);
-    trim(&format!("{f:.decimals$}"))
 }

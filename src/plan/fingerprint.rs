@@ -1,0 +1,331 @@
+//! A rule's fingerprint: a hash over a canonical text of what the rule means.
+//!
+//! The text is made of the bound plan: the rule and, transitively, the columns that it reads, down to the records of
+//! every source. Places, layout, remarks and words for people are not in it; nor are the rows of lookups, which change
+//! by themselves, and the lateness of sources, which says what may arrive and not what it means. A fingerprint is stored
+//! with alerts, so a change of the text is a new [`VERSION`]. Its test is `tests/it/fingerprint.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::language::function::AGGREGATES;
+use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Item};
+use crate::record::{Type, Value, float_text, flow};
+
+use super::wanted::columns_of;
+use super::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream, WINDOW_COLUMNS};
+
+/// First line of every text.
+const VERSION: &str = "tripline rule 2";
+const BYTES: usize = 8;
+
+pub(super) fn fingerprint(plan: &Plan, rule: &RulePlan) -> String {
+    let hash = Sha256::digest(canonical(plan, rule).as_bytes());
+    hash.iter().take(BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The text that is hashed.
+pub fn canonical(plan: &Plan, rule: &RulePlan) -> String {
+    let mut reads = Reads::default();
+    let mut text = format!("{VERSION}\n{}", rule_text(plan, rule, &mut reads));
+    let mut features = Vec::new();
+    // A feature reads only features before it: when the last is taken, all that is read of it is known.
+    while let Some((index, columns)) = reads.features.pop_last() {
+        features.push(feature_text(plan, &plan.features[index], columns, &mut reads));
+    }
+    features.sort();
+    let mut sources: Vec<String> = plan.sources.iter().map(|s| source_text(plan, s, &reads.flows)).collect();
+    sources.sort();
+    features.iter().chain(&sources).for_each(|section| text.push_str(section));
+    text
+}
+
+/// Columns that are read of each relation.
+#[derive(Default)]
+struct Reads {
+    flows: BTreeSet<usize>,
+    features: BTreeMap<usize, BTreeSet<usize>>,
+}
+
+impl Reads {
+    fn of(&mut self, upstream: Upstream) -> &mut BTreeSet<usize> {
+        match upstream {
+            Upstream::Flows => &mut self.flows,
+            Upstream::Feature(index) => self.features.entry(index).or_default(),
+        }
+    }
+}
+
+/// What expressions over a relation and its joins may name.
+struct Names<'a> {
+    upstream: Upstream,
+    joins: &'a [JoinPlan],
+    row: &'a [Item],
+    /// Of the scope's columns, in order.
+    names: Vec<String>,
+    /// Columns of the relation itself; those of the joins and of `row` follow.
+    own: usize,
+}
+
+impl<'a> Names<'a> {
+    fn new(plan: &Plan, upstream: Upstream, joins: &'a [JoinPlan], row: &'a [Item]) -> Self {
+        let mut names: Vec<String> = plan.columns(upstream).into_iter().map(|column| column.name).collect();
+        let own = names.len();
+        for join in joins {
+            names.extend(join.columns.iter().map(|column| format!("{}.{}", join.alias, column.name)));
+        }
+        names.extend(row.iter().map(|item| item.name.clone()));
+        Self { upstream, joins, row, names, own }
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.names.get(index).cloned().unwrap_or_default()
+    }
+
+    /// The joins and `row` columns behind the columns that are used, and what these read in turn.
+    fn text(&self, plan: &Plan, mut used: BTreeSet<usize>, reads: &mut Reads) -> String {
+        let row = self.names.len() - self.row.len();
+        for (index, item) in self.row.iter().enumerate().rev() {
+            if used.contains(&(row + index)) {
+                mark(&item.expr, &mut used);
+            }
+        }
+        let mut text = String::new();
+        let mut first = self.own;
+        for join in self.joins {
+            let columns: Vec<usize> = (0..join.columns.len()).filter(|i| used.contains(&(first + i))).collect();
+            if !columns.is_empty() {
+                text.push_str(&self.join(plan, join, &columns, &mut used, reads));
+            }
+            first += join.columns.len();
+        }
+        for (index, item) in self.row.iter().enumerate().filter(|(index, _)| used.contains(&(row + index))) {
+            text.push_str(&format!("  row {} = {}\n", self.name(row + index), self.expr(plan, &item.expr)));
+        }
+        reads.of(self.upstream).extend(used.into_iter().filter(|index| *index < self.own));
+        text
+    }
+
+    fn join(
+        &self,
+        plan: &Plan,
+        join: &JoinPlan,
+        columns: &[usize],
+        used: &mut BTreeSet<usize>,
+        reads: &mut Reads,
+    ) -> String {
+        let (JoinTarget::Feature { on, .. } | JoinTarget::Lookup { on, .. }) = &join.target;
+        used.extend(on.iter().map(|(here, _)| *here));
+        let (what, there): (String, Vec<&str>) = match &join.target {
+            JoinTarget::Feature { index, .. } => {
+                let there = &plan.features[*index];
+                reads.of(Upstream::Feature(*index)).extend(columns.iter().map(|column| there.key.len() + column));
+                (format!("feature {}", there.name), there.columns.iter().map(|c| c.name.as_str()).collect())
+            }
+            JoinTarget::Lookup { index, longest_prefix, .. } => {
+                let there = &plan.lookups[*index];
+                let how = if *longest_prefix { "longest_prefix" } else { "equal" };
+                (format!("lookup {} {how}", there.name), there.fields.iter().map(|f| f.name.as_str()).collect())
+            }
+        };
+        let mut text = format!("  join {} = {what}", join.alias);
+        for (here, right) in on {
+            text.push_str(&format!(" {}={}", self.name(*here), there.get(*right).copied().unwrap_or_default()));
+        }
+        text.push('\n');
+        for column in columns {
+            if let (Some(found), Some(value)) = (join.columns.get(*column), join.missing.get(*column)) {
+                let value = value.as_ref().map_or("NULL".to_owned(), literal);
+                text.push_str(&format!("    missing {} = {value}\n", found.name));
+            }
+        }
+        text
+    }
+
+    fn expr(&self, plan: &Plan, expr: &Expr) -> String {
+        expression(expr, &plan.lookups, &|index| self.name(index))
+    }
+}
+
+fn rule_text(plan: &Plan, rule: &RulePlan, reads: &mut Reads) -> String {
+    let names = Names::new(plan, rule.upstream, &rule.joins, &[]);
+    let mut used = BTreeSet::new();
+    for expr in rule.items.iter().map(|item| &item.expr).chain(&rule.filter) {
+        mark(expr, &mut used);
+    }
+    let mut text = format!("rule over {}\n{}", plan.relation_name(rule.upstream), names.text(plan, used, reads));
+    if let Some(filter) = &rule.filter {
+        text.push_str(&format!("  where {}\n", names.expr(plan, filter)));
+    }
+    for item in &rule.items {
+        text.push_str(&format!("  item {} = {}\n", item.name, names.expr(plan, &item.expr)));
+    }
+    let hit = |index: usize| rule.columns.get(index).map_or(String::new(), |column| column.name.clone());
+    let over_hit = |expr: &Expr| expression(expr, &plan.lookups, &hit);
+    for entity in &rule.entities {
+        text.push_str(&format!("  entity {} {} {}\n", entity.ty, entity.role, hit(entity.column)));
+    }
+    if let Some(score) = &rule.score {
+        text.push_str(&format!("  score {} weight {}\n", over_hit(&score.value), float_text(score.weight)));
+    }
+    let key: Vec<String> = rule.alert_key.iter().map(|index| hit(*index)).collect();
+    text.push_str(&format!("  alert {} key {} within {}\n", rule.when.name(), key.join(" "), rule.merge_within.0));
+    for exception in &rule.exceptions {
+        let bound = |time: Option<crate::record::EventTime>| time.map_or("-".to_owned(), |time| time.0.to_string());
+        let (from, to) = (bound(exception.valid.from), bound(exception.valid.to));
+        text.push_str(&format!("  except {} from {from} to {to}\n", over_hit(&exception.when)));
+    }
+    text
+}
+
+fn feature_text(plan: &Plan, feature: &FeaturePlan, mut columns: BTreeSet<usize>, reads: &mut Reads) -> String {
+    let names = Names::new(plan, feature.upstream, &feature.joins, &feature.row);
+    let outputs = feature.key.len() + WINDOW_COLUMNS;
+    let derived = outputs + feature.outputs.len();
+    for (index, item) in feature.derive.iter().enumerate().rev() {
+        if columns.contains(&(derived + index)) {
+            mark(&item.expr, &mut columns);
+        }
+    }
+    let mut used: BTreeSet<usize> = feature.key.iter().copied().collect();
+    feature.filter.iter().for_each(|filter| mark(filter, &mut used));
+    let mut lines = String::new();
+    for (index, item) in feature.outputs.iter().enumerate().filter(|(i, _)| columns.contains(&(outputs + i))) {
+        columns_of(&item.expr, &mut |aggregate| {
+            let arg = feature.aggregates.get(aggregate).and_then(|aggregate| aggregate.arg.as_ref());
+            arg.into_iter().for_each(|arg| mark(arg, &mut used));
+        });
+        let leaf = |index: usize| feature.aggregates.get(index).map_or(String::new(), |a| aggregation(plan, a, &names));
+        let output = expression(&item.expr, &plan.lookups, &leaf);
+        lines.push_str(&format!("  column {} = {output}\n", feature.columns[outputs + index].name));
+    }
+    let leaf = |index: usize| feature.columns.get(index).map_or(String::new(), |column| column.name.clone());
+    for (_, item) in feature.derive.iter().enumerate().filter(|(index, _)| columns.contains(&(derived + index))) {
+        lines.push_str(&format!("  derive {} = {}\n", item.name, expression(&item.expr, &plan.lookups, &leaf)));
+    }
+    let head = format!("feature {} over {}\n", feature.name, plan.relation_name(feature.upstream));
+    let mut text = format!("{head}{}", names.text(plan, used, reads));
+    if let Some(filter) = &feature.filter {
+        text.push_str(&format!("  where {}\n", names.expr(plan, filter)));
+    }
+    text.push_str(&format!("  key {}\n", feature.key_names().collect::<Vec<_>>().join(" ")));
+    text.push_str(&format!("  window {} every {}\n{lines}", feature.window.size.0, feature.window.every.0));
+    text
+}
+
+/// A source, as far as these columns of `flows` need it.
+fn source_text(plan: &Plan, source: &SourcePlan, flows: &BTreeSet<usize>) -> String {
+    let fields = &source.raw.fields;
+    let raw = |index: usize| fields.get(index).map_or(String::new(), |field| field.name.clone());
+    let over_raw = |expr: &Expr| expression(expr, &plan.lookups, &raw);
+    // `row_id` is made of the whole record.
+    let whole = flows.contains(&flow::ROW_ID);
+    let mut used: BTreeSet<usize> = source.dedupe.iter().copied().collect();
+    mark(&source.event_time, &mut used);
+    let mut lines = format!("  event_time = {}\n", over_raw(&source.event_time));
+    if let Some(filter) = &source.filter {
+        mark(filter, &mut used);
+        lines.push_str(&format!("  where {}\n", over_raw(filter)));
+    }
+    if !source.dedupe.is_empty() {
+        let key: Vec<String> = source.dedupe.iter().map(|index| raw(*index)).collect();
+        lines.push_str(&format!("  dedupe {}\n", key.join(" ")));
+    }
+    for ((index, column), expr) in flow::columns().iter().enumerate().zip(&source.flows) {
+        if let Some(expr) = expr.as_ref().filter(|_| flows.contains(&index)) {
+            mark(expr, &mut used);
+            lines.push_str(&format!("  flow {} = {}\n", column.name, over_raw(expr)));
+        }
+    }
+    let mut text = format!("source {} {}\n", source.name, source.raw.format.name());
+    for (index, field) in fields.iter().enumerate() {
+        if whole || field.required || used.contains(&index) {
+            let required = if field.required { " required" } else { "" };
+            let names = field.fields.iter().map(|name| format!(" {}:{name}", name.len())).collect::<String>();
+            let (name, ty, decode) = (&field.name, field.ty, field.decode.name());
+            text.push_str(&format!("  raw {name} {ty} {decode}{required} from{names}\n"));
+        }
+    }
+    text + &lines
+}
+
+/// Adds the columns that an expression reads.
+fn mark(expr: &Expr, columns: &mut BTreeSet<usize>) {
+    columns_of(expr, &mut |column| columns.extend([column]));
+}
+
+fn aggregation(plan: &Plan, aggregate: &Aggregate, names: &Names) -> String {
+    let entry = AGGREGATES.iter().find(|entry| entry.function == aggregate.function);
+    let name = entry.map_or("", |entry| entry.name);
+    let distinct = if aggregate.function == AggregateFunction::CountDistinct { " DISTINCT" } else { "" };
+    let arg = aggregate.arg.as_ref().map_or("*".to_owned(), |arg| names.expr(plan, arg));
+    format!("({name}{distinct} {arg})")
+}
+
+/// `(NAME argument …)`; columns as `leaf` names them.
+fn expression(expr: &Expr, lookups: &[Arc<LookupPlan>], leaf: &dyn Fn(usize) -> String) -> String {
+    let mut text = String::new();
+    write(expr, lookups, leaf, &mut text);
+    text
+}
+
+fn write(expr: &Expr, lookups: &[Arc<LookupPlan>], leaf: &dyn Fn(usize) -> String, text: &mut String) {
+    let opened = |text: &mut String, negated: &bool, name: &str| {
+        text.push_str(if *negated { "(NOT " } else { "(" });
+        text.push_str(name);
+    };
+    let arg = |text: &mut String, arg: &Expr| {
+        text.push(' ');
+        write(arg, lookups, leaf, text);
+    };
+    match &expr.kind {
+        ExprKind::Column(index) | ExprKind::Aggregate(index) => return text.push_str(&leaf(*index)),
+        ExprKind::Literal(value) => return text.push_str(&literal(value)),
+        ExprKind::Call { function, args } => {
+            opened(text, &false, function.name);
+            args.iter().for_each(|expr| arg(text, expr));
+        }
+        ExprKind::Case { branches, otherwise } => {
+            opened(text, &false, "CASE");
+            for (condition, result) in branches {
+                arg(text, condition);
+                arg(text, result);
+            }
+            match &**otherwise {
+                Some(otherwise) => arg(text, otherwise),
+                None => text.push_str(" NULL"),
+            }
+        }
+        ExprKind::Cast { expr: inner, safe } => {
+            opened(text, &false, if *safe { "SAFE_CAST" } else { "CAST" });
+            arg(text, inner);
+            text.push(' ');
+            text.push_str(expr.ty.name());
+        }
+        ExprKind::InList { expr, list, negated } => {
+            opened(text, negated, "IN");
+            arg(text, expr);
+            list.iter().for_each(|expr| arg(text, expr));
+        }
+        ExprKind::InLookup { expr, lookup, column, negated } => {
+            opened(text, negated, "IN");
+            arg(text, expr);
+            let lookup = lookups.get(*lookup);
+            let field = lookup.and_then(|lookup| lookup.fields.get(*column)).map_or("", |field| field.name.as_str());
+            let name = lookup.map_or("", |lookup| lookup.name.as_str());
+            text.push_str(&format!(" LOOKUP {name}.{field}"));
+        }
+    }
+    text.push(')');
+}
+
+/// Type and text; a STRING with its length, so that it cannot look like something else.
+fn literal(value: &Value) -> String {
+    match (value.ty(), value.id_text()) {
+        (_, None) => "NULL".to_owned(),
+        (Type::String, Some(text)) => format!("STRING {}:{text}", text.len()),
+        (ty, Some(text)) => format!("{ty} {text}"),
+    }
+}
