@@ -10,40 +10,21 @@ use datafusion::arrow::compute::{filter_record_batch, not, take_record_batch};
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{Plan, Upstream};
-use crate::record::{Disposition, RejectReason, flow};
+use crate::record::{Reject, flow};
 use crate::target::datafusion::LookupTable;
 
-use super::alert::{AlertRecord, AlertStage, Settled};
+use super::alert::{AlertStage, Settled};
 use super::batch::{AdmittedBatch, FlowBatch};
 use super::dedupe::{Dedupe, Seen};
+use super::detect::RuleStage;
 use super::detect::nearest::Nearest;
-use super::detect::{Hit, RuleStage};
-use super::evidence::{FeatureEvidence, FlowEvidence};
+use super::evidence::{FeatureEvidence, FlowEvidence, conflict};
 use super::ledger::Ledger;
 use super::merge::BEFORE_ALL;
+use super::outlet::{Outlet, OutletError};
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::{BuildError, FeatureStage, StageError};
 use super::window::operator::Hop;
-
-/// Where rows go. Every method may be called many times; the order is by event time.
-pub trait Outlet {
-    /// Does anybody want the rows of this relation?
-    fn wants(&self, relation: &str) -> bool;
-    fn rows(&mut self, relation: &str, rows: &RecordBatch, partial: bool) -> Result<(), OutletError>;
-    /// Rows of `flows` that missed every window, with the watermark before each.
-    fn late(&mut self, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError>;
-    fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError>;
-    fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError>;
-}
-
-/// Rows could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {name}")]
-pub struct OutletError {
-    pub name: String,
-    #[source]
-    pub error: std::io::Error,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
@@ -100,7 +81,7 @@ impl Graph {
             features,
             rules: rules.collect::<Result<_, _>>()?,
             alerts: AlertStage::new(&plan.rules, generation, fault == Some(Fault::LoseHit)),
-            dedupe: dedupe(plan),
+            dedupe: Dedupe::of(plan),
             ledger: Ledger::default(),
             watermark: BEFORE_ALL,
             keep_evidence,
@@ -133,7 +114,7 @@ impl Graph {
 
     /// Takes rows in log order and advances to the watermark after them.
     pub fn push(&mut self, batch: &AdmittedBatch, out: &mut dyn Outlet) -> Result<(), GraphError> {
-        let (flows, admit) = self.admit(batch)?;
+        let (flows, admit) = self.admit(batch, out)?;
         let mut start = 0;
         let late_hits = self.flows_have_rules();
         for row in 0..flows.times.len() {
@@ -170,8 +151,14 @@ impl Graph {
         self.features.iter().flatten().filter(|stage| stage.upstream == Upstream::Flows)
     }
 
+    /// A record was refused: counted, and put out.
+    pub fn reject(&mut self, reject: Reject, out: &mut dyn Outlet) -> Result<(), OutletError> {
+        self.ledger.reject(&reject);
+        out.reject(reject)
+    }
+
     /// Leaves out duplicates.
-    fn admit(&mut self, batch: &AdmittedBatch) -> Result<(FlowBatch, Vec<i64>), GraphError> {
+    fn admit(&mut self, batch: &AdmittedBatch, out: &mut dyn Outlet) -> Result<(FlowBatch, Vec<i64>), GraphError> {
         let mut flows = batch.flows.clone();
         let mut admit = batch.admit.clone();
         if self.fault == Some(Fault::LoseRow) && !flows.times.is_empty() {
@@ -190,7 +177,11 @@ impl Graph {
             match seen {
                 Seen::New => keep.push(row),
                 Seen::Duplicate => self.ledger.duplicate += 1,
-                Seen::Conflict => self.ledger.reject(RejectReason::DuplicateConflict),
+                Seen::Conflict => {
+                    let reject = conflict(&flows, row);
+                    self.ledger.reject(&reject);
+                    out.reject(reject)?;
+                }
             }
         }
         if keep.len() < flows.times.len() {
@@ -457,12 +448,4 @@ pub fn lookup_tables(plan: &Plan) -> Vec<Arc<LookupTable>> {
         })
     });
     tables.collect()
-}
-
-/// One for all sources: keys hold the event time.
-fn dedupe(plan: &Plan) -> Option<Dedupe> {
-    let sources = plan.sources.iter().filter(|source| !source.dedupe.is_empty());
-    let lateness = sources.map(|source| source.lateness.0).max()?;
-    let longest = plan.features.iter().map(|feature| feature.window.size.0).max().unwrap_or(0);
-    Some(Dedupe::new(lateness.saturating_add(longest)))
 }

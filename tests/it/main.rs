@@ -10,6 +10,7 @@ mod error;
 mod fuzz;
 mod kept;
 mod layout;
+mod live;
 mod mutation;
 mod oracle;
 mod order;

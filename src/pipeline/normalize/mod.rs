@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondTyp
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::SourcePlan;
-use crate::record::{Column, Origin, Reject, RejectReason, Value, flow};
+use crate::record::{Column, EventTime, Origin, Reject, RejectReason, Value, flow};
 use crate::target::datafusion::{LookupTable, LowerError};
 
 use super::batch::{self, FlowBatch};
@@ -43,6 +43,16 @@ pub struct Keep {
     /// Content keys, for some source looks for duplicates.
     pub keys: bool,
 }
+
+/// The latest event time that a row may have, and the clock that says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Latest {
+    pub time: EventTime,
+    pub now: EventTime,
+}
+
+/// A row that is rejected, by its place in the batch.
+type Refused = (usize, RejectReason, String);
 
 /// How a column of `flows` is made.
 enum FlowColumn {
@@ -111,24 +121,25 @@ impl Normalizer {
         })
     }
 
-    pub fn run(&self, raw: &RawBatch, file: &Arc<str>) -> Result<Normalized, NormalizeError> {
+    /// Live input: rows after `latest` are rejected.
+    pub fn run(&self, raw: &RawBatch, file: &Arc<str>, latest: Option<Latest>) -> Result<Normalized, NormalizeError> {
         let rows = raw.rows.num_rows();
         let columns = self.raw_places.iter().map(|place| place.map(|p| Arc::clone(raw.rows.column(p)))).collect();
         let whole = batch::batch(&self.raw_schema, columns, rows)?;
         let mut out = Parts { filtered: 0, rejects: Vec::new(), batches: Vec::new() };
         let origin = |row: usize| Origin { file: Arc::clone(file), line: raw.lines[row], offset: raw.offsets[row] };
+        let text = |row: usize| raw.raw.as_ref().map(|text| text.cut(row)).unwrap_or_default();
+        let reject = |row: usize, reason, detail| Reject { reason, detail, origin: origin(row), raw: text(row) };
         let failed = by_halves(&whole, &mut |rows, first| {
-            let (flows, filtered, rejects) = self.attempt(rows, first, &origin)?;
+            let (flows, filtered, refused) = self.attempt(rows, first, latest, &origin)?;
             out.filtered += filtered;
-            out.rejects.extend(rejects);
+            out.rejects.extend(refused.into_iter().map(|(row, reason, detail)| reject(row, reason, detail)));
             out.batches.push(flows);
             Ok(())
         })?;
-        out.rejects.extend(failed.into_iter().map(|(row, error)| Reject {
-            reason: RejectReason::BadArithmetic,
-            detail: format!("normalization of {}: {error}", self.source),
-            origin: origin(row),
-            raw: String::new(),
+        out.rejects.extend(failed.into_iter().map(|(row, error)| {
+            let detail = format!("normalization of {}: {error}", self.source);
+            reject(row, RejectReason::BadArithmetic, detail)
         }));
         let flows = match out.batches.len() {
             1 => out.batches.swap_remove(0),
@@ -141,26 +152,25 @@ impl Normalizer {
         &self,
         rows: &RecordBatch,
         first: usize,
+        latest: Option<Latest>,
         origin: &dyn Fn(usize) -> Origin,
-    ) -> Result<(FlowBatch, u64, Vec<Reject>), Attempt> {
+    ) -> Result<(FlowBatch, u64, Vec<Refused>), Attempt> {
         let event_time = self.event_time.run(rows)?;
-        let mut rejects = Vec::new();
-        let mut kept: Vec<u32> = Vec::new();
-        if event_time.null_count() > 0 {
-            for row in 0..rows.num_rows() {
-                if event_time.is_valid(row) {
-                    kept.push(u32::try_from(row).unwrap_or(u32::MAX));
-                } else {
-                    rejects.push(Reject {
-                        reason: RejectReason::MissingEventTime,
-                        detail: "the event time is NULL".to_owned(),
-                        origin: origin(first + row),
-                        raw: String::new(),
-                    });
+        let times = event_time.as_primitive::<TimestampMicrosecondType>();
+        let mut refused = Vec::new();
+        let mut kept: Vec<u32> = Vec::with_capacity(rows.num_rows());
+        for (row, time) in times.iter().enumerate() {
+            match (time, latest) {
+                (None, _) => {
+                    let detail = "the event time is NULL".to_owned();
+                    refused.push((first + row, RejectReason::MissingEventTime, detail));
                 }
+                (Some(time), Some(latest)) if time > latest.time.0 => {
+                    let detail = format!("event time {} is ahead of the clock, {}", EventTime(time), latest.now);
+                    refused.push((first + row, RejectReason::FutureTimestamp, detail));
+                }
+                _ => kept.push(u32::try_from(row).unwrap_or(u32::MAX)),
             }
-        } else {
-            kept.extend(0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX));
         }
         let timed = kept.len();
         let mut rows = if timed < rows.num_rows() {
@@ -178,7 +188,7 @@ impl Normalizer {
         let filtered = (timed - kept.len()) as u64;
         let origins =
             if self.keep_origins { kept.iter().map(|row| origin(first + *row as usize)).collect() } else { Vec::new() };
-        Ok((self.flows(&rows, origins)?, filtered, rejects))
+        Ok((self.flows(&rows, origins)?, filtered, refused))
     }
 
     fn flows(&self, rows: &RecordBatch, origins: Vec<Origin>) -> Result<FlowBatch, Attempt> {

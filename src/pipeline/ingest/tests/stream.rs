@@ -7,7 +7,7 @@ use crate::pipeline::ingest::{LINE_BYTES_MAX, Reader, ReaderOptions};
 use crate::record::{Format, RawSchema};
 
 fn options(threads: usize, chunk_bytes: usize) -> ReaderOptions {
-    ReaderOptions { threads, chunk_bytes, keep_raw: true }
+    ReaderOptions { threads, chunk_bytes, keep_raw: true, ..ReaderOptions::default() }
 }
 
 fn flows() -> (String, Arc<RawSchema>) {
