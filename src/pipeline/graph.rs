@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{BooleanArray, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{filter_record_batch, not, take_record_batch};
+use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{Plan, Upstream};
@@ -212,7 +212,17 @@ impl Graph {
             &part
         };
         let admit = &admit[start..end];
-        self.count_rows(flows, admit, out)?;
+        let accepted;
+        let (flows, admit) = match self.accept(flows, admit, out)? {
+            None => (flows, admit),
+            Some(part) => {
+                accepted = part;
+                (&accepted.0, accepted.1.as_slice())
+            }
+        };
+        if out.wants(flow::FLOWS) && !flows.times.is_empty() {
+            out.rows(flow::FLOWS, &flows.rows, false)?;
+        }
         let evidence = FlowEvidence::new(flows);
         let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&evidence) } else { None };
         for index in 0..self.features.len() {
@@ -237,30 +247,26 @@ impl Graph {
         Ok(())
     }
 
-    /// Accepted, or late: no window of any feature over flows is open for the row, and no rule reads flows.
-    fn count_rows(&mut self, flows: &FlowBatch, admit: &[i64], out: &mut dyn Outlet) -> Result<(), GraphError> {
+    /// Takes out late rows: no window of any feature over flows is open for them, and no rule reads flows. Returns the
+    /// others with their watermarks; `None` when none is late.
+    fn accept(
+        &mut self,
+        flows: &FlowBatch,
+        admit: &[i64],
+        out: &mut dyn Outlet,
+    ) -> Result<Option<(FlowBatch, Vec<i64>)>, GraphError> {
         let hops: Vec<Hop> = self.over_flows().map(FeatureStage::hop).collect();
         let always = hops.is_empty() || self.flows_have_rules();
-        let open = |time: i64, admit: i64| always || hops.iter().any(|hop| hop.last_end(time) > admit);
-        let late: Vec<bool> = flows.times.iter().zip(admit).map(|(time, admit)| !open(*time, *admit)).collect();
-        let lost = late.iter().filter(|late| **late).count() as u64;
-        let kept = late.iter().filter(|late| !**late).count() as u64;
-        self.ledger.late += lost;
-        self.ledger.accepted += kept;
-        if lost == 0 {
-            if out.wants(flow::FLOWS) {
-                out.rows(flow::FLOWS, &flows.rows, false)?;
-            }
-            return Ok(());
+        let open = |row: usize| always || hops.iter().any(|hop| hop.last_end(flows.times[row]) > admit[row]);
+        let (accepted, late): (Vec<usize>, Vec<usize>) = (0..flows.times.len()).partition(|row| open(*row));
+        self.ledger.accepted += accepted.len() as u64;
+        self.ledger.late += late.len() as u64;
+        if late.is_empty() {
+            return Ok(None);
         }
-        let late = BooleanArray::from(late);
-        if out.wants(flow::FLOWS) && kept > 0 {
-            out.rows(flow::FLOWS, &filter_record_batch(&flows.rows, &not(&late)?)?, false)?;
-        }
-        let rows = filter_record_batch(&flows.rows, &late)?;
-        let admit: Vec<i64> = late.values().set_indices().map(|row| admit[row]).collect();
-        out.late(&rows, &admit)?;
-        Ok(())
+        let admit_of = |rows: &[usize]| rows.iter().map(|row| admit[*row]).collect::<Vec<_>>();
+        out.late(&flows.take(&late)?.rows, &admit_of(&late))?;
+        Ok(Some((flows.take(&accepted)?, admit_of(&accepted))))
     }
 
     /// Takes out every window that ends at or before the watermark. `partial_after`: bounded input has ended there.
@@ -386,12 +392,20 @@ fn push_flows(
         return Ok(stage.push(&flows.rows, &[], evidence)?);
     }
     let mut keep: Vec<u32> = Vec::with_capacity(flows.times.len());
-    for (row, (time, admit)) in (0u32..).zip(flows.times.iter().zip(admit)) {
+    let mut missing: Vec<(usize, u64)> = Vec::new();
+    for (row, (time, admit)) in flows.times.iter().zip(admit).enumerate() {
         let missed = missed_windows(hop, *time, *admit);
-        ledger.late_windows += missed;
-        if hop.last_end(*time) > *admit {
-            keep.push(row);
+        if missed > 0 {
+            missing.push((row, missed));
         }
+        if hop.last_end(*time) > *admit {
+            keep.push(u32::try_from(row).unwrap_or(u32::MAX));
+        }
+    }
+    // A row that `where` leaves out misses nothing.
+    let rows: Vec<usize> = missing.iter().map(|(row, _)| *row).collect();
+    for place in stage.chosen(&flows.take(&rows)?.rows)? {
+        ledger.late_windows += missing[place].1;
     }
     let picks = UInt32Array::from(keep);
     let rows = take_record_batch(&flows.rows, &picks)?;

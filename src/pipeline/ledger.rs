@@ -23,7 +23,7 @@ pub struct Ledger {
     pub late: u64,
     /// Rows that were read and not yet merged when the run was stopped.
     pub unread: u64,
-    /// Windows that were over when a row of theirs came, by feature; the row may still count in others.
+    /// Windows that were over when a row of theirs came, by feature; the row was accepted and counts in others.
     pub late_windows: u64,
     /// Windows by key that came out.
     pub feature_rows: u64,
