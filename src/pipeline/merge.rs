@@ -5,6 +5,8 @@
 //! smallest value, so it never passes what an input may still bring. A live input that is silent grows older with the
 //! clock: the silence is added to its largest event time.
 
+use std::ops::Range;
+
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::{concat_batches, interleave_record_batch};
 use datafusion::arrow::error::ArrowError;
@@ -198,32 +200,28 @@ impl Merge {
     }
 
     fn interleave(&self, runs: &[Run]) -> Result<FlowBatch, ArrowError> {
-        let parts: Vec<FlowBatch> = runs.iter().map(|run| self.slice(run)).collect();
         let mut whole = FlowBatch::empty();
-        for part in &parts {
-            whole.times.extend_from_slice(&part.times);
-            whole.origins.extend_from_slice(&part.origins);
-            whole.duplicates.extend_from_slice(&part.duplicates);
+        // Of many lanes few may be in these runs.
+        let mut lanes: Vec<usize> = runs.iter().map(|run| run.lane).collect();
+        lanes.sort_unstable();
+        lanes.dedup();
+        let batches: Vec<&FlowBatch> = lanes.iter().filter_map(|lane| self.lanes[*lane].batch.as_ref()).collect();
+        let parts = runs.iter().filter_map(|run| Some((lanes.binary_search(&run.lane).ok()?, run.start..run.end)));
+        let parts: Vec<(usize, Range<usize>)> = parts.collect();
+        for (place, rows) in &parts {
+            let batch = batches[*place];
+            whole.times.extend_from_slice(&batch.times[rows.clone()]);
+            whole.origins.extend_from_slice(batch.origins.get(rows.clone()).unwrap_or_default());
+            whole.duplicates.extend_from_slice(batch.duplicates.get(rows.clone()).unwrap_or_default());
         }
-        let lanes: Vec<&RecordBatch> =
-            self.lanes.iter().filter_map(|lane| lane.batch.as_ref()).map(|b| &b.rows).collect();
-        let places: Vec<usize> = self
-            .lanes
-            .iter()
-            .scan(0, |next, lane| {
-                let place = *next;
-                *next += usize::from(lane.batch.is_some());
-                Some(place)
-            })
-            .collect();
         // Long runs are cheaper to copy whole.
         whole.rows = if whole.times.len() > runs.len() * 64 {
-            let schema = parts.first().map_or_else(|| whole.rows.schema(), |p| p.rows.schema());
-            concat_batches(&schema, parts.iter().map(|p| &p.rows))?
+            let slices = parts.iter().map(|(place, rows)| batches[*place].rows.slice(rows.start, rows.len()));
+            concat_batches(&whole.rows.schema(), &slices.collect::<Vec<_>>())?
         } else {
-            let picks: Vec<(usize, usize)> =
-                runs.iter().flat_map(|run| (run.start..run.end).map(|row| (places[run.lane], row))).collect();
-            interleave_record_batch(&lanes, &picks)?
+            let rows: Vec<&RecordBatch> = batches.iter().map(|batch| &batch.rows).collect();
+            let picks = parts.iter().flat_map(|(place, rows)| rows.clone().map(|row| (*place, row)));
+            interleave_record_batch(&rows, &picks.collect::<Vec<_>>())?
         };
         Ok(whole)
     }

@@ -1,4 +1,4 @@
-//! One input of a run, read and normalized on a thread of its own.
+//! One input of a run, read and normalized on a thread of its own, or where it is wanted when there are many.
 //!
 //! The order of the log depends on the first row of every input. Of several files each gives its first rows when the
 //! run begins, and is closed until the merge wants more of it: files that follow each other in time are open one after
@@ -58,6 +58,8 @@ enum Feed {
     /// What the beginning of a closed file gave; it is opened when more is wanted.
     Head(VecDeque<Message>),
     Open(Receiver<Message>),
+    /// Open, without a thread.
+    Here(Box<(Reader, Stage)>),
     Ended,
 }
 
@@ -67,16 +69,13 @@ impl Lane {
         let stream = inlet.input.size_bytes().is_none();
         let heard = inlet.live.as_ref().map_or(EventTime::MIN, |(clock, _)| clock.now());
         // A stream cannot be read twice, and its first rows may be long in coming.
-        let feed = if alone || stream {
-            Feed::Open(inlet.pump(Section::Whole, threads, QUEUE_BATCHES)?)
-        } else {
-            Feed::Head(inlet.head()?)
-        };
+        let feed =
+            if alone || stream { Feed::Open(inlet.pump(Section::Whole, threads)?) } else { Feed::Head(inlet.head()?) };
         Ok(Self { inlet, feed, heard, idle_after: stream.then_some(idle_after) })
     }
 
     pub fn is_open(&self) -> bool {
-        matches!(self.feed, Feed::Open(_))
+        matches!(self.feed, Feed::Open(_) | Feed::Here(_))
     }
 
     /// Has the head been taken, so that the file has to be opened for more?
@@ -84,9 +83,12 @@ impl Lane {
         matches!(&self.feed, Feed::Head(messages) if messages.is_empty())
     }
 
-    /// Opens a file behind its head.
-    pub fn reopen(&mut self, threads: usize, queue_batches: usize) -> Result<(), RunError> {
-        self.feed = Feed::Open(self.inlet.pump(Section::Tail, threads, queue_batches)?);
+    /// Opens a file behind its head, read with that many threads; 0: by the caller.
+    pub fn reopen(&mut self, threads: usize) -> Result<(), RunError> {
+        self.feed = match threads {
+            0 => Feed::Here(Box::new((self.inlet.reader(Section::Tail, 1)?, self.inlet.stage()))),
+            _ => Feed::Open(self.inlet.pump(Section::Tail, threads)?),
+        };
         Ok(())
     }
 
@@ -99,6 +101,7 @@ impl Lane {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Err(RunError::Thread),
             },
+            Feed::Here(here) => Some(here.1.next(&mut here.0)),
             Feed::Ended => None,
         };
         if matches!(message, Some(Ok(None) | Err(_))) {
@@ -132,9 +135,9 @@ impl Inlet {
     }
 
     /// Reads and normalizes on a thread.
-    fn pump(&self, section: Section, threads: usize, queue_batches: usize) -> Result<Receiver<Message>, RunError> {
+    fn pump(&self, section: Section, threads: usize) -> Result<Receiver<Message>, RunError> {
         let mut reader = self.reader(section, threads)?;
-        let (sender, receiver) = sync_channel(queue_batches);
+        let (sender, receiver) = sync_channel(QUEUE_BATCHES);
         let stage = self.stage();
         thread::spawn(move || pump(&mut reader, &stage, &sender));
         Ok(receiver)

@@ -30,9 +30,8 @@ pub const OPEN_INPUTS_MAX: usize = 1_000;
 /// Bytes that the open inputs decode at once: with more of them, chunks are shorter.
 const DECODED_BYTES: usize = 8 << 20;
 const CHUNK_BYTES_MIN: usize = 16 << 10;
-/// Up to so many open inputs may have several batches waiting; of more, each has one.
-const QUEUES_MAX: usize = 8;
-const QUEUE_BATCHES: usize = 4;
+/// Inputs with a thread and a queue of their own. Of more, the others are read one batch at a time.
+const PUMPED_INPUTS_MAX: usize = 32;
 /// How long a stopped run waits for what its inputs' threads have in hand.
 const DRAIN: Duration = Duration::from_millis(500);
 /// How often a waiting run looks whether it shall stop.
@@ -257,8 +256,10 @@ impl<'a> Run<'a> {
         }
         let chunk_bytes = (DECODED_BYTES / open).max(CHUNK_BYTES_MIN);
         self.control.chunk_bytes_max.store(chunk_bytes, Ordering::Relaxed);
-        let threads = if open == 1 { self.threads } else { 1 };
-        self.lanes[lane].reopen(threads, if open <= QUEUES_MAX { QUEUE_BATCHES } else { 1 })
+        self.lanes[lane].reopen(match open {
+            1 => self.threads,
+            _ => usize::from(open <= PUMPED_INPUTS_MAX),
+        })
     }
 
     /// Gives what a lane has handed over to the merge; false when it had no rows.

@@ -7,6 +7,7 @@ mod codes;
 mod conserve;
 mod docs;
 mod error;
+mod files;
 mod fuzz;
 mod kept;
 mod layout;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     trials.extend(codes::cases());
     trials.extend(conserve::cases());
     trials.extend(docs::trials());
+    trials.extend(files::cases());
     trials.extend(fuzz::cases());
     trials.extend(layout::cases());
     trials.extend(mutation::cases());
