@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use tripline::adapter::local::clock::SystemClock;
 use tripline::adapter::local::{Embedded, MemoryInput, output};
 use tripline::generate::{Options, generate};
 use tripline::pipeline::ingest::{Reader, ReaderOptions};
@@ -76,13 +75,13 @@ fn run_the_pack(bencher: Bencher, evidence: usize) {
     bencher.counter(ItemsCount::new(ROWS)).bench(|| {
         let options = RunOptions {
             inputs: vec![(netlog(&plan), Arc::clone(&input))],
-            live: false,
+            live: None,
             threads: 2,
             generation: String::new(),
             fault: None,
         };
         let Ok(mut out) = Outlets::new(&plan, &[], None, &output::row_writer) else { return 0 };
-        let report = run(&plan, &options, &SystemClock, &mut out, &Silent, &AtomicBool::new(false));
+        let report = run(&plan, &options, &mut out, &Silent, &AtomicBool::new(false));
         report.map_or(0, |report| report.ledger.alerts)
     });
 }

@@ -39,7 +39,8 @@
 //!
 //! # A record's journey to an alert
 //!
-//! 1. `runtime/run.rs` gives each input a thread. `pipeline/ingest/reader.rs` cuts it into chunks of whole records
+//! 1. `runtime/lane.rs` gives each input a thread, of many files each when its turn comes; `runtime/run.rs` takes what
+//!    they read where the log needs it. `pipeline/ingest/reader.rs` cuts an input into chunks of whole records
 //!    (`chunk.rs`) and decodes them (`json.rs`, `csv.rs`, `zeek.rs`, `parquet.rs`) to columns, or to rejects.
 //! 2. `pipeline/normalize` evaluates event time and `flows.sql`, adds `row_id` (`row_id.rs`); on the same thread.
 //! 3. `pipeline/merge.rs` makes one log of all inputs, row by row, and gives each row the watermark before it.
@@ -51,7 +52,7 @@
 //!    `join.rs`) and to the rules, `pipeline/detect`.
 //! 7. `pipeline/alert` orders hits, applies exceptions, merges them to incidents (`incident.rs`) and writes
 //!    alerts (`record.rs`) when no further hit can belong to one.
-//! 8. `runtime/outlet.rs` takes rows to taps and alerts to their file; `runtime/report.rs` tells the counts of
+//! 8. `pipeline/outlet.rs` is the port for all that comes out: `runtime/outlet.rs` takes rows to taps and alerts to their file; `runtime/report.rs` tells the counts of
 //!    `pipeline/ledger.rs`.
 //!
 //! # Invariants

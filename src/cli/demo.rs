@@ -44,7 +44,7 @@ impl Demo {
         let input: Arc<dyn Input> = wire::memory("generated", rows);
         let run = RunOptions {
             inputs: vec![(source, input)],
-            live: false,
+            live: None,
             threads: default_threads(),
             generation: opened.generation,
             fault: None,

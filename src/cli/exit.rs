@@ -61,7 +61,7 @@ mod tests {
     use anyhow::Context;
 
     use super::{describe, is_broken_pipe};
-    use crate::pipeline::graph::OutletError;
+    use crate::pipeline::outlet::OutletError;
     use crate::runtime::run::RunError;
 
     #[test]

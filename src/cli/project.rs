@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::definition::{self, model::Project};
 use crate::diagnostic::{Diagnostic, Severity, SourceFiles, render_text};
 use crate::plan::{self, Plan, ResolveOptions};
-use crate::port::{Clock, FileTree};
+use crate::port::FileTree;
 use crate::record::EventTime;
 
 use super::say::{note, say};

@@ -71,7 +71,7 @@ impl Run {
         plan.show(&shown);
         let inputs = self.inputs(&plan)?;
         let options = RunOptions {
-            live: self.live,
+            live: self.live.then(wire::clock),
             threads: self.threads.map_or_else(default_threads, usize::from),
             generation: opened.generation,
             fault: None,
@@ -201,7 +201,7 @@ pub fn execute(plan: &Plan, options: &RunOptions, out: &mut Outlets) -> anyhow::
     let inputs: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
     let bar = RunBar::new(&inputs);
     let stop = stop_flag()?;
-    let report = run(plan, options, &wire::clock(), out, &bar, &stop);
+    let report = run(plan, options, out, &bar, &stop);
     bar.clear();
     Ok(report?)
 }

@@ -80,7 +80,7 @@ pub fn summary(report: &RunReport) -> String {
     );
     for (reason, rejected) in &ledger.rejected {
         line("rejected", format!("{} {}", count(*rejected), reason.code()));
-        if let Some(first) = report.first_rejects.get(reason) {
+        if let Some(first) = ledger.first_rejects.get(reason) {
             let place = format!("{}:{}", first.origin.file, first.origin.line);
             line("", format!("first: {place}: {}", shortened(&first.detail, DETAIL_CHARS)));
         }

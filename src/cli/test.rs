@@ -11,7 +11,6 @@ use crate::definition::model::{Case, Rule};
 use crate::diagnostic::{Diagnostic, SourceFiles, render_text, suggest};
 use crate::pipeline::detect::nearest::Nearest;
 use crate::plan::ResolveOptions;
-use crate::port::Clock;
 use crate::record::Value;
 use crate::runtime::case::{CaseReport, CaseRunError, Failure, run_case};
 

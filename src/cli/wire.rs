@@ -19,8 +19,8 @@ pub fn embedded() -> Box<dyn FileTree> {
     Box::new(Embedded)
 }
 
-pub fn clock() -> impl Clock {
-    SystemClock
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
 }
 
 pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, input::InputError> {

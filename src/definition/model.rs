@@ -65,7 +65,7 @@ pub struct Source {
     /// Live input only: a row further ahead of the clock is rejected.
     pub future_skew: Micros,
     /// Live input only: silence after which the clock moves the watermark.
-    pub idle_after: Option<Micros>,
+    pub idle_after: Micros,
     /// Content key for duplicates: raw columns; empty: transport identity.
     pub dedupe: Vec<Text>,
     /// Normalization: one SELECT over the raw record.

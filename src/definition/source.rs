@@ -8,6 +8,7 @@ use crate::record::{Decode, Format, Micros, Type};
 
 const LATENESS: Micros = Micros(30_000_000);
 const FUTURE_SKEW: Micros = Micros(300_000_000);
+const IDLE_AFTER: Micros = Micros(300_000_000);
 
 const FORMATS: &[&str] = &["json", "csv", "parquet", "zeek"];
 const DECODES: &[&str] = &["auto", "seconds", "millis", "micros", "tcp_flags"];
@@ -38,7 +39,7 @@ pub(super) static SOURCE: Table = Table {
         optional(
             "idle_after",
             Shape::Length { zero: false },
-            "Live input: after this silence the clock moves the windows on (default: never)",
+            "Live input: after this silence the clock moves the windows on (default 5m)",
         ),
         optional(
             "dedupe",
@@ -89,7 +90,7 @@ pub(super) fn read(node: &Node, flows: Text, out: &mut Vec<Diagnostic>) -> Optio
         event_time: node.text_at("event_time")?,
         lateness: node.length_at("lateness").unwrap_or(LATENESS),
         future_skew: node.length_at("future_skew").unwrap_or(FUTURE_SKEW),
-        idle_after: node.length_at("idle_after"),
+        idle_after: node.length_at("idle_after").unwrap_or(IDLE_AFTER),
         dedupe: node.texts_at("dedupe"),
         flows,
     })
@@ -148,5 +149,6 @@ mod tests {
         assert!(FORMATS.iter().all(|word| format(word).is_some()));
         assert_eq!(crate::definition::scalar::length("30s"), Some(super::LATENESS));
         assert_eq!(crate::definition::scalar::length("5m"), Some(super::FUTURE_SKEW));
+        assert_eq!(crate::definition::scalar::length("5m"), Some(super::IDLE_AFTER));
     }
 }

@@ -51,7 +51,7 @@ fn every_key_of_a_source_is_read() {
     assert_eq!(source.columns[4].fields, ["orig_bytes", "id.orig_b"]);
     assert_eq!(source.event_time.as_str(), "COALESCE(endTime, startTime)");
     let times = (source.lateness, source.future_skew, source.idle_after);
-    assert_eq!(times, (Micros(45_000_000), Micros(240_000_000), Some(Micros(60_000_000))));
+    assert_eq!(times, (Micros(45_000_000), Micros(240_000_000), Micros(60_000_000)));
     assert_eq!(source.dedupe.iter().map(|t| t.as_str()).collect::<Vec<_>>(), ["srcIP", "startTime"]);
     assert_eq!(source.flows.as_str(), "SELECT 1\n");
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
+use crate::plan::Plan;
+
 /// What a row is, compared with the rows before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
@@ -22,6 +24,14 @@ pub struct Dedupe {
 }
 
 impl Dedupe {
+    /// One for all sources; `None` when none has a key.
+    pub fn of(plan: &Plan) -> Option<Self> {
+        let keyed = plan.sources.iter().filter(|source| !source.dedupe.is_empty());
+        let lateness = keyed.map(|source| source.lateness.0).max()?;
+        let longest = plan.features.iter().map(|feature| feature.window.size.0).max().unwrap_or(0);
+        Some(Self::new(lateness.saturating_add(longest)))
+    }
+
     pub fn new(horizon: i64) -> Self {
         Self { horizon, rows: HashMap::new(), by_time: BTreeMap::new() }
     }

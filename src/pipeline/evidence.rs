@@ -7,7 +7,7 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Int64Type;
 use serde_json::{Map, Value as Json};
 
-use crate::record::{Column, EventTime, Value, flow};
+use crate::record::{Column, EventTime, Origin, Reject, RejectReason, Value, flow};
 
 use super::batch::FlowBatch;
 use super::window::evidence::{EvidenceRow, EvidenceRows, SeeFlow};
@@ -32,7 +32,6 @@ impl<'a> FlowEvidence<'a> {
         let mut written = self.written.borrow_mut();
         Arc::clone(written[row].get_or_insert_with(|| {
             let mut object = json_row(&self.flows.rows, &self.columns, row);
-            object.retain(|_, value| !value.is_null());
             if let Some(origin) = self.flows.origins.get(row) {
                 object.insert("origin".to_owned(), format!("{}:{}", origin.file, origin.line).into());
             }
@@ -58,8 +57,22 @@ impl EvidenceRows for FeatureEvidence<'_> {
     }
 }
 
-/// A row as a JSON object.
-pub fn json_row(rows: &RecordBatch, columns: &[Column], row: usize) -> Map<String, Json> {
+/// A row whose content key another row had before it, with other values.
+pub fn conflict(flows: &FlowBatch, row: usize) -> Reject {
+    let nowhere = || Origin { file: "".into(), line: 0, offset: 0 };
+    // The record itself is gone after normalization.
+    let raw = Json::Object(json_row(&flows.rows, &flow::columns(), row)).to_string();
+    Reject {
+        reason: RejectReason::DuplicateConflict,
+        detail: "an earlier record has the same `dedupe` columns and other values".to_owned(),
+        origin: flows.origins.get(row).cloned().unwrap_or_else(nowhere),
+        raw: Reject::cut(raw.as_bytes()),
+    }
+}
+
+/// A row as a JSON object, without what is NULL.
+fn json_row(rows: &RecordBatch, columns: &[Column], row: usize) -> Map<String, Json> {
     let fields = columns.iter().zip(rows.columns());
-    fields.map(|(column, array)| (column.name.clone(), Value::at(array, row, column.ty).json())).collect()
+    let cells = fields.map(|(column, array)| (column.name.clone(), Value::at(array, row, column.ty).json()));
+    cells.filter(|(_, value)| !value.is_null()).collect()
 }

@@ -3,45 +3,26 @@
 //! Work is done by end time, then topologically: at each window end, features close in order, each after what it
 //! reads, then the rules over them. The result depends on the rows and their watermarks, never on batch borders.
 
-use datafusion::arrow::array::{BooleanArray, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{filter_record_batch, not, take_record_batch};
+use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{Plan, Upstream};
-use crate::record::{Disposition, RejectReason, flow};
+use crate::record::{Reject, flow};
 use crate::target::datafusion::Lookups;
 
-use super::alert::{AlertRecord, AlertStage, Settled};
+use super::alert::{AlertStage, Settled};
 use super::batch::{AdmittedBatch, FlowBatch};
 use super::dedupe::{Dedupe, Seen};
+use super::detect::RuleStage;
 use super::detect::nearest::Nearest;
-use super::detect::{Hit, RuleStage};
-use super::evidence::{FeatureEvidence, FlowEvidence};
+use super::evidence::{FeatureEvidence, FlowEvidence, conflict};
 use super::ledger::Ledger;
 use super::merge::BEFORE_ALL;
+use super::outlet::{Outlet, OutletError};
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::{BuildError, FeatureStage, StageError};
 use super::window::operator::Hop;
-
-/// Where rows go. Every method may be called many times; the order is by event time.
-pub trait Outlet {
-    /// Does anybody want the rows of this relation?
-    fn wants(&self, relation: &str) -> bool;
-    fn rows(&mut self, relation: &str, rows: &RecordBatch, partial: bool) -> Result<(), OutletError>;
-    /// Rows of `flows` that missed every window, with the watermark before each.
-    fn late(&mut self, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError>;
-    fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError>;
-    fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError>;
-}
-
-/// Rows could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {name}")]
-pub struct OutletError {
-    pub name: String,
-    #[source]
-    pub error: std::io::Error,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
@@ -97,7 +78,7 @@ impl Graph {
             features,
             rules: rules.collect::<Result<_, _>>()?,
             alerts: AlertStage::new(&plan.rules, generation, fault == Some(Fault::LoseHit)),
-            dedupe: dedupe(plan),
+            dedupe: Dedupe::of(plan),
             ledger: Ledger::default(),
             watermark: BEFORE_ALL,
             keep_evidence,
@@ -131,7 +112,7 @@ impl Graph {
 
     /// Takes rows in log order and advances to the watermark after them.
     pub fn push(&mut self, batch: &AdmittedBatch, out: &mut dyn Outlet) -> Result<(), GraphError> {
-        let (flows, admit) = self.admit(batch)?;
+        let (flows, admit) = self.admit(batch, out)?;
         let mut start = 0;
         let late_hits = self.flows_have_rules();
         for row in 0..flows.times.len() {
@@ -168,8 +149,14 @@ impl Graph {
         self.features.iter().flatten().filter(|stage| stage.upstream == Upstream::Flows)
     }
 
+    /// A record was refused: counted, and put out.
+    pub fn reject(&mut self, reject: Reject, out: &mut dyn Outlet) -> Result<(), OutletError> {
+        self.ledger.reject(&reject);
+        out.reject(reject)
+    }
+
     /// Leaves out duplicates.
-    fn admit(&mut self, batch: &AdmittedBatch) -> Result<(FlowBatch, Vec<i64>), GraphError> {
+    fn admit(&mut self, batch: &AdmittedBatch, out: &mut dyn Outlet) -> Result<(FlowBatch, Vec<i64>), GraphError> {
         let mut flows = batch.flows.clone();
         let mut admit = batch.admit.clone();
         if self.fault == Some(Fault::LoseRow) && !flows.times.is_empty() {
@@ -188,7 +175,11 @@ impl Graph {
             match seen {
                 Seen::New => keep.push(row),
                 Seen::Duplicate => self.ledger.duplicate += 1,
-                Seen::Conflict => self.ledger.reject(RejectReason::DuplicateConflict),
+                Seen::Conflict => {
+                    let reject = conflict(&flows, row);
+                    self.ledger.reject(&reject);
+                    out.reject(reject)?;
+                }
             }
         }
         if keep.len() < flows.times.len() {
@@ -219,7 +210,17 @@ impl Graph {
             &part
         };
         let admit = &admit[start..end];
-        self.count_rows(flows, admit, out)?;
+        let accepted;
+        let (flows, admit) = match self.accept(flows, admit, out)? {
+            None => (flows, admit),
+            Some(part) => {
+                accepted = part;
+                (&accepted.0, accepted.1.as_slice())
+            }
+        };
+        if out.wants(flow::FLOWS) && !flows.times.is_empty() {
+            out.rows(flow::FLOWS, &flows.rows, false)?;
+        }
         let evidence = FlowEvidence::new(flows);
         let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&evidence) } else { None };
         for index in 0..self.features.len() {
@@ -244,30 +245,26 @@ impl Graph {
         Ok(())
     }
 
-    /// Accepted, or late: no window of any feature over flows is open for the row, and no rule reads flows.
-    fn count_rows(&mut self, flows: &FlowBatch, admit: &[i64], out: &mut dyn Outlet) -> Result<(), GraphError> {
+    /// Takes out late rows: no window of any feature over flows is open for them, and no rule reads flows. Returns the
+    /// others with their watermarks; `None` when none is late.
+    fn accept(
+        &mut self,
+        flows: &FlowBatch,
+        admit: &[i64],
+        out: &mut dyn Outlet,
+    ) -> Result<Option<(FlowBatch, Vec<i64>)>, GraphError> {
         let hops: Vec<Hop> = self.over_flows().map(FeatureStage::hop).collect();
         let always = hops.is_empty() || self.flows_have_rules();
-        let open = |time: i64, admit: i64| always || hops.iter().any(|hop| hop.last_end(time) > admit);
-        let late: Vec<bool> = flows.times.iter().zip(admit).map(|(time, admit)| !open(*time, *admit)).collect();
-        let lost = late.iter().filter(|late| **late).count() as u64;
-        let kept = late.iter().filter(|late| !**late).count() as u64;
-        self.ledger.late += lost;
-        self.ledger.accepted += kept;
-        if lost == 0 {
-            if out.wants(flow::FLOWS) {
-                out.rows(flow::FLOWS, &flows.rows, false)?;
-            }
-            return Ok(());
+        let open = |row: usize| always || hops.iter().any(|hop| hop.last_end(flows.times[row]) > admit[row]);
+        let (accepted, late): (Vec<usize>, Vec<usize>) = (0..flows.times.len()).partition(|row| open(*row));
+        self.ledger.accepted += accepted.len() as u64;
+        self.ledger.late += late.len() as u64;
+        if late.is_empty() {
+            return Ok(None);
         }
-        let late = BooleanArray::from(late);
-        if out.wants(flow::FLOWS) && kept > 0 {
-            out.rows(flow::FLOWS, &filter_record_batch(&flows.rows, &not(&late)?)?, false)?;
-        }
-        let rows = filter_record_batch(&flows.rows, &late)?;
-        let admit: Vec<i64> = late.values().set_indices().map(|row| admit[row]).collect();
-        out.late(&rows, &admit)?;
-        Ok(())
+        let admit_of = |rows: &[usize]| rows.iter().map(|row| admit[*row]).collect::<Vec<_>>();
+        out.late(&flows.take(&late)?.rows, &admit_of(&late))?;
+        Ok(Some((flows.take(&accepted)?, admit_of(&accepted))))
     }
 
     /// Takes out every window that ends at or before the watermark. `partial_after`: bounded input has ended there.
@@ -393,12 +390,20 @@ fn push_flows(
         return Ok(stage.push(&flows.rows, &[], evidence)?);
     }
     let mut keep: Vec<u32> = Vec::with_capacity(flows.times.len());
-    for (row, (time, admit)) in (0u32..).zip(flows.times.iter().zip(admit)) {
+    let mut missing: Vec<(usize, u64)> = Vec::new();
+    for (row, (time, admit)) in flows.times.iter().zip(admit).enumerate() {
         let missed = missed_windows(hop, *time, *admit);
-        ledger.late_windows += missed;
-        if hop.last_end(*time) > *admit {
-            keep.push(row);
+        if missed > 0 {
+            missing.push((row, missed));
         }
+        if hop.last_end(*time) > *admit {
+            keep.push(u32::try_from(row).unwrap_or(u32::MAX));
+        }
+    }
+    // A row that `where` leaves out misses nothing.
+    let rows: Vec<usize> = missing.iter().map(|(row, _)| *row).collect();
+    for place in stage.chosen(&flows.take(&rows)?.rows)? {
+        ledger.late_windows += missing[place].1;
     }
     let picks = UInt32Array::from(keep);
     let rows = take_record_batch(&flows.rows, &picks)?;
@@ -442,12 +447,4 @@ impl EvidenceRows for Chosen<'_> {
     fn for_each(&self, row: usize, see: &mut super::window::evidence::SeeFlow) {
         self.all.for_each(self.picks[row] as usize, see);
     }
-}
-
-/// One for all sources: keys hold the event time.
-fn dedupe(plan: &Plan) -> Option<Dedupe> {
-    let sources = plan.sources.iter().filter(|source| !source.dedupe.is_empty());
-    let lateness = sources.map(|source| source.lateness.0).max()?;
-    let longest = plan.features.iter().map(|feature| feature.window.size.0).max().unwrap_or(0);
-    Some(Dedupe::new(lateness.saturating_add(longest)))
 }

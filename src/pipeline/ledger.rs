@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::record::{Disposition, RejectReason};
+use crate::record::{Disposition, Reject, RejectReason};
 
 /// Counts of a run.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -16,12 +16,14 @@ pub struct Ledger {
     /// Rows that a normalization's WHERE left out.
     pub filtered: u64,
     pub rejected: BTreeMap<RejectReason, u64>,
+    /// The first record that was rejected for each reason.
+    pub first_rejects: BTreeMap<RejectReason, Reject>,
     pub duplicate: u64,
     /// Rows for which no window was open any more.
     pub late: u64,
     /// Rows that were read and not yet merged when the run was stopped.
     pub unread: u64,
-    /// Windows that were over when a row of theirs came, by feature; the row may still count in others.
+    /// Windows that were over when a row of theirs came, by feature; the row was accepted and counts in others.
     pub late_windows: u64,
     /// Windows by key that came out.
     pub feature_rows: u64,
@@ -51,8 +53,9 @@ pub struct Imbalance {
 }
 
 impl Ledger {
-    pub fn reject(&mut self, reason: RejectReason) {
-        *self.rejected.entry(reason).or_default() += 1;
+    pub fn reject(&mut self, reject: &Reject) {
+        *self.rejected.entry(reject.reason).or_default() += 1;
+        self.first_rejects.entry(reject.reason).or_insert_with(|| reject.clone());
     }
 
     pub fn rejected_total(&self) -> u64 {

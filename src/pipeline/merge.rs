@@ -2,13 +2,16 @@
 //!
 //! The rule is by row and depends on the data only: the next row comes from the unfinished input whose watermark
 //! (largest event time so far − lateness) is smallest, the first of them on ties. The watermark of the log is that
-//! smallest value, so it never passes what an input may still bring.
+//! smallest value, so it never passes what an input may still bring. A live input that is silent grows older with the
+//! clock: the silence is added to its largest event time.
+
+use std::ops::Range;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::{concat_batches, interleave_record_batch};
 use datafusion::arrow::error::ArrowError;
 
-use crate::record::Micros;
+use crate::record::{EventTime, Micros};
 
 use super::batch::{AdmittedBatch, FlowBatch};
 
@@ -21,13 +24,14 @@ pub const BEFORE_ALL: i64 = i64::MIN;
 /// One input, as the merge sees it.
 struct Lane {
     lateness: i64,
+    /// The largest event time so far.
+    latest: i64,
+    /// `latest` − lateness, or later after a silence.
     watermark: i64,
     /// The current batch and the next row in it.
     batch: Option<FlowBatch>,
     next: usize,
     finished: bool,
-    /// A live input that is silent: it holds nothing back until it gives again.
-    idle: bool,
     /// Rows move the watermark as if their event time were at most this.
     ceiling: i64,
 }
@@ -35,8 +39,6 @@ struct Lane {
 /// Merges lanes row by row.
 pub struct Merge {
     lanes: Vec<Lane>,
-    /// Raised by the clock of live inputs.
-    floor: i64,
 }
 
 /// What the merge wants.
@@ -60,14 +62,14 @@ impl Merge {
     pub fn new(lateness: &[Micros]) -> Self {
         let lanes = lateness.iter().map(|lateness| Lane {
             lateness: lateness.0,
+            latest: BEFORE_ALL,
             watermark: BEFORE_ALL,
             batch: None,
             next: 0,
             finished: false,
-            idle: false,
             ceiling: i64::MAX,
         });
-        Self { lanes: lanes.collect(), floor: BEFORE_ALL }
+        Self { lanes: lanes.collect() }
     }
 
     /// Gives a lane its next batch; `None` ends it.
@@ -77,51 +79,48 @@ impl Merge {
             Some(batch) => (lane.batch, lane.next) = (Some(batch), 0),
             None => (lane.batch, lane.finished) = (None, true),
         }
-        lane.idle = false;
     }
 
-    /// A live input has been silent: the others go on without it.
-    pub fn rest(&mut self, lane: usize) {
-        self.floor = self.watermark();
-        self.lanes[lane].idle = true;
+    /// Does this lane have to be given something before it can go on?
+    pub fn wants(&self, lane: usize) -> bool {
+        !self.lanes[lane].finished && self.lanes[lane].batch.is_none()
     }
 
-    /// Lanes that rest.
-    pub fn resting(&self) -> Vec<usize> {
-        let resting = self.lanes.iter().enumerate().filter(|(_, lane)| lane.idle && !lane.finished);
-        resting.map(|(index, _)| index).collect()
-    }
-
-    /// Does another lane than this one still hold the watermark?
-    pub fn others_active(&self, lane: usize) -> bool {
-        self.lanes.iter().enumerate().any(|(index, other)| index != lane && !other.finished && !other.idle)
+    /// A live input has been silent since then: its watermark is the largest event time + silence − lateness. Of one
+    /// that has given nothing, the silence itself is the largest event time. True when the watermark has moved.
+    pub fn tick(&mut self, lane: usize, since: EventTime, now: EventTime) -> bool {
+        // Before the first row of all nothing waits, and what comes first may be old.
+        if self.lanes.iter().all(|lane| lane.latest == BEFORE_ALL && lane.batch.is_none()) {
+            return false;
+        }
+        let lane = &mut self.lanes[lane];
+        let latest = if lane.latest == BEFORE_ALL { since.0 } else { lane.latest };
+        let watermark = latest.saturating_add(now.0.saturating_sub(since.0)).saturating_sub(lane.lateness);
+        let moved = watermark > lane.watermark;
+        lane.watermark = lane.watermark.max(watermark);
+        moved
     }
 
     /// Live input: the watermark never passes the clock − lateness, whatever rows say.
-    pub fn cap(&mut self, lane: usize, now: i64) {
-        self.lanes[lane].ceiling = now;
+    pub fn cap(&mut self, lane: usize, now: EventTime) {
+        self.lanes[lane].ceiling = now.0;
     }
 
     /// The watermark: the smallest of the unfinished lanes.
     pub fn watermark(&self) -> i64 {
-        let open = self.lanes.iter().filter(|lane| !lane.finished && !lane.idle).map(|lane| lane.watermark);
-        open.min().unwrap_or(BEFORE_ALL).max(self.floor)
+        let open = self.lanes.iter().filter(|lane| !lane.finished).map(|lane| lane.watermark);
+        open.min().unwrap_or(BEFORE_ALL)
     }
 
     /// The largest watermark any lane reached: where the data ends.
     pub fn last_watermark(&self) -> i64 {
-        self.lanes.iter().map(|lane| lane.watermark).max().unwrap_or(BEFORE_ALL).max(self.floor)
+        self.lanes.iter().map(|lane| lane.watermark).max().unwrap_or(BEFORE_ALL)
     }
 
     /// Rows that were given and have not come out.
     pub fn waiting_rows(&self) -> u64 {
         let rest = self.lanes.iter().filter_map(|lane| Some(lane.batch.as_ref()?.times.len() - lane.next));
         rest.sum::<usize>() as u64
-    }
-
-    /// A clock has moved: an idle live lane does not hold the watermark back.
-    pub fn raise(&mut self, watermark: i64) {
-        self.floor = self.floor.max(watermark);
     }
 
     pub fn step(&mut self) -> Result<Step, ArrowError> {
@@ -155,20 +154,17 @@ impl Merge {
 
     fn first_lane(&self) -> Option<usize> {
         let open = self.lanes.iter().enumerate().filter(|(_, lane)| !lane.finished);
-        // Resting lanes are waited for only when nobody else is left.
-        open.min_by_key(|(index, lane)| (lane.idle, lane.watermark, *index)).map(|(index, _)| index)
+        open.min_by_key(|(index, lane)| (lane.watermark, *index)).map(|(index, _)| index)
     }
 
     /// The smallest (watermark, index) of the other unfinished lanes.
     fn limit(&self, lane: usize) -> Option<(i64, usize)> {
-        let others =
-            self.lanes.iter().enumerate().filter(|(index, other)| *index != lane && !other.finished && !other.idle);
+        let others = self.lanes.iter().enumerate().filter(|(index, other)| *index != lane && !other.finished);
         others.map(|(index, other)| (other.watermark, index)).min()
     }
 
     /// Takes rows while this lane is the first one.
     fn take(&mut self, index: usize, limit: Option<(i64, usize)>, admit: &mut Vec<i64>) -> Run {
-        let floor = self.floor;
         let lane = &mut self.lanes[index];
         let start = lane.next;
         if let Some(batch) = &lane.batch {
@@ -176,9 +172,9 @@ impl Merge {
                 if limit.is_some_and(|limit| (lane.watermark, index) > limit) {
                     break;
                 }
-                admit.push(lane.watermark.max(floor));
-                let counted = (*time).min(lane.ceiling);
-                lane.watermark = lane.watermark.max(counted.saturating_sub(lane.lateness));
+                admit.push(lane.watermark);
+                lane.latest = lane.latest.max((*time).min(lane.ceiling));
+                lane.watermark = lane.watermark.max(lane.latest.saturating_sub(lane.lateness));
                 lane.next += 1;
             }
         }
@@ -190,8 +186,7 @@ impl Merge {
             [run] => self.slice(run),
             _ => self.interleave(runs)?,
         };
-        self.floor = self.watermark();
-        Ok(Step::Rows(AdmittedBatch { flows, admit, watermark: self.floor }))
+        Ok(Step::Rows(AdmittedBatch { flows, admit, watermark: self.watermark() }))
     }
 
     fn slice(&self, run: &Run) -> FlowBatch {
@@ -205,32 +200,28 @@ impl Merge {
     }
 
     fn interleave(&self, runs: &[Run]) -> Result<FlowBatch, ArrowError> {
-        let parts: Vec<FlowBatch> = runs.iter().map(|run| self.slice(run)).collect();
         let mut whole = FlowBatch::empty();
-        for part in &parts {
-            whole.times.extend_from_slice(&part.times);
-            whole.origins.extend_from_slice(&part.origins);
-            whole.duplicates.extend_from_slice(&part.duplicates);
+        // Of many lanes few may be in these runs.
+        let mut lanes: Vec<usize> = runs.iter().map(|run| run.lane).collect();
+        lanes.sort_unstable();
+        lanes.dedup();
+        let batches: Vec<&FlowBatch> = lanes.iter().filter_map(|lane| self.lanes[*lane].batch.as_ref()).collect();
+        let parts = runs.iter().filter_map(|run| Some((lanes.binary_search(&run.lane).ok()?, run.start..run.end)));
+        let parts: Vec<(usize, Range<usize>)> = parts.collect();
+        for (place, rows) in &parts {
+            let batch = batches[*place];
+            whole.times.extend_from_slice(&batch.times[rows.clone()]);
+            whole.origins.extend_from_slice(batch.origins.get(rows.clone()).unwrap_or_default());
+            whole.duplicates.extend_from_slice(batch.duplicates.get(rows.clone()).unwrap_or_default());
         }
-        let lanes: Vec<&RecordBatch> =
-            self.lanes.iter().filter_map(|lane| lane.batch.as_ref()).map(|b| &b.rows).collect();
-        let places: Vec<usize> = self
-            .lanes
-            .iter()
-            .scan(0, |next, lane| {
-                let place = *next;
-                *next += usize::from(lane.batch.is_some());
-                Some(place)
-            })
-            .collect();
         // Long runs are cheaper to copy whole.
         whole.rows = if whole.times.len() > runs.len() * 64 {
-            let schema = parts.first().map_or_else(|| whole.rows.schema(), |p| p.rows.schema());
-            concat_batches(&schema, parts.iter().map(|p| &p.rows))?
+            let slices = parts.iter().map(|(place, rows)| batches[*place].rows.slice(rows.start, rows.len()));
+            concat_batches(&whole.rows.schema(), &slices.collect::<Vec<_>>())?
         } else {
-            let picks: Vec<(usize, usize)> =
-                runs.iter().flat_map(|run| (run.start..run.end).map(|row| (places[run.lane], row))).collect();
-            interleave_record_batch(&lanes, &picks)?
+            let rows: Vec<&RecordBatch> = batches.iter().map(|batch| &batch.rows).collect();
+            let picks = parts.iter().flat_map(|(place, rows)| rows.clone().map(|row| (*place, row)));
+            interleave_record_batch(&rows, &picks.collect::<Vec<_>>())?
         };
         Ok(whole)
     }
@@ -240,7 +231,7 @@ impl Merge {
 mod tests {
     use super::{BEFORE_ALL, Merge, Step};
     use crate::pipeline::batch::FlowBatch;
-    use crate::record::Micros;
+    use crate::record::{EventTime, Micros};
 
     fn batch(times: &[i64]) -> FlowBatch {
         let mut flows = FlowBatch::empty();
@@ -261,25 +252,41 @@ mod tests {
     }
 
     #[test]
-    fn a_resting_lane_holds_nothing_back_until_it_gives() {
-        let mut merge = Merge::new(&[Micros(10), Micros(10)]);
-        merge.give(0, Some(batch(&[100])));
-        merge.give(1, Some(batch(&[100])));
+    fn a_silent_lane_grows_older_with_the_clock() {
+        let mut merge = Merge::new(&[Micros(10), Micros(100)]);
+        let (since, tick) = (EventTime(1_000), |merge: &mut Merge, lane, now| {
+            merge.tick(lane, EventTime(1_000), EventTime(now));
+            merge.watermark()
+        });
+        assert!(!merge.tick(0, since, EventTime(2_000)), "there is nothing to close");
+        merge.give(0, Some(batch(&[500])));
+        merge.give(1, Some(batch(&[500])));
         assert_eq!(rows(&mut merge).2, BEFORE_ALL);
-        assert_eq!(rows(&mut merge).2, 90);
-        merge.give(1, Some(batch(&[500, 600])));
-        assert!(matches!(merge.step(), Ok(Step::Need(0))), "lane 0 may still bring older rows");
-        merge.rest(0);
-        assert_eq!(rows(&mut merge), (vec![500, 600], vec![90, 490], 590));
-        // It comes back with an old row: that is late, and time does not go back.
-        merge.give(0, Some(batch(&[200])));
-        assert_eq!(rows(&mut merge), (vec![200], vec![590], 590));
+        assert_eq!(rows(&mut merge).2, 400);
+        // Each lane by its own lateness; the log waits for the one that may still bring older rows.
+        assert_eq!(tick(&mut merge, 0, 1_050), 400);
+        assert_eq!(tick(&mut merge, 1, 1_050), 450);
+        merge.give(1, Some(batch(&[460, 900])));
+        assert_eq!(rows(&mut merge), (vec![460, 900], vec![450, 450], 540));
+        // Time does not go back.
+        assert_eq!(tick(&mut merge, 0, 1_000), 540);
+        merge.give(0, Some(batch(&[100])));
+        assert_eq!(rows(&mut merge), (vec![100], vec![540], 540));
+    }
+
+    #[test]
+    fn a_lane_that_never_gave_does_not_hold_the_others_back_for_ever() {
+        let mut merge = Merge::new(&[Micros(10), Micros(10)]);
+        merge.give(1, Some(batch(&[900, 950])));
+        assert!(matches!(merge.step(), Ok(Step::Need(0))));
+        assert!(merge.tick(0, EventTime(1_000), EventTime(2_000)));
+        assert_eq!(rows(&mut merge), (vec![900, 950], vec![BEFORE_ALL, 890], 940));
     }
 
     #[test]
     fn a_row_ahead_of_the_clock_does_not_move_the_watermark_past_it() {
         let mut merge = Merge::new(&[Micros(10)]);
-        merge.cap(0, 1_000);
+        merge.cap(0, EventTime(1_000));
         merge.give(0, Some(batch(&[900, 5_000, 950])));
         assert_eq!(rows(&mut merge), (vec![900, 5_000, 950], vec![BEFORE_ALL, 890, 990], 990));
     }

@@ -15,4 +15,5 @@ pub mod join;
 pub mod ledger;
 pub mod merge;
 pub mod normalize;
+pub mod outlet;
 pub mod window;

@@ -59,7 +59,7 @@ pub struct SourcePlan {
     pub event_time: Expr,
     pub lateness: Micros,
     pub future_skew: Micros,
-    pub idle_after: Option<Micros>,
+    pub idle_after: Micros,
     /// Raw columns of the content key; empty: transport identity.
     pub dedupe: Vec<usize>,
     pub filter: Option<Expr>,

@@ -76,4 +76,14 @@ pub struct Reject {
 
 impl Reject {
     pub const RAW_BYTES_MAX: usize = 4096;
+
+    /// A record as it is kept: cut to the longest allowed, at a character's edge.
+    pub fn cut(record: &[u8]) -> String {
+        let kept = &record[..record.len().min(Self::RAW_BYTES_MAX)];
+        let mut text = String::from_utf8_lossy(kept).into_owned();
+        while text.len() > Self::RAW_BYTES_MAX || (record.len() > Self::RAW_BYTES_MAX && text.ends_with('\u{fffd}')) {
+            text.pop();
+        }
+        text
+    }
 }

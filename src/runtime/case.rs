@@ -16,12 +16,13 @@ use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::detect::nearest::Nearest;
-use crate::pipeline::graph::{Graph, GraphError, Outlet, OutletError};
+use crate::pipeline::graph::{Graph, GraphError};
 use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::merge::{Merge, Step};
+use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::{self, Plan, ResolveOptions};
-use crate::record::{Column, Disposition, Micros};
+use crate::record::{Column, Disposition, Micros, Reject};
 use crate::target::datafusion::Lookups;
 
 pub use check::check;
@@ -206,6 +207,10 @@ impl Outlet for Kept {
     }
 
     fn late(&mut self, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Runs: inputs pumped through the stages, progress, stopping, the report.
 
 pub mod case;
+pub mod lane;
 pub mod outlet;
 pub mod profile;
 pub mod profile_column;

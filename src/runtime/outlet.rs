@@ -13,8 +13,8 @@ use serde_json::{Map, Value as Json};
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::batch;
 use crate::pipeline::detect::Hit;
-use crate::pipeline::graph::{Outlet, OutletError};
 use crate::pipeline::merge::BEFORE_ALL;
+use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::plan::{Plan, RulePlan};
 use crate::port::RowWriter;
 use crate::record::flow::{self, LATE};
@@ -85,14 +85,6 @@ impl Outlets {
             rejects: Vec::new(),
             kept_alerts: None,
         })
-    }
-
-    pub fn reject(&mut self, reject: Reject) -> Result<(), OutletError> {
-        if !self.taps.contains_key(REJECTS) {
-            return Ok(());
-        }
-        self.rejects.push(reject);
-        if self.rejects.len() >= BUFFER_ROWS { self.flush_rejects() } else { Ok(()) }
     }
 
     /// Writes what is buffered: after it, everything said so far can be read.
@@ -207,6 +199,14 @@ impl Outlet for Outlets {
         let times: Vec<Option<i64>> = admit.iter().map(|at| (*at != BEFORE_ALL).then_some(*at)).collect();
         columns.push(Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")));
         self.write(LATE, columns)
+    }
+
+    fn reject(&mut self, reject: Reject) -> Result<(), OutletError> {
+        if !self.taps.contains_key(REJECTS) {
+            return Ok(());
+        }
+        self.rejects.push(reject);
+        if self.rejects.len() >= BUFFER_ROWS { self.flush_rejects() } else { Ok(()) }
     }
 
     fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError> {

@@ -156,7 +156,7 @@ pub fn profile(
 
 impl Profile {
     fn batch(&mut self, batch: RawBatch, normalizer: &Normalizer, name: &Arc<str>) -> Result<(), RunError> {
-        let normalized = normalizer.run(&batch, name)?;
+        let normalized = normalizer.run(&batch, name, None)?;
         self.offered += batch.offered;
         self.filtered += normalized.filtered;
         see(&mut self.raw, batch.rows.columns());

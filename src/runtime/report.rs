@@ -1,13 +1,12 @@
 //! What a run did, for its closing summary.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use crate::pipeline::graph::Graph;
 use crate::pipeline::ledger::{Imbalance, Ledger};
-use crate::record::{Disposition, EventTime, Reject, RejectReason};
+use crate::record::{Disposition, EventTime};
 
 #[derive(Debug)]
 pub struct RunReport {
@@ -20,8 +19,6 @@ pub struct RunReport {
     pub watermark: Option<EventTime>,
     /// The first error of a row, by feature or rule.
     pub row_errors: Vec<(String, u64, String)>,
-    /// The first record that was rejected for each reason.
-    pub first_rejects: BTreeMap<RejectReason, Reject>,
 }
 
 /// Rows that could not be computed: feature or rule, how many, and the first one's error.
@@ -32,7 +29,7 @@ pub fn row_errors(graph: &Graph) -> Vec<(String, u64, String)> {
 }
 
 impl RunReport {
-    pub fn new(graph: &Graph, first_rejects: BTreeMap<RejectReason, Reject>, elapsed: Duration) -> Self {
+    pub fn new(graph: &Graph, elapsed: Duration) -> Self {
         let watermark = graph.watermark();
         Self {
             ledger: graph.ledger.clone(),
@@ -41,7 +38,6 @@ impl RunReport {
             failed: false,
             watermark: (watermark != i64::MAX && watermark != i64::MIN).then_some(EventTime(watermark)),
             row_errors: row_errors(graph),
-            first_rejects,
         }
     }
 
@@ -59,7 +55,7 @@ impl RunReport {
         let ledger = &self.ledger;
         let rejected: serde_json::Map<String, Json> =
             ledger.rejected.iter().map(|(reason, count)| (reason.code().to_owned(), (*count).into())).collect();
-        let first_rejects = self.first_rejects.iter().map(|(reason, reject)| {
+        let first_rejects = ledger.first_rejects.iter().map(|(reason, reject)| {
             let (file, line) = (&*reject.origin.file, reject.origin.line);
             (reason.code().to_owned(), json!({"file": file, "line": line, "detail": reject.detail}))
         });

@@ -1,39 +1,47 @@
-//! One run: every input is read and normalized on threads of its own; merge and graph work on the caller's thread.
+//! One run: inputs are read and normalized on threads of their own ([`super::lane`]); merge and graph work on the
+//! caller's thread.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::error::ArrowError;
 
 use crate::pipeline::batch::FlowBatch;
-use crate::pipeline::graph::{Fault, Graph, GraphError, OutletError};
-use crate::pipeline::ingest::{IngestError, Reader, ReaderOptions};
+use crate::pipeline::graph::{Fault, Graph, GraphError};
+use crate::pipeline::ingest::{Control, IngestError};
 use crate::pipeline::merge::{Merge, Step};
-use crate::pipeline::normalize::{Keep, NormalizeError, Normalized, Normalizer};
+use crate::pipeline::normalize::{Keep, NormalizeError, Normalizer};
+use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::Plan;
 use crate::port::{Clock, Input};
-use crate::record::{Micros, Reject, RejectReason};
+use crate::record::{EventTime, Micros};
 use crate::target::datafusion::{Lookups, LowerError};
 
-use super::outlet::Outlets;
+use super::lane::{Inlet, Lane, Pumped};
+use super::outlet::{Outlets, REJECTS};
 use super::report::RunReport;
 
-/// Batches that wait between an input's threads and the graph.
-const QUEUE_BATCHES: usize = 4;
+/// Inputs of one run.
+pub const INPUTS_MAX: usize = 10_000;
+/// Inputs that are open at once, because their rows lie side by side in time: systems usually allow 1,024 descriptors.
+pub const OPEN_INPUTS_MAX: usize = 1_000;
+/// Bytes that the open inputs decode at once: with more of them, chunks are shorter.
+const DECODED_BYTES: usize = 8 << 20;
+const CHUNK_BYTES_MIN: usize = 16 << 10;
+/// Inputs with a thread and a queue of their own. Of more, the others are read one batch at a time.
+const PUMPED_INPUTS_MAX: usize = 32;
+/// How long a stopped run waits for what its inputs' threads have in hand.
+const DRAIN: Duration = Duration::from_millis(500);
 /// How often a waiting run looks whether it shall stop.
 const POLL: Duration = Duration::from_millis(50);
 
 pub struct RunOptions {
     /// Inputs with the index of their source.
     pub inputs: Vec<(usize, Arc<dyn Input>)>,
-    /// Inputs happen now: clock ticks close idle windows, rows ahead of the clock are rejected, stopping closes
-    /// nothing.
-    pub live: bool,
+    /// Inputs happen now, by this clock: it closes idle windows, and rows ahead of it are rejected.
+    pub live: Option<Arc<dyn Clock>>,
     /// Threads that decode, over all inputs.
     pub threads: usize,
     pub generation: String,
@@ -63,6 +71,12 @@ pub enum RunError {
     Outlet(#[from] OutletError),
     #[error("an input's thread ended before its input did")]
     Thread,
+    #[error("{0} inputs are more than the {INPUTS_MAX} of one run\nhelp: join files, or run them in parts")]
+    Inputs(usize),
+    #[error(
+        "more than {OPEN_INPUTS_MAX} inputs lie side by side in time and would have to be open at once\nhelp: join files"
+    )]
+    OpenInputs,
 }
 
 /// A run that an error ended, and what it did until then.
@@ -81,39 +95,20 @@ impl From<RunError> for RunFailed {
     }
 }
 
-/// What an input's threads hand over.
-struct Pumped {
-    normalized: Normalized,
-    raw_rejects: Vec<Reject>,
-    offered: u64,
-    bytes: u64,
-    ignored: BTreeMap<String, u64>,
-}
-
-type Message = Result<Option<Box<Pumped>>, RunError>;
-
-/// One input as the run sees it.
-struct Lane {
-    receiver: Receiver<Message>,
-    future_skew: Micros,
-    idle_after: Option<Micros>,
-}
-
 /// Runs the plan over the inputs until they end, or until `stop`.
 pub fn run(
     plan: &Plan,
     options: &RunOptions,
-    clock: &dyn Clock,
     out: &mut Outlets,
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<RunReport, RunFailed> {
     let started = Instant::now();
-    let mut run = Run::open(plan, options, clock, progress, stop)?;
+    let mut run = Run::open(plan, options, out.wants(REJECTS), progress, stop)?;
     let played = run.play(out);
     // After an error too: what was found so far stays readable.
     let finished = out.finish();
-    let mut report = RunReport::new(&run.graph, run.first_rejects, started.elapsed());
+    let mut report = RunReport::new(&run.graph, started.elapsed());
     match played.and_then(|interrupted| Ok(finished.map(|()| interrupted)?)) {
         Ok(interrupted) => Ok(RunReport { interrupted, ..report }),
         Err(error) => {
@@ -127,48 +122,63 @@ struct Run<'a> {
     graph: Graph,
     lanes: Vec<Lane>,
     merge: Merge,
-    live: bool,
+    /// Threads that decode one input while no other is open.
+    threads: usize,
+    control: Arc<Control>,
+    clock: Option<Arc<dyn Clock>>,
     /// Alerts are written out as they come.
     stream: bool,
-    clock: &'a dyn Clock,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
-    first_rejects: BTreeMap<RejectReason, Reject>,
 }
 
 impl<'a> Run<'a> {
     fn open(
         plan: &Plan,
         options: &RunOptions,
-        clock: &'a dyn Clock,
+        keep_raw: bool,
         progress: &'a dyn Progress,
         stop: &'a AtomicBool,
     ) -> Result<Self, RunError> {
+        let inputs = &options.inputs;
+        if inputs.len() > INPUTS_MAX {
+            return Err(RunError::Inputs(inputs.len()));
+        }
         let lookups = Lookups::new(&plan.lookups);
         let graph = Graph::new(plan, &lookups, options.generation.clone(), options.fault)?;
-        let mut lanes = Vec::with_capacity(options.inputs.len());
-        let mut lateness = Vec::with_capacity(options.inputs.len());
+        let control = Arc::new(Control::default());
+        let normalizers = normalizers(plan, &lookups)?;
+        let schemas: Vec<_> = plan.sources.iter().map(|source| Arc::new(source.raw.clone())).collect();
         // Two threads decode one input; of many, each decodes its own.
-        let threads = if options.inputs.len() > 1 { 1 } else { options.threads };
-        let keep = Keep {
-            origins: plan.evidence_rows > 0 && !plan.rules.is_empty(),
-            keys: plan.sources.iter().any(|source| !source.dedupe.is_empty()),
-        };
-        for (source, input) in &options.inputs {
-            let source = &plan.sources[*source];
-            let normalizer = Normalizer::new(source, &plan.flows_wanted, keep, &lookups)?;
-            let reader_options = ReaderOptions { threads, ..ReaderOptions::default() };
-            let reader = Reader::open(Arc::clone(input), Arc::new(source.raw.clone()), &reader_options)?;
-            let (sender, receiver) = sync_channel(QUEUE_BATCHES);
-            let name = input.name();
-            thread::spawn(move || pump(reader, &normalizer, &name, &sender));
-            lanes.push(Lane { receiver, future_skew: source.future_skew, idle_after: source.idle_after });
-            lateness.push(source.lateness);
+        let alone = inputs.len() == 1;
+        let threads = if alone { options.threads } else { 1 };
+        let mut lanes = Vec::with_capacity(inputs.len());
+        for (index, input) in inputs {
+            let source = &plan.sources[*index];
+            let inlet = Inlet {
+                input: Arc::clone(input),
+                schema: Arc::clone(&schemas[*index]),
+                normalizer: Arc::clone(&normalizers[*index]),
+                live: options.live.clone().map(|clock| (clock, source.future_skew)),
+                keep_raw,
+                control: Arc::clone(&control),
+            };
+            lanes.push(Lane::open(inlet, alone, threads, source.idle_after)?);
         }
+        let lateness: Vec<Micros> = inputs.iter().map(|(index, _)| plan.sources[*index].lateness).collect();
         // What has no length is a stream: somebody may wait for what it gives.
-        let stream = options.live || options.inputs.iter().any(|(_, input)| input.size_bytes().is_none());
-        let (merge, first_rejects) = (Merge::new(&lateness), BTreeMap::new());
-        Ok(Self { graph, lanes, merge, live: options.live, stream, clock, progress, stop, first_rejects })
+        let stream = options.live.is_some() || inputs.iter().any(|(_, input)| input.size_bytes().is_none());
+        Ok(Self {
+            graph,
+            lanes,
+            merge: Merge::new(&lateness),
+            threads: options.threads,
+            control,
+            clock: options.live.clone(),
+            stream,
+            progress,
+            stop,
+        })
     }
 
     /// Reads until the inputs end, and closes what is open; true when it was stopped before that.
@@ -179,9 +189,10 @@ impl<'a> Run<'a> {
             _ => true,
         };
         if interrupted {
-            self.graph.ledger.unread += self.merge.waiting_rows();
+            let drained = self.drain(out);
             let stopped = self.graph.stop(out);
             driven?;
+            drained?;
             stopped?;
         }
         Ok(interrupted)
@@ -217,60 +228,89 @@ impl<'a> Run<'a> {
                 }
                 Step::Need(lane) => self.receive(lane, out)?,
             }
-            self.wake(out)?;
         }
     }
 
     /// Waits for the lane's next batch that has rows, or its end; returns early when there is other work.
     fn receive(&mut self, lane: usize, out: &mut Outlets) -> Result<(), RunError> {
-        let mut waited = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
-            match self.lanes[lane].receiver.recv_timeout(POLL) {
-                Ok(message) => {
-                    if self.take(lane, message?, out)? {
-                        return Ok(());
-                    }
+            let done = match self.lanes[lane].receive(POLL)? {
+                Some(message) => self.take(lane, message?, out)?,
+                None if self.lanes[lane].wants_opening() => {
+                    self.reopen(lane)?;
+                    false
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    if self.idle(lane, &mut waited, out)? || self.wake(out)? {
-                        return Ok(());
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => return Err(RunError::Thread),
+                None => self.poll(out)?,
+            };
+            if done {
+                break;
             }
         }
         Ok(())
     }
 
-    /// Gives what a lane's thread has handed over to the merge; false when it had no rows.
+    /// Opens a file whose first rows have been taken, and shares out memory anew.
+    fn reopen(&mut self, lane: usize) -> Result<(), RunError> {
+        let open = self.lanes.iter().filter(|lane| lane.is_open()).count() + 1;
+        if open > OPEN_INPUTS_MAX {
+            return Err(RunError::OpenInputs);
+        }
+        let chunk_bytes = (DECODED_BYTES / open).max(CHUNK_BYTES_MIN);
+        self.control.chunk_bytes_max.store(chunk_bytes, Ordering::Relaxed);
+        self.lanes[lane].reopen(match open {
+            1 => self.threads,
+            _ => usize::from(open <= PUMPED_INPUTS_MAX),
+        })
+    }
+
+    /// Gives what a lane has handed over to the merge; false when it had no rows.
     fn take(&mut self, lane: usize, pumped: Option<Box<Pumped>>, out: &mut Outlets) -> Result<bool, RunError> {
         let Some(pumped) = pumped else {
             self.merge.give(lane, None);
             return Ok(true);
         };
-        let batch = self.count(lane, *pumped, out)?;
+        let arrived = pumped.arrived;
+        let batch = self.count(*pumped, out)?;
         if batch.times.is_empty() {
             return Ok(false);
         }
-        if self.live {
-            self.merge.cap(lane, self.clock.now().0);
+        if let Some(now) = arrived {
+            self.merge.cap(lane, now);
+            self.lanes[lane].heard = now;
         }
         self.merge.give(lane, Some(batch));
         Ok(true)
     }
 
-    /// Resting lanes that have something again take part again; true when one has.
-    fn wake(&mut self, out: &mut Outlets) -> Result<bool, RunError> {
-        let mut woken = false;
-        for lane in self.merge.resting() {
-            if let Ok(message) = self.lanes[lane].receiver.try_recv() {
-                woken |= self.take(lane, message?, out)?;
+    /// The lane that is waited for is silent. Live: takes what others have, and lets the clock move the watermarks of
+    /// silent lanes; true when there is something to do.
+    fn poll(&mut self, out: &mut Outlets) -> Result<bool, RunError> {
+        let Some(now) = self.clock.as_ref().map(|clock| clock.now()) else { return Ok(false) };
+        let (mut taken, mut ticked) = (false, false);
+        for lane in 0..self.lanes.len() {
+            if !self.merge.wants(lane) || !self.lanes[lane].is_open() {
+                continue;
+            }
+            match self.lanes[lane].receive(Duration::ZERO)? {
+                Some(message) => taken |= self.take(lane, message?, out)?,
+                None => ticked |= self.tick(lane, now),
             }
         }
-        Ok(woken)
+        if ticked {
+            self.graph.advance(self.merge.watermark(), None, out)?;
+            out.flush()?;
+        }
+        Ok(taken || ticked)
     }
 
-    fn count(&mut self, lane: usize, pumped: Pumped, out: &mut Outlets) -> Result<FlowBatch, RunError> {
+    fn tick(&mut self, lane: usize, now: EventTime) -> bool {
+        let Lane { heard, idle_after, .. } = &self.lanes[lane];
+        let silent = idle_after.is_some_and(|idle_after| now >= heard.plus(idle_after));
+        silent && self.merge.tick(lane, *heard, now)
+    }
+
+    /// Counts rows and rejects, and returns the rows.
+    fn count(&mut self, pumped: Pumped, out: &mut Outlets) -> Result<FlowBatch, RunError> {
         let ledger = &mut self.graph.ledger;
         ledger.offered += pumped.offered;
         ledger.filtered += pumped.normalized.filtered;
@@ -278,78 +318,35 @@ impl<'a> Run<'a> {
             *ledger.ignored_fields.entry(field).or_default() += count;
         }
         for reject in pumped.raw_rejects.into_iter().chain(pumped.normalized.rejects) {
-            ledger.reject(reject.reason);
-            self.first_rejects.entry(reject.reason).or_insert_with(|| reject.clone());
-            out.reject(reject)?;
+            self.graph.reject(reject, out)?;
         }
-        self.progress.advanced(pumped.bytes, 0, ledger.alerts);
-        if self.live { self.reject_future(lane, pumped.normalized.flows, out) } else { Ok(pumped.normalized.flows) }
+        self.progress.advanced(pumped.bytes, 0, self.graph.ledger.alerts);
+        Ok(pumped.normalized.flows)
     }
 
-    /// A row far ahead of the clock would make all others late.
-    fn reject_future(&mut self, lane: usize, flows: FlowBatch, out: &mut Outlets) -> Result<FlowBatch, RunError> {
-        let limit = self.clock.now().plus(self.lanes[lane].future_skew).0;
-        if flows.times.iter().all(|time| *time <= limit) {
-            return Ok(flows);
-        }
-        let mut keep = Vec::with_capacity(flows.times.len());
-        for (row, time) in flows.times.iter().enumerate() {
-            if *time <= limit {
-                keep.push(row);
-                continue;
+    /// The run was stopped: what has been read is not lost uncounted.
+    fn drain(&mut self, out: &mut Outlets) -> Result<(), RunError> {
+        self.graph.ledger.unread += self.merge.waiting_rows();
+        self.control.stop.store(true, Ordering::Relaxed);
+        let until = Instant::now() + DRAIN;
+        for lane in 0..self.lanes.len() {
+            // A thread that waits for its input is left alone, and errors of an input do not matter any more.
+            while let Ok(Some(Ok(Some(pumped)))) =
+                self.lanes[lane].receive(until.saturating_duration_since(Instant::now()))
+            {
+                let rows = self.count(*pumped, out)?.times.len();
+                self.graph.ledger.unread += rows as u64;
             }
-            self.graph.ledger.reject(RejectReason::FutureTimestamp);
-            let reject = Reject {
-                reason: RejectReason::FutureTimestamp,
-                detail: format!("event time {} is ahead of the clock", crate::record::EventTime(*time)),
-                origin: flows.origins.get(row).cloned().unwrap_or_else(|| crate::record::Origin {
-                    file: "".into(),
-                    line: 0,
-                    offset: 0,
-                }),
-                raw: String::new(),
-            };
-            self.first_rejects.entry(reject.reason).or_insert_with(|| reject.clone());
-            out.reject(reject)?;
         }
-        Ok(flows.take(&keep)?)
-    }
-
-    /// A silent live input: the others go on without it (true); when all are silent, the clock moves the watermark.
-    fn idle(&mut self, lane: usize, waited: &mut Instant, out: &mut Outlets) -> Result<bool, RunError> {
-        let Some(idle_after) = self.lanes[lane].idle_after.filter(|_| self.live) else { return Ok(false) };
-        let silent = Micros(i64::try_from(waited.elapsed().as_micros()).unwrap_or(i64::MAX));
-        let last = self.merge.last_watermark();
-        if silent < idle_after || last == crate::pipeline::merge::BEFORE_ALL {
-            return Ok(false);
-        }
-        if self.merge.others_active(lane) {
-            self.merge.rest(lane);
-            return Ok(true);
-        }
-        *waited = Instant::now();
-        self.merge.rest(lane);
-        self.merge.raise(last.saturating_add(silent.0));
-        self.graph.advance(self.merge.watermark(), None, out)?;
-        out.flush()?;
-        Ok(false)
+        Ok(())
     }
 }
 
-/// Reads and normalizes one input on its own thread.
-fn pump(mut reader: Reader, normalizer: &Normalizer, file: &Arc<str>, sender: &SyncSender<Message>) {
-    loop {
-        let message = next(&mut reader, normalizer, file);
-        let last = !matches!(message, Ok(Some(_)));
-        if sender.send(message).is_err() || last {
-            return;
-        }
-    }
-}
-
-fn next(reader: &mut Reader, normalizer: &Normalizer, file: &Arc<str>) -> Message {
-    let Some(raw) = reader.next_batch()? else { return Ok(None) };
-    let normalized = normalizer.run(&raw, file)?;
-    let (offered, bytes) = (raw.offered, raw.bytes);
-    Ok(Some(Box::new(Pumped { normalized, raw_rejects: raw.rejects, offered, bytes, ignored: raw.ignored })))
+/// The normalization of each source, for all its inputs.
+fn normalizers(plan: &Plan, lookups: &Lookups) -> Result<Vec<Arc<Normalizer>>, LowerError> {
+    let keys = plan.sources.iter().any(|source| !source.dedupe.is_empty());
+    // Evidence says where it came from, and so does the reject of a row whose key another has.
+    let keep = Keep { origins: keys || (plan.evidence_rows > 0 && !plan.rules.is_empty()), keys };
+    let sources = plan.sources.iter();
+    sources.map(|source| Ok(Arc::new(Normalizer::new(source, &plan.flows_wanted, keep, lookups)?))).collect()
 }

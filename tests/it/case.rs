@@ -3,7 +3,8 @@
 //! A file has sections that begin with `--- NAME`: the project's files by path, `input NAME SOURCE` with records,
 //! `expect RELATION` with one JSON object a row, `expect alerts`, and `expect summary`. An expected object names the
 //! fields that matter; every row has to be expected by one of them. Each case also runs with its records dealt out
-//! to two files when nothing in it is late: the split must not show.
+//! to two files when nothing in it is late: the split must not show. With a section `script` the inputs are live, and
+//! their records come as it says ([`super::live`]).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,14 +15,14 @@ use std::sync::atomic::AtomicBool;
 use libtest_mimic::{Failed, Trial};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
-use tripline::adapter::local::clock::SystemClock;
 use tripline::adapter::local::{MemoryInput, MemoryTree, output};
 use tripline::plan::{self, Plan};
-use tripline::port::Input;
+use tripline::port::{Clock, Input};
 use tripline::runtime::outlet::{AlertFormat, Outlets};
 use tripline::runtime::run::{Progress, RunOptions, run};
 
 use super::TODAY;
+use super::live::Script;
 
 const FOLDER: &str = "tests/case";
 
@@ -47,11 +48,13 @@ struct Case {
     inputs: Vec<(String, String, String)>,
     /// By relation, `alerts` and `summary` among them.
     expected: BTreeMap<String, Vec<Value>>,
+    script: Option<Script>,
 }
 
 impl Case {
     fn parse(text: &str) -> Result<Self, Failed> {
-        let mut case = Self { tree: MemoryTree::default(), inputs: Vec::new(), expected: BTreeMap::new() };
+        let mut case =
+            Self { tree: MemoryTree::default(), inputs: Vec::new(), expected: BTreeMap::new(), script: None };
         for section in format!("\n{text}").split("\n--- ").skip(1) {
             let (head, body) = section.split_once('\n').unwrap_or((section, ""));
             let words: Vec<&str> = head.split_whitespace().collect();
@@ -65,6 +68,7 @@ impl Case {
                     let rows = rows.map_err(|error| format!("expect {relation}: {error}"))?;
                     case.expected.insert((*relation).to_owned(), rows);
                 }
+                ["script"] => case.script = Some(Script::parse(body)?),
                 [path] => case.tree = case.tree.with(*path, format!("{body}\n")),
                 _ => return Err(format!("unknown section `{head}`").into()),
             }
@@ -81,6 +85,9 @@ fn whole(case: &Case) -> Result<(), Failed> {
     let outcome = play(&plan, case, &case.inputs)?;
     compare(case, &outcome)?;
     let late = |field: &str| outcome["summary"][0].pointer(field).and_then(Value::as_u64).unwrap_or(0);
+    if case.script.is_some() {
+        return Ok(());
+    }
     if late("/rows/late") + late("/late_windows") + late("/rows/duplicate") > 0 {
         return Ok(());
     }
@@ -137,17 +144,27 @@ fn play(plan: &Plan, case: &Case, inputs: &[(String, String, String)]) -> Result
         let alerts = output::text_writer(&path("alerts", "jsonl"))?;
         let mut out = Outlets::new(&plan, &taps, Some((alerts, AlertFormat::Json)), &output::row_writer)?;
         let source = |name: &str| plan.sources.iter().position(|source| source.name == name).unwrap_or(0);
-        let inputs = inputs.iter().map(|(name, from, text)| -> (usize, Arc<dyn Input>) {
-            (source(from), Arc::new(MemoryInput::new(name, text.clone().into_bytes())))
-        });
-        let options = RunOptions {
-            inputs: inputs.collect(),
-            live: false,
-            threads: 2,
-            generation: "test".to_owned(),
-            fault: None,
+        let sources: Vec<usize> = inputs.iter().map(|(_, from, _)| source(from)).collect();
+        let mut run = |inputs: Vec<Arc<dyn Input>>, live: Option<Arc<dyn Clock>>, stop: &AtomicBool| {
+            let inputs = sources.iter().copied().zip(inputs).collect();
+            let options = RunOptions { inputs, live, threads: 2, generation: "test".to_owned(), fault: None };
+            Ok::<_, Failed>(run(&plan, &options, &mut out, &Silent, stop)?)
         };
-        let report = run(&plan, &options, &SystemClock, &mut out, &Silent, &AtomicBool::new(false))?;
+        let report = match &case.script {
+            None => {
+                let memory = |(name, _, text): &(String, String, String)| -> Arc<dyn Input> {
+                    Arc::new(MemoryInput::new(name, text.clone().into_bytes()))
+                };
+                run(inputs.iter().map(memory).collect(), None, &AtomicBool::new(false))?
+            }
+            Some(script) => {
+                let names: Vec<String> = inputs.iter().map(|(name, ..)| name.clone()).collect();
+                let stage = script.stage(&names);
+                let (inputs, stop) = (stage.inputs.clone(), Arc::clone(&stage.stop));
+                let clock: Arc<dyn Clock> = Arc::clone(&stage.clock) as _;
+                stage.play(script, || run(inputs, Some(clock), &stop))?
+            }
+        };
         report.verify()?;
         drop(out);
         for name in &relations {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use libtest_mimic::{Failed, Trial};
-use tripline::adapter::local::clock::SystemClock;
 use tripline::adapter::local::{MemoryInput, MemoryTree};
 use tripline::pipeline::graph::Fault;
 use tripline::plan::{self, Plan};
@@ -90,10 +89,10 @@ fn plan() -> Result<Plan, Failed> {
 fn played(fault: Option<Fault>) -> Result<RunReport, Failed> {
     let plan = plan()?;
     let input: Arc<dyn Input> = Arc::new(MemoryInput::new("rows", ROWS.as_bytes().to_vec()));
-    let options = RunOptions { inputs: vec![(0, input)], live: false, threads: 1, generation: String::new(), fault };
+    let options = RunOptions { inputs: vec![(0, input)], live: None, threads: 1, generation: String::new(), fault };
     let refuse = |_: &str, _| Err(io::Error::other("nothing is tapped"));
     let mut out = Outlets::new(&plan, &[], None, &refuse)?;
-    Ok(run(&plan, &options, &SystemClock, &mut out, &Silent, &AtomicBool::new(false))?)
+    Ok(run(&plan, &options, &mut out, &Silent, &AtomicBool::new(false))?)
 }
 
 fn accounted() -> Result<(), Failed> {

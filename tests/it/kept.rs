@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use tripline::pipeline::alert::AlertRecord;
 use tripline::pipeline::detect::Hit;
-use tripline::pipeline::graph::{Outlet, OutletError};
+use tripline::pipeline::outlet::{Outlet, OutletError};
 use tripline::plan::Plan;
-use tripline::record::{Column, Disposition, Value, flow};
+use tripline::record::{Column, Disposition, Reject, Value, flow};
 
 use datafusion::arrow::array::RecordBatch;
 
@@ -66,6 +66,10 @@ impl Outlet for Kept {
     fn late(&mut self, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
         let values = self.values(flow::FLOWS, rows);
         self.late.extend(values.into_iter().zip(admit.iter().copied()));
+        Ok(())
+    }
+
+    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
         Ok(())
     }
 

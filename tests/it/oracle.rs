@@ -73,8 +73,9 @@ pub fn flows_of(log: &[Logged]) -> impl Iterator<Item = (&Flow, i64, i64)> {
 }
 
 /// Windows that rows missed.
-pub fn missed(log: &[Logged], hops: Hops) -> u64 {
-    let all = log.iter().flat_map(|(flow, admit)| hops.ends(flow.time).into_iter().map(move |end| (end, *admit)));
+pub fn missed(log: &[Logged], hops: Hops, counts: impl Fn(&Flow) -> bool) -> u64 {
+    let rows = log.iter().filter(|(flow, _)| counts(flow));
+    let all = rows.flat_map(|(flow, admit)| hops.ends(flow.time).into_iter().map(move |end| (end, *admit)));
     all.filter(|(end, admit)| !after(*end, *admit)).count() as u64
 }
 

@@ -311,9 +311,13 @@ fn oracle_agrees(scene: &Scene, log: &[Logged], outcome: &Outcome) -> Result<(),
     if !differences.is_empty() {
         return Err(differences.into_iter().take(5).collect::<Vec<_>>().join("\n").into());
     }
-    let missed: u64 = scene.over_flows().into_iter().map(|hops| oracle::missed(log, hops)).sum();
     let some_rule = scene.plan.rules.iter().any(|rule| rule.name == "login");
     let late = if some_rule { Vec::new() } else { oracle::late(log, &scene.over_flows()) };
+    let accepted = |flow: &Flow| !late.contains(&flow.row_id);
+    let [narrow, other, everybody] = scene.over_flows();
+    let missed = oracle::missed(log, narrow, accepted)
+        + oracle::missed(log, everybody, accepted)
+        + oracle::missed(log, other, |flow| accepted(flow) && flow.tx_bytes.is_some_and(|bytes| bytes > 100));
     let said: Vec<i64> = outcome.kept.late.iter().filter_map(|(row, _)| whole(&row[0])).collect();
     if (missed, late.len() as u64, &late) != (outcome.ledger.late_windows, outcome.ledger.late, &said) {
         return Err(format!(

@@ -56,6 +56,11 @@ impl RawText {
         Self(Source::Columns { columns, rows })
     }
 
+    /// The text of a row, as a reject keeps it.
+    pub fn cut(&self, row: usize) -> String {
+        Reject::cut(self.get(row).as_bytes())
+    }
+
     /// The text of a row; empty beyond the last.
     pub fn get(&self, row: usize) -> Cow<'_, str> {
         match &self.0 {

@@ -4,12 +4,14 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use memchr::{memchr, memrchr};
 
 use super::csv::CsvState;
 use super::error::IngestError;
 use super::layout::{Layout, LayoutFinder};
+use super::reader::Control;
 use crate::port::{Input, InputBytes};
 use crate::record::Format;
 
@@ -46,7 +48,11 @@ pub(super) struct Splitter {
     bytes: Box<dyn Read + Send>,
     layout: LayoutFinder,
     csv: bool,
+    /// As the options say.
+    asked_bytes: usize,
+    /// Of the chunk that is being read.
     chunk_bytes: usize,
+    control: Arc<Control>,
     /// Nobody knows how long it is: deliver what is there.
     live: bool,
     /// Read, but not yet in a chunk; begins with a record.
@@ -61,7 +67,7 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    pub(super) fn open(input: Arc<dyn Input>, format: Format, chunk_bytes: usize) -> Result<Self, IngestError> {
+    pub(super) fn open(input: Arc<dyn Input>, format: Format, control: Arc<Control>) -> Result<Self, IngestError> {
         let file = input.name();
         let bytes: Box<dyn Read + Send> = match input.open() {
             Ok(InputBytes::Stream(stream)) => stream,
@@ -75,7 +81,9 @@ impl Splitter {
             bytes,
             layout: LayoutFinder::new(format),
             csv: format == Format::Csv,
-            chunk_bytes: chunk_bytes.clamp(1, CHUNK_BYTES_MAX),
+            asked_bytes: CHUNK_BYTES_MAX,
+            chunk_bytes: CHUNK_BYTES_MAX,
+            control,
             carry: Vec::new(),
             offset: 0,
             stored: 0,
@@ -85,8 +93,18 @@ impl Splitter {
         })
     }
 
+    /// How long chunks are from now on.
+    pub(super) fn chunk_bytes(&mut self, bytes: usize) {
+        self.asked_bytes = bytes;
+    }
+
     /// The next chunk, in `buffer`. An error comes after all whole records before it.
     pub(super) fn next(&mut self, mut buffer: Vec<u8>) -> Result<Option<Chunk>, IngestError> {
+        if self.control.stopped() {
+            return Ok(None);
+        }
+        let most = self.control.chunk_bytes_max.load(Ordering::Relaxed).min(CHUNK_BYTES_MAX);
+        self.chunk_bytes = self.asked_bytes.min(most).max(1);
         if self.skipping {
             self.skip(&mut buffer);
         }

@@ -33,4 +33,4 @@ pub use batch::{RawBatch, RawText};
 pub use chunk::LINE_BYTES_MAX;
 pub use error::IngestError;
 pub use infer::{Inferred, infer, infer_parquet};
-pub use reader::{Reader, ReaderOptions};
+pub use reader::{Control, Reader, ReaderOptions, Section};

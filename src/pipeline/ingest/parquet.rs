@@ -3,6 +3,7 @@
 //! A column that can never fit is an error before the first row.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
@@ -22,11 +23,17 @@ use super::csv::Columns;
 use super::decode::Part;
 use super::error::IngestError;
 use super::fields::{Fields, Kind};
-use super::rows::{Rows, Span, shortened};
+use super::reader::{Control, ReaderOptions, Section};
+use super::rows::{Rows, Span};
 use super::value::RawValue;
 use crate::port::{Input, InputBytes};
+use crate::record::Reject;
 
 const BATCH_ROWS: usize = 8_192;
+/// Rows of a head's batch.
+const HEAD_ROWS: usize = 16;
+/// Of a row, to make batches about as long as the chunks of other formats.
+const ROW_BYTES: usize = 128;
 
 pub(super) struct ParquetParts {
     file: Arc<str>,
@@ -37,13 +44,14 @@ pub(super) struct ParquetParts {
     all: Columns,
     rows: Rows,
     keep_raw: bool,
+    control: Arc<Control>,
     stored: u64,
     rows_total: u64,
     rows_read: u64,
 }
 
 impl ParquetParts {
-    pub(super) fn open(input: &dyn Input, fields: &Arc<Fields>, keep_raw: bool) -> Result<Self, IngestError> {
+    pub(super) fn open(input: &dyn Input, fields: &Arc<Fields>, options: &ReaderOptions) -> Result<Self, IngestError> {
         let file = input.name();
         let bytes = match input.open() {
             Ok(InputBytes::File(bytes)) => bytes,
@@ -58,21 +66,34 @@ impl ParquetParts {
         let mask = ProjectionMask::roots(builder.parquet_schema(), read.iter().copied());
         let columns = Columns::new(read.iter().map(|index| schema.field(*index).name().as_str()), fields);
         let rows_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
-        let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)?;
+        let bytes = options.chunk_bytes.min(options.control.chunk_bytes_max.load(Ordering::Relaxed));
+        let rows = if options.section == Section::Head { HEAD_ROWS } else { bytes / ROW_BYTES };
+        let passed = if options.section == Section::Tail { HEAD_ROWS } else { 0 };
+        let builder = builder.with_projection(mask).with_batch_size(rows.clamp(HEAD_ROWS, BATCH_ROWS));
+        let reader = builder.with_offset(passed).build().map_err(failed)?;
         Ok(Self {
             reader,
             columns,
             all,
             rows: Rows::new(Arc::clone(fields), Arc::clone(&file)),
-            keep_raw,
+            keep_raw: options.keep_raw,
+            control: Arc::clone(&options.control),
             stored: input.size_bytes().unwrap_or_default(),
             rows_total,
-            rows_read: 0,
+            rows_read: length(passed).min(rows_total),
             file,
         })
     }
 
+    /// Rows before the first that is read.
+    pub(super) fn passed(&self) -> u64 {
+        self.rows_read
+    }
+
     pub(super) fn next(&mut self) -> Result<Option<Part>, IngestError> {
+        if self.control.stopped() {
+            return Ok(None);
+        }
         let failed = |source| IngestError::Batch { file: Arc::clone(&self.file), source };
         let Some(columns) = self.reader.next().transpose().map_err(failed)? else { return Ok(None) };
         let cells = columns.columns().iter().map(Cells::new).collect::<Result<Vec<_>, _>>().map_err(failed)?;
@@ -86,7 +107,7 @@ impl ParquetParts {
         let mut decoded = self.rows.finish().map_err(failed)?;
         let place = |line: u64| usize::try_from(line).unwrap_or(usize::MAX);
         for reject in &mut decoded.rejects {
-            reject.raw = shortened(row_text(&columns, place(reject.origin.line)).as_bytes());
+            reject.raw = Reject::cut(row_text(&columns, place(reject.origin.line)).as_bytes());
         }
         let lines: Vec<u64> = decoded.spans.iter().map(|span| span.line).collect();
         let raw = self.keep_raw.then(|| RawText::of_columns(columns, lines.iter().map(|line| place(*line)).collect()));

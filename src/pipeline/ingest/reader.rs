@@ -2,6 +2,7 @@
 //! Dropping the reader ends its threads; a thread that waits for standard input ends with
 //! the next byte, because nothing can wake it.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -18,6 +19,41 @@ use crate::record::{Format, RawSchema};
 /// More would only wait for each other.
 const THREADS_MAX: usize = 64;
 
+/// Decompressed bytes of a head's batch; a record that is longer stays whole.
+pub(super) const HEAD_BYTES: usize = 4 << 10;
+
+/// Which part of an input is read. A head can be read now and the tail later, without keeping the input open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Section {
+    #[default]
+    Whole,
+    /// From the front, in small batches.
+    Head,
+    /// All but the first batch of the head.
+    Tail,
+}
+
+/// What readers are told while they read.
+#[derive(Debug)]
+pub struct Control {
+    /// Nothing more is read; what has been read still comes.
+    pub stop: AtomicBool,
+    /// The longest chunk, whatever the options say.
+    pub chunk_bytes_max: AtomicUsize,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { stop: AtomicBool::new(false), chunk_bytes_max: AtomicUsize::new(usize::MAX) }
+    }
+}
+
+impl Control {
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct ReaderOptions {
     /// Decoding threads; with 1 the caller's own decodes.
@@ -26,11 +62,13 @@ pub struct ReaderOptions {
     pub chunk_bytes: usize,
     /// Keep the records' text beside the rows.
     pub keep_raw: bool,
+    pub section: Section,
+    pub control: Arc<Control>,
 }
 
 impl Default for ReaderOptions {
     fn default() -> Self {
-        Self { threads: 1, chunk_bytes: 1 << 20, keep_raw: false }
+        Self { threads: 1, chunk_bytes: 1 << 20, keep_raw: false, section: Section::Whole, control: Arc::default() }
     }
 }
 
@@ -66,12 +104,21 @@ impl Reader {
         let file = input.name();
         let fields = Arc::new(Fields::new(&schema));
         if schema.format == Format::Parquet {
-            let parts = Parts::Parquet(Box::new(ParquetParts::open(&*input, &fields, options.keep_raw)?));
-            return Ok(Self { file, parts, lines: 0, ended: false });
+            let parts = ParquetParts::open(&*input, &fields, options)?;
+            let lines = parts.passed();
+            return Ok(Self { file, parts: Parts::Parquet(Box::new(parts)), lines, ended: false });
         }
-        let splitter = Splitter::open(input, schema.format, options.chunk_bytes)?;
+        let mut splitter = Splitter::open(input, schema.format, Arc::clone(&options.control))?;
+        let mut decoder = Box::new(ChunkDecoder::new(&fields, &file, options.keep_raw));
+        let mut lines = 0;
+        if options.section == Section::Tail {
+            splitter.chunk_bytes(HEAD_BYTES);
+            if let Some(head) = splitter.next(Vec::new())? {
+                lines = decoder.decode(head)?.lines;
+            }
+        }
+        splitter.chunk_bytes(if options.section == Section::Head { HEAD_BYTES } else { options.chunk_bytes });
         let parts = if options.threads <= 1 {
-            let decoder = Box::new(ChunkDecoder::new(&fields, &file, options.keep_raw));
             Parts::Here { splitter: Box::new(splitter), decoder, spare: Vec::new() }
         } else {
             let threads = options.threads.min(THREADS_MAX);
@@ -79,7 +126,7 @@ impl Reader {
             let spares = Spares::default();
             Parts::Threads { answers: spawn(splitter, decoders, Arc::clone(&spares)), spares }
         };
-        Ok(Self { file, parts, lines: 0, ended: false })
+        Ok(Self { file, parts, lines, ended: false })
     }
 
     /// The next batch, which may be empty; `None` at the end, and after an error.

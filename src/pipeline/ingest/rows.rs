@@ -94,7 +94,7 @@ impl Rows {
             column.truncate(self.spans.len());
         }
         let record = chunk.get(span.start..span.end).unwrap_or_default();
-        let raw = shortened(record);
+        let raw = Reject::cut(record);
         let offset = u64::try_from(span.start).unwrap_or(u64::MAX);
         let origin = Origin { file: Arc::clone(&self.file), line: span.line, offset };
         self.rejects.push(Reject { reason, detail, origin, raw });
@@ -131,13 +131,4 @@ fn absence(value: Option<RawValue<'_>>) -> Option<&'static str> {
         Some(RawValue::Text(b"")) => Some("empty"),
         Some(_) => None,
     }
-}
-
-/// A record for a reject: cut to the longest that is kept, at a character's edge.
-pub(super) fn shortened(record: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(&record[..record.len().min(Reject::RAW_BYTES_MAX)]).into_owned();
-    while text.len() > Reject::RAW_BYTES_MAX || (record.len() > Reject::RAW_BYTES_MAX && text.ends_with('\u{fffd}')) {
-        text.pop();
-    }
-    text
 }

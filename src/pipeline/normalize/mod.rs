@@ -4,13 +4,13 @@ mod row_id;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use datafusion::arrow::compute::{filter_record_batch, is_not_null};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
+use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::SourcePlan;
-use crate::record::{Column, Origin, Reject, RejectReason, Type, Value, flow};
+use crate::record::{Column, EventTime, Origin, Reject, RejectReason, Type, Value, flow};
 use crate::target::datafusion::{Lookups, LowerContext, LowerError};
 
 use super::batch::{self, FlowBatch};
@@ -45,6 +45,16 @@ pub struct Keep {
     /// Content keys, for some source looks for duplicates.
     pub keys: bool,
 }
+
+/// The latest event time that a row may have, and the clock that says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Latest {
+    pub time: EventTime,
+    pub now: EventTime,
+}
+
+/// A row that is rejected, by its place in the batch.
+type Refused = (usize, RejectReason, String);
 
 /// How a column of `flows` is made.
 enum FlowColumn {
@@ -113,24 +123,25 @@ impl Normalizer {
         })
     }
 
-    pub fn run(&self, raw: &RawBatch, file: &Arc<str>) -> Result<Normalized, NormalizeError> {
+    /// Live input: rows after `latest` are rejected.
+    pub fn run(&self, raw: &RawBatch, file: &Arc<str>, latest: Option<Latest>) -> Result<Normalized, NormalizeError> {
         let rows = raw.rows.num_rows();
         let columns = self.raw_places.iter().map(|place| place.map(|p| Arc::clone(raw.rows.column(p)))).collect();
         let whole = batch::batch(&self.raw_schema, columns, rows)?;
         let mut out = Parts { filtered: 0, rejects: Vec::new(), batches: Vec::new() };
         let origin = |row: usize| Origin { file: Arc::clone(file), line: raw.lines[row], offset: raw.offsets[row] };
+        let text = |row: usize| raw.raw.as_ref().map(|text| text.cut(row)).unwrap_or_default();
+        let reject = |row: usize, reason, detail| Reject { reason, detail, origin: origin(row), raw: text(row) };
         let failed = by_halves(&whole, &mut |rows, first| {
-            let (flows, filtered, rejects) = self.attempt(rows, first, &origin)?;
+            let (flows, filtered, refused) = self.attempt(rows, first, latest, &origin)?;
             out.filtered += filtered;
-            out.rejects.extend(rejects);
+            out.rejects.extend(refused.into_iter().map(|(row, reason, detail)| reject(row, reason, detail)));
             out.batches.push(flows);
             Ok(())
         })?;
-        out.rejects.extend(failed.into_iter().map(|(row, error)| Reject {
-            reason: RejectReason::BadArithmetic,
-            detail: format!("normalization of {}: {error}", self.source),
-            origin: origin(row),
-            raw: String::new(),
+        out.rejects.extend(failed.into_iter().map(|(row, error)| {
+            let detail = format!("normalization of {}: {error}", self.source);
+            reject(row, RejectReason::BadArithmetic, detail)
         }));
         let flows = match out.batches.len() {
             1 => out.batches.swap_remove(0),
@@ -143,24 +154,32 @@ impl Normalizer {
         &self,
         rows: &RecordBatch,
         first: usize,
+        latest: Option<Latest>,
         origin: &dyn Fn(usize) -> Origin,
-    ) -> Result<(FlowBatch, u64, Vec<Reject>), Attempt> {
+    ) -> Result<(FlowBatch, u64, Vec<Refused>), Attempt> {
         let count = rows.num_rows();
         let event_time = self.event_time.run(rows)?;
-        let timed = is_not_null(&event_time)?;
-        let untimed = (0..count).filter(|row| event_time.is_null(*row)).map(|row| Reject {
-            reason: RejectReason::MissingEventTime,
-            detail: "the event time is NULL".to_owned(),
-            origin: origin(first + row),
-            raw: String::new(),
-        });
-        let rejects: Vec<Reject> = untimed.collect();
-        let mut kept: Vec<usize> = timed.values().set_indices().collect();
+        let times = event_time.as_primitive::<TimestampMicrosecondType>();
+        let mut refused = Vec::new();
+        let mut kept: Vec<usize> = Vec::with_capacity(count);
+        for (row, time) in times.iter().enumerate() {
+            match (time, latest) {
+                (None, _) => {
+                    let detail = "the event time is NULL".to_owned();
+                    refused.push((first + row, RejectReason::MissingEventTime, detail));
+                }
+                (Some(time), Some(latest)) if time > latest.time.0 => {
+                    let detail = format!("event time {} is ahead of the clock, {}", EventTime(time), latest.now);
+                    refused.push((first + row, RejectReason::FutureTimestamp, detail));
+                }
+                _ => kept.push(row),
+            }
+        }
         let mut columns = rows.columns().to_vec();
         columns.push(event_time);
         let mut rows = batch::leading(&self.scope_schema, columns, count)?;
-        if !rejects.is_empty() {
-            rows = filter_record_batch(&rows, &timed)?;
+        if !refused.is_empty() {
+            rows = take_record_batch(&rows, &kept.iter().map(|row| *row as u64).collect::<UInt64Array>())?;
         }
         let timed = kept.len();
         if let Some(filter) = &self.filter {
@@ -172,7 +191,7 @@ impl Normalizer {
         }
         let filtered = (timed - kept.len()) as u64;
         let origins = if self.keep_origins { kept.iter().map(|row| origin(first + row)).collect() } else { Vec::new() };
-        Ok((self.flows(&rows, origins)?, filtered, rejects))
+        Ok((self.flows(&rows, origins)?, filtered, refused))
     }
 
     fn flows(&self, rows: &RecordBatch, origins: Vec<Origin>) -> Result<FlowBatch, Attempt> {

@@ -144,6 +144,20 @@ impl FeatureStage {
         Ok(())
     }
 
+    /// The places of the rows that `where` lets through; rows that cannot be computed are not among them.
+    pub fn chosen(&self, rows: &RecordBatch) -> Result<Vec<usize>, StageError> {
+        let mut chosen = Vec::new();
+        by_halves(rows, &mut |rows, first| {
+            let prepared = self.prepare(rows, &[])?;
+            match prepared.mask {
+                Some(mask) => chosen.extend(mask.values().set_indices().map(|row| first + row)),
+                None => chosen.extend(first..first + rows.num_rows()),
+            }
+            Ok(())
+        })?;
+        Ok(chosen)
+    }
+
     fn prepare(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Prepared, Attempt> {
         let mut columns: Vec<ArrayRef> = rows.columns()[..self.upstream_columns].to_vec();
         for join in &self.joins {

@@ -137,23 +137,30 @@ fn drain(reader: &mut Reader, raw: bool) -> Outcome {
                 break;
             }
         };
-        assert_eq!(batch.offered, (batch.lines.len() + batch.rejects.len()) as u64);
-        let mut rows = shown(&batch);
-        if raw {
-            let text = batch.raw.as_ref().unwrap();
-            rows.iter_mut().enumerate().for_each(|(row, shown)| *shown += &format!(" <{}>", text.get(row)));
-        }
-        all.rows.extend(rows);
-        all.rejects.extend(batch.rejects.iter().map(|reject| {
-            let (reason, origin) = (reject.reason.code(), &reject.origin);
-            format!("{}@{} {reason}: {} <{}>", origin.line, origin.offset, reject.detail, reject.raw)
-        }));
+        let part = outcome(&batch, raw);
+        all.rows.extend(part.rows);
+        all.rejects.extend(part.rejects);
         for (name, records) in batch.ignored {
             *ignored.entry(name).or_insert(0) += records;
         }
     }
     all.ignored = ignored.into_iter().collect();
     all
+}
+
+/// Rows and rejects of one batch.
+fn outcome(batch: &RawBatch, raw: bool) -> Outcome {
+    assert_eq!(batch.offered, (batch.lines.len() + batch.rejects.len()) as u64);
+    let mut rows = shown(batch);
+    if raw {
+        let text = batch.raw.as_ref().unwrap();
+        rows.iter_mut().enumerate().for_each(|(row, shown)| *shown += &format!(" <{}>", text.get(row)));
+    }
+    let rejects = batch.rejects.iter().map(|reject| {
+        let (reason, origin) = (reject.reason.code(), &reject.origin);
+        format!("{}@{} {reason}: {} <{}>", origin.line, origin.offset, reject.detail, reject.raw)
+    });
+    Outcome { rows, rejects: rejects.collect(), ..Outcome::default() }
 }
 
 fn read_text(text: impl Into<Vec<u8>>, schema: &Arc<RawSchema>) -> Outcome {

@@ -10,9 +10,9 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::Int32Type;
 use parquet::arrow::ArrowWriter;
 
-use super::{Outcome, drain, schema};
+use super::{Outcome, drain, outcome, schema};
 use crate::adapter::local::input::inputs;
-use crate::pipeline::ingest::{Reader, ReaderOptions};
+use crate::pipeline::ingest::{Reader, ReaderOptions, Section};
 use crate::record::Format;
 
 fn read(columns: Vec<(&str, ArrayRef)>, fields: &[&str], keep_raw: bool) -> Outcome {
@@ -116,4 +116,30 @@ fn other_files_are_refused() {
     let input = inputs(&[path.display().to_string()]).unwrap().remove(0);
     let error = Reader::open(input, schema(Format::Parquet, &["a INT64"]), &ReaderOptions::default()).err().unwrap();
     assert!(error.to_string().ends_with("must be a file that begins with PAR1"), "{error}");
+}
+
+/// The first batch of the head and the tail are the whole, row numbers too.
+#[test]
+fn a_head_and_its_tail_are_the_whole() {
+    for rows in [0, 5, 16, 17, 20_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flows.data");
+        let column: ArrayRef = Arc::new(Int32Array::from_iter_values(0..rows));
+        let batch = RecordBatch::try_from_iter([("i", column)]).unwrap();
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let open = |section| {
+            let input = inputs(&[path.display().to_string()]).unwrap().remove(0);
+            let options = ReaderOptions { section, ..ReaderOptions::default() };
+            Reader::open(input, schema(Format::Parquet, &["i INT64"]), &options).unwrap()
+        };
+        let whole = drain(&mut open(Section::Whole), false);
+        let head = open(Section::Head).next_batch().unwrap();
+        let mut all = head.map(|batch| outcome(&batch, false)).unwrap_or_default();
+        assert!(all.rows.len() <= 16);
+        all.rows.extend(drain(&mut open(Section::Tail), false).rows);
+        assert_eq!(all.rows, whole.rows);
+        assert_eq!(all.rows.len(), usize::try_from(rows).unwrap());
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Bytes, Outcome, drain, read, read_text, schema};
-use crate::pipeline::ingest::{LINE_BYTES_MAX, Reader, ReaderOptions};
+use super::{Bytes, Outcome, drain, outcome, read, read_text, schema};
+use crate::pipeline::ingest::{LINE_BYTES_MAX, Reader, ReaderOptions, Section};
 use crate::record::{Format, RawSchema};
 
 fn options(threads: usize, chunk_bytes: usize) -> ReaderOptions {
-    ReaderOptions { threads, chunk_bytes, keep_raw: true }
+    ReaderOptions { threads, chunk_bytes, keep_raw: true, ..ReaderOptions::default() }
 }
 
 fn flows() -> (String, Arc<RawSchema>) {
@@ -142,4 +142,39 @@ fn a_live_input_is_delivered_as_it_comes() {
     assert_eq!(reader.next_batch().unwrap().unwrap().lines, [2]);
     let rest = drain(&mut reader, true);
     assert_eq!(rest.rejects.len(), 1);
+}
+
+/// The first batch of the head and the tail are the whole, places too.
+#[test]
+fn a_head_and_its_tail_are_the_whole() {
+    let (json, json_schema) = flows();
+    let table = |separator: &str, header: &str| {
+        let rows: Vec<String> = (0..900).map(|row| format!("{row}{separator}\"é{row}\"")).collect();
+        format!("{header}\n{}\n", rows.join("\n"))
+    };
+    let csv = schema(Format::Csv, &["a INT64", "b STRING"]);
+    let zeek = schema(Format::Zeek, &["a INT64", "b STRING"]);
+    let header = "#separator \\x09\n#fields\ta\tb\n#types\tint\tstring";
+    let inputs = [
+        (json.repeat(2), json_schema),
+        (table(",", "a,b"), csv),
+        (table("\t", header), zeek),
+        ("\n".repeat(9_000), schema(Format::Json, &["a INT64"])),
+    ];
+    for (text, schema) in inputs {
+        let input = Bytes { bytes: text.into(), ..Bytes::default() };
+        let whole = read(input.clone(), &schema, &ReaderOptions::default());
+        for threads in [1, 2] {
+            let open = |section| {
+                let options = ReaderOptions { threads, section, ..ReaderOptions::default() };
+                Reader::open(Arc::new(input.clone()), Arc::clone(&schema), &options).unwrap()
+            };
+            let mut all = outcome(&open(Section::Head).next_batch().unwrap().unwrap(), false);
+            assert!(all.rows.len() < whole.rows.len() || whole.rows.is_empty());
+            let tail = drain(&mut open(Section::Tail), false);
+            all.rows.extend(tail.rows);
+            all.rejects.extend(tail.rejects);
+            assert_eq!((all.rows, all.rejects), (whole.rows.clone(), whole.rejects.clone()));
+        }
+    }
 }

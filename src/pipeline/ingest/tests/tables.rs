@@ -35,7 +35,7 @@ fn csv_places_and_chunks() {
     assert_eq!(whole.ignored, [("b".to_owned(), 3)]);
     for threads in [1, 3] {
         for chunk_bytes in 1..text.len() + 2 {
-            let options = ReaderOptions { threads, chunk_bytes, keep_raw: false };
+            let options = ReaderOptions { threads, chunk_bytes, ..ReaderOptions::default() };
             let input = Bytes { bytes: text.into(), ..Bytes::default() };
             assert_eq!(read(input, &schema, &options), whole, "{chunk_bytes}");
         }
@@ -48,7 +48,7 @@ fn a_quote_that_is_never_closed_costs_one_record() {
     text.push_str(&"x\n".repeat(LINE_BYTES_MAX));
     text.push_str("2,y\n");
     let schema = schema(Format::Csv, &["a INT64"]);
-    let options = ReaderOptions { threads: 1, chunk_bytes: 100_000, keep_raw: false };
+    let options = ReaderOptions { threads: 1, chunk_bytes: 100_000, ..ReaderOptions::default() };
     let outcome = read(Bytes { bytes: text.into(), ..Bytes::default() }, &schema, &options);
     assert!(outcome.rejects[0].starts_with("2@4 ingest.too-long: "));
     assert_eq!(outcome.rows.len(), 1);
@@ -105,7 +105,7 @@ fn zeek_logs_that_were_joined() {
     assert_eq!(whole.ignored, [("y".to_owned(), 1), ("z".to_owned(), 3)]);
     for threads in [1, 3] {
         for chunk_bytes in 1..text.len() + 2 {
-            let options = ReaderOptions { threads, chunk_bytes, keep_raw: false };
+            let options = ReaderOptions { threads, chunk_bytes, ..ReaderOptions::default() };
             let input = Bytes { bytes: text.clone().into(), ..Bytes::default() };
             assert_eq!(read(input, &schema, &options), whole, "{chunk_bytes}");
         }

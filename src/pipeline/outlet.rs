@@ -1,0 +1,30 @@
+//! The port through which a graph puts out what it finds.
+
+use datafusion::arrow::array::RecordBatch;
+
+use crate::record::{Disposition, Reject};
+
+use super::alert::AlertRecord;
+use super::detect::Hit;
+
+/// Where rows go. Every method may be called many times; the order is by event time.
+pub trait Outlet {
+    /// Does anybody want the rows of this relation?
+    fn wants(&self, relation: &str) -> bool;
+    fn rows(&mut self, relation: &str, rows: &RecordBatch, partial: bool) -> Result<(), OutletError>;
+    /// Rows of `flows` that missed every window, with the watermark before each.
+    fn late(&mut self, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError>;
+    /// A record that was refused, wherever that was.
+    fn reject(&mut self, reject: Reject) -> Result<(), OutletError>;
+    fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError>;
+    fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError>;
+}
+
+/// Rows could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {name}")]
+pub struct OutletError {
+    pub name: String,
+    #[source]
+    pub error: std::io::Error,
+}
