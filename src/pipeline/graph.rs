@@ -219,7 +219,7 @@ impl Graph {
             }
         };
         if out.wants(flow::FLOWS) && !flows.times.is_empty() {
-            out.rows(flow::FLOWS, &flows.rows, false)?;
+            out.flows(flow::FLOWS, &flows.rows, admit)?;
         }
         let evidence = FlowEvidence::new(flows);
         let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&evidence) } else { None };
@@ -263,7 +263,7 @@ impl Graph {
             return Ok(None);
         }
         let admit_of = |rows: &[usize]| rows.iter().map(|row| admit[*row]).collect::<Vec<_>>();
-        out.late(&flows.take(&late)?.rows, &admit_of(&late))?;
+        out.flows(flow::LATE, &flows.take(&late)?.rows, &admit_of(&late))?;
         Ok(Some((flows.take(&accepted)?, admit_of(&accepted))))
     }
 

@@ -12,8 +12,8 @@ pub trait Outlet {
     /// Does anybody want the rows of this relation?
     fn wants(&self, relation: &str) -> bool;
     fn rows(&mut self, relation: &str, rows: &RecordBatch, partial: bool) -> Result<(), OutletError>;
-    /// Rows of `flows` that missed every window, with the watermark before each.
-    fn late(&mut self, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError>;
+    /// Rows of `flows`, or of `late`, which missed every window; with the watermark before each.
+    fn flows(&mut self, relation: &str, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError>;
     /// A record that was refused, wherever that was.
     fn reject(&mut self, reject: Reject) -> Result<(), OutletError>;
     fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError>;

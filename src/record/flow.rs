@@ -7,6 +7,9 @@ pub const FLOWS: &str = "flows";
 /// The flows that missed every window, with the watermark before each.
 pub const LATE: &str = "late";
 
+/// Of each row where rows are kept: the watermark before it, which decides in which windows it still counts.
+pub const ADMIT_WATERMARK: &str = "admit_watermark";
+
 /// `outcome` where a source cannot tell.
 pub const OUTCOME_UNKNOWN: &str = "unknown";
 

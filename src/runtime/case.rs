@@ -22,7 +22,7 @@ use crate::pipeline::merge::{Merge, Step};
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::{self, Plan, ResolveOptions};
-use crate::record::{Column, Disposition, Micros, Reject};
+use crate::record::{Column, Disposition, Micros, Reject, flow};
 use crate::target::datafusion::Lookups;
 
 pub use check::check;
@@ -206,8 +206,8 @@ impl Outlet for Kept {
         Ok(())
     }
 
-    fn late(&mut self, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
-        Ok(())
+    fn flows(&mut self, relation: &str, rows: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
+        if relation == flow::FLOWS { self.rows(relation, rows, false) } else { Ok(()) }
     }
 
     fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
@@ -229,8 +229,8 @@ impl Outlet for Kept {
 
 /// The columns of a relation of the plan.
 pub(crate) fn columns_of(plan: &Plan, relation: &str) -> Option<Vec<Column>> {
-    if relation == crate::record::flow::FLOWS {
-        return Some(crate::record::flow::columns());
+    if relation == flow::FLOWS {
+        return Some(flow::columns());
     }
     if let Some(index) = plan.feature(relation) {
         return Some(plan.features[index].columns.clone());

@@ -191,14 +191,14 @@ impl Outlet for Outlets {
         self.write(relation, columns)
     }
 
-    fn late(&mut self, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
-        if !self.taps.contains_key(LATE) {
+    fn flows(&mut self, relation: &str, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
+        if !self.taps.contains_key(relation) {
             return Ok(());
         }
         let mut columns = rows.columns().to_vec();
         let times: Vec<Option<i64>> = admit.iter().map(|at| (*at != BEFORE_ALL).then_some(*at)).collect();
         columns.push(Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")));
-        self.write(LATE, columns)
+        self.write(relation, columns)
     }
 
     fn reject(&mut self, reject: Reject) -> Result<(), OutletError> {
@@ -245,10 +245,9 @@ pub fn tap_schema(plan: &Plan, name: &str) -> Option<(SchemaRef, bool)> {
         batch::schema(&columns)
     };
     Some(match name {
-        flow::FLOWS => (batch::schema(&flow::columns()), false),
-        LATE => {
+        flow::FLOWS | LATE => {
             let mut columns = flow::columns();
-            columns.push(Column::new("admit_watermark", time, true));
+            columns.push(Column::new(flow::ADMIT_WATERMARK, time, true));
             (batch::schema(&columns), false)
         }
         HITS => {

@@ -63,7 +63,10 @@ impl Outlet for Kept {
         Ok(())
     }
 
-    fn late(&mut self, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
+    fn flows(&mut self, relation: &str, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
+        if relation == flow::FLOWS {
+            return self.rows(relation, rows, false);
+        }
         let values = self.values(flow::FLOWS, rows);
         self.late.extend(values.into_iter().zip(admit.iter().copied()));
         Ok(())

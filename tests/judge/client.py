@@ -19,8 +19,6 @@ KINDS = {"BOOL": type_pb2.TYPE_BOOL, "INT64": type_pb2.TYPE_INT64, "FLOAT64": ty
          "DATE": type_pb2.TYPE_DATE}
 NAMES = {kind: name for name, kind in KINDS.items()}
 SERVER = HOME / "node_modules/@fivetrandevelopers/zetasql/lib/zetasql/remote_server.so"
-# What the server takes in one request.
-REQUEST_BYTES_MAX = 4 << 20
 START_SECONDS_MAX = 30
 
 

@@ -3,7 +3,8 @@
 
 usage: record.py [--check]
 
-Writes tests/golden/functions.json; with --check it fails when that file and the live answers differ. null is NULL,
+Writes tests/golden/functions.json; with --check it fails when that file and the live answers differ, or when the judge
+answers otherwise about an expression as it is printed for BigQuery (printed.json, in the same order). null is NULL,
 {"error": true} a row that fails.
 """
 import json, pathlib, sys
@@ -11,7 +12,8 @@ import json, pathlib, sys
 import cases
 from client import Judge, Refused
 
-TARGET = pathlib.Path(__file__).parent.parent / "golden/functions.json"
+GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
+TARGET = GOLDEN / "functions.json"
 
 
 def ask(judge, expression, columns, rows):
@@ -51,9 +53,24 @@ def record(judge):
     return golden
 
 
+def check_printed(judge, golden):
+    """Printed expressions have the same answers."""
+    printed = json.loads((GOLDEN / "printed.json").read_text())
+    if len(printed) != len(golden):
+        raise SystemExit(f"{len(printed)} printed expressions for {len(golden)} recorded ones")
+    changed = 0
+    for case, text in zip(golden, printed):
+        changed += text != case["expression"]
+        if answer(judge, text, case["columns"], case["rows"]) != (case["type"], case["answers"]):
+            raise SystemExit(f"{case['expression']} is printed as {text}, which has other answers")
+    print(f"{len(printed)} printed expressions have the same answers, {changed} of them not as they were written")
+
+
 def main():
     with Judge() as judge:
         golden = record(judge)
+        if "--check" in sys.argv:
+            check_printed(judge, golden)
     answers = [a for case in golden for a in case["answers"]]
     values = [a for a in answers if isinstance(a, str)]
     print(f"{len(golden)} expressions, {len(answers)} answers, {len(values) / len(answers):.0%} of them values")

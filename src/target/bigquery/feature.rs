@@ -7,9 +7,9 @@ use crate::language::function::COUNT_DISTINCT_MAX;
 use crate::language::tree::{Aggregate, AggregateFunction as F, ExprKind};
 use crate::plan::{FeaturePlan, Plan, Upstream};
 use crate::record::Type;
+use crate::record::flow::ADMIT_WATERMARK;
 
 use super::expr::{Names, print};
-use super::flows::ADMIT_WATERMARK;
 use super::query::{Query, Step, select};
 use super::scope::{self, Rows, conjuncts, lookup_names};
 use super::text::{interval, name};

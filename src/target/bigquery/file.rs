@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::plan::SourcePlan;
-use crate::record::EventTime;
+use crate::record::{EventTime, flow};
 
 use super::query::{comment, indented};
 use super::text::{name, timestamp};
@@ -112,7 +112,7 @@ fn source_file(source: &str, columns: &[String]) -> File {
 
 fn source_columns(source: &SourcePlan) -> Vec<String> {
     let own = source.raw.fields.iter().map(|f| format!("{} {}", name(&f.name), f.ty));
-    own.chain([format!("{} TIMESTAMP", flows::ADMIT_WATERMARK), format!("{} DATE", flows::EVENT_DAY)]).collect()
+    own.chain([format!("{} TIMESTAMP", flow::ADMIT_WATERMARK), format!("{} DATE", flows::EVENT_DAY)]).collect()
 }
 
 fn relation_file(warehouse: Warehouse<'_>, relation: Relation<'_>, range: Option<Range>) -> File {

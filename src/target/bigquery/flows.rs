@@ -12,8 +12,6 @@ use super::query::{Query, Step, select};
 use super::scope::{conjuncts, lookup_names};
 use super::text::{id_text, literal, name, string};
 
-/// The watermark before a row decides in which windows it still counts.
-pub(super) const ADMIT_WATERMARK: &str = "admit_watermark";
 /// Partition of a source's table.
 pub(super) const EVENT_DAY: &str = "event_day";
 
@@ -44,7 +42,7 @@ fn step(plan: &Plan, source: &SourcePlan, ranged: bool) -> Step {
             if value == column.name { value } else { format!("{value} AS {}", name(&column.name)) }
         })
         .collect();
-    items.push(ADMIT_WATERMARK.to_owned());
+    items.push(flow::ADMIT_WATERMARK.to_owned());
     let mut conditions = vec![format!("{event_time} IS NOT NULL")];
     conditions.extend(source.filter.iter().flat_map(|filter| conjuncts(filter, &names)));
     if ranged {

@@ -44,6 +44,12 @@ pub struct Warehouse<'a> {
     pub sources: &'a [&'a SourcePlan],
 }
 
+/// An expression over columns of these names.
+pub fn expression(expr: &Expr, columns: &[Column]) -> String {
+    let columns: Vec<String> = columns.iter().map(|column| text::name(&column.name)).collect();
+    expr::print(expr, &expr::Names { columns: &columns, lookups: &[], event_time: "event_time" })
+}
+
 /// One SELECT over the sources' tables that gives a relation's rows; `None` for an unknown name.
 pub fn select(warehouse: Warehouse<'_>, relation: &str) -> Option<String> {
     let relation = warehouse.relations().into_iter().find(|r| warehouse.is_named(*r, relation))?;
@@ -118,7 +124,7 @@ impl<'a> Warehouse<'a> {
         match relation {
             Relation::Lookup(plan) => lookup::columns(plan),
             Relation::Flows => {
-                let admit = Column::new(flows::ADMIT_WATERMARK, Type::Timestamp, true);
+                let admit = Column::new(flow::ADMIT_WATERMARK, Type::Timestamp, true);
                 flow::columns().into_iter().chain([admit]).collect()
             }
             Relation::Feature(plan) => plan.columns.clone(),

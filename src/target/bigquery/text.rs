@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::language::instant::date_text;
 use crate::record::{EventTime, Type, Value};
 
 /// GoogleSQL's reserved words: a name that is one stands in backticks.
@@ -39,7 +40,10 @@ pub(super) fn literal(value: &Value) -> String {
             text + "'"
         }
         Value::Timestamp(micros) => timestamp(*micros),
-        Value::Date(days) => format!("DATE_FROM_UNIX_DATE({days})"),
+        Value::Date(days) => match date_text(*days) {
+            Some(text) => format!("DATE '{text}'"),
+            None => format!("DATE_FROM_UNIX_DATE({days})"),
+        },
     }
 }
 
