@@ -16,7 +16,7 @@
 //! | [`definition`] | files to typed definitions with places; the JSON Schemas |
 //! | [`language`] | GoogleSQL: text to a typed tree; the closed table of functions |
 //! | [`plan`] | definitions to the graph of relations: names, keys, windows, which columns are read |
-//! | [`target`] | what an engine runs for an expression: `target/datafusion` |
+//! | [`target`] | what an engine runs: expressions in `target/datafusion`, whole relations as SQL in `target/bigquery` |
 //! | [`pipeline`] | the stages: `ingest` `normalize` `merge` `window` `detect` `alert`; `graph` drives, `ledger` counts |
 //! | [`runtime`] | a run: threads, stopping, taps, the report; the rules' own tests (`case`) |
 //! | [`generate`] | synthetic NetLog with labelled attacks |

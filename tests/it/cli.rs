@@ -13,7 +13,7 @@ type Outcome = Result<(), Failed>;
 type Named = (&'static str, fn() -> Outcome);
 
 pub fn trials() -> Vec<Trial> {
-    let all: [Named; 21] = [
+    let all: [Named; 22] = [
         ("init_check_generate_run", init_check_generate_run),
         ("init_refuses_what_is_there", init_refuses_what_is_there),
         ("every_yaml_names_its_schema", every_yaml_names_its_schema),
@@ -31,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         ("a_tap_that_closes_is_an_error", a_tap_that_closes_is_an_error),
         ("standard_input_is_decompressed", standard_input_is_decompressed),
         ("an_input_that_breaks_off_is_summed_up", an_input_that_breaks_off_is_summed_up),
+        ("compile_prints_and_refuses", compile_prints_and_refuses),
         ("check_gives_json", check_gives_json),
         ("check_reads_tests", check_reads_tests),
         ("a_failing_test_says_why", a_failing_test_says_why),
@@ -589,4 +590,37 @@ fn explain_knows_every_name() -> Outcome {
     }
     let (_, err) = run(folder.path(), 2, &["explain", "scan.vertical"])?;
     expect(&err, &["did you mean `net.scan.vertical`?"])
+}
+
+fn compile_prints_and_refuses() -> Outcome {
+    let folder = TempDir::new()?;
+    let compile = |code: i32, args: &[&str]| run(folder.path(), code, &[&["compile"], args].concat());
+    let (sql, _) = compile(0, &["--relation", "contact_1m", "--from", "2026-01-05", "--to", "2026-01-07"])?;
+    expect(
+        &sql,
+        &[
+            "DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP '2026-01-05 00:00:00+00';",
+            "DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP '2026-01-07 00:00:00+00';",
+            "WHERE flows.event_time >= TIMESTAMP_SUB(from_time, INTERVAL 1 MINUTE)",
+            "THEN DELETE",
+        ],
+    )?;
+    let (sql, _) = compile(0, &["--relation", "net.beacon", "--as", "select", "--source", "netlog"])?;
+    expect(&sql, &["FROM netlog\n", "destination_30m AS (", "chatty_ports AS ("])?;
+    ensure(!sql.contains("zeek_conn") && !sql.contains("from_time"), "one source, all days")?;
+    let (all, _) = compile(0, &["--out", "sql"])?;
+    expect(&all, &["files to sql"])?;
+    ensure(folder.path().join("sql/rules/rule_net_beacon.sql").is_file(), "a file a relation")?;
+    for (args, words) in [
+        (&["--relation", "contact_1"][..], "did you mean contact_1m?"),
+        (&["--source", "netflow"], "sources: netlog, zeek_conn"),
+        (&["--from", "2026-01-05"], "--to"),
+        (&["--from", "2026-01-05", "--to", "2026-01-05"], "--to is the day after the last"),
+        (&["--from", "2026-01-05T01:00:00Z", "--to", "2026-01-06"], "replaced as a whole"),
+        (&["--as", "select"], "--relation"),
+    ] {
+        let (_, said) = compile(2, args)?;
+        expect(&said, &[words])?;
+    }
+    Ok(())
 }

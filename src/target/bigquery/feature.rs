@@ -14,6 +14,9 @@ use super::query::{Query, Step, select};
 use super::scope::{self, Rows, conjuncts, lookup_names};
 use super::text::{interval, name};
 
+/// The columns that keep an aggregate: a suffix of its name, and SQL.
+type States = Vec<(&'static str, String)>;
+
 /// Names of what the steps add; they differ from the key's.
 struct Added {
     pane: String,
@@ -133,12 +136,7 @@ impl Builder<'_> {
         (items, group)
     }
 
-    fn panes(
-        &self,
-        rows: &Rows,
-        names: &[String],
-        columns: &dyn Fn(&Aggregate, &str) -> Vec<(&'static str, String)>,
-    ) -> Step {
+    fn panes(&self, rows: &Rows, names: &[String], columns: &dyn Fn(&Aggregate, &str) -> States) -> Step {
         let (mut items, group) = self.pane_items();
         for (aggregate, own) in self.feature.aggregates.iter().zip(names) {
             for (suffix, sql) in columns(aggregate, &self.argument(aggregate, rows)) {
@@ -320,7 +318,7 @@ fn center(own: &str) -> String {
 }
 
 /// An aggregate over rows.
-fn direct(aggregate: &Aggregate, x: &str) -> Vec<(&'static str, String)> {
+fn direct(aggregate: &Aggregate, x: &str) -> States {
     let sql = match aggregate.function {
         F::CountStar => "COUNT(*)".to_owned(),
         F::Count => format!("COUNT({x})"),
@@ -342,7 +340,7 @@ fn direct(aggregate: &Aggregate, x: &str) -> Vec<(&'static str, String)> {
 }
 
 /// What a pane keeps of an aggregate.
-fn pane_states(aggregate: &Aggregate, x: &str) -> Vec<(&'static str, String)> {
+fn pane_states(aggregate: &Aggregate, x: &str) -> States {
     match aggregate.function {
         F::CountDistinct => Vec::new(),
         F::Avg => vec![("_sum", format!("SUM({x})")), ("_n", format!("COUNT({x})"))],

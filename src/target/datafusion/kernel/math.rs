@@ -84,34 +84,60 @@ pub(super) fn log(inputs: &Inputs) -> Computed {
 
 /// ROUND and TRUNC, with or without digits.
 pub(super) fn digits(id: Id, args: usize) -> Option<Kernel> {
-    let cut: fn(f64) -> f64 = if id == Id::Round { f64::round } else { f64::trunc };
+    let round = id == Id::Round;
     if args < 2 {
+        let cut: fn(f64) -> f64 = if round { f64::round } else { f64::trunc };
         return kernel(move |inputs| inputs.unary::<Float64Array, f64, Float64Array>(|a| Ok(Some(cut(a)))));
     }
     kernel(move |inputs| {
         inputs.binary::<Float64Array, Int64Array, f64, Float64Array>(|a, digits| {
-            finite(at_digits(a, digits, cut), &[a]).map(Some).ok_or_else(|| OVERFLOW.into())
+            finite(at_digits(a, digits, round), &[a]).map(Some).ok_or_else(|| OVERFLOW.into())
         })
     })
 }
 
-/// More digits than a FLOAT64 has change nothing; so many before the point leave nothing.
-const DIGITS_MAX: i64 = 400;
-
-fn at_digits(a: f64, digits: i64, cut: fn(f64) -> f64) -> f64 {
-    let digits = i32::try_from(digits.clamp(-DIGITS_MAX, DIGITS_MAX)).unwrap_or(0);
-    let scale = 10f64.powi(digits.abs());
-    if digits < 0 {
-        return if scale.is_finite() { cut(a / scale) * scale } else { 0.0 };
+/// Cuts the exact decimal digits of a number, as GoogleSQL does; the nearest FLOAT64 to what is left.
+fn at_digits(a: f64, digits: i64, round: bool) -> f64 {
+    // Nothing is left of any number, and GoogleSQL does not look at it.
+    const DIGITS_MIN: i64 = -308;
+    if digits < DIGITS_MIN {
+        return 0.0;
     }
-    let scaled = a * scale;
-    if !scaled.is_finite() {
+    let fraction = fraction_digits(a);
+    if !a.is_finite() || digits >= i64::try_from(fraction).unwrap_or(i64::MAX) {
         return a;
     }
-    // The product rounds; where it landed on a boundary that the exact one does not reach, it is cut below.
-    let missing = a.mul_add(scale, -scaled);
-    let whole = cut(scaled);
-    let boundary = whole != cut(scaled - scaled.signum() * scaled.abs() * f64::EPSILON);
-    let whole = if boundary && missing * scaled < 0.0 { whole - scaled.signum() } else { whole };
-    whole / scale
+    let exact = format!("{:.fraction$}", a.abs());
+    let whole = exact.find('.').unwrap_or(exact.len());
+    let all: Vec<u8> = exact.bytes().filter(u8::is_ascii_digit).collect();
+    let Some(kept) = i64::try_from(whole).ok().and_then(|whole| usize::try_from(whole.checked_add(digits)?).ok())
+    else {
+        return 0f64.copysign(a);
+    };
+    let mut left = all[..kept].to_vec();
+    if round && all[kept] >= b'5' {
+        let carried = left.iter().rposition(|digit| *digit != b'9');
+        match carried {
+            Some(place) => left[place] += 1,
+            None => left.insert(0, b'1'),
+        }
+        let nines = carried.map_or(1, |place| place + 1);
+        left[nines..].fill(b'0');
+    }
+    let left = String::from_utf8(left).unwrap_or_default();
+    let value: f64 = format!("0{left}e{}", -digits).parse().unwrap_or(0.0);
+    value.copysign(a)
+}
+
+/// How many decimal digits behind the point a number has: as many as binary ones.
+fn fraction_digits(a: f64) -> usize {
+    const MANTISSA_BITS: u32 = 52;
+    const POINT: i64 = 1_075;
+    let bits = a.to_bits();
+    let exponent = i64::try_from(bits >> MANTISSA_BITS & 0x7ff).unwrap_or(0);
+    let mantissa = bits & ((1 << MANTISSA_BITS) - 1) | (u64::from(exponent > 0) << MANTISSA_BITS);
+    if mantissa == 0 {
+        return 0;
+    }
+    usize::try_from(POINT - exponent.max(1) - i64::from(mantissa.trailing_zeros())).unwrap_or(0)
 }

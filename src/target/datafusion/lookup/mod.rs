@@ -23,13 +23,15 @@ pub use index::LookupIndex;
 #[derive(Default)]
 pub struct Lookups(Vec<Lookup>);
 
+/// Key columns, and whether they are networks.
+type IndexKey = (Vec<usize>, bool);
+
 struct Lookup {
     plan: Arc<LookupPlan>,
     columns: OnceCell<Vec<ArrayRef>>,
     /// By column.
     members: RefCell<HashMap<usize, Kernel>>,
-    /// By key columns, and whether they are networks.
-    indexes: RefCell<HashMap<(Vec<usize>, bool), Arc<LookupIndex>>>,
+    indexes: RefCell<HashMap<IndexKey, Arc<LookupIndex>>>,
 }
 
 impl Lookups {

@@ -1,0 +1,143 @@
+-- features/source_port_5m.yaml: windows of 5m every 1m.
+DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+
+CREATE TABLE IF NOT EXISTS source_port_5m (
+  subscriber_id STRING,
+  src_ip STRING,
+  dst_port INT64,
+  window_start TIMESTAMP,
+  window_end TIMESTAMP,
+  event_time TIMESTAMP,
+  flows INT64,
+  dst_ips INT64,
+  dead_ips INT64
+)
+PARTITION BY DATE(event_time)
+CLUSTER BY subscriber_id, src_ip, dst_port
+OPTIONS (labels = [('tripline', 'feature')]);
+
+-- Replaces the rows of these days; it can be run again.
+MERGE source_port_5m AS old
+USING (
+  WITH
+    -- Rows that count, each with its pane of 1m.
+    source_port_5m__rows AS (
+      SELECT
+        *,
+        TIMESTAMP_BUCKET(event_time, INTERVAL 1 MINUTE, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
+      FROM flows
+      WHERE flows.event_time >= TIMESTAMP_SUB(from_time, INTERVAL 5 MINUTE)
+        AND flows.event_time < to_time
+    ),
+    -- Each row counted once, in its pane.
+    source_port_5m__panes AS (
+      SELECT
+        subscriber_id,
+        src_ip,
+        dst_port,
+        pane_start,
+        IF(admit_watermark >= TIMESTAMP_ADD(pane_start, INTERVAL 1 MINUTE), admit_watermark, NULL) AS late_after,
+        COUNT(*) AS flows
+      FROM source_port_5m__rows
+      WHERE (admit_watermark IS NULL OR admit_watermark < TIMESTAMP_ADD(pane_start, INTERVAL 5 MINUTE))
+      GROUP BY subscriber_id, src_ip, dst_port, pane_start, late_after
+    ),
+    -- Different values of dst_ips, by pane.
+    source_port_5m__values_of_dst_ips AS (
+      SELECT DISTINCT
+        subscriber_id,
+        src_ip,
+        dst_port,
+        pane_start,
+        IF(admit_watermark >= TIMESTAMP_ADD(pane_start, INTERVAL 1 MINUTE), admit_watermark, NULL) AS late_after,
+        dst_ip AS dst_ips
+      FROM source_port_5m__rows
+      WHERE (admit_watermark IS NULL OR admit_watermark < TIMESTAMP_ADD(pane_start, INTERVAL 5 MINUTE))
+    ),
+    -- Different values of dead_ips, by pane.
+    source_port_5m__values_of_dead_ips AS (
+      SELECT DISTINCT
+        subscriber_id,
+        src_ip,
+        dst_port,
+        pane_start,
+        IF(admit_watermark >= TIMESTAMP_ADD(pane_start, INTERVAL 1 MINUTE), admit_watermark, NULL) AS late_after,
+        IF(outcome IN ('unanswered', 'refused'), dst_ip, NULL) AS dead_ips
+      FROM source_port_5m__rows
+      WHERE (admit_watermark IS NULL OR admit_watermark < TIMESTAMP_ADD(pane_start, INTERVAL 5 MINUTE))
+    ),
+    -- Panes, and the values to be counted.
+    source_port_5m__parts AS (
+      SELECT
+        subscriber_id,
+        src_ip,
+        dst_port,
+        pane_start,
+        late_after,
+        flows,
+        NULL AS dst_ips,
+        NULL AS dead_ips
+      FROM source_port_5m__panes
+      UNION ALL
+      SELECT
+        subscriber_id,
+        src_ip,
+        dst_port,
+        pane_start,
+        late_after,
+        NULL AS flows,
+        dst_ips,
+        NULL AS dead_ips
+      FROM source_port_5m__values_of_dst_ips
+      UNION ALL
+      SELECT
+        subscriber_id,
+        src_ip,
+        dst_port,
+        pane_start,
+        late_after,
+        NULL AS flows,
+        NULL AS dst_ips,
+        dead_ips
+      FROM source_port_5m__values_of_dead_ips
+    ),
+    -- Each pane in every window that holds it.
+    source_port_5m__hops AS (
+      SELECT
+        *,
+        TIMESTAMP_SUB(pane_start, INTERVAL hop MINUTE) AS window_start
+      FROM source_port_5m__parts
+      CROSS JOIN UNNEST(GENERATE_ARRAY(0, 4)) AS hop
+      WHERE (late_after IS NULL OR late_after < TIMESTAMP_ADD(TIMESTAMP_SUB(pane_start, INTERVAL hop MINUTE), INTERVAL 5 MINUTE))
+    ),
+    -- Panes to windows.
+    source_port_5m__windows AS (
+      SELECT
+        subscriber_id,
+        src_ip,
+        dst_port,
+        window_start,
+        SUM(flows) AS flows,
+        LEAST(COUNT(DISTINCT dst_ips), 1000000) AS dst_ips,
+        LEAST(COUNT(DISTINCT dead_ips), 1000000) AS dead_ips
+      FROM source_port_5m__hops
+      GROUP BY subscriber_id, src_ip, dst_port, window_start
+    )
+  SELECT
+    subscriber_id,
+    src_ip,
+    dst_port,
+    window_start,
+    TIMESTAMP_ADD(window_start, INTERVAL 5 MINUTE) AS window_end,
+    TIMESTAMP_SUB(TIMESTAMP_ADD(window_start, INTERVAL 5 MINUTE), INTERVAL 1 MICROSECOND) AS event_time,
+    flows,
+    dst_ips,
+    dead_ips
+  FROM source_port_5m__windows
+  WHERE TIMESTAMP_ADD(window_start, INTERVAL 5 MINUTE) > from_time
+    AND TIMESTAMP_ADD(window_start, INTERVAL 5 MINUTE) <= to_time
+) AS new
+ON FALSE
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT ROW;

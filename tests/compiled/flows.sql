@@ -1,0 +1,173 @@
+-- Every source's records in one form.
+DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+
+CREATE TABLE IF NOT EXISTS flows (
+  row_id INT64,
+  event_time TIMESTAMP,
+  start_time TIMESTAMP,
+  end_time TIMESTAMP,
+  subscriber_id STRING,
+  src_ip STRING,
+  dst_ip STRING,
+  src_port INT64,
+  dst_port INT64,
+  protocol STRING,
+  protocol_number INT64,
+  tcp_flags INT64,
+  outcome STRING,
+  tx_bytes INT64,
+  rx_bytes INT64,
+  duration_ms INT64,
+  sampling INT64,
+  geo_country STRING,
+  geo_city STRING,
+  latitude FLOAT64,
+  longitude FLOAT64,
+  source STRING,
+  admit_watermark TIMESTAMP
+)
+PARTITION BY DATE(event_time)
+CLUSTER BY subscriber_id, src_ip
+OPTIONS (labels = [('tripline', 'flows')]);
+
+-- Replaces the rows of these days; it can be run again.
+MERGE flows AS old
+USING (
+  WITH
+    -- Normalization of netlog: sql/netlog/flows.sql
+    flows__netlog AS (
+      SELECT
+        FARM_FINGERPRINT(CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(subscriberId) AS STRING), ':', subscriberId, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(srcIP) AS STRING), ':', srcIP, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(dstIP) AS STRING), ':', dstIP, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(srcPort AS STRING)) AS STRING), ':', CAST(srcPort AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(dstPort AS STRING)) AS STRING), ':', CAST(dstPort AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(txBytes AS STRING)) AS STRING), ':', CAST(txBytes AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(rxBytes AS STRING)) AS STRING), ':', CAST(rxBytes AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(tcpFlag AS STRING)) AS STRING), ':', CAST(tcpFlag AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(startTime) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(startTime) AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(endTime) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(endTime) AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(timestamp) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(timestamp) AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(protocolName) AS STRING), ':', protocolName, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(protocolNumber AS STRING)) AS STRING), ':', CAST(protocolNumber AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(geoCountry) AS STRING), ':', geoCountry, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(geoCity) AS STRING), ':', geoCity, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(latitude AS STRING)) AS STRING), ':', CAST(latitude AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(longitude AS STRING)) AS STRING), ':', CAST(longitude AS STRING), ';'), '-;')
+        )) AS row_id,
+        COALESCE(endTime, timestamp, startTime) AS event_time,
+        startTime AS start_time,
+        endTime AS end_time,
+        subscriberId AS subscriber_id,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(srcIP)), srcIP) AS src_ip,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(dstIP)), dstIP) AS dst_ip,
+        IF(srcPort >= 0 AND srcPort <= 65535, srcPort, NULL) AS src_port,
+        IF(dstPort >= 0 AND dstPort <= 65535, dstPort, NULL) AS dst_port,
+        UPPER(protocolName) AS protocol,
+        CASE
+          WHEN protocolNumber >= 1 AND protocolNumber <= 255 THEN protocolNumber
+          WHEN UPPER(protocolName) = 'TCP' THEN 6
+          WHEN UPPER(protocolName) = 'UDP' THEN 17
+          WHEN UPPER(protocolName) = 'ICMP' THEN 1
+          ELSE protocolNumber
+        END AS protocol_number,
+        tcpFlag AS tcp_flags,
+        CASE
+          WHEN COALESCE(protocolNumber, 0) != 6 AND COALESCE(UPPER(protocolName), '') != 'TCP' THEN CASE
+            WHEN rxBytes > 0 THEN 'established'
+            WHEN rxBytes = 0 THEN 'unanswered'
+            ELSE 'unknown'
+          END
+          WHEN COALESCE(tcpFlag, 0) & 4 != 0 AND COALESCE(tcpFlag, 0) & 9 = 0 AND COALESCE(rxBytes, 0) <= 120 THEN 'refused'
+          WHEN COALESCE(tcpFlag, 0) & 18 = 2 THEN 'unanswered'
+          WHEN COALESCE(tcpFlag, 0) & 16 != 0 AND COALESCE(tcpFlag, 0) & 9 != 0 THEN 'established'
+          WHEN rxBytes > 120 THEN 'established'
+          WHEN COALESCE(tcpFlag, 0) = 0 AND rxBytes = 0 THEN 'unanswered'
+          ELSE 'unknown'
+        END AS outcome,
+        IF(txBytes >= 0 AND txBytes <= 9007199254740992, txBytes, NULL) AS tx_bytes,
+        IF(rxBytes >= 0 AND rxBytes <= 9007199254740992, rxBytes, NULL) AS rx_bytes,
+        IF(endTime >= startTime, TIMESTAMP_DIFF(endTime, startTime, MILLISECOND), NULL) AS duration_ms,
+        1 AS sampling,
+        geoCountry AS geo_country,
+        geoCity AS geo_city,
+        latitude,
+        longitude,
+        'netlog' AS source,
+        admit_watermark
+      FROM netlog
+      WHERE COALESCE(endTime, timestamp, startTime) IS NOT NULL
+        AND event_day BETWEEN DATE(from_time) AND DATE(TIMESTAMP_SUB(to_time, INTERVAL 1 MICROSECOND))
+    ),
+    -- Normalization of zeek_conn: sql/zeek_conn/flows.sql
+    flows__zeek_conn AS (
+      SELECT
+        FARM_FINGERPRINT(CONCAT(
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(ts) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(ts) AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(uid) AS STRING), ':', uid, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(orig_h) AS STRING), ':', orig_h, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(orig_p AS STRING)) AS STRING), ':', CAST(orig_p AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(resp_h) AS STRING), ':', resp_h, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(resp_p AS STRING)) AS STRING), ':', CAST(resp_p AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(`proto`) AS STRING), ':', `proto`, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(duration AS STRING)) AS STRING), ':', CAST(duration AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(orig_bytes AS STRING)) AS STRING), ':', CAST(orig_bytes AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(resp_bytes AS STRING)) AS STRING), ':', CAST(resp_bytes AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(orig_ip_bytes AS STRING)) AS STRING), ':', CAST(orig_ip_bytes AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(resp_ip_bytes AS STRING)) AS STRING), ':', CAST(resp_ip_bytes AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(conn_state) AS STRING), ':', conn_state, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(history) AS STRING), ':', history, ';'), '-;')
+        )) AS row_id,
+        TIMESTAMP_ADD(ts, INTERVAL CAST(LEAST(GREATEST(COALESCE(duration, 0.0), 0.0), 31536000.0) * 1000000.0 AS INT64) MICROSECOND) AS event_time,
+        ts AS start_time,
+        TIMESTAMP_ADD(ts, INTERVAL CAST(LEAST(GREATEST(COALESCE(duration, 0.0), 0.0), 31536000.0) * 1000000.0 AS INT64) MICROSECOND) AS end_time,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(orig_h)), orig_h) AS subscriber_id,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(orig_h)), orig_h) AS src_ip,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(resp_h)), resp_h) AS dst_ip,
+        IF(COALESCE(LOWER(`proto`), '') != 'icmp' AND (orig_p >= 0 AND orig_p <= 65535), orig_p, NULL) AS src_port,
+        IF(COALESCE(LOWER(`proto`), '') != 'icmp' AND (resp_p >= 0 AND resp_p <= 65535), resp_p, NULL) AS dst_port,
+        UPPER(`proto`) AS protocol,
+        CASE
+          WHEN LOWER(`proto`) = 'tcp' THEN 6
+          WHEN LOWER(`proto`) = 'udp' THEN 17
+          WHEN LOWER(`proto`) = 'icmp' THEN 1
+          ELSE NULL
+        END AS protocol_number,
+        IF(COALESCE(LOWER(`proto`), '') = 'tcp', IF(REGEXP_CONTAINS(COALESCE(history, ''), '[Ff]'), 1, 0) + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[SsHh]'), 2, 0) + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[Rr]'), 4, 0) + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[AaHh]'), 16, 0), 0) AS tcp_flags,
+        CASE
+          WHEN conn_state = 'S0' THEN 'unanswered'
+          WHEN conn_state IN ('REJ', 'RSTOS0', 'RSTRH') THEN 'refused'
+          WHEN conn_state IN ('SF', 'S1', 'S2', 'S3', 'RSTO', 'RSTR') THEN 'established'
+          ELSE 'unknown'
+        END AS outcome,
+        CASE
+          WHEN orig_ip_bytes >= 0 AND orig_ip_bytes <= 9007199254740992 THEN orig_ip_bytes
+          WHEN orig_bytes >= 0 AND orig_bytes <= 9007199254740992 THEN orig_bytes
+          ELSE NULL
+        END AS tx_bytes,
+        CASE
+          WHEN resp_ip_bytes >= 0 AND resp_ip_bytes <= 9007199254740992 THEN resp_ip_bytes
+          WHEN resp_bytes >= 0 AND resp_bytes <= 9007199254740992 THEN resp_bytes
+          ELSE NULL
+        END AS rx_bytes,
+        IF(duration >= 0.0 AND duration <= 31536000.0, CAST(duration * 1000.0 AS INT64), NULL) AS duration_ms,
+        1 AS sampling,
+        CAST(NULL AS STRING) AS geo_country,
+        CAST(NULL AS STRING) AS geo_city,
+        CAST(NULL AS FLOAT64) AS latitude,
+        CAST(NULL AS FLOAT64) AS longitude,
+        'zeek_conn' AS source,
+        admit_watermark
+      FROM zeek_conn
+      WHERE TIMESTAMP_ADD(ts, INTERVAL CAST(LEAST(GREATEST(COALESCE(duration, 0.0), 0.0), 31536000.0) * 1000000.0 AS INT64) MICROSECOND) IS NOT NULL
+        AND event_day BETWEEN DATE(from_time) AND DATE(TIMESTAMP_SUB(to_time, INTERVAL 1 MICROSECOND))
+    )
+  SELECT * FROM flows__netlog
+  UNION ALL
+  SELECT * FROM flows__zeek_conn
+) AS new
+ON FALSE
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT ROW;

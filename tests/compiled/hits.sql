@@ -1,0 +1,392 @@
+-- Every row of every rule, with its id, its score and what became of it.
+DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+
+CREATE TABLE IF NOT EXISTS hits (
+  hit_id STRING,
+  rule STRING,
+  event_time TIMESTAMP,
+  window_start TIMESTAMP,
+  window_end TIMESTAMP,
+  score FLOAT64,
+  key_order INT64,
+  alert_key STRING,
+  title STRING,
+  values STRING,
+  disposition STRING,
+  alert_id STRING,
+  fingerprint STRING,
+  severity STRING
+)
+PARTITION BY DATE(event_time)
+CLUSTER BY rule
+OPTIONS (labels = [('tripline', 'hits')]);
+
+-- Replaces the rows of these days; it can be run again.
+MERGE hits AS old
+USING (
+  WITH
+    -- Hits of net.beacon.
+    hits__rule_net_beacon__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:110:net.beacon',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.beacon' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.active_minutes AS FLOAT64) / 30.0) > 0.0, LEAST(LEAST(1.0, CAST(t.active_minutes AS FLOAT64) / 30.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' called ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' in ', COALESCE(CAST(t.active_minutes AS STRING), 'NULL'), ' of 30 minutes') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_beacon AS t
+      WHERE t.event_time >= from_time
+        AND t.event_time < to_time
+    ),
+    -- One incident while gaps are at most 2h, within one UTC day.
+    hits__rule_net_beacon__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 2 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_beacon__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_beacon AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        '366f051aae28f7d4' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_beacon__gaps
+    ),
+    -- Hits of net.bruteforce.
+    hits__rule_net_bruteforce__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:114:net.bruteforce',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.bruteforce' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.short_sessions AS FLOAT64) / 300.0) > 0.0, LEAST(LEAST(1.0, CAST(t.short_sessions AS FLOAT64) / 300.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' opened ', COALESCE(CAST(t.short_sessions AS STRING), 'NULL'), ' short sessions to ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL')) AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_bruteforce AS t
+      WHERE t.event_time >= from_time
+        AND t.event_time < to_time
+    ),
+    -- One incident while gaps are at most 1h, within one UTC day.
+    hits__rule_net_bruteforce__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_bruteforce__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_bruteforce AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        '16d5f76e130f7593' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_bruteforce__gaps
+    ),
+    -- Hits of net.flood.syn.
+    hits__rule_net_flood_syn__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:113:net.flood.syn',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.flood.syn' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.unanswered AS FLOAT64) / 5000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.unanswered AS FLOAT64) / 5000.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(CAST(t.unanswered AS STRING), 'NULL'), ' unanswered connections to ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' from ', COALESCE(CAST(t.sources AS STRING), 'NULL'), ' sources') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_flood_syn AS t
+      WHERE t.event_time >= from_time
+        AND t.event_time < to_time
+    ),
+    -- One incident while gaps are at most 30m, within one UTC day.
+    hits__rule_net_flood_syn__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 30 MINUTE) < event_time, TRUE) AS opens
+      FROM hits__rule_net_flood_syn__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_flood_syn AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        'f976d1d297a591cd' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_flood_syn__gaps
+    ),
+    -- Hits of net.polling.
+    hits__rule_net_polling__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:111:net.polling',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.polling' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.calls AS FLOAT64) / 500.0) > 0.0, LEAST(LEAST(1.0, CAST(t.calls AS FLOAT64) / 500.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' called ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' ', COALESCE(CAST(t.calls AS STRING), 'NULL'), ' times in five minutes without a pause') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_polling AS t
+      WHERE t.event_time >= from_time
+        AND t.event_time < to_time
+    ),
+    -- One incident while gaps are at most 1h, within one UTC day.
+    hits__rule_net_polling__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_polling__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_polling AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        '8e6c2588956fe785' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_polling__gaps
+    ),
+    -- Hits of net.scan.horizontal.
+    hits__rule_net_scan_horizontal__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:119:net.scan.horizontal',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.scan.horizontal' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.dead_ips AS FLOAT64) / 500.0) > 0.0, LEAST(LEAST(1.0, CAST(t.dead_ips AS FLOAT64) / 500.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' tried port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' of ', COALESCE(CAST(t.dead_ips AS STRING), 'NULL'), ' destinations that do not answer') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_scan_horizontal AS t
+      WHERE t.event_time >= from_time
+        AND t.event_time < to_time
+    ),
+    -- One incident while gaps are at most 1h, within one UTC day.
+    hits__rule_net_scan_horizontal__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_scan_horizontal__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_scan_horizontal AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        '27024848fe5ebe69' AS fingerprint,
+        'medium' AS severity
+      FROM hits__rule_net_scan_horizontal__gaps
+    ),
+    -- Hits of net.scan.vertical.
+    hits__rule_net_scan_vertical__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:117:net.scan.vertical',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.scan.vertical' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.dead_ports AS FLOAT64) / 1000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.dead_ports AS FLOAT64) / 1000.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' tried ', COALESCE(CAST(t.dead_ports AS STRING), 'NULL'), ' closed ports of ', COALESCE(t.dst_ip, 'NULL')) AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_scan_vertical AS t
+      WHERE t.event_time >= from_time
+        AND t.event_time < to_time
+    ),
+    -- One incident while gaps are at most 1h, within one UTC day.
+    hits__rule_net_scan_vertical__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_scan_vertical__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_scan_vertical AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        'f3d07384b5042b50' AS fingerprint,
+        'medium' AS severity
+      FROM hits__rule_net_scan_vertical__gaps
+    ),
+    -- Hits of net.volume.outlier.
+    hits__rule_net_volume_outlier__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:118:net.volume.outlier',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.volume.outlier' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.tx_bytes AS FLOAT64) / 1000000000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.tx_bytes AS FLOAT64) / 1000000000.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' sent ', COALESCE(CAST(t.tx_bytes AS STRING), 'NULL'), ' bytes to ', COALESCE(t.dst_ip, 'NULL'), ' in ten minutes, far more than anybody') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_volume_outlier AS t
+      WHERE t.event_time >= from_time
+        AND t.event_time < to_time
+    ),
+    -- One incident while gaps are at most 1h, within one UTC day.
+    hits__rule_net_volume_outlier__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_volume_outlier__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_volume_outlier AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        'aa7e9a466f18bd27' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_volume_outlier__gaps
+    )
+  SELECT * FROM hits__rule_net_beacon
+  UNION ALL
+  SELECT * FROM hits__rule_net_bruteforce
+  UNION ALL
+  SELECT * FROM hits__rule_net_flood_syn
+  UNION ALL
+  SELECT * FROM hits__rule_net_polling
+  UNION ALL
+  SELECT * FROM hits__rule_net_scan_horizontal
+  UNION ALL
+  SELECT * FROM hits__rule_net_scan_vertical
+  UNION ALL
+  SELECT * FROM hits__rule_net_volume_outlier
+) AS new
+ON FALSE
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT ROW;

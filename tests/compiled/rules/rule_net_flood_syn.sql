@@ -1,0 +1,41 @@
+-- Rule net.flood.syn: SYN flood
+-- @min_unanswered is 1000
+-- @min_share is 0.9
+DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+
+CREATE TABLE IF NOT EXISTS rule_net_flood_syn (
+  dst_ip STRING,
+  dst_port INT64,
+  window_start TIMESTAMP,
+  window_end TIMESTAMP,
+  event_time TIMESTAMP,
+  flows INT64,
+  unanswered INT64,
+  sources INT64
+)
+PARTITION BY DATE(event_time)
+CLUSTER BY dst_ip, dst_port
+OPTIONS (labels = [('tripline', 'rule')]);
+
+-- Replaces the rows of these days; it can be run again.
+MERGE rule_net_flood_syn AS old
+USING (
+  SELECT
+    dst_ip,
+    dst_port,
+    window_start,
+    window_end,
+    event_time,
+    flows,
+    unanswered,
+    sources
+  FROM service_1m
+  WHERE unanswered >= 1000
+    AND CAST(unanswered AS FLOAT64) >= 0.9 * CAST(flows AS FLOAT64)
+    AND service_1m.event_time >= from_time
+    AND service_1m.event_time < to_time
+) AS new
+ON FALSE
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
