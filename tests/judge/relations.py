@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Are the rows of a run those that the compiled SQL gives on Google's reference implementation?
 
-usage: relations.py TRIPLINE [--project DIR] [--events N] [--seed S]
+usage: relations.py TRIPLINE [--project DIR] [--events N] [--seed S] [--input NETLOG…]
 
 Generates NetLog with attacks, delays some rows beyond the lateness, deals them out to two files, runs it with a tap on
 every relation, and asks the judge for each relation's own query over the rows of what it reads: normalization over decoded
 records, features over flows and late flows, rules over features, hits, alerts. Rows are compared as bags: all types
-exactly, FLOAT64 to 1e-9. Prints a line a relation; exit 1 on any difference.
+exactly, FLOAT64 to 1e-9. Prints a line a relation; then mistakes are planted in the SQL, and each has to be noticed. Exit
+1 on any difference and on any mistake that shows none. With --input NetLog files are taken as they are, and nothing is
+planted.
 """
 import argparse, collections, datetime, json, math, pathlib, random, re, subprocess, sys, tempfile, time
 
-from client import Judge
+from client import Judge, Refused
 
 TOLERANCE = 1e-9
 LATE_SHARE = 0.05
@@ -199,8 +201,7 @@ def shards(tables, keys):
     return split
 
 
-def judged(run, judge, name):
-    sql = run.query(name)
+def judged(run, judge, name, sql):
     tables = run.inputs(judge, name, sql)
     kind = run.relations[name]["kind"]
     # Rules and joins look at one window; a feature at its key.
@@ -228,16 +229,56 @@ def generate(args, folder):
     return paths
 
 
+# In which relation, what, and what instead.
+PLANTED = [
+    ("pair_5m", "GENERATE_ARRAY(0, 4)", "GENERATE_ARRAY(0, 3)"),
+    ("pair_5m", "COUNT(DISTINCT dst_ports)", "COUNT(dst_ports)"),
+    ("pair_5m", "admit_watermark < TIMESTAMP_ADD", "admit_watermark > TIMESTAMP_ADD"),
+    ("pair_5m", "late_after < TIMESTAMP_ADD", "late_after > TIMESTAMP_ADD"),
+    ("contact_1m", "admit_watermark < TIMESTAMP_ADD", "admit_watermark <= TIMESTAMP_SUB"),
+    ("contact_30m", "VAR_POP", "VAR_SAMP"),
+    ("contact_30m", "- 1)", "- 0)"),
+    ("contact_30m", "INTERVAL 1 MICROSECOND", "INTERVAL 2 MICROSECOND"),
+    ("destination_30m", "INTERVAL hop * 5 MINUTE", "INTERVAL hop * 10 MINUTE"),
+    ("rule_net_scan_vertical", ">= 100", ">= 400"),
+    ("rule_net_beacon", "t.window_end = d.window_end", "t.window_start = d.window_end"),
+    ("rule_net_beacon", "NOT IN", "IN"),
+    ("hits", "'1:1", "'1:2"),
+    ("hits", "INTERVAL 1 HOUR", "INTERVAL 1 SECOND"),
+    ("hits", "LEAST(1.0", "GREATEST(1.0"),
+    ("alerts", "MAX(event_time)", "MIN(event_time)"),
+    ("alerts", "score DESC", "score"),
+    ("flows", "'-;'", "''"),
+    ("flows", "NET.SAFE_IP_FROM_STRING(srcIP)", "NET.SAFE_IP_FROM_STRING(dstIP)"),
+    ("flows", "120", "12000"),
+]
+
+
+def noticed(run, judge, name, text, instead):
+    """Does a mistake in a relation's SQL make a difference?"""
+    sql = run.query(name)
+    if text not in sql:
+        print(f"MISSED {name}: nothing says {text}")
+        return False
+    try:
+        compare(name, run.rows(name), judged(run, judge, name, sql.replace(text, instead)))
+    except (Differences, Refused):
+        return True
+    print(f"MISSED {name}: {instead} instead of {text} makes no difference", flush=True)
+    return False
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--project")
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--input", type=pathlib.Path, nargs="*")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, Judge() as judge:
         folder = pathlib.Path(name)
-        inputs = generate(args, folder)
+        inputs = args.input or generate(args, folder)
         run = Run(args.program, args.project, folder, "netlog", inputs)
         run.records = [record for path in inputs for record in lines(path)]
         print(f"{len(run.records)} records, {len(lines(folder / 'late.jsonl'))} of them late for every window")
@@ -248,12 +289,13 @@ def main():
             name, start = entry["table"], time.monotonic()
             try:
                 stream = run.rows(name)
-                columns, given = compare(name, stream, judged(run, judge, name))
+                columns, given = compare(name, stream, judged(run, judge, name, run.query(name)))
                 print(f"same   {name:28} {len(stream[1]):8} rows, {columns:3} columns, {given:4.0%} not NULL, "
                       f"{time.monotonic() - start:.1f} s", flush=True)
             except Differences as difference:
                 failed += 1
                 print(f"DIFFER {difference}", flush=True)
+        failed += sum(not noticed(run, judge, *mistake) for mistake in PLANTED if not args.input)
         sys.exit(1 if failed else 0)
 
 
