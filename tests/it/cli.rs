@@ -394,7 +394,8 @@ fn wrong_use_is_exit_2_with_help() -> Outcome {
     std::io::Write::write_all(&mut packed, row(1, 2, "").repeat(1_000).as_bytes())?;
     packed.finish()?.set_len(100_000)?;
     let with = |args: &[&'static str]| [&["run", "--source", "netlog", "--input"][..], args].concat();
-    let cases: [(Vec<&str>, &[&str]); 15] = [
+    fs::hard_link(folder.path().join("in.jsonl"), folder.path().join("linked.jsonl"))?;
+    let cases: [(Vec<&str>, &[&str]); 16] = [
         (vec!["run"], &["--input <INPUT>", "example: tripline run --source netlog --input"]),
         (vec!["run", "--input", "in.jsonl"], &["which source", "help: add --source with one of netlog"]),
         (
@@ -409,6 +410,7 @@ fn wrong_use_is_exit_2_with_help() -> Outcome {
         (with(&["in.jsonl", "--tap", "pair_5n=x"]), &["no relation `pair_5n`", "help: did you mean `pair_5m`?"]),
         (with(&["in.jsonl", "--tap", "flows=in.jsonl"]), &["in.jsonl is also an input", "help: name another file"]),
         (with(&["in.jsonl", "--output", "./in.jsonl"]), &["./in.jsonl is also an input"]),
+        (with(&["in.jsonl", "--output", "linked.jsonl"]), &["linked.jsonl is also an input (in.jsonl)"]),
         (with(&["in.jsonl", "--tap", "flows=a", "--tap", "hits=./a"]), &["two outputs go to ./a"]),
         (with(&["in.jsonl", "--output", "a.parquet"]), &["alerts are JSON lines", "--tap hits=a.parquet"]),
         (with(&["in.jsonl", "--tap", "hits"]), &["names no file", "help: write --tap RELATION=FILE"]),
@@ -420,7 +422,13 @@ fn wrong_use_is_exit_2_with_help() -> Outcome {
         ensure(err.matches("cannot write no/a.jsonl").count() <= 1, "said once")?;
         ensure(!err.contains("panicked"), &err)?;
     }
-    Ok(())
+    let child = Command::new(env!("CARGO_BIN_EXE_tripline"))
+        .current_dir(folder.path())
+        .args(with(&["-", "--output", "in.jsonl"]))
+        .stdin(fs::File::open(folder.path().join("in.jsonl"))?)
+        .output()?;
+    expect(&text(&child.stderr), &["in.jsonl is also an input (-)"])?;
+    ensure(fs::read(folder.path().join("in.jsonl"))?.len() > 10, "the input is as it was")
 }
 
 /// Output that nobody reads any more ends the program without a word.
