@@ -159,6 +159,8 @@ fn aggregations() {
         ("COUNT()", codes::WRONG_ARGUMENTS, "COUNT()", "COUNT(*)"),
         ("COUNT(*) FILTER (WHERE blocked)", codes::REFUSED, "COUNT(*) FILTER (WHERE blocked)", "COUNTIF"),
         ("COUNT(*) / COUNT(rx_bytes)", codes::DIVISION, "COUNT(*) / COUNT(rx_bytes)", "SAFE_DIVIDE"),
+        ("COUNT(*) / (COUNT(*) - 1)", codes::DIVISION, "COUNT(*) / (COUNT(*) - 1)", "may be zero, and such a row"),
+        ("SUM(tx_bytes) / COUNTIF(blocked)", codes::DIVISION, "SUM(tx_bytes) / COUNTIF(blocked)", "SAFE_DIVIDE"),
         ("MEDIAN(tx_bytes)", codes::REFUSED, "MEDIAN(tx_bytes)", "quantiles"),
     ];
     let found = cases.iter().filter_map(|case| {
