@@ -258,6 +258,9 @@ impl Binder<'_> {
         if matches!(function.id, Id::And | Id::Or) {
             return report.help(format!("{} takes BOOL", function.name));
         }
+        if function.id == Id::Subtract && [a.ty, b.ty] == [Type::Timestamp; 2] {
+            return report.help(format!("write TIMESTAMP_DIFF({left}, {right}, MINUTE)"));
+        }
         let times = [a.ty, b.ty].contains(&Type::Timestamp);
         if times && (a.ty.is_numeric() || b.ty.is_numeric()) {
             return report.help("UNIX_SECONDS(t) makes a number of a time, TIMESTAMP_SECONDS(n) a time of a number");
