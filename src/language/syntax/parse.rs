@@ -98,10 +98,15 @@ fn foreign(text: &Text, places: &Places, token: &TokenWithSpan) -> Option<Diagno
 
 /// An address without quotes: the parser would read its first parts as a number.
 fn bare_address(text: &Text, start: usize) -> Option<Diagnostic> {
-    let rest = text.as_str().get(start..)?;
+    let (before, rest) = text.as_str().split_at_checked(start)?;
     let end = rest.find(|c: char| !c.is_ascii_hexdigit() && !matches!(c, '.' | ':')).unwrap_or(rest.len());
     let (address, after) = rest.split_at_checked(end)?;
-    address.parse::<IpAddr>().ok().filter(|_| address != "::")?;
+    // `x::FLOAT64` begins like one.
+    let in_word = |c: char| c.is_alphanumeric() || c == '_';
+    if before.ends_with(in_word) || after.starts_with(in_word) || !address.contains(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    address.parse::<IpAddr>().ok()?;
     let report = |bytes, message| Diagnostic::error(codes::SYNTAX, text.span_of(start, start + bytes), message);
     let length = after.strip_prefix('/').map(|length| length.bytes().take_while(u8::is_ascii_digit).count());
     match length {

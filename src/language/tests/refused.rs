@@ -47,6 +47,7 @@ const EXPRESSIONS: &[Case] = &[
     ("MOD(tx_bytes, dst_port)", codes::DIVISION, "MOD(tx_bytes, dst_port)", "MOD(tx_bytes, NULLIF(dst_port, 0))"),
     ("tx_bytes % 2", codes::REFUSED, "tx_bytes % 2", "MOD(tx_bytes, 2)"),
     ("dst_port::text", codes::REFUSED, "dst_port", "write CAST(dst_port AS STRING)"),
+    ("tx_bytes::FLOAT64", codes::REFUSED, "tx_bytes", "write CAST(tx_bytes AS FLOAT64)"),
     ("dst_port + NULL > 1", codes::NULL_OPERAND, "dst_port + NULL", "so the result is"),
     ("src_ip LIKE NULL", codes::NULL_OPERAND, "src_ip LIKE NULL", "never TRUE"),
     ("src_ip || '-' || NULL", codes::NULL_OPERAND, "src_ip || '-' || NULL", "so the result is"),
