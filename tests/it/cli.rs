@@ -578,7 +578,10 @@ fn a_failing_test_says_why() -> Outcome {
         ],
     )?;
     expect(&fixed, &["fails tx_bytes > 5 (3 against 5, off by 2)", "holds protocol_number >= 6 (17 against 6)"])?;
-    ensure(out.matches("the row that came nearest").count() <= 2, &out)
+    ensure(out.matches("the row that came nearest").count() <= 2, &out)?;
+    let unknown = |name| run(folder.path(), 2, &["test", "--project", "p", name]);
+    expect(&unknown("net.except")?.1, &["no rule `net.except`", "help: did you mean `net.excepted`?"])?;
+    expect(&unknown("unheard")?.1, &["help: the rules are net.", "net.scan.vertical"])
 }
 
 fn explain_knows_every_name() -> Outcome {
