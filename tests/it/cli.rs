@@ -264,9 +264,14 @@ const ZEEK: &str = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n
     #types\ttime\tstring\taddr\tport\taddr\tport\tenum\tinterval\tcount\tcount\n\
     1588205198.901288\tC1\t10.0.0.1\t5000\t10.0.0.2\t443\ttcp\t1.5\t10\t20\n";
 
+const FIREWALL: &str = "DateTime,Source IP,Destination IP,Src Port,Dst Port,Proto,Action,Bytes Sent,Bytes Received,\
+    Zone,Duration\n2026-01-05 09:00:00,10.0.0.1,10.0.0.2,4000,443,tcp,ALLOW,100,2000,lan,0.5\n\
+    2026-01-05 09:00:01,10.0.0.1,10.0.0.2,4001,23,-,DENY,-,0,-,-\n";
+
 fn drafts_pass_check() -> Outcome {
     let folder = project("2000")?;
     fs::write(folder.path().join("odd.csv"), ODD_CSV)?;
+    fs::write(folder.path().join("fw.csv"), FIREWALL)?;
     fs::write(folder.path().join("conn.log"), ZEEK)?;
     let whole = fs::read(folder.path().join("flows.jsonl"))?;
     let packed = fs::File::create(folder.path().join("packed.jsonl.gz"))?;
@@ -276,12 +281,13 @@ fn drafts_pass_check() -> Outcome {
     for (file, name, rows) in [
         ("flows.jsonl", "flows_new", "2,000"),
         ("odd.csv", "odd", "1"),
+        ("fw.csv", "fw", "2"),
         ("conn.log", "conn", "1"),
         ("packed.jsonl.gz", "packed", "2,000"),
     ] {
         let (_, said) = run(folder.path(), 0, &["source", "infer", file, "--name", name, "--project", "p"])?;
         let known = match name {
-            "odd" => "",
+            "odd" | "fw" => "",
             "conn" => "note: the source `zeek_conn` reads these records as they are: --source zeek_conn\n",
             _ => "note: the source `netlog` reads these records as they are: --source netlog\n",
         };
@@ -307,7 +313,10 @@ fn a_draft_overwrites_nothing() -> Outcome {
     let (out, _) = run(folder.path(), 0, &["source", "infer", "flows.jsonl"])?;
     expect(&out, &["# sql/flows/source.yaml", "-- sql/flows/flows.sql", "event_time: COALESCE("])?;
     fs::write(folder.path().join("empty.csv"), "\n")?;
-    expect(&run(folder.path(), 2, &["source", "infer", "empty.csv"])?.1, &["is empty"])
+    expect(&run(folder.path(), 2, &["source", "infer", "empty.csv"])?.1, &["is empty"])?;
+    fs::write(folder.path().join("semicolons.csv"), "Date;Source IP\n2026-01-05;10.0.0.1\n")?;
+    let said = run(folder.path(), 2, &["source", "infer", "semicolons.csv"])?.1;
+    expect(&said, &["only commas separate", "`;`", "help: "])
 }
 
 fn a_parquet_file_is_drafted() -> Outcome {
@@ -577,7 +586,10 @@ fn a_failing_test_says_why() -> Outcome {
         ],
     )?;
     expect(&fixed, &["fails tx_bytes > 5 (3 against 5, off by 2)", "holds protocol_number >= 6 (17 against 6)"])?;
-    ensure(out.matches("the row that came nearest").count() <= 2, &out)
+    ensure(out.matches("the row that came nearest").count() <= 2, &out)?;
+    let unknown = |name| run(folder.path(), 2, &["test", "--project", "p", name]);
+    expect(&unknown("net.except")?.1, &["no rule `net.except`", "help: did you mean `net.excepted`?"])?;
+    expect(&unknown("unheard")?.1, &["help: the rules are net.", "net.scan.vertical"])
 }
 
 fn explain_knows_every_name() -> Outcome {
