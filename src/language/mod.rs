@@ -23,6 +23,7 @@ pub use bind::{
 pub use function::{Function, functions};
 pub use null::{conjuncts, null_warnings};
 pub use scope::{LookupField, Scope, ScopeColumn, ScopeLookup};
+pub use syntax::is_reserved;
 pub use tree::{Aggregate, AggregateFunction, Aggregation, Expr, ExprKind, Item, Select};
 
 /// What to write instead of a test whether an address lies in a network.

@@ -26,7 +26,7 @@ pub fn to_rust(pattern: &str) -> Result<String, String> {
         .build()
         .parse(pattern)
         .map_err(|error| format!("the pattern is not read: {}", error.kind()))?;
-    let edits = visit(&ast, Rewriter { pattern, edits: Vec::new() })?;
+    let edits = visit(&ast, Rewriter { pattern, edits: Vec::new(), repeats: vec![REPEAT_MAX] })?;
     let mut out = String::with_capacity(pattern.len());
     let mut at = 0;
     for (span, text) in edits {
@@ -40,9 +40,17 @@ pub fn to_rust(pattern: &str) -> Result<String, String> {
     Ok(out)
 }
 
+/// How many groups of a pattern capture.
+pub fn groups(pattern: &str) -> Result<usize, String> {
+    let regex = regex::Regex::new(&to_rust(pattern)?).map_err(|error| error.to_string())?;
+    Ok(regex.captures_len() - 1)
+}
+
 struct Rewriter<'a> {
     pattern: &'a str,
     edits: Vec<(Span, &'static str)>,
+    /// How often each open repetition may still be repeated.
+    repeats: Vec<u32>,
 }
 
 impl Rewriter<'_> {
@@ -116,9 +124,12 @@ impl Visitor for Rewriter<'_> {
                     RepetitionKind::Range(RepetitionRange::Bounded(_, n)) => *n,
                     _ => 0,
                 };
-                if most > REPEAT_MAX {
+                // A repetition within another multiplies.
+                let left = self.repeats.last().copied().unwrap_or(REPEAT_MAX) / most.max(1);
+                if left == 0 {
                     return Err(format!("RE2 repeats at most {REPEAT_MAX} times"));
                 }
+                self.repeats.push(left);
                 if self.source(&repetition.op.span).starts_with("{,") {
                     return Err("write {0,n}".into());
                 }
@@ -157,6 +168,9 @@ impl Visitor for Rewriter<'_> {
             && matches!(class.kind, ClassSet::BinaryOp(_))
         {
             return Err("RE2 has no set operations in a class".into());
+        }
+        if matches!(ast, Ast::Repetition(_)) {
+            self.repeats.pop();
         }
         Ok(())
     }

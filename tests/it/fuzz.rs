@@ -18,7 +18,7 @@ const FROM_VARIABLE: &str = "TRIPLINE_FUZZ_FROM";
 /// A trial without the variable.
 const TIME_MAX: Duration = Duration::from_secs(20);
 /// Without optimization, on a busy machine; a second try tells slow from unlucky.
-const ITERATION_MAX: Duration = Duration::from_secs(1);
+const ITERATION_MAX: Duration = Duration::from_secs(10);
 
 pub fn cases() -> Vec<Trial> {
     vec![

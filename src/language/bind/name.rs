@@ -3,8 +3,8 @@
 use sqlparser::ast;
 
 use crate::diagnostic::{Diagnostic, Span, suggest};
-use crate::language::codes;
 use crate::language::tree::{Expr, ExprKind};
+use crate::language::{codes, is_reserved};
 
 use super::binder::Binder;
 
@@ -20,11 +20,22 @@ impl Binder<'_> {
         if first.quote_style.is_none() && first.value.starts_with('@') {
             return self.bind_parameter(parts, span);
         }
+        self.check_reserved(first)?;
         match parts {
             [name] => self.bind_column(None, &name.value, span),
             [qualifier, name] => self.bind_column(Some(&qualifier.value), &name.value, span),
             _ => self.refuse(span, "a column has at most one qualifier", "write alias.column"),
         }
+    }
+
+    /// A reserved word is a name only in backticks.
+    pub(super) fn check_reserved(&mut self, ident: &ast::Ident) -> Option<()> {
+        if ident.quote_style.is_some() || !is_reserved(&ident.value) {
+            return Some(());
+        }
+        let span = self.ident_span(ident);
+        let message = format!("{} is a reserved word of GoogleSQL", ident.value);
+        self.refuse(span, &message, &format!("as a name write `{}`, in backticks", ident.value))
     }
 
     fn bind_parameter(&mut self, parts: &[ast::Ident], span: Span) -> Option<Expr> {

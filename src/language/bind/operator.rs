@@ -279,7 +279,7 @@ impl Binder<'_> {
     fn check_guard(&mut self, function: &Function, args: &[Expr], span: Span) -> Option<()> {
         match function.guard {
             Guard::NonZeroDivisor => self.check_divisor(function, args, span),
-            Guard::ConstantPattern => self.check_pattern(args),
+            Guard::ConstantPattern => self.check_pattern(function.id, args),
             Guard::Domain if function.id == Id::Like => match args.get(1).map(|a| (&a.kind, a.span)) {
                 Some((ExprKind::Literal(Value::String(p)), at)) if !pattern::like_is_closed(p) => {
                     self.error(codes::BAD_PATTERN, at, "the pattern ends with a backslash")
@@ -290,7 +290,7 @@ impl Binder<'_> {
         }
     }
 
-    fn check_pattern(&mut self, args: &[Expr]) -> Option<()> {
+    fn check_pattern(&mut self, id: Id, args: &[Expr]) -> Option<()> {
         let at = args.get(1)?;
         let ExprKind::Literal(Value::String(source)) = &at.kind else {
             if is_null(at) {
@@ -301,10 +301,16 @@ impl Binder<'_> {
             self.report(report);
             return None;
         };
-        if let Err(message) = pattern::to_rust(source) {
-            return self.error(codes::BAD_PATTERN, at.span, message);
+        match pattern::groups(source) {
+            Err(message) => self.error(codes::BAD_PATTERN, at.span, message),
+            Ok(groups) if id == Id::RegexpExtract && groups > 1 => {
+                let report = Diagnostic::error(codes::BAD_PATTERN, at.span, "REGEXP_EXTRACT takes one group at most")
+                    .help("write (?:…) for the groups that are not to be extracted");
+                self.report(report);
+                None
+            }
+            Ok(_) => Some(()),
         }
-        Some(())
     }
 }
 

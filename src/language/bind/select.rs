@@ -204,6 +204,7 @@ impl Binder<'_> {
         match item {
             SelectItem::ExprWithAlias { expr, alias } => {
                 let bound = self.bind(expr);
+                let bound = self.check_reserved(alias).and(bound);
                 items.push(bound.map(|expr| Item { name: alias.value.clone(), expr }));
             }
             SelectItem::UnnamedExpr(expr) => items.push(self.bind_unnamed(expr)),

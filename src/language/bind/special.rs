@@ -6,7 +6,7 @@ use crate::diagnostic::Span;
 use crate::language::codes;
 use crate::language::function::{self, Id, Param};
 use crate::language::tree::{Expr, ExprKind};
-use crate::record::Type;
+use crate::record::{Type, Value};
 
 use super::binder::Binder;
 use super::coerce;
@@ -132,6 +132,10 @@ impl Binder<'_> {
             return self.refuse(span, "time zones are not supported", "all times are UTC: write EXTRACT(part FROM t)");
         }
         let time = self.bind(expr);
+        if let Some(Expr { kind: ExprKind::Literal(Value::String(text)), span, .. }) = &time {
+            let help = format!("write TIMESTAMP '{text}' or DATE '{text}'");
+            return self.refuse(*span, "EXTRACT takes a TIMESTAMP or a DATE, this is a text", &help);
+        }
         let word = field.to_string();
         if matches!(field, DateTimeField::Date) {
             return self.apply(Id::DateOf, vec![time?], span);

@@ -8,7 +8,9 @@ pub(super) mod literal;
 mod names;
 mod parse;
 mod place;
+mod reserved;
 
 pub(super) use names::{Names, names};
 pub(super) use parse::{parse_expression, parse_query};
 pub(super) use place::Places;
+pub use reserved::is_reserved;

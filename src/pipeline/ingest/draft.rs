@@ -1,6 +1,7 @@
 //! The texts of a drafted source: `source.yaml` and `flows.sql`. Knows the names under which
 //! exporters write the canonical columns of `flows`.
 
+use crate::language::is_reserved;
 use crate::record::{Decode, Format, RawField, Type};
 
 /// A canonical column, its type, and names it goes by: letters and digits alone, in small
@@ -119,106 +120,6 @@ const REFUSED: &str = "'DENY', 'DENIED', 'BLOCK', 'BLOCKED', 'REJECT', 'REJECTED
 const DROPPED: &str = "'DROP', 'DROPPED'";
 const ALLOWED: &str = "'ALLOW', 'ALLOWED', 'ACCEPT', 'ACCEPTED', 'PERMIT', 'PERMITTED', 'PASS'";
 
-/// GoogleSQL's reserved words: a column of that name would need backticks everywhere.
-const RESERVED: [&str; 96] = [
-    "ALL",
-    "AND",
-    "ANY",
-    "ARRAY",
-    "AS",
-    "ASC",
-    "ASSERT_ROWS_MODIFIED",
-    "AT",
-    "BETWEEN",
-    "BY",
-    "CASE",
-    "CAST",
-    "COLLATE",
-    "CONTAINS",
-    "CREATE",
-    "CROSS",
-    "CUBE",
-    "CURRENT",
-    "DEFAULT",
-    "DEFINE",
-    "DESC",
-    "DISTINCT",
-    "ELSE",
-    "END",
-    "ENUM",
-    "ESCAPE",
-    "EXCEPT",
-    "EXCLUDE",
-    "EXISTS",
-    "EXTRACT",
-    "FALSE",
-    "FETCH",
-    "FOLLOWING",
-    "FOR",
-    "FROM",
-    "FULL",
-    "GROUP",
-    "GROUPING",
-    "GROUPS",
-    "HASH",
-    "HAVING",
-    "IF",
-    "IGNORE",
-    "IN",
-    "INNER",
-    "INTERSECT",
-    "INTERVAL",
-    "INTO",
-    "IS",
-    "JOIN",
-    "LATERAL",
-    "LEFT",
-    "LIKE",
-    "LIMIT",
-    "LOOKUP",
-    "MERGE",
-    "NATURAL",
-    "NEW",
-    "NO",
-    "NOT",
-    "NULL",
-    "NULLS",
-    "OF",
-    "ON",
-    "OR",
-    "ORDER",
-    "OUTER",
-    "OVER",
-    "PARTITION",
-    "PRECEDING",
-    "PROTO",
-    "QUALIFY",
-    "RANGE",
-    "RECURSIVE",
-    "RESPECT",
-    "RIGHT",
-    "ROLLUP",
-    "ROWS",
-    "SELECT",
-    "SET",
-    "SOME",
-    "STRUCT",
-    "TABLESAMPLE",
-    "THEN",
-    "TO",
-    "TREAT",
-    "TRUE",
-    "UNBOUNDED",
-    "UNION",
-    "UNNEST",
-    "USING",
-    "WHEN",
-    "WHERE",
-    "WINDOW",
-    "WITH",
-    "WITHIN",
-];
-
 /// A name that SQL and YAML take without quotes.
 pub(super) fn identifier(text: &str) -> String {
     let mut name = String::new();
@@ -280,7 +181,8 @@ pub(super) fn columns<'n>(seen: impl Iterator<Item = (&'n str, Decided)>) -> Vec
     let mut columns: Vec<Column> = Vec::new();
     for (field, Decided { ty, decode, holds }) in seen {
         let mut base = identifier(field);
-        if RESERVED.contains(&base.to_ascii_uppercase().as_str()) {
+        // Such a name would need backticks everywhere.
+        if is_reserved(&base) {
             base.push('_');
         }
         let taken = |name: &str| columns.iter().any(|column| column.field.name.eq_ignore_ascii_case(name));

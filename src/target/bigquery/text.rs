@@ -3,22 +3,15 @@
 use std::fmt::Write;
 
 use crate::language::instant::date_text;
+use crate::language::is_reserved;
 use crate::record::{EventTime, Type, Value};
-
-/// GoogleSQL's reserved words: a name that is one stands in backticks.
-const RESERVED: &str = " all and any array as asc assert_rows_modified at between by case cast collate contains create \
-     cross cube current default define desc distinct else end enum escape except exclude exists extract false fetch \
-     following for from full group grouping groups hash having if ignore in inner intersect interval into is join \
-     lateral left like limit lookup merge natural new no not null nulls of on or order outer over partition preceding \
-     proto qualify range recursive respect right rollup rows select set some struct tablesample then to treat true \
-     unbounded union unnest using when where window with within ";
 
 /// A column's or table's name.
 pub(super) fn name(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.is_empty()
-        && !RESERVED.contains(&format!(" {} ", name.to_ascii_lowercase()));
+        && !is_reserved(name);
     if plain { name.to_owned() } else { format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`")) }
 }
 
