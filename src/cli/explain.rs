@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use crate::definition::model::Status;
 use crate::diagnostic::{codes, page, suggest};
 use crate::language::function::AGGREGATES;
 use crate::language::functions;
@@ -41,7 +40,7 @@ impl Explain {
     fn of_project(&self, opened: &Opened) -> anyhow::Result<String> {
         let (plan, project, name) = (&opened.plan, &opened.project, self.name.as_str());
         if let Some(rule) = plan.rules.iter().find(|rule| rule.name == name) {
-            return Ok(describe::rule(plan, rule));
+            return Ok(describe::rule(opened, rule));
         }
         if let Some(index) = plan.feature(name) {
             return Ok(describe::feature(plan, &plan.features[index]));
@@ -57,7 +56,8 @@ impl Explain {
         {
             return Ok(describe::tap(name, &schema));
         }
-        if project.rules.iter().any(|rule| rule.name.text == name && rule.status == Status::Draft) {
+        // Of a valid project the plan lacks drafts alone.
+        if project.rules.iter().any(|rule| rule.name.text == name) {
             bail!(
                 "rule `{name}` is a draft, which does not run\nhelp: `status: shadow` runs it without alerting anybody"
             );

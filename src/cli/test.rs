@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
@@ -15,7 +14,7 @@ use crate::record::Value;
 use crate::runtime::case::{CaseReport, CaseRunError, Failure, run_case};
 
 use super::exit::Exit;
-use super::project::{Opened, open_valid};
+use super::project::{Judged, Opened, valid};
 use super::wire;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,9 +29,8 @@ pub struct Test {
     /// Rules to test (default: all)
     #[arg(value_name = "RULE")]
     rules: Vec<String>,
-    /// The project's folder (default: here)
-    #[arg(long, value_name = "DIR")]
-    project: Option<PathBuf>,
+    #[command(flatten)]
+    judged: Judged,
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// Also writes JUnit XML here
@@ -44,7 +42,7 @@ type Outcome = Result<CaseReport, CaseRunError>;
 
 impl Test {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let opened = open_valid(self.project.as_deref())?;
+        let opened = valid(self.judged.tree()?.as_ref())?;
         let rules = chosen(&opened, &self.rules)?;
         let options = ResolveOptions { as_of: wire::clock().now() };
         let mut outcomes: Vec<(&Rule, &Case, Outcome)> = Vec::new();

@@ -26,7 +26,7 @@ mod source;
 mod validate;
 mod yaml;
 
-pub use load::{Loaded, load};
+pub use load::{Loaded, is_definition, load};
 pub use schema::{schema_of, schemas};
 
 #[cfg(test)]

@@ -114,19 +114,17 @@ pub fn run_case(
     })
 }
 
-/// The project with the test's parameters and lookups, cut down to the rule.
+/// The definitions with the test's parameters and lookups, cut down to the rule.
 fn plan_of(project: &Project, rule: &Rule, case: &Case, options: ResolveOptions) -> Result<Plan, CaseRunError> {
     let mut project = project.clone();
+    // A test is of the rule as its file has it: what a project overrides must not break it.
+    project.config.overrides.clear();
     given::override_lookups(&mut project, case)?;
     given::override_params(&mut project, rule, case)?;
     project.rules.retain(|other| other.name.text == rule.name.text);
-    project.config.overrides.retain(|name, _| *name == rule.name.text);
     // Drafts and shadow rules are tested as what they will be.
     for rule in &mut project.rules {
         rule.status = Status::Stable;
-    }
-    for over in project.config.overrides.values_mut() {
-        over.status = None;
     }
     let resolved = plan::resolve(&project, options);
     if resolved.has_errors() {

@@ -13,8 +13,9 @@ type Outcome = Result<(), Failed>;
 type Named = (&'static str, fn() -> Outcome);
 
 pub fn trials() -> Vec<Trial> {
-    let all: [Named; 22] = [
+    let all: [Named; 24] = [
         ("init_check_generate_run", init_check_generate_run),
+        ("the_project_is_here_or_above", the_project_is_here_or_above),
         ("init_refuses_what_is_there", init_refuses_what_is_there),
         ("every_yaml_names_its_schema", every_yaml_names_its_schema),
         ("alerts_are_valid_under_the_published_schema", alerts_are_valid_under_the_published_schema),
@@ -35,6 +36,7 @@ pub fn trials() -> Vec<Trial> {
         ("check_gives_json", check_gives_json),
         ("check_reads_tests", check_reads_tests),
         ("a_failing_test_says_why", a_failing_test_says_why),
+        ("overrides_are_told_and_break_no_tests", overrides_are_told_and_break_no_tests),
         ("explain_knows_every_name", explain_knows_every_name),
     ];
     all.into_iter().map(|(name, test)| Trial::test(format!("cli::{name}"), test)).collect()
@@ -112,6 +114,34 @@ fn init_check_generate_run() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// No folder is green because nothing was read.
+fn the_project_is_here_or_above() -> Outcome {
+    let folder = TempDir::new()?;
+    let top = folder.path();
+    for command in ["check", "test"] {
+        let (_, err) = run(top, 2, &[command])?;
+        expect(&err, &["no tripline.yaml here or in a folder above", "`--built-in`"])?;
+    }
+    expect(&run(top, 0, &["check", "--built-in"])?.0, &["7 rules, 4 lookups: no findings"])?;
+    expect(&run(top, 0, &["test", "--built-in", "net.beacon"])?.0, &[" passed, 0 failed"])?;
+    expect(&run(top, 0, &["explain", "contact_1m"])?.1, &["using the built-in pack"])?;
+    run(top, 0, &["init", "p"])?;
+    fs::write(top.join("p/rules/net_flags.yaml"), "rule: net.flags\n")?;
+    let (out, err) = run(&top.join("p/rules"), 1, &["check"])?;
+    expect(&out, &["rules/net_flags.yaml:1:1"])?;
+    expect(&err, &["note: the project is in ", "/p\n"])?;
+    expect(&run(&top.join("p/sql/lookups"), 2, &["test"])?.1, &["the project has errors"])?;
+    fs::rename(top.join("p/tripline.yaml"), top.join("p/tripline.yaml.old"))?;
+    for command in [&["check"][..], &["explain", "contact_1m"], &["run", "--source", "netlog", "--input", "-"]] {
+        expect(&run(&top.join("p"), 2, command)?.1, &["features/contact_1m.yaml is here, but no tripline.yaml"])?;
+    }
+    run(&top.join("p/rules"), 2, &["check"])?;
+    // What the help says works.
+    fs::write(top.join("p/tripline.yaml"), "")?;
+    fs::remove_file(top.join("p/rules/net_flags.yaml"))?;
+    run(&top.join("p"), 0, &["check"]).map(|_| ())
 }
 
 fn init_refuses_what_is_there() -> Outcome {
@@ -570,6 +600,29 @@ fn a_failing_test_says_why() -> Outcome {
     )?;
     expect(&fixed, &["fails tx_bytes > 5 (3 against 5, off by 2)", "holds protocol_number >= 6 (17 against 6)"])?;
     ensure(out.matches("the row that came nearest").count() <= 2, &out)
+}
+
+/// A rule's tests are about the rule; what the project changes in it is said by `explain`.
+fn overrides_are_told_and_break_no_tests() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["init", "p"])?;
+    fs::write(
+        folder.path().join("p/tripline.yaml"),
+        "rules:\n  net.scan.vertical:\n    params: {min_ports: 200}\n    status: shadow\n    exceptions:\n\
+         \x20     - {when: \"TRUE\", reason: a quiet week}\n",
+    )?;
+    run(folder.path(), 0, &["check", "--project", "p"])?;
+    run(folder.path(), 0, &["test", "--project", "p", "net.scan.vertical"])?;
+    let (out, _) = run(folder.path(), 0, &["explain", "--project", "p", "net.scan.vertical"])?;
+    expect(
+        &out,
+        &[
+            "shadow · ",
+            "@min_ports 200, by tripline.yaml:3; the rule says ",
+            "changed  status by tripline.yaml:2; the rule says stable",
+            "changed  excepted by tripline.yaml:6: a quiet week",
+        ],
+    )
 }
 
 fn explain_knows_every_name() -> Outcome {

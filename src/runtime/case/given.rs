@@ -265,17 +265,13 @@ pub(super) fn param(rule: &Rule, name: &Text, given: &Scalar) -> Result<Value, C
 }
 
 pub(super) fn override_params(project: &mut Project, rule: &Rule, case: &Case) -> Result<(), CaseError> {
+    let mut params = Vec::new();
     for (name, given) in &case.params {
         let value = param(rule, name, given)?;
-        let over = project.config.overrides.entry(rule.name.text.clone()).or_insert_with(|| Override {
-            rule: rule.name.clone(),
-            params: Vec::new(),
-            status: None,
-            exceptions: Vec::new(),
-        });
-        over.params.retain(|(other, _)| other.text != name.text);
-        over.params.push((name.clone(), value));
+        params.push((name.clone(), value));
     }
+    let over = Override { rule: rule.name.clone(), params, status: None, exceptions: Vec::new() };
+    project.config.overrides.insert(rule.name.text.clone(), over);
     Ok(())
 }
 
