@@ -16,6 +16,7 @@ mod join;
 mod lint;
 mod load;
 mod lookup;
+mod lookup_lint;
 mod lookup_rows;
 mod place;
 mod rule;
