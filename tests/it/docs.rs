@@ -253,6 +253,9 @@ fn kind(value: &Json) -> String {
         Json::String(one) if one == "string" && value["pattern"].as_str().is_some_and(|p| p.contains("{4}-")) => {
             "instant, such as `2026-01-05T09:00:00Z`".to_owned()
         }
+        Json::String(one) if one == "string" && value["pattern"].as_str().is_some_and(|p| p.starts_with("^T")) => {
+            "id, such as `T1046`".to_owned()
+        }
         Json::String(one) if one == "string" && value.get("pattern").is_some() => "name".to_owned(),
         Json::String(one) => match (value["minimum"].as_i64(), value["maximum"].as_i64()) {
             (Some(min), Some(max)) => format!("{one}, {min} to {max}"),
