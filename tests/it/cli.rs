@@ -585,9 +585,22 @@ fn a_failing_test_says_why() -> Outcome {
     rule("excepted", "SELECT * FROM flows WHERE dst_port = 7", excepted)?;
     rule("failing", "SELECT * FROM flows WHERE tx_bytes * 9223372036854775807 > 0", "")?;
     rule("empty", "SELECT * FROM service_1m WHERE flows > 0", "")?;
+    rule("twice", "SELECT * FROM flows WHERE protocol = 'UDP' AND dst_port = 7", "")?;
+    let twice = folder.path().join("p/rules/net_twice.yaml");
+    fs::write(&twice, fs::read_to_string(&twice)?.replace("{alerts: 1}", "{alerts: 1, fields: [{hits: 1}]}"))?;
+    fs::write(
+        folder.path().join("p/features/dns_1h.yaml"),
+        "feature: dns_1h\nfrom: flows\nwhere: protocol = 'UDP' AND dst_port = 7\nkey: [dst_ip]\n\
+         window: {size: 1h}\ncolumns: {flows: COUNT(*)}\n",
+    )?;
+    fs::write(
+        folder.path().join("p/features/dns_1d.yaml"),
+        "feature: dns_1d\nfrom: dns_1h\nkey: [dst_ip]\nwindow: {size: 1d}\ncolumns: {hours: COUNT(*)}\n",
+    )?;
+    rule("filtered", "SELECT * FROM dns_1d WHERE hours > 0", "")?;
     rule("near", "SELECT * FROM flows WHERE dst_port = 7 AND tx_bytes > 5 AND protocol_number >= 6", "")?;
-    let (out, _) =
-        run(folder.path(), 1, &["test", "--project", "p", "net.excepted", "net.failing", "net.empty", "net.near"])?;
+    let test = |rules: &[&str]| run(folder.path(), 1, &[&["test", "--project", "p"], rules].concat());
+    let (out, _) = test(&["net.excepted", "net.failing", "net.empty", "net.near"])?;
     let fixed = out.split_whitespace().collect::<Vec<_>>().join(" ");
     expect(
         &fixed,
@@ -599,7 +612,28 @@ fn a_failing_test_says_why() -> Outcome {
         ],
     )?;
     expect(&fixed, &["fails tx_bytes > 5 (3 against 5, off by 2)", "holds protocol_number >= 6 (17 against 6)"])?;
-    ensure(out.matches("the row that came nearest").count() <= 2, &out)
+    expect(
+        &fixed,
+        &[
+            "in tx_bytes * 9223372036854775807 > 0 of row_id 0, event_time 2026-01-05T09:00:00Z",
+            "tx_bytes 3, ",
+            "the row of flows that came nearest to firing:",
+        ],
+    )?;
+    let (out, _) = test(&["net.twice", "net.filtered"])?;
+    let (twice, filtered) = out.split_once("net.filtered").ok_or("two rules")?;
+    ensure(twice.matches("that came nearest").count() == 1, twice)?;
+    expect(twice, &["dst_port 7, protocol NULL", "dst_port = 7", "fails  protocol = 'UDP'  (NULL against UDP)"])?;
+    expect(
+        filtered,
+        &[
+            "note: dns_1d has no rows",
+            "note: dns_1h has no rows",
+            "the row of flows that came nearest to dns_1h:",
+            "fails  protocol = 'UDP'  (NULL against UDP)",
+            "holds  dst_port = 7",
+        ],
+    )
 }
 
 /// A rule's tests are about the rule; what the project changes in it is said by `explain`.
