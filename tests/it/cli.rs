@@ -13,7 +13,7 @@ type Outcome = Result<(), Failed>;
 type Named = (&'static str, fn() -> Outcome);
 
 pub fn trials() -> Vec<Trial> {
-    let all: [Named; 24] = [
+    let all: [Named; 25] = [
         ("init_check_generate_run", init_check_generate_run),
         ("the_project_is_here_or_above", the_project_is_here_or_above),
         ("init_refuses_what_is_there", init_refuses_what_is_there),
@@ -36,6 +36,7 @@ pub fn trials() -> Vec<Trial> {
         ("check_gives_json", check_gives_json),
         ("check_reads_tests", check_reads_tests),
         ("a_failing_test_says_why", a_failing_test_says_why),
+        ("an_alert_without_entities_shows_its_key", an_alert_without_entities_shows_its_key),
         ("overrides_are_told_and_break_no_tests", overrides_are_told_and_break_no_tests),
         ("explain_knows_every_name", explain_knows_every_name),
     ];
@@ -634,6 +635,20 @@ fn a_failing_test_says_why() -> Outcome {
             "holds  dst_port = 7",
         ],
     )
+}
+
+fn an_alert_without_entities_shows_its_key() -> Outcome {
+    let folder = TempDir::new()?;
+    run(folder.path(), 0, &["init", "p"])?;
+    fs::write(
+        folder.path().join("p/rules/net_flags.yaml"),
+        "rule: net.flags\ntitle: Flags\nseverity: low\nsql: SELECT * FROM flows WHERE COALESCE(tcp_flags, 0) = 63\n\
+         alert: {key: [src_ip, dst_port]}\n",
+    )?;
+    fs::write(folder.path().join("in.jsonl"), row(1, 63, ""))?;
+    let args = ["run", "--project", "p", "--source", "netlog", "--input", "in.jsonl", "--format", "text"];
+    let (out, _) = run(folder.path(), 0, &args)?;
+    expect(&out, &["LOW      net.flags  Flags", "\n         src_ip 10.0.0.1 · dst_port 1\n"])
 }
 
 /// A rule's tests are about the rule; what the project changes in it is said by `explain`.
