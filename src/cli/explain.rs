@@ -1,6 +1,7 @@
 //! `tripline explain`: what a code means, what a relation, a source, a lookup, a rule or a function gives.
 
 mod describe;
+mod key;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,8 +20,8 @@ use super::project::{Opened, open_valid};
 
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A diagnostic code (`sql.unknown-column`), a rule, a feature, `flows`, a source, a lookup or a function of the
-    /// SQL; `codes` lists all codes
+    /// A diagnostic code (`sql.unknown-column`), a rule, a feature, `flows`, a source, a lookup, a function of the SQL
+    /// or a key of the definition files; `codes` lists all codes
     name: String,
     /// The project's folder (default: here)
     #[arg(long, value_name = "DIR")]
@@ -62,6 +63,9 @@ impl Explain {
                 "rule `{name}` is a draft, which does not run\nhelp: `status: shadow` runs it without alerting anybody"
             );
         }
+        if let Some(text) = key::key(name) {
+            return Ok(text);
+        }
         let all = codes();
         let names = all.iter().map(|code| code.code);
         let names = names.chain(plan.rules.iter().map(|r| r.name.as_str()));
@@ -74,7 +78,7 @@ impl Explain {
             Some(near) => format!("did you mean `{near}`?"),
             None => "`tripline explain codes` lists the codes, `tripline explain flows` the columns".to_owned(),
         };
-        bail!("`{name}` is no code, rule, feature, source, lookup or function\nhelp: {help}")
+        bail!("`{name}` is no code, rule, feature, source, lookup, function or key\nhelp: {help}")
     }
 }
 

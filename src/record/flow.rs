@@ -50,10 +50,10 @@ const COLUMNS: [(&str, Type, bool, &str); 22] = [
     ("rx_bytes", Type::Int64, true, "Bytes to the initiator"),
     ("duration_ms", Type::Int64, true, "From start to end, in milliseconds"),
     ("sampling", Type::Int64, false, "Flows that this row stands for: 1, or the source's sampling rate"),
-    ("geo_country", Type::String, true, "Country of the source address"),
-    ("geo_city", Type::String, true, "City of the source address"),
-    ("latitude", Type::Float64, true, "Of the source address, in degrees"),
-    ("longitude", Type::Float64, true, "Of the source address, in degrees"),
+    ("geo_country", Type::String, true, "Country of `src_ip`; there is none of `dst_ip`"),
+    ("geo_city", Type::String, true, "City of `src_ip`"),
+    ("latitude", Type::Float64, true, "Of `src_ip`, in degrees"),
+    ("longitude", Type::Float64, true, "Of `src_ip`, in degrees"),
     ("source", Type::String, false, "The source that the record came from"),
 ];
 

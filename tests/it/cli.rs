@@ -676,13 +676,14 @@ fn overrides_are_told_and_break_no_tests() -> Outcome {
 
 fn explain_knows_every_name() -> Outcome {
     let folder = TempDir::new()?;
-    let cases: [(&str, &[&str]); 8] = [
+    let cases: [(&str, &[&str]); 9] = [
         ("flows", &["dst_port         INT64, may be NULL", "ACK 16"]),
         ("netlog", &["format   json", "srcIP                    STRING, required"]),
         ("zeek_conn", &["from id.orig_h or id_orig_h"]),
         ("allow_scanners", &["lookup allow_scanners", "reason "]),
         ("pair_5m", &["window   5m every 1m", "key      subscriber_id, src_ip, dst_ip", "read by  net.scan.vertical"]),
         ("net.scan.vertical", &["medium · T1046", "alerts   one per (subscriber_id, src_ip, dst_ip)"]),
+        ("join", &["feature    join ", "rule       join[].how                 Lookups: equal values"]),
         ("rejects", &["reason           STRING", "line             INT64"]),
         ("starts_with", &["STARTS_WITH(a, b): ", "STRING, STRING → BOOL", "STARTS_WITH('10.0.0.1', '10.') is TRUE"]),
     ];

@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         Trial::test("docs::readme", || commands("README.md")),
         Trial::test("docs::tutorial", || commands("docs/tutorial.md")),
+        Trial::test("docs::recipes", || commands("docs/recipes.md")),
         Trial::test("docs::operations", || commands("docs/operations.md")),
         Trial::test("docs::bigquery", || commands("docs/bigquery.md")),
         Trial::test("docs::language", || generated("docs/language.md", &language())),
