@@ -79,7 +79,7 @@ fn text(seen: &Profiled, inputs: usize) -> String {
         let place = format!("{}:{}", first.origin.file, first.origin.line);
         text.push_str(&format!("  {} {}\n    first: {place}: {}\n", reason.code(), count(*rows), first.detail));
     }
-    if let Some(ignored) = ignored(&seen.ignored) {
+    if let Some(ignored) = ignored(seen.ignored.counts()) {
         text.push_str(&format!("ignored: {ignored}\n"));
     }
     if seen.offered > 0 && seen.rows == 0 {

@@ -56,6 +56,14 @@ impl Source {
 impl Infer {
     fn run(self) -> anyhow::Result<Exit> {
         let inferred = self.draft()?;
+        if let Some(separator) = inferred.separator {
+            bail!(
+                "only commas separate the fields of CSV, and {} seems to have `{}`\nhelp: write it with commas, for \
+                 instance by the export of the program that made it",
+                self.file,
+                separator.escape_default()
+            );
+        }
         if inferred.columns.is_empty() {
             bail!(
                 "no record of {} was understood\nhelp: a sample is JSON lines, CSV with a header, a Zeek log or Parquet",

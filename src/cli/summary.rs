@@ -95,7 +95,7 @@ pub fn summary(report: &RunReport) -> String {
         let help = "rows came later than the source's `lateness`; `tripline source profile` shows by how much";
         line("help", help.to_owned());
     }
-    if let Some(ignored) = ignored(&ledger.ignored_fields) {
+    if let Some(ignored) = ignored(ledger.ignored_fields.counts()) {
         line("ignored", ignored);
     }
     line("windows", format!("{}, with {} rows", count(ledger.windows), count(ledger.feature_rows)));
@@ -133,7 +133,9 @@ pub fn ignored(fields: &BTreeMap<String, u64>) -> Option<String> {
     let mut fields: Vec<(&String, &u64)> = fields.iter().collect();
     fields.sort_by_key(|(name, rows)| (std::cmp::Reverse(**rows), *name));
     let shown = fields.iter().take(IGNORED_SHOWN);
-    let shown: Vec<String> = shown.map(|(name, rows)| format!("`{name}` ({} rows)", HumanCount(**rows))).collect();
+    let shown: Vec<String> = shown
+        .map(|(name, rows)| format!("`{}` ({} rows)", shortened(name, DETAIL_CHARS), HumanCount(**rows)))
+        .collect();
     let word = if fields.len() == 1 { "field" } else { "fields" };
     let more = match fields.len().saturating_sub(IGNORED_SHOWN) {
         0 => String::new(),

@@ -79,6 +79,9 @@ impl Test {
     }
 }
 
+/// Rules that a message lists at most.
+const RULES_LISTED_MAX: usize = 24;
+
 fn chosen<'a>(opened: &'a Opened, names: &[String]) -> anyhow::Result<Vec<&'a Rule>> {
     let rules = &opened.project.rules;
     if names.is_empty() {
@@ -88,8 +91,14 @@ fn chosen<'a>(opened: &'a Opened, names: &[String]) -> anyhow::Result<Vec<&'a Ru
     for name in names {
         let Some(rule) = rules.iter().find(|rule| rule.name.text == *name) else {
             let near = suggest(name, rules.iter().map(|rule| rule.name.as_str()));
-            let help = near.map(|near| format!("\nhelp: did you mean `{near}`?")).unwrap_or_default();
-            bail!("no rule `{name}`{help}");
+            let help = near.map_or_else(
+                || {
+                    let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).take(RULES_LISTED_MAX).collect();
+                    format!("the rules are {}{}", names.join(", "), if rules.len() > names.len() { ", …" } else { "" })
+                },
+                |near| format!("did you mean `{near}`?"),
+            );
+            bail!("no rule `{name}`\nhelp: {help}");
         };
         chosen.push(rule);
     }

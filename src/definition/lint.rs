@@ -80,6 +80,9 @@ pub(super) fn syntax(file: FileId, source: &str, at: usize, reason: &str) -> Dia
         return error.help("indent with spaces, not tabs");
     }
     let line_start = source[..at].rfind('\n').map_or(0, |i| i + 1);
+    if let Some((key, sign)) = shallow_block(&source[..line_end]) {
+        return error.help(format!("the text under `{key}: {sign}` must be indented deeper than `{key}`"));
+    }
     let line = source[line_start..line_end].trim();
     match line.split_once(": ") {
         Some((key, value)) if reason.contains("trailing content after") && !value.contains('"') => {
@@ -93,6 +96,20 @@ pub(super) fn syntax(file: FileId, source: &str, at: usize, reason: &str) -> Dia
         }
         _ => error.help("check the indentation, and the quotes and brackets on this line and the one before"),
     }
+}
+
+/// The key and sign of the last `key: |` of a text, when what follows is no deeper than the key and is no key itself.
+fn shallow_block(before: &str) -> Option<(&str, &str)> {
+    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '-']).len();
+    let lines: Vec<&str> = before.lines().filter(|line| !line.trim().is_empty()).collect();
+    let header = |line: &&str| line.split_once(": ").is_some_and(|(_, sign)| sign.trim_end().starts_with(['|', '>']));
+    let at = lines.iter().rposition(header)?;
+    let (key, sign) = lines.get(at)?.split_once(": ")?;
+    let next = lines.get(at + 1)?;
+    let word = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let is_key = next.split_once(':').is_some_and(|(name, _)| word(name.trim()));
+    let shallow = indent(next) <= indent(key) && !is_key && sign.trim().len() <= 2;
+    shallow.then(|| (key.trim_start_matches([' ', '-']), sign.trim()))
 }
 
 /// The first tab, from the line of `at` on, that stands in a line's indentation.

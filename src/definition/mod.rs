@@ -12,6 +12,7 @@ mod case;
 mod cells;
 mod config;
 mod feature;
+mod habit;
 mod join;
 mod lint;
 mod load;

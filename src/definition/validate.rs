@@ -3,9 +3,9 @@
 //! Everything that is wrong is said, each at its own place; nothing stops the walk. Readers can then take
 //! what is there without saying anything again.
 
-use super::shape::{Need, Shape, Table};
+use super::shape::{Key, Need, Shape, Table};
 use super::yaml::{Kind, Node};
-use super::{lint, scalar};
+use super::{habit, lint, scalar};
 use crate::diagnostic::{Diagnostic, Span, Text, suggest};
 use crate::record::{EventTime, Type};
 
@@ -48,11 +48,16 @@ fn object(node: &Node, table: &Table, name: &str, out: &mut Vec<Diagnostic>) {
     };
     let mut cut = Cut { flow: *flow, before: None, said: false };
     let mut later = false;
+    let mut meant = Vec::new();
     for entry in entries {
         let (key, value) = entry;
         match table.key(key.as_str()) {
             None if cut.is_rest(value) => out.extend(cut.finding(key)),
-            None => out.push(unknown_key(key, table)),
+            None => {
+                let (error, near) = unknown_key(key, table);
+                out.push(error);
+                meant.extend(near);
+            }
             Some(found) => {
                 if let Shape::Later(instead) = found.shape {
                     later = true;
@@ -70,7 +75,8 @@ fn object(node: &Node, table: &Table, name: &str, out: &mut Vec<Diagnostic>) {
     if later {
         return;
     }
-    for key in table.keys.iter().filter(|key| key.need == Need::Required && node.get(key.name).is_none()) {
+    let absent = |key: &&Key| key.need == Need::Required && node.get(key.name).is_none() && !meant.contains(&key.name);
+    for key in table.keys.iter().filter(absent) {
         let message = format!("{} needs the key `{}`", table.name, key.name);
         let error = Diagnostic::error("definition.missing-key", node.head(), message);
         out.push(error.label(format!("has no `{}`", key.name)).help(format!("`{}`: {}", key.name, key.doc)));
@@ -103,13 +109,25 @@ impl Cut<'_> {
     }
 }
 
-fn unknown_key(key: &Text, table: &Table) -> Diagnostic {
+/// The finding, and the key that is meant.
+fn unknown_key(key: &Text, table: &Table) -> (Diagnostic, Option<&'static str>) {
     let message = format!("unknown key `{}` in {}", key.as_str(), table.name);
-    let mut error = Diagnostic::error("definition.unknown-key", key.span(), message);
-    if let Some(near) = suggest(key.as_str(), table.names()) {
+    let error = Diagnostic::error("definition.unknown-key", key.span(), message);
+    let habit = habit::key(key.as_str(), table.names());
+    let near = habit.map(|ours| ours.name).or_else(|| suggest(key.as_str(), table.names()));
+    let error = named(error, habit, near);
+    (error.help(format!("the keys of {} are {}", table.name, list_of(table.names()))), near)
+}
+
+/// Says which name is meant, and why where it is what other tools call otherwise.
+fn named(mut error: Diagnostic, habit: Option<&habit::Ours>, near: Option<&str>) -> Diagnostic {
+    if let Some(near) = near {
         error = error.label(format!("did you mean `{near}`?"));
     }
-    error.help(format!("the keys of {} are {}", table.name, list_of(table.names())))
+    match habit {
+        Some(ours) if !ours.help.is_empty() => error.help(ours.help),
+        _ => error,
+    }
 }
 
 fn list(node: &Node, item: &Shape, empty: bool, name: &str, out: &mut Vec<Diagnostic>) {
@@ -138,7 +156,13 @@ fn list(node: &Node, item: &Shape, empty: bool, name: &str, out: &mut Vec<Diagno
 
 fn map(node: &Node, key: &Shape, value: &Shape, empty: bool, name: &str, out: &mut Vec<Diagnostic>) {
     let Kind::Map { entries, .. } = &node.kind else {
-        out.push(wrong_kind(node, name, "a mapping from names to values"));
+        let mut error = wrong_kind(node, name, "a mapping from names to values");
+        if let Some((key, value)) = node.items().first().and_then(|item| item.entries().first()) {
+            let value = value.text().map_or("…", Text::as_str);
+            error =
+                error.help(format!("leave out the `- ` before each name: `{}: {}`", key.as_str(), shortened(value)));
+        }
+        out.push(error);
         return;
     };
     if entries.is_empty() && !empty {
@@ -168,6 +192,11 @@ fn single<'a>(node: &'a Node, shape: &Shape, name: &str, out: &mut Vec<Diagnosti
         let mut error = wrong_kind(node, name, expected(shape));
         if let Kind::Map { flow: true, .. } = node.kind {
             error = error.help("a value that starts with `{` is a mapping; quote it if a text is meant");
+        }
+        if let [only] = node.items()
+            && let Some(text) = only.text()
+        {
+            error = error.help(format!("write it without brackets or `- `: `{name}: {}`", shortened(text.as_str())));
         }
         out.push(error);
     }
@@ -260,9 +289,9 @@ fn bad_length(text: &Text, zero: bool, name: &str) -> Option<Diagnostic> {
 fn bad_word(text: &Text, words: &[&'static str], name: &str) -> Diagnostic {
     let message = format!("`{}` is not a value of `{name}`", shortened(text.as_str()));
     let mut error = Diagnostic::error("definition.bad-value", text.span(), message);
-    if let Some(near) = suggest(text.as_str(), words.iter().copied()) {
-        error = error.label(format!("did you mean `{near}`?"));
-    }
+    let habit = habit::word(text.as_str(), words.iter().copied());
+    let near = habit.map(|ours| ours.name).or_else(|| suggest(text.as_str(), words.iter().copied()));
+    error = named(error, habit, near);
     error.help(format!("the values are {}", list_of(words.iter().copied())))
 }
 

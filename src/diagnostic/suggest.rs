@@ -5,7 +5,7 @@ const NAME_CHARS_MAX: usize = 64;
 
 /// The candidate nearest to `name`, if it is near: an edit distance of at most a third of the length, upper and lower
 /// case being equal and separators not counting. Of equally near ones the first counts; without any, the only one
-/// that ends with `.name`.
+/// that begins or ends with the name: `geo_country` for `country`.
 pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let wanted: Vec<char> = lower.chars().collect();
@@ -17,7 +17,9 @@ pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let mut parts: Vec<&str> = Vec::new();
     for candidate in candidates {
         let lower_candidate = candidate.to_lowercase();
-        if lower_candidate.strip_suffix(lower.as_str()).is_some_and(|head| head.ends_with('.')) {
+        let ends = lower_candidate.strip_suffix(lower.as_str()).is_some_and(|head| head.ends_with(is_separator));
+        let begins = lower_candidate.strip_prefix(lower.as_str()).is_some_and(|tail| tail.starts_with(is_separator));
+        if ends || begins {
             parts.push(candidate);
         }
         let letters: Vec<char> = lower_candidate.chars().collect();
@@ -39,8 +41,12 @@ pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
 }
 
+fn is_separator(c: char) -> bool {
+    matches!(c, '_' | '.' | '-')
+}
+
 fn without_separators(name: &str) -> impl Iterator<Item = char> {
-    name.chars().filter(|c| !matches!(c, '_' | '.' | '-'))
+    name.chars().filter(|c| !is_separator(*c))
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn one into the other.
@@ -68,7 +74,8 @@ mod tests {
 
     #[test]
     fn near_names_are_found_and_far_ones_are_not() {
-        let names = ["flows", "dst_ports", "dead_ports", "src_ip", "window", "net.scan.vertical"];
+        let names =
+            ["geo_country", "duration_ms", "flows", "dst_ports", "dead_ports", "src_ip", "window", "net.scan.vertical"];
         for (wrong, right) in [
             ("dst_port", Some("dst_ports")),
             ("DEAD_PORTS", Some("dead_ports")),
@@ -77,6 +84,9 @@ mod tests {
             ("srcIP", Some("src_ip")),
             ("scan.vertical", Some("net.scan.vertical")),
             ("vertical", Some("net.scan.vertical")),
+            ("country", Some("geo_country")),
+            ("duration", Some("duration_ms")),
+            ("dur", None),
             ("cal", None),
             ("net_scan_vertical", Some("net.scan.vertical")),
             ("bytes", None),

@@ -24,3 +24,7 @@ pub use function::{Function, functions};
 pub use null::{conjuncts, null_warnings};
 pub use scope::{LookupField, Scope, ScopeColumn, ScopeLookup};
 pub use tree::{Aggregate, AggregateFunction, Aggregation, Expr, ExprKind, Item, Select};
+
+/// What to write instead of a test whether an address lies in a network.
+const NETWORKS: &str = "make the networks a lookup with `cidr: true` and join it with `how: longest_prefix`, or compare \
+    NET.IP_TRUNC(NET.SAFE_IP_FROM_STRING(x), length)";

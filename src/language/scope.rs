@@ -14,6 +14,8 @@ pub struct Scope {
     pub lookups: Vec<ScopeLookup>,
     /// Aliases of joins and names of definitions with errors of their own: nothing is said about what names them.
     pub broken: Vec<String>,
+    /// Names that mean something elsewhere, each with what to do about it.
+    pub elsewhere: Vec<(String, String)>,
     /// Says what the columns belong to, for messages: "feature pair_5m".
     pub owner: String,
 }

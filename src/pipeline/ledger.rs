@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::record::{Disposition, Reject, RejectReason};
 
+use super::ingest::Ignored;
+
 /// Counts of a run.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Ledger {
@@ -39,7 +41,7 @@ pub struct Ledger {
     /// Sums that stopped at the bounds of INT64.
     pub saturated: u64,
     /// Records with fields that the source does not declare.
-    pub ignored_fields: BTreeMap<String, u64>,
+    pub ignored_fields: Ignored,
 }
 
 /// A sum that does not agree: something was lost or counted twice.

@@ -20,6 +20,7 @@ pub(super) fn bind(resolver: &Resolver, feature: &Feature, diagnostics: &mut Vec
     let name = feature.name.text.clone();
     let relation = resolver.plan.relation_name(upstream);
     let mut scope = resolver.scope(format!("{relation} (read by feature {name})"), &resolver.plan.columns(upstream));
+    scope.elsewhere = computed(feature);
     let joins = join::bind(resolver, &feature.join, upstream, &mut scope, diagnostics);
     let row = bind_row(resolver, feature, &mut scope, diagnostics);
     let filter = feature.filter.as_ref().and_then(|text| {
@@ -51,6 +52,20 @@ pub(super) fn bind(resolver: &Resolver, feature: &Feature, diagnostics: &mut Vec
         derive,
         columns,
     })
+}
+
+/// The feature's own columns, for expressions that come before them.
+fn computed(feature: &Feature) -> Vec<(String, String)> {
+    let names = feature.columns.iter().chain(&feature.derive).map(|(name, _)| name.text.clone());
+    names
+        .map(|name| {
+            let help = format!(
+                "`{name}` is computed by this feature: what is computed from it stands under `derive`, a condition \
+                 over it in the rule"
+            );
+            (name, help)
+        })
+        .collect()
 }
 
 fn bind_row(resolver: &Resolver, feature: &Feature, scope: &mut Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<Item> {
@@ -146,7 +161,10 @@ fn bind_aggregates(
     let mut outputs = Vec::new();
     for (name, text) in &feature.columns {
         resolver.use_lookups_of(text);
-        let Some(Aggregation { aggregates: own, mut output }) = language::bind_aggregation(text, scope, diagnostics)
+        let mut scope = scope.clone();
+        // `bytes: SUM(bytes)` means another column than itself.
+        scope.elsewhere.retain(|(other, _)| *other != name.text);
+        let Some(Aggregation { aggregates: own, mut output }) = language::bind_aggregation(text, &scope, diagnostics)
         else {
             continue;
         };

@@ -248,6 +248,11 @@ pub(super) fn find(scope: &Scope, name: &Text, diagnostics: &mut Vec<Diagnostic>
             format!("no column is named {} in {}", name.text, scope.owner),
         )
         .label("not a column here");
+        let same = |known: &str| known.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case(name.as_str()));
+        if let Some((_, help)) = scope.elsewhere.iter().find(|(known, _)| same(known)) {
+            diagnostics.push(finding.help(help));
+            return None;
+        }
         finding = match suggest(name.as_str(), own().map(|c| c.column.name.as_str())) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => {

@@ -36,7 +36,8 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
     let columns: Vec<Column> =
         select.items.iter().map(|i| Column::new(i.name.clone(), i.expr.ty, i.expr.nullable)).collect();
     let identity = bind_identity(resolver, rule, upstream, &select.items, place, diagnostics);
-    let hit = hit_scope(resolver, rule, &columns, &params);
+    let mut hit = hit_scope(resolver, rule, &columns, &params);
+    hit.elsewhere = left_out(&scope);
     let entities = bind_entities(rule, &hit, diagnostics);
     let score = bind_score(resolver, rule, &hit, diagnostics);
     let alert_title = title::parse(rule, &columns, diagnostics);
@@ -240,6 +241,21 @@ fn hit_scope(resolver: &Resolver, rule: &Rule, columns: &[Column], params: &[(St
     let mut scope = resolver.scope(format!("rule {}", rule.name.text), columns);
     scope.params = parameters(params);
     scope
+}
+
+/// The columns that the SELECT reads from, for what may name only those that it returns.
+fn left_out(scope: &Scope) -> Vec<(String, String)> {
+    let columns = scope.columns.iter().map(|c| match &c.qualifier {
+        Some(qualifier) => {
+            let name = format!("{qualifier}.{}", c.column.name);
+            (name.clone(), format!("the rule does not return it: add `{name} AS {}` to its SELECT", c.column.name))
+        }
+        None => {
+            let name = c.column.name.clone();
+            (name.clone(), format!("the rule does not return it: add `{name}` to its SELECT"))
+        }
+    });
+    columns.collect()
 }
 
 fn bind_entities(rule: &Rule, hit: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<EntityPlan> {

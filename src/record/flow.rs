@@ -27,7 +27,7 @@ const COLUMNS: [(&str, Type, bool, &str); 22] = [
         "row_id",
         Type::Int64,
         false,
-        "Fingerprint of the record's decoded columns, wherever it was read; equal records share it",
+        "Fingerprint of the source and the record's decoded columns, wherever it was read; equal records share it",
     ),
     ("event_time", Type::Timestamp, false, "When the flow ended, by the source's `event_time`; windows go by it"),
     ("start_time", Type::Timestamp, true, "When the flow began"),

@@ -4,13 +4,13 @@
 //! run begins, and is closed until the merge wants more of it: files that follow each other in time are open one after
 //! the other, whatever their number.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::pipeline::ingest::{Control, Reader, ReaderOptions, Section};
+use crate::pipeline::ingest::{Control, Ignored, Reader, ReaderOptions, Section};
 use crate::pipeline::normalize::{Latest, Normalized, Normalizer};
 use crate::port::{Clock, Input};
 use crate::record::{EventTime, Micros, RawSchema, Reject};
@@ -28,7 +28,7 @@ pub struct Pumped {
     pub raw_rejects: Vec<Reject>,
     pub offered: u64,
     pub bytes: u64,
-    pub ignored: BTreeMap<String, u64>,
+    pub ignored: Ignored,
     /// Live: when it came.
     pub arrived: Option<EventTime>,
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use datafusion::arrow::array::ArrayRef;
 use serde_json::{Value as Json, json};
 
-use crate::pipeline::ingest::{RawBatch, Reader, ReaderOptions};
+use crate::pipeline::ingest::{Ignored, RawBatch, Reader, ReaderOptions};
 use crate::pipeline::normalize::{Keep, Normalizer};
 use crate::plan::Plan;
 use crate::port::Input;
@@ -33,7 +33,7 @@ pub struct Profile {
     pub filtered: u64,
     /// By reason: how many, and the first.
     pub rejected: BTreeMap<RejectReason, (u64, Reject)>,
-    pub ignored: BTreeMap<String, u64>,
+    pub ignored: Ignored,
     pub raw: Vec<ColumnProfile>,
     pub flows: Vec<ColumnProfile>,
     pub disorder: Disorder,
@@ -127,7 +127,7 @@ pub fn profile(
         rows: 0,
         filtered: 0,
         rejected: BTreeMap::new(),
-        ignored: BTreeMap::new(),
+        ignored: Ignored::default(),
         raw: raw.map(|column| ColumnProfile::new(&column)).collect(),
         flows: flows.iter().map(ColumnProfile::new).collect(),
         disorder: Disorder::new(source.lateness),
@@ -163,9 +163,7 @@ impl Profile {
         see(&mut self.flows, normalized.flows.rows.columns());
         self.rows += normalized.flows.times.len() as u64;
         normalized.flows.times.iter().for_each(|time| self.disorder.see(*time));
-        for (field, rows) in batch.ignored {
-            *self.ignored.entry(field).or_default() += rows;
-        }
+        self.ignored.merge(&batch.ignored);
         for reject in batch.rejects.into_iter().chain(normalized.rejects) {
             self.rejected.entry(reject.reason).or_insert((0, reject)).0 += 1;
         }
@@ -200,7 +198,7 @@ impl Profile {
             "rows": self.rows,
             "filtered": self.filtered,
             "rejected": rejected.collect::<Vec<_>>(),
-            "ignored_fields": self.ignored,
+            "ignored_fields": self.ignored.counts(),
             "raw": columns(&self.raw),
             "flows": columns(&self.flows),
             "event_time": {

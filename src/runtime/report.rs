@@ -84,7 +84,7 @@ impl RunReport {
             "open_incidents": ledger.open_incidents,
             "row_errors": ledger.row_errors,
             "saturated_sums": ledger.saturated,
-            "ignored_fields": ledger.ignored_fields,
+            "ignored_fields": ledger.ignored_fields.counts(),
             "interrupted": self.interrupted,
             "failed": self.failed,
             "seconds": self.elapsed.as_secs_f64(),

@@ -314,9 +314,7 @@ impl<'a> Run<'a> {
         let ledger = &mut self.graph.ledger;
         ledger.offered += pumped.offered;
         ledger.filtered += pumped.normalized.filtered;
-        for (field, count) in pumped.ignored {
-            *ledger.ignored_fields.entry(field).or_default() += count;
-        }
+        ledger.ignored_fields.merge(&pumped.ignored);
         for reject in pumped.raw_rejects.into_iter().chain(pumped.normalized.rejects) {
             self.graph.reject(reject, out)?;
         }

@@ -39,6 +39,7 @@ USING (
     flows__netlog AS (
       SELECT
         FARM_FINGERPRINT(CONCAT(
+          '6:netlog;',
           COALESCE(CONCAT(CAST(BYTE_LENGTH(subscriberId) AS STRING), ':', subscriberId, ';'), '-;'),
           COALESCE(CONCAT(CAST(BYTE_LENGTH(srcIP) AS STRING), ':', srcIP, ';'), '-;'),
           COALESCE(CONCAT(CAST(BYTE_LENGTH(dstIP) AS STRING), ':', dstIP, ';'), '-;'),
@@ -105,6 +106,7 @@ USING (
     flows__zeek_conn AS (
       SELECT
         FARM_FINGERPRINT(CONCAT(
+          '9:zeek_conn;',
           COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(ts) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(ts) AS STRING), ';'), '-;'),
           COALESCE(CONCAT(CAST(BYTE_LENGTH(uid) AS STRING), ':', uid, ';'), '-;'),
           COALESCE(CONCAT(CAST(BYTE_LENGTH(orig_h) AS STRING), ':', orig_h, ';'), '-;'),

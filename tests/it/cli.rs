@@ -295,9 +295,14 @@ const ZEEK: &str = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n
     #types\ttime\tstring\taddr\tport\taddr\tport\tenum\tinterval\tcount\tcount\n\
     1588205198.901288\tC1\t10.0.0.1\t5000\t10.0.0.2\t443\ttcp\t1.5\t10\t20\n";
 
+const FIREWALL: &str = "DateTime,Source IP,Destination IP,Src Port,Dst Port,Proto,Action,Bytes Sent,Bytes Received,\
+    Zone,Duration\n2026-01-05 09:00:00,10.0.0.1,10.0.0.2,4000,443,tcp,ALLOW,100,2000,lan,0.5\n\
+    2026-01-05 09:00:01,10.0.0.1,10.0.0.2,4001,23,-,DENY,-,0,-,-\n";
+
 fn drafts_pass_check() -> Outcome {
     let folder = project("2000")?;
     fs::write(folder.path().join("odd.csv"), ODD_CSV)?;
+    fs::write(folder.path().join("fw.csv"), FIREWALL)?;
     fs::write(folder.path().join("conn.log"), ZEEK)?;
     let whole = fs::read(folder.path().join("flows.jsonl"))?;
     let packed = fs::File::create(folder.path().join("packed.jsonl.gz"))?;
@@ -307,12 +312,13 @@ fn drafts_pass_check() -> Outcome {
     for (file, name, rows) in [
         ("flows.jsonl", "flows_new", "2,000"),
         ("odd.csv", "odd", "1"),
+        ("fw.csv", "fw", "2"),
         ("conn.log", "conn", "1"),
         ("packed.jsonl.gz", "packed", "2,000"),
     ] {
         let (_, said) = run(folder.path(), 0, &["source", "infer", file, "--name", name, "--project", "p"])?;
         let known = match name {
-            "odd" => "",
+            "odd" | "fw" => "",
             "conn" => "note: the source `zeek_conn` reads these records as they are: --source zeek_conn\n",
             _ => "note: the source `netlog` reads these records as they are: --source netlog\n",
         };
@@ -338,7 +344,10 @@ fn a_draft_overwrites_nothing() -> Outcome {
     let (out, _) = run(folder.path(), 0, &["source", "infer", "flows.jsonl"])?;
     expect(&out, &["# sql/flows/source.yaml", "-- sql/flows/flows.sql", "event_time: COALESCE("])?;
     fs::write(folder.path().join("empty.csv"), "\n")?;
-    expect(&run(folder.path(), 2, &["source", "infer", "empty.csv"])?.1, &["is empty"])
+    expect(&run(folder.path(), 2, &["source", "infer", "empty.csv"])?.1, &["is empty"])?;
+    fs::write(folder.path().join("semicolons.csv"), "Date;Source IP\n2026-01-05;10.0.0.1\n")?;
+    let said = run(folder.path(), 2, &["source", "infer", "semicolons.csv"])?.1;
+    expect(&said, &["only commas separate", "`;`", "help: "])
 }
 
 fn a_parquet_file_is_drafted() -> Outcome {
@@ -425,7 +434,8 @@ fn wrong_use_is_exit_2_with_help() -> Outcome {
     std::io::Write::write_all(&mut packed, row(1, 2, "").repeat(1_000).as_bytes())?;
     packed.finish()?.set_len(100_000)?;
     let with = |args: &[&'static str]| [&["run", "--source", "netlog", "--input"][..], args].concat();
-    let cases: [(Vec<&str>, &[&str]); 15] = [
+    fs::hard_link(folder.path().join("in.jsonl"), folder.path().join("linked.jsonl"))?;
+    let cases: [(Vec<&str>, &[&str]); 16] = [
         (vec!["run"], &["--input <INPUT>", "example: tripline run --source netlog --input"]),
         (vec!["run", "--input", "in.jsonl"], &["which source", "help: add --source with one of netlog"]),
         (
@@ -440,6 +450,7 @@ fn wrong_use_is_exit_2_with_help() -> Outcome {
         (with(&["in.jsonl", "--tap", "pair_5n=x"]), &["no relation `pair_5n`", "help: did you mean `pair_5m`?"]),
         (with(&["in.jsonl", "--tap", "flows=in.jsonl"]), &["in.jsonl is also an input", "help: name another file"]),
         (with(&["in.jsonl", "--output", "./in.jsonl"]), &["./in.jsonl is also an input"]),
+        (with(&["in.jsonl", "--output", "linked.jsonl"]), &["linked.jsonl is also an input (in.jsonl)"]),
         (with(&["in.jsonl", "--tap", "flows=a", "--tap", "hits=./a"]), &["two outputs go to ./a"]),
         (with(&["in.jsonl", "--output", "a.parquet"]), &["alerts are JSON lines", "--tap hits=a.parquet"]),
         (with(&["in.jsonl", "--tap", "hits"]), &["names no file", "help: write --tap RELATION=FILE"]),
@@ -451,7 +462,13 @@ fn wrong_use_is_exit_2_with_help() -> Outcome {
         ensure(err.matches("cannot write no/a.jsonl").count() <= 1, "said once")?;
         ensure(!err.contains("panicked"), &err)?;
     }
-    Ok(())
+    let child = Command::new(env!("CARGO_BIN_EXE_tripline"))
+        .current_dir(folder.path())
+        .args(with(&["-", "--output", "in.jsonl"]))
+        .stdin(fs::File::open(folder.path().join("in.jsonl"))?)
+        .output()?;
+    expect(&text(&child.stderr), &["in.jsonl is also an input (-)"])?;
+    ensure(fs::read(folder.path().join("in.jsonl"))?.len() > 10, "the input is as it was")
 }
 
 /// Output that nobody reads any more ends the program without a word.
@@ -634,7 +651,10 @@ fn a_failing_test_says_why() -> Outcome {
             "fails  protocol = 'UDP'  (NULL against UDP)",
             "holds  dst_port = 7",
         ],
-    )
+    )?;
+    let unknown = |name| run(folder.path(), 2, &["test", "--project", "p", name]);
+    expect(&unknown("net.except")?.1, &["no rule `net.except`", "help: did you mean `net.excepted`?"])?;
+    expect(&unknown("unheard")?.1, &["help: the rules are net.", "net.scan.vertical"])
 }
 
 fn an_alert_without_entities_shows_its_key() -> Outcome {

@@ -29,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("docs::recipes", || commands("docs/recipes.md")),
         Trial::test("docs::operations", || commands("docs/operations.md")),
         Trial::test("docs::bigquery", || commands("docs/bigquery.md")),
+        Trial::test("docs::pack", || commands("docs/pack.md")),
         Trial::test("docs::language", || generated("docs/language.md", &language())),
         Trial::test("docs::flows", || generated("docs/flows.md", &flows())),
         Trial::test("docs::definitions", || generated("docs/definitions.md", &definitions())),

@@ -55,7 +55,11 @@ impl Binder<'_> {
                 self.push_aggregate(function, Some(arg?), span)
             }
             _ => {
-                let usage = if upper == "COUNT" { "COUNT(*) or COUNT(x)".to_owned() } else { format!("{upper}(x)") };
+                let usage = match entry.function {
+                    AggregateFunction::CountStar if distinct && list.args.len() > 1 => self.joined(&list.args)?,
+                    AggregateFunction::CountStar => "COUNT(*) or COUNT(x)".to_owned(),
+                    _ => format!("{upper}(x)"),
+                };
                 let report = Diagnostic::error(codes::WRONG_ARGUMENTS, span, format!("{upper} takes one argument"))
                     .help(format!("write {usage}"));
                 self.report(report);
@@ -64,14 +68,32 @@ impl Binder<'_> {
         }
     }
 
+    /// `COUNT(DISTINCT a, b)` as a count of one text.
+    fn joined(&mut self, args: &[FunctionArg]) -> Option<String> {
+        let mut texts = Vec::with_capacity(args.len());
+        for arg in args {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg else { continue };
+            self.inside_aggregate = true;
+            let bound = self.bind(arg);
+            self.inside_aggregate = false;
+            let source = self.source(arg);
+            texts.push(if bound?.ty == Type::String { source } else { format!("CAST({source} AS STRING)") });
+        }
+        Some(format!("COUNT(DISTINCT CONCAT({}))", texts.join(", ' ', ")))
+    }
+
     fn push_aggregate(&mut self, function: AggregateFunction, arg: Option<Expr>, span: Span) -> Option<Expr> {
         let arg_type = arg.as_ref().map_or(Type::Int64, |a| a.ty);
         let Some(ty) = function.result(arg_type) else {
-            let report = Diagnostic::error(
-                codes::TYPE_MISMATCH,
-                span,
-                format!("this aggregate takes {}, not {arg_type}", function.takes()),
-            );
+            let message = format!("this aggregate takes {}, not {arg_type}", function.takes());
+            let mut report = Diagnostic::error(codes::TYPE_MISMATCH, span, message);
+            if let Some(condition) = arg.filter(|_| arg_type == Type::Bool).map(|arg| self.quoted(arg.span)) {
+                report = match function {
+                    AggregateFunction::Sum => report.help(format!("write COUNTIF({condition})")),
+                    AggregateFunction::Avg => report.help(format!("write COUNTIF({condition}) / COUNT(*)")),
+                    _ => report,
+                };
+            }
             self.report(report);
             return None;
         };

@@ -3,6 +3,7 @@
 use sqlparser::ast::{self, CastKind, DataType, TimezoneInfo};
 
 use crate::diagnostic::{Diagnostic, Span};
+use crate::language::NETWORKS;
 use crate::language::codes;
 use crate::language::instant;
 use crate::language::syntax::literal::{Quoted, decode};
@@ -128,6 +129,9 @@ impl Binder<'_> {
             return known;
         }
         let name = data_type.to_string();
+        if holds_networks(&name) {
+            return self.refuse(span, format!("the type {name} is not supported"), NETWORKS);
+        }
         let help = match our_type(&name) {
             Some("TIMESTAMP") => "DATETIME has no zone; write TIMESTAMP, which is UTC".to_owned(),
             Some(ours) => format!("write {ours}"),
@@ -150,6 +154,9 @@ impl Binder<'_> {
             CastKind::TryCast => return self.refuse(span, "TRY_CAST is not GoogleSQL", "write SAFE_CAST"),
             CastKind::DoubleColon => {
                 let name = data_type.to_string();
+                if holds_networks(&name) {
+                    return self.refuse(span, "`::` is not GoogleSQL", NETWORKS);
+                }
                 let help = format!("write CAST({} AS {})", self.source(operand), our_type(&name).unwrap_or(&name));
                 return self.refuse(span, "`::` is not GoogleSQL", help);
             }
@@ -167,6 +174,11 @@ impl Binder<'_> {
         let nullable = expr.nullable || (safe && expr.ty != ty);
         Some(Expr { kind: ExprKind::Cast { expr: Box::new(expr), safe }, ty, nullable, span })
     }
+}
+
+/// PostgreSQL's types of addresses and networks.
+fn holds_networks(name: &str) -> bool {
+    ["INET", "CIDR"].iter().any(|ty| ty.eq_ignore_ascii_case(name))
 }
 
 /// Our name of another dialect's type.

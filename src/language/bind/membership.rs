@@ -99,7 +99,7 @@ impl Binder<'_> {
         if negated && field.nullable {
             let message = format!("NOT IN is never TRUE when {}.{} holds a NULL", found.name, field.name);
             let report = Diagnostic::error(codes::NOT_IN_NULLABLE, span, message)
-                .help(format!("declare {} not null in the lookup", field.name));
+                .help(format!("take `nullable: true` from {} in the lookup, and fill its empty cells", field.name));
             self.report(report);
             return None;
         }

@@ -7,6 +7,7 @@ mod binder;
 mod call;
 mod coerce;
 mod constant;
+mod division;
 mod membership;
 mod name;
 mod null_operand;

@@ -120,6 +120,11 @@ impl Binder<'_> {
         };
         let owner = if self.scope.owner.is_empty() { "here".to_owned() } else { format!("in {}", self.scope.owner) };
         let mut report = Diagnostic::error(codes::UNKNOWN_COLUMN, span, format!("no column is named {wanted} {owner}"));
+        if let Some((_, help)) = self.scope.elsewhere.iter().find(|(name, _)| name.eq_ignore_ascii_case(&wanted)) {
+            let report = report.help(help);
+            self.report(report);
+            return None;
+        }
         let near = suggest(&wanted, here.iter().map(String::as_str)).or_else(|| {
             // The right name under another qualifier.
             let suffix = format!(".{name}");

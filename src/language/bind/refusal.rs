@@ -2,6 +2,7 @@
 
 use sqlparser::ast;
 
+use crate::language::NETWORKS;
 use crate::language::tree::Expr;
 
 use super::binder::Binder;
@@ -17,6 +18,11 @@ pub(super) fn replacement(name: &str) -> Option<(String, String)> {
         "RAND" | "RANDOM" | "GENERATE_UUID" => {
             return Some((format!("{upper} differs at each run"), "FARM_FINGERPRINT(x) spreads values".into()));
         }
+        "CIDRMATCH" | "CIDR_MATCH" | "IPV4_IS_IN_RANGE" | "IPV4_IS_MATCH" | "ISIPADDRESSINRANGE" | "INET_CONTAINS" => {
+            return Some((format!("{upper} is not supported"), NETWORKS.into()));
+        }
+        "ISNULL" => "x IS NULL, or IFNULL(x, y)",
+        "NOTNULL" | "ISNOTNULL" => "x IS NOT NULL",
         "ILIKE" => "LOWER(x) LIKE 'pattern'",
         "INSTR" | "POSITION" | "CHARINDEX" | "LOCATE" => "STRPOS(text, part)",
         "REGEXP_LIKE" | "REGEXP_MATCHES" | "REGEXP" | "RLIKE" => "REGEXP_CONTAINS(x, r'pattern')",
@@ -46,7 +52,11 @@ pub(super) fn replacement(name: &str) -> Option<(String, String)> {
         "MEDIAN" | "PERCENTILE" | "PERCENTILE_CONT" | "PERCENTILE_DISC" | "APPROX_QUANTILES" | "QUANTILE" => {
             "a threshold over AVG and STDDEV_SAMP; quantiles are not supported yet"
         }
-        "ARRAY_AGG" | "STRING_AGG" | "ARRAY" | "STRUCT" | "UNNEST" => {
+        "ARRAY_AGG" | "STRING_AGG" | "GROUP_CONCAT" | "LISTAGG" | "COLLECT_SET" | "MAKE_SET" => {
+            let message = format!("{upper}: lists of values are not supported yet");
+            return Some((message, "write MIN(x), MAX(x) or ANY_VALUE(x); evidence shows a hit's first flows".into()));
+        }
+        "ARRAY" | "STRUCT" | "UNNEST" => {
             return Some((format!("{upper}: arrays and structs are not supported yet"), "write scalar values".into()));
         }
         _ if upper.starts_with("SAFE.") => "a SAFE_ function such as SAFE_DIVIDE or SAFE_CAST, if there is one",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor};
 
-use crate::diagnostic::{Diagnostic, Span, Text};
+use crate::diagnostic::{Diagnostic, Span, Text, suggest};
 use crate::language::codes;
 use crate::language::scope::Scope;
 use crate::language::syntax::{self, Names, Places};
@@ -284,8 +284,14 @@ impl Binder<'_> {
         }
         for ident in &except {
             if !found.iter().any(|(_, c)| c.name.eq_ignore_ascii_case(&ident.value)) {
-                let at = self.ident_span(ident);
-                items.push(self.error(codes::UNKNOWN_COLUMN, at, format!("no column is named {}", ident.value)));
+                let message = format!("no column is named {}", ident.value);
+                let mut report = Diagnostic::error(codes::UNKNOWN_COLUMN, self.ident_span(ident), message);
+                report = match suggest(&ident.value, found.iter().map(|(_, column)| column.name.as_str())) {
+                    Some(near) => report.help(format!("did you mean {near}?")),
+                    None => report.help("leave it out: there is nothing to except"),
+                };
+                self.report(report);
+                items.push(None);
             }
         }
         for (index, column) in found {

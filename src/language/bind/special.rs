@@ -10,6 +10,7 @@ use crate::record::Type;
 
 use super::binder::Binder;
 use super::coerce;
+use super::refusal::replacement;
 
 impl Binder<'_> {
     /// `x BETWEEN a AND b` is `x >= a AND x <= b`.
@@ -146,6 +147,11 @@ impl Binder<'_> {
     /// `SPLIT(text, delimiter)[SAFE_OFFSET(n)]`: arrays have no other use yet.
     fn bind_element(&mut self, root: &ast::Expr, chain: &[AccessExpr], span: Span) -> Option<Expr> {
         let help = "write SPLIT(text, delimiter)[SAFE_OFFSET(n)]";
+        if let ast::Expr::Function(call) = root
+            && let Some((message, help)) = replacement(&call.name.to_string()).filter(|_| !is_named(call, "SPLIT"))
+        {
+            return self.refuse(span, message, help);
+        }
         let (ast::Expr::Function(split), [AccessExpr::Subscript(Subscript::Index { index })]) = (root, chain) else {
             return self.refuse(span, "fields and elements are not supported", help);
         };
@@ -157,9 +163,13 @@ impl Binder<'_> {
     }
 }
 
+fn is_named(call: &ast::Function, name: &str) -> bool {
+    call.name.to_string().eq_ignore_ascii_case(name)
+}
+
 /// The arguments of a call of this name with this many plain arguments.
 fn plain_args<'a, const N: usize>(call: &'a ast::Function, name: &str) -> Option<[&'a ast::Expr; N]> {
-    if !call.name.to_string().eq_ignore_ascii_case(name) || call.over.is_some() || call.filter.is_some() {
+    if !is_named(call, name) || call.over.is_some() || call.filter.is_some() {
         return None;
     }
     let ast::FunctionArguments::List(list) = &call.args else { return None };

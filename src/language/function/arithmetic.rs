@@ -20,7 +20,7 @@ pub(super) const OPERATORS: &[Function] = &[
     infix(Id::Multiply, "*", NUMBERS, "product; an overflow fails the row")
         .guard(Guard::Domain)
         .examples(&[("2 * 2.5", "5.0")]),
-    infix(Id::Divide, "/", FLOATS, "quotient as FLOAT64, by a constant that is not zero")
+    infix(Id::Divide, "/", FLOATS, "quotient as FLOAT64; the divisor is never zero")
         .guard(Guard::NonZeroDivisor)
         .examples(&[("7 / 2", "3.5")]),
     Function::new(Id::Negate, "-", NUMBER, "the opposite number; an overflow fails the row")

@@ -1,10 +1,13 @@
 //! Runs sqlparser within the limits, and says where a text stops being GoogleSQL.
 
+use std::net::IpAddr;
+
 use sqlparser::ast;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::diagnostic::{Diagnostic, Text};
+use crate::language::NETWORKS;
 use crate::language::codes;
 
 use super::dialect::GoogleSql;
@@ -76,6 +79,9 @@ fn parse<T>(
 fn foreign(text: &Text, places: &Places, token: &TokenWithSpan) -> Option<Diagnostic> {
     let range = places.bytes(token.span);
     let written = range.and_then(|(start, end)| text.as_str().get(start..end)).unwrap_or_default();
+    if let Some(report) = range.and_then(|(start, _)| bare_address(text, start)) {
+        return Some(report);
+    }
     let (sign, instead) = match &token.token {
         Token::DoubleEq => ("==".to_owned(), "write ="),
         Token::Overlap => ("&&".to_owned(), "write AND"),
@@ -88,6 +94,25 @@ fn foreign(text: &Text, places: &Places, token: &TokenWithSpan) -> Option<Diagno
     };
     let span = places.span(text, range);
     Some(Diagnostic::error(codes::REFUSED, span, format!("`{sign}` is not GoogleSQL")).help(instead))
+}
+
+/// An address without quotes: the parser would read its first parts as a number.
+fn bare_address(text: &Text, start: usize) -> Option<Diagnostic> {
+    let (before, rest) = text.as_str().split_at_checked(start)?;
+    let end = rest.find(|c: char| !c.is_ascii_hexdigit() && !matches!(c, '.' | ':')).unwrap_or(rest.len());
+    let (address, after) = rest.split_at_checked(end)?;
+    // `x::FLOAT64` begins like one.
+    let in_word = |c: char| c.is_alphanumeric() || c == '_';
+    if before.ends_with(in_word) || after.starts_with(in_word) || !address.contains(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    address.parse::<IpAddr>().ok()?;
+    let report = |bytes, message| Diagnostic::error(codes::SYNTAX, text.span_of(start, start + bytes), message);
+    let length = after.strip_prefix('/').map(|length| length.bytes().take_while(u8::is_ascii_digit).count());
+    match length {
+        Some(digits @ 1..) => Some(report(end + 1 + digits, "a network is not a value").help(NETWORKS)),
+        _ => Some(report(end, "an address is a text").help(format!("write '{address}'"))),
+    }
 }
 
 fn run_parser<T>(

@@ -110,6 +110,21 @@ fn aggregates() {
 }
 
 #[test]
+fn a_count_of_each_row_divides() {
+    for sql in [
+        "COUNTIF(blocked) / COUNT(*)",
+        "SUM(tx_bytes) / COUNT(src_ip)",
+        "SUM(tx_bytes) / COUNT(DISTINCT src_ip)",
+        "DIV(SUM(tx_bytes), COUNT(*))",
+        "MOD(MAX(tx_bytes), COUNT(*))",
+        "SUM(tx_bytes) / CAST(COUNT(*) AS FLOAT64)",
+    ] {
+        let mut diagnostics = Vec::new();
+        assert!(bind_aggregation(&text(sql), &scope(), &mut diagnostics).is_some(), "{sql}: {diagnostics:?}");
+    }
+}
+
+#[test]
 fn names_of_a_text() {
     let sql = text("x > @limit AND (y IN (SELECT port FROM bad_ports) OR z = @other)");
     let names = |found: Vec<(String, crate::diagnostic::Span)>| found.into_iter().map(|f| f.0).collect::<Vec<_>>();

@@ -29,6 +29,7 @@ pub(super) fn scope() -> Scope {
             .columns
             .push(ScopeColumn { qualifier: Some("pair".into()), column: Column::new(name, Type::Int64, false) });
     }
+    scope.elsewhere.push(("bytes_seen".into(), "`bytes_seen` is computed after".into()));
     let field = |name: &str, ty, nullable, cidr| LookupField { name: name.into(), ty, nullable, cidr };
     scope.lookups = vec![
         ScopeLookup {

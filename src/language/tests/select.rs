@@ -57,6 +57,7 @@ fn refused() {
         ("SELECT src_ip, dst_ip AS SRC_IP FROM flows", codes::DUPLICATE_ITEM, "dst_ip"),
         ("SELECT flows.src_ip FROM flows AS f", codes::UNKNOWN_COLUMN, "flows.src_ip"),
         ("SELECT src_ip FROM flows WHERE dst_port", codes::NOT_BOOLEAN, "dst_port"),
+        ("SELECT * EXCEPT (bytes) FROM flows", codes::UNKNOWN_COLUMN, "bytes"),
         ("SELECT src_ip AS a FROM flows WHERE a = 'x'", codes::UNKNOWN_COLUMN, "a"),
         ("SELECT x.* FROM flows", codes::UNKNOWN_COLUMN, "x"),
         ("SELECT COUNT(*) AS n FROM flows", codes::AGGREGATE, "COUNT(*)"),

@@ -1,13 +1,14 @@
 //! What ingest delivers: typed rows with their origins, and the records that were refused.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::record::Reject;
+
+use super::ignored::Ignored;
 
 /// A piece of one input. `offered` is counted where records are split off, rows and rejects
 /// where they are decoded, so that `offered = rows + rejects` says something.
@@ -25,7 +26,7 @@ pub struct RawBatch {
     /// Records that were seen.
     pub offered: u64,
     /// Fields that the schema does not declare, and how many records have them.
-    pub ignored: BTreeMap<String, u64>,
+    pub ignored: Ignored,
     /// Stored bytes that were read for it.
     pub bytes: u64,
 }

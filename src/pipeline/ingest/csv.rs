@@ -9,6 +9,9 @@ use super::rows::{NOT_UTF8, Rows, Span};
 use super::value::RawValue;
 use crate::record::RejectReason;
 
+/// Of a header, beside each record that is refused for it.
+const DETAIL_CHARS_MAX: usize = 200;
+
 /// Where in a record a reader is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum CsvState {
@@ -128,6 +131,12 @@ pub(super) struct CsvDecoder {
 impl CsvDecoder {
     pub(super) fn decode(&mut self, chunk: &[u8], spans: &[Span], header: &CsvHeader, names: &Fields, rows: &mut Rows) {
         let columns = Columns::new(header.names.iter().map(String::as_str), names);
+        if columns.undeclared.len() == header.names.len() {
+            let detail = format!("the header has none of the source's columns: {}", header.names.join(","));
+            let detail: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
+            spans.iter().for_each(|span| rows.refuse(chunk, *span, RejectReason::BadRecord, detail.clone()));
+            return;
+        }
         let mut records = 0;
         for span in spans {
             let record = &chunk[span.start..span.end];

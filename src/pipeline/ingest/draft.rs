@@ -69,6 +69,10 @@ const NAMES: [(&str, Type, &[&str]); 17] = [
         &[
             "txbytes",
             "bytesout",
+            "bytessent",
+            "sentbytes",
+            "sentbyte",
+            "srcbytes",
             "origipbytes",
             "origbytes",
             "bytestoserver",
@@ -82,7 +86,20 @@ const NAMES: [(&str, Type, &[&str]); 17] = [
     (
         "rx_bytes",
         Type::Int64,
-        &["rxbytes", "bytesin", "respipbytes", "respbytes", "bytestoclient", "dbytes", "outbytes", "obyt"],
+        &[
+            "rxbytes",
+            "bytesin",
+            "bytesreceived",
+            "receivedbytes",
+            "rcvdbyte",
+            "dstbytes",
+            "respipbytes",
+            "respbytes",
+            "bytestoclient",
+            "dbytes",
+            "outbytes",
+            "obyt",
+        ],
     ),
     ("geo_country", Type::String, &["geocountry", "country", "srccountry", "countrycode"]),
     ("geo_city", Type::String, &["geocity", "city", "srccity"]),
@@ -92,6 +109,15 @@ const NAMES: [(&str, Type, &[&str]); 17] = [
 
 /// The canonical column for the one time of a record that has no start and no end.
 const TIME: &str = "time";
+
+/// Columns that one comment names.
+const NAMES_OF_LINE: usize = 8;
+
+/// What a firewall did, and its words for it.
+const ACTIONS: [&str; 6] = ["action", "act", "disposition", "verdict", "decision", "policyaction"];
+const REFUSED: &str = "'DENY', 'DENIED', 'BLOCK', 'BLOCKED', 'REJECT', 'REJECTED', 'RESET'";
+const DROPPED: &str = "'DROP', 'DROPPED'";
+const ALLOWED: &str = "'ALLOW', 'ALLOWED', 'ACCEPT', 'ACCEPTED', 'PERMIT', 'PERMITTED', 'PASS'";
 
 /// GoogleSQL's reserved words: a column of that name would need backticks everywhere.
 const RESERVED: [&str; 96] = [
@@ -211,168 +237,231 @@ pub(super) fn identifier(text: &str) -> String {
     }
 }
 
+/// What the values of a column say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Decided {
+    pub(super) ty: Type,
+    pub(super) decode: Decode,
+    /// What a text is beside `-`, which stands for no value.
+    pub(super) holds: Option<Type>,
+}
+
+/// A column of the sample.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) field: RawField,
+    holds: Option<Type>,
+}
+
+impl Column {
+    fn ty(&self) -> Type {
+        self.holds.unwrap_or(self.field.ty)
+    }
+
+    /// Its value in SQL.
+    fn value(&self) -> String {
+        let name = &self.field.name;
+        match self.holds {
+            None => name.clone(),
+            Some(Type::String) => format!("NULLIF({name}, '-')"),
+            Some(ty) => format!("SAFE_CAST({name} AS {ty})"),
+        }
+    }
+
+    /// The name in the record as [`NAMES`] has it.
+    fn plain(&self) -> String {
+        let name = self.field.fields.first().map_or("", String::as_str);
+        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+    }
+}
+
 /// The columns under names of their own; addresses and the time are not required yet.
-pub(super) fn columns<'n>(seen: impl Iterator<Item = (&'n str, (Type, Decode))>) -> Vec<RawField> {
-    let mut columns: Vec<RawField> = Vec::new();
-    for (field, (ty, decode)) in seen {
+pub(super) fn columns<'n>(seen: impl Iterator<Item = (&'n str, Decided)>) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for (field, Decided { ty, decode, holds }) in seen {
         let mut base = identifier(field);
         if RESERVED.contains(&base.to_ascii_uppercase().as_str()) {
             base.push('_');
         }
-        let taken = |name: &str| columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+        let taken = |name: &str| columns.iter().any(|column| column.field.name.eq_ignore_ascii_case(name));
         let name = match taken(&base) {
             false => base,
             true => (2..).map(|n| format!("{base}_{n}")).find(|name| !taken(name)).unwrap_or(base),
         };
-        columns.push(RawField { name, fields: vec![field.to_owned()], ty, decode, required: false, wanted: true });
+        let field = RawField { name, fields: vec![field.to_owned()], ty, decode, required: false, wanted: true };
+        columns.push(Column { field, holds });
     }
     columns
 }
 
 /// The column that feeds a canonical one: of its type, by the likeliest name.
-fn feeding<'c>(columns: &'c [RawField], canonical: &str) -> Option<&'c RawField> {
+fn feeding<'c>(columns: &'c [Column], canonical: &str) -> Option<&'c Column> {
     let (_, ty, names) = NAMES.iter().find(|(name, _, _)| *name == canonical)?;
-    names.iter().find_map(|name| columns.iter().find(|column| column.ty == *ty && plain(&column.fields[0]) == *name))
+    names.iter().find_map(|name| columns.iter().find(|column| column.ty() == *ty && column.plain() == *name))
 }
 
-fn plain(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-pub(super) fn source_yaml(name: &str, format: Format, columns: &[RawField]) -> String {
+pub(super) fn source_yaml(name: &str, format: Format, columns: &[Column]) -> String {
     let format = format.name();
     let mut text = format!("source: {name}\ndescription: Drafted from a sample\nformat: {format}\ncolumns:");
     if columns.is_empty() {
         text.push_str(" {}");
     }
     text.push('\n');
-    for column in columns {
-        let field = &column.fields[0];
-        let mut parts = vec![format!("type: {}", column.ty)];
-        if *field != column.name {
+    for RawField { name, fields, ty, decode, .. } in columns.iter().map(|column| &column.field) {
+        let mut parts = vec![format!("type: {ty}")];
+        if let Some(field) = fields.first().filter(|field| *field != name) {
             parts.push(format!("field: '{}'", field.replace('\'', "''")));
         }
-        if column.decode == Decode::TcpFlags {
+        if *decode == Decode::TcpFlags {
             parts.push("decode: tcp_flags".to_owned());
         }
         match parts.as_slice() {
-            [_] => text.push_str(&format!("  {}: {}\n", column.name, column.ty)),
-            parts => text.push_str(&format!("  {}: {{{}}}\n", column.name, parts.join(", "))),
+            [_] => text.push_str(&format!("  {name}: {ty}\n")),
+            parts => text.push_str(&format!("  {name}: {{{}}}\n", parts.join(", "))),
         }
     }
-    let times: Vec<&str> = ["end_time", TIME, "start_time"]
-        .iter()
-        .filter_map(|canonical| feeding(columns, canonical))
-        .map(|column| column.name.as_str())
-        .collect();
-    match (times.as_slice(), feeding(columns, "start_time"), duration(columns)) {
-        ([], _, _) => {
-            text.push_str(
-                "# No column looks like a time: put the one that is, or an expression.\nevent_time: event_time\n",
-            );
-        }
-        // The start alone is not when the record exists.
-        ([_], Some(start), Some(duration)) => text.push_str(&format!("event_time: {}\n", end_of(start, duration))),
-        ([one], _, _) => text.push_str(&format!("event_time: {one}\n")),
-        (several, _, _) => text.push_str(&format!("event_time: COALESCE({})\n", several.join(", "))),
+    if event_time(columns).is_none() {
+        text.push_str("# No column looks like a time: put the one that is, or an expression.\n");
     }
-    text.push_str("lateness: 30s\n");
+    let event_time = event_time(columns).unwrap_or_else(|| "event_time".to_owned());
+    text.push_str(&format!("event_time: {event_time}\nlateness: 30s\n"));
     text
 }
 
-pub(super) fn flows_sql(name: &str, columns: &[RawField]) -> String {
-    let mut items: Vec<String> = Vec::new();
-    for (canonical, _, _) in NAMES.iter().filter(|(canonical, _, _)| *canonical != TIME) {
-        // Without an account, the initiating host is the one whose traffic it is.
-        let column = feeding(columns, canonical)
-            .or_else(|| if *canonical == "subscriber_id" { feeding(columns, "src_ip") } else { None });
-        let start = feeding(columns, "start_time");
-        let expression = match (column, *canonical) {
-            (Some(column), "src_ip" | "dst_ip" | "subscriber_id") if is_address(columns, column) => {
-                let column = &column.name;
-                format!("COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING({column})), {column})")
-            }
-            (Some(column), "src_port" | "dst_port") => {
-                format!("IF({0} BETWEEN 0 AND 65535, {0}, NULL)", column.name)
-            }
-            (Some(column), "tx_bytes" | "rx_bytes") => {
-                format!("IF({0} BETWEEN 0 AND 9007199254740992, {0}, NULL)", column.name)
-            }
-            (Some(column), "protocol") => format!("UPPER({})", column.name),
-            (Some(column), _) => column.name.clone(),
-            (None, "end_time") => match (start, duration(columns), feeding(columns, TIME)) {
-                (Some(start), Some(duration), _) => end_of(start, duration),
-                (_, _, Some(time)) => time.name.clone(),
-                _ => continue,
-            },
-            (None, "protocol_number") => match feeding(columns, "protocol") {
-                Some(protocol) => format!(
-                    "CASE UPPER({}) WHEN 'TCP' THEN 6 WHEN 'UDP' THEN 17 WHEN 'ICMP' THEN 1 ELSE NULL END",
-                    protocol.name
-                ),
-                None => continue,
-            },
-            (None, _) => continue,
-        };
-        let same = expression == *canonical;
-        items.push(if same { format!("  {expression}") } else { format!("  {expression} AS {canonical}") });
+/// When the record exists, if a column says so.
+fn event_time(columns: &[Column]) -> Option<String> {
+    let canonical = ["end_time", TIME, "start_time"];
+    let times: Vec<String> = canonical.iter().filter_map(|name| feeding(columns, name)).map(Column::value).collect();
+    match (times.as_slice(), feeding(columns, "start_time"), duration(columns)) {
+        ([], _, _) => None,
+        // The start alone is not when the record exists.
+        ([_], Some(start), Some(duration)) => Some(end_of(start, duration)),
+        ([one], _, _) => Some(one.clone()),
+        (several, _, _) => Some(format!("COALESCE({})", several.join(", "))),
     }
-    items.extend(duration_ms(columns));
-    items.extend(outcome(columns));
-    let head = "-- Drafted from a sample: check what each column means, and what tells the outcome of a flow.";
+}
+
+pub(super) fn flows_sql(name: &str, columns: &[Column]) -> String {
+    let canonical = NAMES.iter().map(|(canonical, _, _)| *canonical).filter(|canonical| *canonical != TIME);
+    let mut items: Vec<(&str, String)> =
+        canonical.filter_map(|canonical| Some((canonical, expression(columns, canonical)?))).collect();
+    items.extend(duration_ms(columns).map(|expression| ("duration_ms", expression)));
+    items.extend(outcome(columns).map(|expression| ("outcome", expression)));
+    let mut text =
+        "-- Drafted from a sample: check what each column means, and what tells the outcome of a flow.\n".to_owned();
+    text.push_str(&not_used(columns, &items));
     if items.is_empty() {
-        return format!("{head}\n-- No column was recognized.\nSELECT\n  'unknown' AS outcome\nFROM {name}\n");
+        text.push_str("-- No column was recognized.\n");
+        items.push(("outcome", "'unknown'".to_owned()));
     }
-    format!("{head}\nSELECT\n{}\nFROM {name}\n", items.join(",\n"))
+    let items = items.iter().map(|(canonical, expression)| {
+        if expression == canonical { format!("  {expression}") } else { format!("  {expression} AS {canonical}") }
+    });
+    text.push_str(&format!("SELECT\n{}\nFROM {name}\n", items.collect::<Vec<_>>().join(",\n")));
+    text
+}
+
+/// The columns that no expression reads, as comments: what a draft leaves out is said.
+fn not_used(columns: &[Column], items: &[(&str, String)]) -> String {
+    let time = event_time(columns);
+    let texts = || items.iter().map(|(_, expression)| expression).chain(&time);
+    let words = || texts().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let names = columns.iter().map(|column| column.field.name.as_str());
+    let unused: Vec<&str> = names.filter(|name| !words().any(|word| word == *name)).collect();
+    let lines = unused.chunks(NAMES_OF_LINE).map(|names| format!("-- Not used: {}\n", names.join(", ")));
+    lines.collect()
+}
+
+/// What feeds a column of `flows`.
+fn expression(columns: &[Column], canonical: &str) -> Option<String> {
+    // Without an account, the initiating host is the one whose traffic it is.
+    let column = feeding(columns, canonical)
+        .or_else(|| if canonical == "subscriber_id" { feeding(columns, "src_ip") } else { None });
+    let Some(column) = column else {
+        return match canonical {
+            "end_time" => match (feeding(columns, "start_time"), duration(columns)) {
+                (Some(start), Some(duration)) => Some(end_of(start, duration)),
+                _ => feeding(columns, TIME).map(Column::value),
+            },
+            "protocol_number" => {
+                let protocol = feeding(columns, "protocol")?.value();
+                let numbers = "WHEN 'TCP' THEN 6 WHEN 'UDP' THEN 17 WHEN 'ICMP' THEN 1 ELSE NULL END";
+                Some(format!("CASE UPPER({protocol}) {numbers}"))
+            }
+            _ => None,
+        };
+    };
+    let value = column.value();
+    Some(match canonical {
+        "src_ip" | "dst_ip" | "subscriber_id" if is_address(columns, column) => {
+            format!("COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING({value})), {value})")
+        }
+        "src_port" | "dst_port" => format!("IF({value} BETWEEN 0 AND 65535, {value}, NULL)"),
+        "tx_bytes" | "rx_bytes" => format!("IF({value} BETWEEN 0 AND 9007199254740992, {value}, NULL)"),
+        "protocol" => format!("UPPER({value})"),
+        _ => value,
+    })
 }
 
 /// Does the column feed an address?
-fn is_address(columns: &[RawField], column: &RawField) -> bool {
-    ["src_ip", "dst_ip"].iter().any(|address| feeding(columns, address).is_some_and(|feeds| feeds.name == column.name))
+fn is_address(columns: &[Column], column: &Column) -> bool {
+    let feeds = |address: &&str| feeding(columns, address).is_some_and(|feeds| feeds.field.name == column.field.name);
+    ["src_ip", "dst_ip"].iter().any(feeds)
 }
 
-fn duration_ms(columns: &[RawField]) -> Option<String> {
-    if let Some(RawField { name, .. }) = duration(columns) {
-        let millis = format!("IF({name} BETWEEN 0.0 AND 31536000.0, CAST({name} * 1000.0 AS INT64), NULL)");
-        return Some(format!("  {millis} AS duration_ms"));
+fn duration_ms(columns: &[Column]) -> Option<String> {
+    if let Some(seconds) = duration(columns).map(Column::value) {
+        return Some(format!("IF({seconds} BETWEEN 0.0 AND 31536000.0, CAST({seconds} * 1000.0 AS INT64), NULL)"));
     }
-    let (start, end) = (&feeding(columns, "start_time")?.name, &feeding(columns, "end_time")?.name);
-    Some(format!("  IF({end} >= {start}, TIMESTAMP_DIFF({end}, {start}, MILLISECOND), NULL) AS duration_ms"))
+    let (start, end) = (feeding(columns, "start_time")?.value(), feeding(columns, "end_time")?.value());
+    Some(format!("IF({end} >= {start}, TIMESTAMP_DIFF({end}, {start}, MILLISECOND), NULL)"))
 }
 
-/// What became of a flow, by Zeek's state, else by flags and by bytes of the answer.
-fn outcome(columns: &[RawField]) -> Option<String> {
-    if let Some(state) = columns.iter().find(|column| plain(&column.fields[0]) == "connstate") {
-        return Some(format!(
-            "  CASE\n    WHEN {0} = 'S0' THEN 'unanswered'\n    WHEN {0} IN ('REJ', 'RSTOS0', 'RSTRH') THEN 'refused'\n    \
-             WHEN {0} IN ('SF', 'S1', 'S2', 'S3', 'RSTO', 'RSTR') THEN 'established'\n    ELSE 'unknown'\n  END AS outcome",
-            state.name
-        ));
+/// What became of a flow, by Zeek's state, else by a firewall's action, by flags and by bytes of the answer.
+fn outcome(columns: &[Column]) -> Option<String> {
+    if let Some(state) = columns.iter().find(|column| column.plain() == "connstate").map(Column::value) {
+        return Some(cases(&[
+            format!("WHEN {state} = 'S0' THEN 'unanswered'"),
+            format!("WHEN {state} IN ('REJ', 'RSTOS0', 'RSTRH') THEN 'refused'"),
+            format!("WHEN {state} IN ('SF', 'S1', 'S2', 'S3', 'RSTO', 'RSTR') THEN 'established'"),
+        ]));
     }
-    let rx = &feeding(columns, "rx_bytes")?.name;
-    let mut cases = Vec::new();
-    if let Some(flags) = feeding(columns, "tcp_flags") {
-        let flags = format!("COALESCE({}, 0)", flags.name);
-        // RST 4, FIN 1, PSH 8, SYN 2, ACK 16; 120 bytes are at most three packets without data.
-        cases
-            .push(format!("WHEN ({flags} & 4) != 0 AND ({flags} & 9) = 0 AND COALESCE({rx}, 0) <= 120 THEN 'refused'"));
-        cases.push(format!("WHEN ({flags} & 18) = 2 THEN 'unanswered'"));
-        cases.push(format!("WHEN ({flags} & 16) != 0 AND ({flags} & 9) != 0 THEN 'established'"));
-        cases.push(format!("WHEN {flags} = 0 AND {rx} = 0 THEN 'unanswered'"));
-    } else {
-        cases.push(format!("WHEN {rx} = 0 THEN 'unanswered'"));
+    let mut whens = Vec::new();
+    let acts = |column: &&Column| column.ty() == Type::String && ACTIONS.contains(&column.plain().as_str());
+    let action = columns.iter().find(acts).map(Column::value);
+    if let Some(action) = &action {
+        whens.push(format!("WHEN UPPER({action}) IN ({REFUSED}) THEN 'refused'"));
+        whens.push(format!("WHEN UPPER({action}) IN ({DROPPED}) THEN 'unanswered'"));
     }
-    cases.push(format!("WHEN {rx} > 120 THEN 'established'"));
-    Some(format!("  CASE\n    {}\n    ELSE 'unknown'\n  END AS outcome", cases.join("\n    ")))
+    if let Some(rx) = feeding(columns, "rx_bytes").map(Column::value) {
+        if let Some(flags) = feeding(columns, "tcp_flags").map(Column::value) {
+            let flags = format!("COALESCE({flags}, 0)");
+            // RST 4, FIN 1, PSH 8, SYN 2, ACK 16; 120 bytes are at most three packets without data.
+            let small = format!("COALESCE({rx}, 0) <= 120");
+            whens.push(format!("WHEN ({flags} & 4) != 0 AND ({flags} & 9) = 0 AND {small} THEN 'refused'"));
+            whens.push(format!("WHEN ({flags} & 18) = 2 THEN 'unanswered'"));
+            whens.push(format!("WHEN ({flags} & 16) != 0 AND ({flags} & 9) != 0 THEN 'established'"));
+            whens.push(format!("WHEN {flags} = 0 AND {rx} = 0 THEN 'unanswered'"));
+        } else {
+            whens.push(format!("WHEN {rx} = 0 THEN 'unanswered'"));
+        }
+        whens.push(format!("WHEN {rx} > 120 THEN 'established'"));
+    }
+    whens.extend(action.map(|action| format!("WHEN UPPER({action}) IN ({ALLOWED}) THEN 'established'")));
+    (!whens.is_empty()).then(|| cases(&whens))
+}
+
+fn cases(whens: &[String]) -> String {
+    format!("CASE\n    {}\n    ELSE 'unknown'\n  END", whens.join("\n    "))
 }
 
 /// A duration in seconds.
-fn duration(columns: &[RawField]) -> Option<&RawField> {
-    columns.iter().find(|column| column.ty == Type::Float64 && plain(&column.fields[0]) == "duration")
+fn duration(columns: &[Column]) -> Option<&Column> {
+    columns.iter().find(|column| column.ty() == Type::Float64 && column.plain() == "duration")
 }
 
-fn end_of(start: &RawField, duration: &RawField) -> String {
-    let (start, duration) = (&start.name, &duration.name);
+fn end_of(start: &Column, duration: &Column) -> String {
+    let (start, duration) = (start.value(), duration.value());
     let micros = format!("CAST(LEAST(GREATEST(COALESCE({duration}, 0.0), 0.0), 31536000.0) * 1000000.0 AS INT64)");
     format!("TIMESTAMP_ADD({start}, INTERVAL {micros} MICROSECOND)")
 }

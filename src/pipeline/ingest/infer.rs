@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::chunk::length;
 use super::csv::{CsvFields, CsvHeader, CsvState};
-use super::draft;
+use super::draft::{self, Decided};
 use super::flags::flags_of_text;
 use super::time::{Epoch, instant_of_number, instant_of_text};
 use super::zeek::ZeekHeader;
@@ -37,6 +37,8 @@ pub struct Inferred {
     /// Records looked at, and those that were not understood.
     pub records: u64,
     pub refused: u64,
+    /// What separates the fields in place of commas, when the sample is one column for that.
+    pub separator: Option<char>,
     /// The text of `source.yaml`.
     pub source_yaml: String,
     /// The text of `flows.sql`.
@@ -99,6 +101,7 @@ struct Seen {
     columns: Vec<SeenColumn>,
     records: u64,
     refused: u64,
+    separator: Option<char>,
 }
 
 /// What all of a column's values have been so far.
@@ -113,6 +116,8 @@ struct SeenColumn {
     /// Every value is an instant as text, or a likely epoch number; and is any of them text?
     instants: bool,
     any_instant_text: bool,
+    /// Is any of them `-`, which many exporters write for no value?
+    dashes: bool,
     /// What a typed file says.
     declared: Option<Type>,
 }
@@ -127,9 +132,10 @@ impl Seen {
             flows_sql: draft::flows_sql(&name, &columns),
             name,
             format,
-            columns,
+            columns: columns.into_iter().map(|column| column.field).collect(),
             records: self.records,
             refused: self.refused,
+            separator: self.separator,
         }
     }
 
@@ -192,6 +198,9 @@ impl Seen {
             at = end;
             let Some(header) = &header else {
                 header = (!record.is_empty()).then(|| CsvHeader::new(record));
+                if let Some([only]) = header.as_ref().map(|header| header.names.as_slice()) {
+                    self.separator = only.chars().find(|c| matches!(c, ';' | '\t' | '|'));
+                }
                 continue;
             };
             if record.is_empty() {
@@ -251,11 +260,16 @@ impl SeenColumn {
             numbers: true,
             instants: true,
             any_instant_text: false,
+            dashes: false,
             declared: None,
         }
     }
 
     fn see(&mut self, value: &str, text: bool) {
+        if text && value == "-" {
+            self.dashes = true;
+            return;
+        }
         self.values += 1;
         let number = value.parse::<f64>().is_ok_and(f64::is_finite);
         // `007` is a name that has digits.
@@ -271,7 +285,18 @@ impl SeenColumn {
         self.any_instant_text |= instant_text;
     }
 
-    fn decided(&self) -> (Type, Decode) {
+    fn decided(&self) -> Decided {
+        match self.without_dashes() {
+            (ty, decode) if !self.dashes => Decided { ty, decode, holds: None },
+            // SAFE_CAST makes these of a text, and NULL of `-`.
+            (ty @ (Type::String | Type::Bool | Type::Int64 | Type::Float64), Decode::Plain) => {
+                Decided { ty: Type::String, decode: Decode::Plain, holds: Some(ty) }
+            }
+            _ => Decided { ty: Type::String, decode: Decode::Plain, holds: None },
+        }
+    }
+
+    fn without_dashes(&self) -> (Type, Decode) {
         let name = self.name.to_ascii_lowercase();
         let of_time = ["time", "date", "start", "end", "seen"].iter().any(|word| name.contains(word));
         match self {

@@ -15,6 +15,8 @@ use crate::record::RejectReason;
 
 /// Keys whose text is remembered; a record with more is read without memory of it.
 const KEYS_MAX: usize = 1_024;
+/// Longer names are not remembered.
+const KEY_BYTES_MAX: usize = 256;
 /// Longer numbers, and larger exponents, are left to `serde_json`: they may not fit a float.
 const NUMBER_BYTES_MAX: usize = 64;
 const EXPONENT_DIGITS_MAX: usize = 2;
@@ -194,7 +196,7 @@ impl JsonDecoder {
             return Ok(*index);
         }
         let text = std::str::from_utf8(name).map_err(|_| Unusual)?;
-        if self.keys.len() >= KEYS_MAX {
+        if self.keys.len() >= KEYS_MAX || name.len() > KEY_BYTES_MAX {
             return Err(Unusual);
         }
         let found = self.fields.find(text);

@@ -1,7 +1,6 @@
 //! Records to rows: gathers the columns of a chunk, and the records that were refused.
 //! Each record that is split off goes to exactly one of the two.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
@@ -9,14 +8,9 @@ use datafusion::arrow::error::ArrowError;
 
 use super::column::{ColumnBuffer, NotOfType};
 use super::fields::Fields;
+use super::ignored::Ignored;
 use super::value::RawValue;
 use crate::record::{Origin, Reject, RejectReason};
-
-/// Names of undeclared fields that are counted one by one; the rest is counted together,
-/// so that records with ever new names do not fill the memory.
-pub(super) const IGNORED_NAMES_MAX: usize = 1_000;
-/// Under which the rest is counted.
-pub(super) const IGNORED_REST: &str = "(others)";
 
 /// Why a record is refused before anything looks inside.
 pub(super) const NOT_UTF8: &str = "the record is not UTF-8";
@@ -37,7 +31,7 @@ pub(super) struct Rows {
     columns: Vec<ColumnBuffer>,
     spans: Vec<Span>,
     rejects: Vec<Reject>,
-    ignored: BTreeMap<String, u64>,
+    ignored: Ignored,
 }
 
 /// What a chunk became; places are counted from the chunk's start.
@@ -46,13 +40,13 @@ pub(super) struct Decoded {
     pub(super) rows: RecordBatch,
     pub(super) spans: Vec<Span>,
     pub(super) rejects: Vec<Reject>,
-    pub(super) ignored: BTreeMap<String, u64>,
+    pub(super) ignored: Ignored,
 }
 
 impl Rows {
     pub(super) fn new(fields: Arc<Fields>, file: Arc<str>) -> Self {
         let columns = fields.fields.iter().filter(|f| f.wanted).map(|f| ColumnBuffer::new(f.kind)).collect();
-        Self { fields, file, columns, spans: Vec::new(), rejects: Vec::new(), ignored: BTreeMap::new() }
+        Self { fields, file, columns, spans: Vec::new(), rejects: Vec::new(), ignored: Ignored::default() }
     }
 
     /// Adds a record, whose values `value` gives by slot; `None` is an absent field.
@@ -102,12 +96,7 @@ impl Rows {
 
     /// Counts records that have an undeclared field.
     pub(super) fn ignore(&mut self, name: &str, records: u64) {
-        if let Some(count) = self.ignored.get_mut(name) {
-            *count += records;
-        } else {
-            let name = if self.ignored.len() < IGNORED_NAMES_MAX { name } else { IGNORED_REST };
-            *self.ignored.entry(name.to_owned()).or_default() += records;
-        }
+        self.ignored.add(name, records);
     }
 
     pub(super) fn finish(&mut self) -> Result<Decoded, ArrowError> {

@@ -203,7 +203,7 @@ impl Normalizer {
         for (index, column) in self.flows.iter().enumerate() {
             columns.push(match column {
                 FlowColumn::Given(expr) => Some(self.not_null(index, expr.run(rows)?)),
-                FlowColumn::RowId => Some(Arc::new(row_id::row_ids(&decoded(), count))),
+                FlowColumn::RowId => Some(Arc::new(row_id::row_ids(&self.source, &decoded(), count))),
                 FlowColumn::EventTime => Some(Arc::clone(event_time)),
                 FlowColumn::Constant(value) => Some(value.array(count)),
                 FlowColumn::Unread => None,

@@ -1,6 +1,7 @@
-//! `row_id`: a fingerprint over all decoded columns, so that it does not depend on where a row came from.
+//! `row_id`: a fingerprint over the source and all decoded columns, so that it does not depend on the place a row was
+//! read from.
 //!
-//! Each column gives `length:text;`, a NULL gives `-;`. The text is what GoogleSQL casts the value to, but for TIMESTAMP
+//! The source's name and each column give `length:text;`, a NULL gives `-;`. The text is what GoogleSQL casts the value to, but for TIMESTAMP
 //! (microseconds since 1970), DATE (days since 1970) and BYTES (hexadecimal). `row_id` is `FARM_FINGERPRINT` of the
 //! columns' texts one after the other, in the order of `source.yaml`. `tests/case/row_ids.txt` has the formula in SQL.
 
@@ -11,10 +12,14 @@ use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type,
 
 use crate::record::{fingerprint64, float_text};
 
-pub(super) fn row_ids(columns: &[&ArrayRef], rows: usize) -> Int64Array {
+pub(super) fn row_ids(source: &str, columns: &[&ArrayRef], rows: usize) -> Int64Array {
+    let mut head = Vec::new();
+    field(&mut head, source.as_bytes());
     let mut text = Vec::new();
     (0..rows)
         .map(|row| {
+            text.clear();
+            text.extend_from_slice(&head);
             canonical(columns, row, &mut text);
             Some(fingerprint64(&text).cast_signed())
         })
@@ -25,6 +30,7 @@ pub(super) fn row_ids(columns: &[&ArrayRef], rows: usize) -> Int64Array {
 pub(super) fn row_hashes(columns: &[&ArrayRef], rows: usize) -> Vec<u128> {
     let mut text = Vec::new();
     let hashes = (0..rows).map(|row| {
+        text.clear();
         canonical(columns, row, &mut text);
         let low = fingerprint64(&text);
         text.push(b'#');
@@ -33,8 +39,8 @@ pub(super) fn row_hashes(columns: &[&ArrayRef], rows: usize) -> Vec<u128> {
     hashes.collect()
 }
 
+/// Adds the columns' texts.
 fn canonical(columns: &[&ArrayRef], row: usize, text: &mut Vec<u8>) {
-    text.clear();
     for column in columns {
         if column.is_null(row) {
             text.extend_from_slice(b"-;");
@@ -110,9 +116,9 @@ mod tests {
         let values: Vec<&ArrayRef> = values.iter().collect();
         let nulls = columns(true);
         let nulls: Vec<&ArrayRef> = nulls.iter().collect();
-        let text = b"16:1767571205000001;3:a;b;2:-1;5:5e-05;4:true;5:20458;4:00ff;";
-        assert_eq!(row_ids(&values, 1).value(0), fingerprint64(text).cast_signed());
-        assert_eq!(row_ids(&nulls, 1).value(0), fingerprint64(b"-;-;-;-;-;-;-;").cast_signed());
-        assert_eq!(row_ids(&values, 1).value(0), 4_214_745_098_220_008_292);
+        let text = b"3:log;16:1767571205000001;3:a;b;2:-1;5:5e-05;4:true;5:20458;4:00ff;";
+        assert_eq!(row_ids("log", &values, 1).value(0), fingerprint64(text).cast_signed());
+        assert_eq!(row_ids("log", &nulls, 1).value(0), fingerprint64(b"3:log;-;-;-;-;-;-;-;").cast_signed());
+        assert_eq!(row_ids("log", &values, 1).value(0), -4_930_913_883_248_733_535);
     }
 }

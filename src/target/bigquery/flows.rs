@@ -77,7 +77,7 @@ fn given(column: &Column, expr: Option<&Expr>, names: &Names<'_>) -> String {
     }
 }
 
-/// The fingerprint of a row's decoded columns: `length:text;` each, `-;` for NULL.
+/// The fingerprint of the source and a row's decoded columns: `length:text;` each, `-;` for NULL.
 fn row_id(source: &SourcePlan) -> String {
     let fields = source.raw.fields.iter().map(|field| {
         let text = id_text(&name(&field.name), field.ty);
@@ -87,5 +87,7 @@ fn row_id(source: &SourcePlan) -> String {
         };
         format!("COALESCE(CONCAT(CAST({length} AS STRING), ':', {text}, ';'), '-;')")
     });
-    format!("FARM_FINGERPRINT(CONCAT(\n  {}\n))", fields.collect::<Vec<_>>().join(",\n  "))
+    let head = string(&format!("{}:{};", source.name.len(), source.name));
+    let fields: Vec<String> = std::iter::once(head).chain(fields).collect();
+    format!("FARM_FINGERPRINT(CONCAT(\n  {}\n))", fields.join(",\n  "))
 }

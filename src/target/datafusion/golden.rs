@@ -12,11 +12,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use serde_json::Value as Json;
 
 use crate::diagnostic::{FileId, Text};
-use crate::language::function::Id;
+use crate::language::function::{Id, by_id};
 use crate::language::{Expr, ExprKind, Scope, bind_expression, functions};
-use crate::record::{Column, Type};
+use crate::record::{Column, Type, Value};
 
-use super::{Lookups, LowerContext, evaluate, lower};
+use super::{Lookups, LowerContext, LowerError, evaluate, lower};
 
 const GOLDEN: &str = include_str!("../../../tests/golden/functions.json");
 
@@ -56,8 +56,12 @@ fn bind(sql: &str, columns: &[Column]) -> Result<Expr, String> {
     expr.ok_or_else(|| format!("{sql}: {diagnostics:?}"))
 }
 
+fn lowered(expr: &Expr, columns: &[Column]) -> Result<Arc<dyn PhysicalExpr>, LowerError> {
+    lower(expr, &LowerContext { columns, lookups: &Lookups::default(), event_time: None })
+}
+
 fn physical(expr: &Expr, columns: &[Column]) -> Arc<dyn PhysicalExpr> {
-    lower(expr, &LowerContext { columns, lookups: &Lookups::default(), event_time: None }).unwrap()
+    lowered(expr, columns).unwrap()
 }
 
 /// The value at a row as the golden file writes it.
@@ -85,19 +89,23 @@ fn columns_of(case: &Json) -> Vec<Column> {
 
 /// Runs a case; returns what differs.
 fn differences(case: &Json) -> Vec<String> {
+    match bind(case["expression"].as_str().unwrap(), &columns_of(case)) {
+        Ok(expr) => differences_of(case, &expr),
+        Err(message) => vec![message],
+    }
+}
+
+/// The same with a tree that may not be the case's own.
+fn differences_of(case: &Json, expr: &Expr) -> Vec<String> {
     let sql = case["expression"].as_str().unwrap();
     let columns = columns_of(case);
-    let expr = match bind(sql, &columns) {
-        Ok(expr) => expr,
-        Err(message) => return vec![message],
-    };
     let ty = Type::from_name(case["type"].as_str().unwrap()).unwrap();
     if expr.ty != ty {
         return vec![format!("{sql}: is {}, not {ty}", expr.ty)];
     }
     let (rows, answers) = (case["rows"].as_array().unwrap(), case["answers"].as_array().unwrap());
     let tolerance = case["tolerance"].as_str().map_or(0.0, |t| t.parse().unwrap());
-    let physical = physical(&expr, &columns);
+    let physical = physical(expr, &columns);
     let mut found = Vec::new();
     let compare = |row: usize, got: ScalarValue| {
         let want = scalar(ty, answers[row].as_str());
@@ -166,6 +174,81 @@ fn every_function_is_recorded() {
     let missing: Vec<Id> = functions().iter().map(|f| f.id).filter(|id| !seen.contains(&format!("{id:?}"))).collect();
     assert!(missing.is_empty(), "no recorded answer for {missing:?}");
     assert!(values * 10 >= all * 6, "{values} of {all} answers are values");
+}
+
+/// Mistakes that a lowering might make: one function taken for another, or an argument changed.
+const PLANTED: [(Id, Plant); 26] = [
+    (Id::Log, Plant::Instead(Id::Log10)),
+    (Id::Greatest, Plant::Instead(Id::Coalesce)),
+    (Id::Least, Plant::Instead(Id::Greatest)),
+    (Id::Mod, Plant::Instead(Id::Div)),
+    (Id::Substr, Plant::OneMore(1)),
+    (Id::Left, Plant::Instead(Id::Right)),
+    (Id::SplitPart, Plant::OneMore(2)),
+    (Id::Floor, Plant::Instead(Id::Trunc)),
+    (Id::Ceil, Plant::Instead(Id::Round)),
+    (Id::Round, Plant::Instead(Id::Trunc)),
+    (Id::Lt, Plant::Instead(Id::LtEq)),
+    (Id::GtEq, Plant::Instead(Id::Gt)),
+    (Id::And, Plant::Instead(Id::Or)),
+    (Id::IsNotTrue, Plant::Instead(Id::Not)),
+    (Id::ShiftRight, Plant::Instead(Id::ShiftLeft)),
+    (Id::LTrim, Plant::Instead(Id::RTrim)),
+    (Id::Coalesce, Plant::Backwards),
+    (Id::IfNull, Plant::Instead(Id::NullIf)),
+    (Id::TimestampDiff, Plant::Backwards),
+    (Id::UnixSeconds, Plant::Instead(Id::UnixMillis)),
+    (Id::Length, Plant::Instead(Id::ByteLength)),
+    (Id::SafeAdd, Plant::Instead(Id::Add)),
+    (Id::SafeDivide, Plant::Instead(Id::Divide)),
+    (Id::IpTrunc, Plant::OneMore(1)),
+    (Id::StartsWith, Plant::Instead(Id::EndsWith)),
+    (Id::Md5, Plant::Instead(Id::Sha256)),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Plant {
+    Instead(Id),
+    /// The argument at this place is one more.
+    OneMore(usize),
+    /// The first two arguments change places.
+    Backwards,
+}
+
+/// Plants a mistake in every call of a function; says whether there was one.
+fn plant(expr: &mut Expr, id: Id, mistake: Plant) -> bool {
+    let ExprKind::Call { function, args } = &mut expr.kind else { return false };
+    let mut planted = false;
+    args.iter_mut().for_each(|arg| planted |= plant(arg, id, mistake));
+    if function.id != id {
+        return planted;
+    }
+    match mistake {
+        Plant::Instead(other) => *function = by_id(other).unwrap(),
+        Plant::OneMore(place) => {
+            let Some(arg) = args.get_mut(place) else { return planted };
+            let one = Expr { kind: ExprKind::Literal(Value::Int64(1)), ..arg.clone() };
+            let add = by_id(Id::SafeAdd).unwrap();
+            arg.kind = ExprKind::Call { function: add, args: vec![arg.clone(), one] };
+        }
+        Plant::Backwards if args.len() >= 2 => args.swap(0, 1),
+        Plant::Backwards => return planted,
+    }
+    true
+}
+
+#[test]
+fn planted_mistakes_are_noticed() {
+    let golden: Json = serde_json::from_str(GOLDEN).unwrap();
+    for (id, mistake) in PLANTED {
+        let noticed = golden.as_array().unwrap().iter().any(|case| {
+            let mut expr = bind(case["expression"].as_str().unwrap(), &columns_of(case)).unwrap();
+            plant(&mut expr, id, mistake)
+                && lowered(&expr, &columns_of(case)).is_ok()
+                && !differences_of(case, &expr).is_empty()
+        });
+        assert!(noticed, "{id:?} with {mistake:?} is not noticed");
+    }
 }
 
 /// Each expression as it is printed for BigQuery has the recorded answers too. The judge is asked about the printed texts

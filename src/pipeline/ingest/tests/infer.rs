@@ -92,6 +92,39 @@ fn csv_and_zeek() {
     assert_eq!(inferred.format, Format::Zeek);
 }
 
+/// A firewall's log: `-` for no value, an action, and columns that `flows` has no place for.
+#[test]
+fn a_dash_is_no_value_and_what_is_not_used_is_said() {
+    let sample = "DateTime,Source IP,Destination IP,Src Port,Dst Port,Proto,Action,Bytes Sent,Bytes Received,Zone,Hits\n\
+        2026-01-05 09:00:00,10.0.0.1,10.0.0.2,4000,443,tcp,ALLOW,100,2000,lan,1\n\
+        2026-01-05 09:00:01,10.0.0.1,10.0.0.2,4001,23,-,DENY,-,0,-,2\n";
+    let inferred = infer(sample.as_bytes(), "fw.csv");
+    assert_eq!(
+        types(&inferred)[5..],
+        ["Proto_ STRING", "Action STRING", "Bytes_Sent STRING", "Bytes_Received INT64", "Zone STRING", "Hits INT64"]
+    );
+    for part in [
+        "\n-- Not used: Zone, Hits\n",
+        "  UPPER(NULLIF(Proto_, '-')) AS protocol,",
+        "  IF(SAFE_CAST(Bytes_Sent AS INT64) BETWEEN 0 AND 9007199254740992, SAFE_CAST(Bytes_Sent AS INT64), NULL) AS tx_bytes",
+        "  IF(Bytes_Received BETWEEN 0 AND 9007199254740992, Bytes_Received, NULL) AS rx_bytes",
+        "WHEN UPPER(Action) IN ('DENY', ",
+        "  END AS outcome\n",
+    ] {
+        assert!(inferred.flows_sql.contains(part), "{part}\n{}", inferred.flows_sql);
+    }
+    decodes(sample, &inferred);
+}
+
+#[test]
+fn another_separator_is_told() {
+    for (separator, sample) in [(';', "a;b\n1;2\n"), ('\t', "a\tb\n1\t2\n"), ('|', "a|b|c\n1|2|3\n")] {
+        assert_eq!(infer(sample.as_bytes(), "x.csv").separator, Some(separator));
+    }
+    assert_eq!(infer(b"a,b;c\n1,2\n", "x.csv").separator, None);
+    assert_eq!(infer(b"a\n1;2\n", "x.csv").separator, None);
+}
+
 #[test]
 fn samples_without_records() {
     for sample in [&b""[..], b"\n", b"{", b"a,b\n", b"\xff\xfe", b"#fields\n"] {

@@ -140,8 +140,8 @@ fn drain(reader: &mut Reader, raw: bool) -> Outcome {
         let part = outcome(&batch, raw);
         all.rows.extend(part.rows);
         all.rejects.extend(part.rejects);
-        for (name, records) in batch.ignored {
-            *ignored.entry(name).or_insert(0) += records;
+        for (name, records) in batch.ignored.counts() {
+            *ignored.entry(name.clone()).or_insert(0) += records;
         }
     }
     all.ignored = ignored.into_iter().collect();

@@ -20,6 +20,8 @@ fn csv_records() {
             ("a\nx\n", &[], &[r#"ingest.bad-value: a: "x" is not an INT64"#]),
             ("a,b\n1,\"open\n2,x\n", &["1 | open\n2,x\n | NULL"], &[]),
             ("a,b\n", &[], &[]),
+            ("A;b;zz\n1;x;9\n", &[], &["ingest.bad-record: the header has none of the source's columns: A;b;zz"]),
+            ("1,x\n2,y\n", &[], &["ingest.bad-record: the header has none of the source's columns: 1,x"]),
             ("\n\n", &[], &[]),
         ],
     );
