@@ -61,6 +61,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     };
     for definition in &project.sources {
         let source = source::bind(&resolver, definition, &mut diagnostics);
+        source.iter().for_each(|source| values::check_source(source, &mut diagnostics));
         resolver.plan.sources.extend(source);
     }
     let order = order::topological(&project.features, &mut diagnostics);

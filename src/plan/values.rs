@@ -1,4 +1,4 @@
-//! Columns compared with values that they never have: a condition that looks right and is never true.
+//! Columns of flows and values that they never have: compared with one, a condition looks right and is never true.
 
 use crate::diagnostic::{Diagnostic, suggest};
 use crate::language::function::Id;
@@ -6,10 +6,41 @@ use crate::language::tree::{Expr, ExprKind, Item};
 use crate::record::flow::{self, Values};
 use crate::record::{Column, Value};
 
-use super::{FeaturePlan, Plan, RulePlan, Upstream};
+use super::{FeaturePlan, Plan, RulePlan, SourcePlan, Upstream};
 
 /// For each column of a scope what it may hold, where that is known.
 type Known = Vec<Option<Values>>;
+
+/// What a normalization writes out as a column's value.
+pub(super) fn check_source(source: &SourcePlan, out: &mut Vec<Diagnostic>) {
+    for (column, expr) in flow::columns().iter().zip(&source.flows) {
+        if let (Some(values), Some(expr)) = (flow::values(&column.name), expr) {
+            results(expr, &mut |result| {
+                if let ExprKind::Literal(value) = &result.kind
+                    && !values.has(value)
+                {
+                    out.push(impossible(column, values, value, result).label("what reads flows does not know it"));
+                }
+            });
+        }
+    }
+}
+
+/// The expressions of which one is the value.
+fn results(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
+    match &expr.kind {
+        ExprKind::Call { function, args } => match function.id {
+            Id::If => args.iter().skip(1).for_each(|arg| results(arg, see)),
+            Id::Coalesce | Id::IfNull => args.iter().for_each(|arg| results(arg, see)),
+            _ => {}
+        },
+        ExprKind::Case { branches, otherwise } => {
+            branches.iter().for_each(|(_, result)| results(result, see));
+            otherwise.iter().for_each(|result| results(result, see));
+        }
+        _ => see(expr),
+    }
+}
 
 pub(super) fn check_feature(plan: &Plan, feature: &FeaturePlan, out: &mut Vec<Diagnostic>) {
     let known = of_feature_scope(plan, feature);
@@ -95,17 +126,21 @@ fn compare(side: &Expr, other: &Expr, scope: &[Column], known: &[Option<Values>]
     if values.has(value) || instead.contains(&value) {
         return;
     }
+    out.push(impossible(column, values, value, other).label("equals no row's"));
+}
+
+fn impossible(column: &Column, values: Values, value: &Value, place: &Expr) -> Diagnostic {
     let message = format!("`{}` is never {}", column.name, shown(value));
-    let warning = Diagnostic::warning("flows.impossible-value", other.span, message).label("equals no row's");
+    let warning = Diagnostic::warning("flows.impossible-value", place.span, message);
     let near = match (values, value) {
         (Values::Words(words), Value::String(text)) => suggest(text, words.iter().copied()).map(str::to_owned),
         (Values::Capitals, Value::String(text)) => Some(text.to_uppercase()),
         _ => None,
     };
-    out.push(match near {
+    match near {
         Some(near) => warning.help(format!("did you mean '{near}'? `{}` is {}", column.name, values.form())),
         None => warning.help(format!("`{}` is {}", column.name, values.form())),
-    });
+    }
 }
 
 /// The column that an expression gives, with the values that stand in for its NULLs.
