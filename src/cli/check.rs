@@ -1,7 +1,6 @@
 //! `tripline check`.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -9,7 +8,7 @@ use crate::diagnostic::{render_json, render_text};
 use crate::runtime::case;
 
 use super::exit::Exit;
-use super::project::{open, parse_time, tree};
+use super::project::{Judged, open, parse_time};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
@@ -19,9 +18,8 @@ enum Format {
 
 #[derive(Debug, Args)]
 pub struct Check {
-    /// The project's folder (default: here)
-    #[arg(long, value_name = "DIR")]
-    project: Option<PathBuf>,
+    #[command(flatten)]
+    judged: Judged,
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// Warnings fail too
@@ -35,7 +33,7 @@ pub struct Check {
 impl Check {
     pub fn run(self) -> anyhow::Result<Exit> {
         let as_of = self.as_of.as_deref().map(parse_time).transpose()?;
-        let tree = tree(self.project.as_deref())?;
+        let tree = self.judged.tree()?;
         let mut opened = open(tree.as_ref(), as_of);
         opened.diagnostics.extend(case::check(&opened.project, &opened.plan));
         opened.diagnostics.sort_by_key(|d| (d.span, d.code));

@@ -1,6 +1,7 @@
 //! `tripline explain`: what a code means, what a relation, a source, a lookup, a rule or a function gives.
 
 mod describe;
+mod key;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,7 +9,6 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use crate::definition::model::Status;
 use crate::diagnostic::{codes, page, suggest};
 use crate::language::function::AGGREGATES;
 use crate::language::functions;
@@ -20,8 +20,8 @@ use super::project::{Opened, open_valid};
 
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A diagnostic code (`sql.unknown-column`), a rule, a feature, `flows`, a source, a lookup or a function of the
-    /// SQL; `codes` lists all codes
+    /// A diagnostic code (`sql.unknown-column`), a rule, a feature, `flows`, a source, a lookup, a function of the SQL
+    /// or a key of the definition files; `codes` lists all codes
     name: String,
     /// The project's folder (default: here)
     #[arg(long, value_name = "DIR")]
@@ -41,7 +41,7 @@ impl Explain {
     fn of_project(&self, opened: &Opened) -> anyhow::Result<String> {
         let (plan, project, name) = (&opened.plan, &opened.project, self.name.as_str());
         if let Some(rule) = plan.rules.iter().find(|rule| rule.name == name) {
-            return Ok(describe::rule(plan, rule));
+            return Ok(describe::rule(opened, rule));
         }
         if let Some(index) = plan.feature(name) {
             return Ok(describe::feature(plan, &plan.features[index]));
@@ -57,10 +57,14 @@ impl Explain {
         {
             return Ok(describe::tap(name, &schema));
         }
-        if project.rules.iter().any(|rule| rule.name.text == name && rule.status == Status::Draft) {
+        // Of a valid project the plan lacks drafts alone.
+        if project.rules.iter().any(|rule| rule.name.text == name) {
             bail!(
                 "rule `{name}` is a draft, which does not run\nhelp: `status: shadow` runs it without alerting anybody"
             );
+        }
+        if let Some(text) = key::key(name) {
+            return Ok(text);
         }
         let all = codes();
         let names = all.iter().map(|code| code.code);
@@ -74,7 +78,7 @@ impl Explain {
             Some(near) => format!("did you mean `{near}`?"),
             None => "`tripline explain codes` lists the codes, `tripline explain flows` the columns".to_owned(),
         };
-        bail!("`{name}` is no code, rule, feature, source, lookup or function\nhelp: {help}")
+        bail!("`{name}` is no code, rule, feature, source, lookup, function or key\nhelp: {help}")
     }
 }
 

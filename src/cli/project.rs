@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use clap::Args;
 use sha2::{Digest, Sha256};
 
 use crate::definition::{self, model::Project};
@@ -14,6 +15,8 @@ use crate::record::EventTime;
 
 use super::say::{note, say};
 use super::wire;
+
+const CONFIG: &str = "tripline.yaml";
 
 /// A project, resolved.
 pub struct Opened {
@@ -35,24 +38,63 @@ impl Opened {
     }
 }
 
-/// The folder given, the current one when it is a project, or the built-in pack.
-pub fn tree(folder: Option<&Path>) -> anyhow::Result<Box<dyn FileTree>> {
-    match folder {
-        Some(folder) if !folder.is_dir() => bail!("{} is not a folder", folder.display()),
-        Some(folder) if !folder.join("tripline.yaml").is_file() => {
-            bail!(
-                "{} has no tripline.yaml\nhelp: `tripline init {}` writes a project there",
-                folder.display(),
-                folder.display()
-            )
+/// What `check` and `test` are about. That the built-in pack is right says nothing of a project, so it is asked for.
+#[derive(Debug, Args)]
+pub struct Judged {
+    /// The project's folder (default: here, or the nearest folder above with a tripline.yaml)
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// The built-in pack instead of a project
+    #[arg(long, conflicts_with = "project")]
+    built_in: bool,
+}
+
+impl Judged {
+    pub fn tree(&self) -> anyhow::Result<Box<dyn FileTree>> {
+        if self.built_in {
+            return Ok(wire::embedded());
         }
-        Some(folder) => Ok(wire::folder(folder)),
-        None if Path::new("tripline.yaml").is_file() => Ok(wire::folder(&PathBuf::from("."))),
-        None => {
-            note("no tripline.yaml here, using the built-in pack (`tripline init DIR` writes a project)");
-            Ok(wire::embedded())
+        match found(self.project.as_deref())? {
+            Some(tree) => Ok(tree),
+            None => bail!(
+                "no tripline.yaml here or in a folder above\nhelp: `--project DIR` names a project, `tripline init DIR` \
+                 writes one\nhelp: `--built-in` takes the built-in pack"
+            ),
         }
     }
+}
+
+/// The folder given, the nearest project, or the built-in pack.
+pub fn tree(folder: Option<&Path>) -> anyhow::Result<Box<dyn FileTree>> {
+    if let Some(tree) = found(folder)? {
+        return Ok(tree);
+    }
+    note("no tripline.yaml here, using the built-in pack (`tripline init DIR` writes a project)");
+    Ok(wire::embedded())
+}
+
+/// The folder given, or the nearest of this one and those above that has a `tripline.yaml`.
+fn found(folder: Option<&Path>) -> anyhow::Result<Option<Box<dyn FileTree>>> {
+    let is_project = |folder: &Path| folder.join(CONFIG).is_file();
+    match folder {
+        Some(folder) if !folder.is_dir() => bail!("{} is not a folder", folder.display()),
+        Some(folder) if !is_project(folder) => {
+            let folder = folder.display();
+            bail!("{folder} has no {CONFIG}\nhelp: `tripline init {folder}` writes a project there")
+        }
+        Some(folder) => return Ok(Some(wire::folder(folder))),
+        None if is_project(Path::new(".")) => return Ok(Some(wire::folder(Path::new(".")))),
+        None => {}
+    }
+    // Definitions that lie here would be passed over without a word.
+    let paths = wire::folder(Path::new(".")).paths().unwrap_or_default();
+    if let Some(path) = paths.iter().find(|path| definition::is_definition(path)) {
+        bail!("{path} is here, but no {CONFIG}\nhelp: a project has a {CONFIG} at its top; it may be empty");
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let Some(above) = here.ancestors().skip(1).find(|folder| is_project(folder)) else { return Ok(None) };
+    note(&format!("the project is in {}", above.display()));
+    Ok(Some(wire::folder(above)))
 }
 
 pub fn open(tree: &dyn FileTree, as_of: Option<EventTime>) -> Opened {
@@ -69,8 +111,12 @@ pub fn open(tree: &dyn FileTree, as_of: Option<EventTime>) -> Opened {
 
 /// A project that can run; errors are printed. Warnings stay with `check`.
 pub fn open_valid(folder: Option<&Path>) -> anyhow::Result<Opened> {
-    let tree = tree(folder)?;
-    let opened = open(tree.as_ref(), None);
+    valid(tree(folder)?.as_ref())
+}
+
+/// As [`open_valid`], for files at hand.
+pub fn valid(tree: &dyn FileTree) -> anyhow::Result<Opened> {
+    let opened = open(tree, None);
     let errors: Vec<Diagnostic> =
         opened.diagnostics.iter().filter(|d| d.severity == Severity::Error).cloned().collect();
     if !errors.is_empty() {

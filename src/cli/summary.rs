@@ -108,7 +108,7 @@ pub fn summary(report: &RunReport) -> String {
     };
     line("alerts", format!("{}{open}", count(ledger.alerts)));
     for (name, rows, error) in &report.row_errors {
-        line("errors", format!("{name}: {} rows could not be computed, the first: {error}", count(*rows)));
+        line("errors", format!("{name}: {} rows could not be computed, the first: {}", count(*rows), error.message));
     }
     if ledger.saturated > 0 {
         line("errors", format!("{} sums stopped at the bounds of INT64", count(ledger.saturated)));

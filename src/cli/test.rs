@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use crate::definition::model::{Case, Rule};
-use crate::diagnostic::{Diagnostic, SourceFiles, render_text, suggest};
-use crate::pipeline::detect::nearest::Nearest;
+use crate::diagnostic::{Diagnostic, SourceFiles, Span, render_text, suggest};
 use crate::plan::ResolveOptions;
 use crate::record::Value;
-use crate::runtime::case::{CaseReport, CaseRunError, Failure, run_case};
+use crate::runtime::case::{CaseReport, CaseRunError, Failure, Near, run_case};
 
 use super::exit::Exit;
-use super::project::{Opened, open_valid};
+use super::project::{Judged, Opened, valid};
 use super::wire;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,9 +28,8 @@ pub struct Test {
     /// Rules to test (default: all)
     #[arg(value_name = "RULE")]
     rules: Vec<String>,
-    /// The project's folder (default: here)
-    #[arg(long, value_name = "DIR")]
-    project: Option<PathBuf>,
+    #[command(flatten)]
+    judged: Judged,
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// Also writes JUnit XML here
@@ -44,7 +41,7 @@ type Outcome = Result<CaseReport, CaseRunError>;
 
 impl Test {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let opened = open_valid(self.project.as_deref())?;
+        let opened = valid(self.judged.tree()?.as_ref())?;
         let rules = chosen(&opened, &self.rules)?;
         let options = ResolveOptions { as_of: wire::clock().now() };
         let mut outcomes: Vec<(&Rule, &Case, Outcome)> = Vec::new();
@@ -152,22 +149,22 @@ fn describe(files: &SourceFiles, failure: &Failure) -> String {
     for note in &failure.notes {
         text.push_str(&format!("       note: {note}\n"));
     }
-    if let Some(nearest) = &failure.nearest {
-        text.push_str(&describe_nearest(files, nearest));
+    if let Some(failed) = &failure.failed {
+        text.push_str(&format!("       in        {}\n", written(files, failed.span)));
+        text.push_str(&format!("       of        {}\n", fields(&failed.row)));
+    }
+    if let Some(near) = &failure.near {
+        text.push_str(&describe_near(files, near));
     }
     text
 }
 
 /// The row that came nearest: each condition, and by how much it failed.
-fn describe_nearest(files: &SourceFiles, nearest: &Nearest) -> String {
-    let mut text = String::from("       the row that came nearest to firing:\n");
-    let shown = nearest.row.iter().filter(|(_, value)| !value.is_null()).take(8);
-    let fields: Vec<String> = shown.map(|(name, value)| format!("{name} {}", value.display())).collect();
-    text.push_str(&format!("         {}\n", fields.join(", ")));
-    for condition in &nearest.conditions {
-        let file = files.text(condition.span.file);
-        let written = file.get(condition.span.start as usize..condition.span.end as usize).unwrap_or_default();
-        let written = written.split_whitespace().collect::<Vec<_>>().join(" ");
+fn describe_near(files: &SourceFiles, near: &Near) -> String {
+    let mut text = format!("       {}:\n", near.what);
+    text.push_str(&format!("         {}\n", fields(&near.row.row)));
+    for condition in &near.row.conditions {
+        let written = written(files, condition.span);
         let mark = if condition.held { "holds" } else { "fails" };
         let sides = match &condition.sides {
             Some((left, right)) => {
@@ -179,6 +176,16 @@ fn describe_nearest(files: &SourceFiles, nearest: &Nearest) -> String {
         text.push_str(&format!("         {mark}  {written}{sides}\n"));
     }
     text
+}
+
+fn fields(row: &[(String, Value)]) -> String {
+    row.iter().map(|(name, value)| format!("{name} {}", value.display())).collect::<Vec<_>>().join(", ")
+}
+
+/// What stands at a place, on one line.
+fn written(files: &SourceFiles, span: Span) -> String {
+    let text = files.text(span.file).get(span.start as usize..span.end as usize).unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The distance between two numbers.

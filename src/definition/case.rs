@@ -73,7 +73,7 @@ static EXPECT: Table = Table {
         optional(
             "rows",
             Shape::Map { name: &Shape::Name, value: &ROWS, empty: true },
-            "Rows that a relation must have among its own; `[]`: it must have none at all",
+            "Rows that `flows`, a feature or the rule must have among its own; `[]`: none at all",
         ),
     ],
 };

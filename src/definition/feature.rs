@@ -18,7 +18,7 @@ pub(super) static FEATURE: Table = Table {
         optional(
             "join",
             Shape::List { item: &Shape::Object(&JOIN), empty: true },
-            "Columns of other features and lookups",
+            "Columns of other features and lookups, beside each row before aggregation",
         ),
         optional("row", EXPRESSIONS, "Columns computed per row, before aggregation; usable in where, key and columns"),
         optional("where", Shape::Sql, "Only rows for which this is true count"),

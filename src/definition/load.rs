@@ -67,6 +67,11 @@ pub fn load(tree: &dyn FileTree) -> Loaded {
     loader.loaded
 }
 
+/// Does a definition lie at this path of a project?
+pub fn is_definition(path: &str) -> bool {
+    matches!(place(path), Place::Source { .. } | Place::Lookup { .. } | Place::Feature { .. } | Place::Rule { .. })
+}
+
 fn place(path: &str) -> Place<'_> {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::cells::{self, Cell};
+use super::lookup_lint;
 use super::model::{Lookup, LookupColumn, LookupRow};
 use super::scalar;
 use super::validate::shortened;
@@ -27,14 +28,13 @@ pub(super) fn read(lookup: &mut Lookup, file: FileId, source: &str, out: &mut Ve
     }
     let mut mistakes = Vec::new();
     let records = cells::records(file, source, &mut mistakes);
-    let mut records = records.iter();
-    match records.next() {
+    match records.split_first() {
         None => {
             let error =
                 Diagnostic::error("lookup.bad-header", Span { file, start: 0, end: 0 }, "the file has no header");
             mistakes.push(error.help("the first line names the columns"));
         }
-        Some(header) => {
+        Some((header, records)) => {
             if let Some(places) = places(lookup, header, &mut mistakes) {
                 for record in records {
                     if mistakes.len() >= CSV_MISTAKES_MAX {
@@ -47,6 +47,9 @@ pub(super) fn read(lookup: &mut Lookup, file: FileId, source: &str, out: &mut Ve
                     lookup.rows.extend(places.row(lookup, record, &mut mistakes));
                 }
                 periods_overlap(lookup, &mut mistakes);
+                for (column, place) in lookup.columns.iter().zip(&places.columns) {
+                    lookup_lint::lint(column, records.iter().filter_map(|record| record.get(*place)), &mut mistakes);
+                }
             }
         }
     }

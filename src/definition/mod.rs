@@ -17,6 +17,7 @@ mod join;
 mod lint;
 mod load;
 mod lookup;
+mod lookup_lint;
 mod lookup_rows;
 mod place;
 mod rule;
@@ -27,7 +28,7 @@ mod source;
 mod validate;
 mod yaml;
 
-pub use load::{Loaded, load};
+pub use load::{Loaded, is_definition, load};
 pub use schema::{schema_of, schemas};
 
 #[cfg(test)]

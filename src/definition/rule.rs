@@ -29,7 +29,11 @@ pub(super) static RULE: Table = Table {
         ),
         required("severity", Shape::Word(LEVELS), "How bad it is when it is true"),
         optional("owner", Shape::Text, "Who answers for the rule"),
-        optional("attack", TEXTS, "MITRE ATT&CK techniques: T1046, T1110.001"),
+        optional(
+            "attack",
+            Shape::List { item: &Shape::Technique, empty: true },
+            "MITRE ATT&CK techniques: T1046, T1110.001",
+        ),
         optional("references", TEXTS, "Addresses of pages to read"),
         optional("false_positives", TEXTS, "What else looks like this"),
         optional(

@@ -27,6 +27,14 @@ pub(super) fn is_rule_name(text: &str) -> bool {
         && parts().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
+/// `T1046`, or `T1110.001` of a sub-technique.
+pub(super) fn is_technique(text: &str) -> bool {
+    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
+    let Some(id) = text.strip_prefix('T') else { return false };
+    let (technique, sub) = id.split_once('.').map_or((id, None), |(technique, sub)| (technique, Some(sub)));
+    digits(technique, 4) && sub.is_none_or(|sub| digits(sub, 3))
+}
+
 pub(super) fn length(text: &str) -> Option<Micros> {
     Micros::parse(text).filter(|length| *length <= LENGTH_MAX)
 }
@@ -151,7 +159,7 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
-    use super::{integer, is_name, is_rule_name, length, number};
+    use super::{integer, is_name, is_rule_name, is_technique, length, number};
 
     #[test]
     fn numbers_are_only_what_looks_like_one() {
@@ -160,6 +168,14 @@ mod tests {
         assert_eq!(number("2.5e3"), Some(2500.0));
         for text in ["", "_1", "0x10", "nan", "inf", "1e999", "1h", "--1", "."] {
             assert_eq!((integer(text), number(text)), (None, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn techniques_have_four_digits_and_sub_techniques_three_more() {
+        assert!(is_technique("T1046") && is_technique("T1110.001"));
+        for text in ["", "T", "T104", "T99999999", "TA0007", "t1046", "T1110.1", "T1110.", "T1110.001.1", "scanning"] {
+            assert!(!is_technique(text), "{text}");
         }
     }
 

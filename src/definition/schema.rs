@@ -11,6 +11,7 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 const NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 const RULE_NAME: &str = "^[A-Za-z][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*$";
 const LENGTH: &str = "^([0-9]+(us|ms|s|m|h|d))+$";
+const TECHNIQUE: &str = "^T[0-9]{4}(\\.[0-9]{3})?$";
 const INSTANT: &str =
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?)?$";
 
@@ -65,6 +66,7 @@ fn of(shape: &Shape) -> Map<String, Value> {
         Shape::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
         Shape::Flag => json!({"type": "boolean"}),
         Shape::Length { .. } => json!({"type": "string", "pattern": LENGTH}),
+        Shape::Technique => json!({"type": "string", "pattern": TECHNIQUE}),
         Shape::Instant => json!({"type": "string", "pattern": INSTANT}),
         Shape::Word(words) => json!({"enum": words}),
         Shape::Type => json!({"enum": Type::ALL.map(Type::name)}),

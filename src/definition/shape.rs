@@ -51,6 +51,8 @@ pub(super) enum Shape {
     },
     /// A date or a date and time, UTC.
     Instant,
+    /// The id of an ATT&CK technique.
+    Technique,
     /// One of these words.
     Word(&'static [&'static str]),
     /// The name of a GoogleSQL type.

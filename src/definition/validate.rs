@@ -223,6 +223,7 @@ fn expected(shape: &Shape) -> &'static str {
         Shape::Flag => "true or false",
         Shape::Length { .. } => "a length of time",
         Shape::Instant => "a date or time",
+        Shape::Technique => "the id of a technique",
         Shape::Word(_) => "one word",
         Shape::Type => "the name of a type",
         _ => "a single value",
@@ -257,6 +258,11 @@ fn problem(text: &Text, shape: &Shape, name: &str) -> Option<Diagnostic> {
             let error = Diagnostic::error("definition.bad-time", span, format!("`{name}` must be a date or a time"));
             let error = error.label("not a date or time");
             Some(error.help("write `2026-01-05` or `2026-01-05T09:00:00Z`; without a zone it is UTC"))
+        }
+        Shape::Technique if !scalar::is_technique(value) => {
+            let message = format!("`{}` is not the id of an ATT&CK technique", shortened(value));
+            let error = bad_value(span, message, "not an id");
+            Some(error.help("an id is `T1046` or, of a sub-technique, `T1110.001`"))
         }
         Shape::Word(words) if !words.contains(&value) => Some(bad_word(text, words, name)),
         Shape::Type if Type::from_name(value).is_none() => Some(bad_word(text, &Type::ALL.map(Type::name), name)),

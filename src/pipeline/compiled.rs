@@ -7,17 +7,28 @@ use datafusion::arrow::compute::{concat, prep_null_mask_filter};
 use datafusion::arrow::error::ArrowError;
 use datafusion::physical_expr::PhysicalExpr;
 
+use crate::diagnostic::Span;
 use crate::language::tree::{Expr, ExprKind};
 use crate::record::Type;
 use crate::target::datafusion::{EvaluateError, LowerContext, LowerError, evaluate, lower};
 
 use super::halve::{Failed, by_halves};
 
+/// A row for which an expression has no value.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{error}")]
+pub struct NoValue {
+    pub error: EvaluateError,
+    /// Where the expression stands.
+    pub span: Span,
+}
+
 /// An expression over the columns of one scope.
 #[derive(Debug, Clone)]
 pub struct Compiled {
     kind: Kind,
     ty: Type,
+    span: Span,
 }
 
 #[derive(Debug, Clone)]
@@ -32,18 +43,18 @@ impl Compiled {
             ExprKind::Column(index) => Kind::Column(index),
             _ => Kind::Expression(lower(expr, &scope)?),
         };
-        Ok(Self { kind, ty: expr.ty })
+        Ok(Self { kind, ty: expr.ty, span: expr.span })
     }
 
-    pub fn run(&self, batch: &RecordBatch) -> Result<ArrayRef, EvaluateError> {
+    pub fn run(&self, batch: &RecordBatch) -> Result<ArrayRef, NoValue> {
         match &self.kind {
             Kind::Column(index) => Ok(Arc::clone(batch.column(*index))),
-            Kind::Expression(expr) => evaluate(expr, batch),
+            Kind::Expression(expr) => evaluate(expr, batch).map_err(|error| NoValue { error, span: self.span }),
         }
     }
 
     /// As a condition: NULL is not true.
-    pub fn mask(&self, batch: &RecordBatch) -> Result<BooleanArray, EvaluateError> {
+    pub fn mask(&self, batch: &RecordBatch) -> Result<BooleanArray, NoValue> {
         let array = self.run(batch)?;
         let mask = array.as_boolean();
         Ok(if mask.null_count() > 0 { prep_null_mask_filter(mask) } else { mask.clone() })

@@ -87,8 +87,11 @@ impl Graph {
         })
     }
 
-    /// From now on remembers, for each rule, the row that came nearest to firing.
-    pub fn watch(&mut self, lookups: &Lookups) -> Result<(), BuildError> {
+    /// From now on remembers, for each rule and feature, the row that came nearest to meeting its condition.
+    pub fn watch(&mut self, plan: &Plan, lookups: &Lookups) -> Result<(), BuildError> {
+        for (stage, feature) in self.features.iter_mut().zip(&plan.features) {
+            stage.iter_mut().try_for_each(|stage| stage.watch_for(feature, lookups))?;
+        }
         self.nearest = Some(vec![None; self.rules.len()]);
         self.rules.iter_mut().try_for_each(|rule| rule.watch(lookups))
     }
@@ -422,11 +425,7 @@ fn watch(
     others: &[Option<RecordBatch>],
 ) -> Result<(), ArrowError> {
     let Some(best) = nearest.as_mut().and_then(|nearest| nearest.get_mut(index)) else { return Ok(()) };
-    if let Some(candidate) = rule.nearest(rows, others)?
-        && best.as_ref().is_none_or(|best| candidate.beats(best))
-    {
-        *best = Some(candidate);
-    }
+    Nearest::keep(best, rule.nearest(rows, others)?);
     Ok(())
 }
 

@@ -1,19 +1,21 @@
 //! One row that cannot be computed must not cost the others of its batch.
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::error::ArrowError;
 
-use crate::target::datafusion::EvaluateError;
+use super::compiled::NoValue;
+use crate::diagnostic::Span;
+use crate::record::{Type, Value};
 
 /// Why an attempt at some rows failed: a row's value, or the program.
 #[derive(Debug)]
 pub enum Attempt {
-    Row(EvaluateError),
+    Row(NoValue),
     Arrow(ArrowError),
 }
 
-impl From<EvaluateError> for Attempt {
-    fn from(error: EvaluateError) -> Self {
+impl From<NoValue> for Attempt {
+    fn from(error: NoValue) -> Self {
         Self::Row(error)
     }
 }
@@ -25,20 +27,43 @@ impl From<ArrowError> for Attempt {
 }
 
 /// A row that failed, by its place in the whole batch.
-pub type Failed = (usize, EvaluateError);
+pub type Failed = (usize, NoValue);
 
-/// Rows that could not be computed: how many, and what the first one's error was.
+/// A row that could not be computed, for people.
+#[derive(Debug, Clone)]
+pub struct FailedRow {
+    pub message: String,
+    /// Where the expression stands that has no value for it.
+    pub span: Span,
+    /// Its columns that are not NULL.
+    pub row: Vec<(String, Value)>,
+}
+
+impl FailedRow {
+    fn new(error: &NoValue, rows: &RecordBatch, place: usize) -> Self {
+        let fields = rows.schema();
+        let columns = fields.fields().iter().zip(rows.columns()).filter(|(_, array)| array.is_valid(place));
+        let row = columns.filter_map(|(field, array)| {
+            let ty = Type::ALL.into_iter().find(|ty| ty.arrow() == *field.data_type())?;
+            Some((field.name().clone(), Value::at(array, place, ty)))
+        });
+        Self { message: error.to_string(), span: error.span, row: row.collect() }
+    }
+}
+
+/// Rows that could not be computed: how many, and the first.
 #[derive(Debug, Clone, Default)]
 pub struct RowErrors {
     pub count: u64,
-    pub first: Option<String>,
+    pub first: Option<FailedRow>,
 }
 
 impl RowErrors {
-    pub fn add(&mut self, failed: &[Failed]) {
+    /// `rows` are those that the places count in.
+    pub fn add(&mut self, failed: &[Failed], rows: &RecordBatch) {
         self.count += failed.len() as u64;
-        if let Some((_, error)) = failed.first() {
-            self.first.get_or_insert_with(|| error.to_string());
+        if let Some((place, error)) = failed.first() {
+            self.first.get_or_insert_with(|| FailedRow::new(error, rows, *place));
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod resolve;
 mod rule;
 mod source;
 mod title;
+mod values;
 pub(crate) mod wanted;
 
 use std::sync::Arc;

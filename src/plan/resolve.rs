@@ -10,7 +10,7 @@ use crate::language::ParsedSelect;
 use crate::language::scope::{Scope, ScopeLookup};
 use crate::record::{Column, EventTime, Value, flow};
 
-use super::{Plan, Upstream, feature, fingerprint, lookup, order, rule, source, wanted};
+use super::{Plan, Upstream, feature, fingerprint, lookup, order, rule, source, values, wanted};
 
 /// What `check` may be told.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +61,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     };
     for definition in &project.sources {
         let source = source::bind(&resolver, definition, &mut diagnostics);
+        source.iter().for_each(|source| values::check_source(source, &mut diagnostics));
         resolver.plan.sources.extend(source);
     }
     let order = order::topological(&project.features, &mut diagnostics);
@@ -69,6 +70,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     for index in order {
         let definition = &project.features[index];
         if let Some(feature) = feature::bind(&resolver, definition, &mut diagnostics) {
+            values::check_feature(&resolver.plan, &feature, &mut diagnostics);
             resolver.broken.remove(&feature.name);
             resolver.plan.features.push(feature);
         }
@@ -77,6 +79,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     rules.sort_by(|a, b| a.name.text.cmp(&b.name.text));
     for definition in rules {
         let plan = rule::bind(&resolver, definition, &mut diagnostics);
+        plan.iter().for_each(|plan| values::check_rule(&resolver.plan, plan, &mut diagnostics));
         if let Some(mut plan) = plan.filter(|plan| plan.status != Status::Draft) {
             plan.fingerprint = fingerprint::fingerprint(&resolver.plan, &plan);
             resolver.plan.rules.push(Arc::new(plan));

@@ -288,7 +288,11 @@ fn bind_exceptions(
     let mut plans = Vec::new();
     let own = rule.exceptions.iter();
     for exception in own.chain(over.map(|o| o.exceptions.as_slice()).unwrap_or_default()) {
-        if let Some(to) = exception.to.filter(|to| *to <= resolver.options.as_of) {
+        if exception.from.zip(exception.to).is_some_and(|(from, to)| from >= to) {
+            let message = format!("an exception of rule `{}` ends before it begins", rule.name.text);
+            let finding = Diagnostic::error("rule.bad-period", exception.span, message).label("never holds");
+            diagnostics.push(finding.help("`from` counts, `to` does not: the second must be after the first"));
+        } else if let Some(to) = exception.to.filter(|to| *to <= resolver.options.as_of) {
             let message = format!("the exception of rule `{}` expired at {to}", rule.name.text);
             diagnostics.push(
                 Diagnostic::warning("rule.expired-exception", exception.span, message)

@@ -1,6 +1,7 @@
 //! The canonical relation `flows`: what every source's normalization produces.
 
 use super::types::{Column, Type};
+use super::value::Value;
 
 pub const FLOWS: &str = "flows";
 
@@ -49,10 +50,10 @@ const COLUMNS: [(&str, Type, bool, &str); 22] = [
     ("rx_bytes", Type::Int64, true, "Bytes to the initiator"),
     ("duration_ms", Type::Int64, true, "From start to end, in milliseconds"),
     ("sampling", Type::Int64, false, "Flows that this row stands for: 1, or the source's sampling rate"),
-    ("geo_country", Type::String, true, "Country of the source address"),
-    ("geo_city", Type::String, true, "City of the source address"),
-    ("latitude", Type::Float64, true, "Of the source address, in degrees"),
-    ("longitude", Type::Float64, true, "Of the source address, in degrees"),
+    ("geo_country", Type::String, true, "Country of `src_ip`; there is none of `dst_ip`"),
+    ("geo_city", Type::String, true, "City of `src_ip`"),
+    ("latitude", Type::Float64, true, "Of `src_ip`, in degrees"),
+    ("longitude", Type::Float64, true, "Of `src_ip`, in degrees"),
     ("source", Type::String, false, "The source that the record came from"),
 ];
 
@@ -65,4 +66,65 @@ pub fn columns() -> Vec<Column> {
 /// What a column of `flows` means.
 pub fn doc(name: &str) -> Option<&'static str> {
     COLUMNS.into_iter().find(|(column, ..)| *column == name).map(|(.., doc)| doc)
+}
+
+/// What a column may hold besides NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Values {
+    Words(&'static [&'static str]),
+    /// Texts without small letters.
+    Capitals,
+    Numbers {
+        min: i64,
+        max: i64,
+    },
+}
+
+impl Values {
+    pub fn has(self, value: &Value) -> bool {
+        match (self, value) {
+            (_, Value::Null(_)) => true,
+            (Self::Words(words), Value::String(text)) => words.contains(&text.as_str()),
+            (Self::Capitals, Value::String(text)) => *text == text.to_uppercase(),
+            (Self::Numbers { min, max }, Value::Int64(number)) => (min..=max).contains(number),
+            // Values of other types are other findings.
+            _ => true,
+        }
+    }
+
+    /// As in "`outcome` is …".
+    pub fn form(self) -> String {
+        match self {
+            Self::Words(words) => format!("one of {}", words.join(", ")),
+            Self::Capitals => "in capitals".to_owned(),
+            Self::Numbers { min, max } => format!("from {min} to {max}"),
+        }
+    }
+}
+
+/// The columns of `flows` that cannot hold every value of their type.
+pub fn values(name: &str) -> Option<Values> {
+    match name {
+        "outcome" => Some(Values::Words(&["established", "refused", "unanswered", OUTCOME_UNKNOWN])),
+        "protocol" => Some(Values::Capitals),
+        "src_port" | "dst_port" => Some(Values::Numbers { min: 0, max: 65_535 }),
+        "protocol_number" => Some(Values::Numbers { min: 0, max: 255 }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{columns, values};
+    use crate::record::{Type, Value};
+
+    #[test]
+    fn values_are_of_columns_of_their_type() {
+        let limited: Vec<_> = columns().into_iter().filter_map(|c| Some((c.ty, values(&c.name)?))).collect();
+        assert_eq!(limited.len(), 5);
+        for (ty, values) in limited {
+            let wrong = if ty == Type::String { Value::String("x y".to_owned()) } else { Value::Int64(-1) };
+            assert!(!values.has(&wrong) && values.has(&Value::Null(ty)), "{values:?}");
+        }
+    }
 }

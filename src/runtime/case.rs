@@ -17,11 +17,12 @@ use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::detect::nearest::Nearest;
 use crate::pipeline::graph::{Graph, GraphError};
+use crate::pipeline::halve::FailedRow;
 use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::merge::{Merge, Step};
 use crate::pipeline::outlet::{Outlet, OutletError};
-use crate::pipeline::window::feature::BuildError;
-use crate::plan::{self, Plan, ResolveOptions};
+use crate::pipeline::window::feature::{BuildError, FeatureStage};
+use crate::plan::{self, Plan, ResolveOptions, Upstream};
 use crate::record::{Column, Disposition, Micros, Reject, flow};
 use crate::target::datafusion::Lookups;
 
@@ -52,7 +53,9 @@ pub struct Failure {
     pub expected: String,
     pub actual: String,
     /// When an alert is missing: the row that came nearest.
-    pub nearest: Option<Nearest>,
+    pub near: Option<Near>,
+    /// When rows could not be computed: the first.
+    pub failed: Option<FailedRow>,
     /// When an alert is missing: what else keeps it away.
     pub notes: Vec<String>,
 }
@@ -60,8 +63,16 @@ pub struct Failure {
 impl Failure {
     fn new(seed: Option<u64>, what: impl Into<String>, expected: impl Into<String>, actual: impl Into<String>) -> Self {
         let (what, expected, actual) = (what.into(), expected.into(), actual.into());
-        Self { seed, what, expected, actual, nearest: None, notes: Vec::new() }
+        Self { seed, what, expected, actual, near: None, failed: None, notes: Vec::new() }
     }
+}
+
+/// A row that came near to what was expected of it.
+#[derive(Debug, Clone)]
+pub struct Near {
+    /// Whose row it is, and near to what.
+    pub what: String,
+    pub row: Nearest,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -114,19 +125,17 @@ pub fn run_case(
     })
 }
 
-/// The project with the test's parameters and lookups, cut down to the rule.
+/// The definitions with the test's parameters and lookups, cut down to the rule.
 fn plan_of(project: &Project, rule: &Rule, case: &Case, options: ResolveOptions) -> Result<Plan, CaseRunError> {
     let mut project = project.clone();
+    // A test is of the rule as its file has it: what a project overrides must not break it.
+    project.config.overrides.clear();
     given::override_lookups(&mut project, case)?;
     given::override_params(&mut project, rule, case)?;
     project.rules.retain(|other| other.name.text == rule.name.text);
-    project.config.overrides.retain(|name, _| *name == rule.name.text);
     // Drafts and shadow rules are tested as what they will be.
     for rule in &mut project.rules {
         rule.status = Status::Stable;
-    }
-    for over in project.config.overrides.values_mut() {
-        over.status = None;
     }
     let resolved = plan::resolve(&project, options);
     if resolved.has_errors() {
@@ -141,17 +150,17 @@ fn plan_of(project: &Project, rule: &Rule, case: &Case, options: ResolveOptions)
 
 /// What a test's run gave.
 pub(crate) struct Outcome {
-    /// Rows that could not be computed: feature or rule, how many, and the first one's error.
-    pub errors: Vec<(String, u64, String)>,
+    /// Rows that could not be computed: feature or rule, how many, and the first one.
+    pub errors: Vec<(String, u64, FailedRow)>,
     pub alerts: Vec<AlertRecord>,
     pub rows: BTreeMap<String, Vec<RecordBatch>>,
-    pub nearest: Option<Nearest>,
+    pub near: Option<Near>,
     pub notes: Vec<String>,
 }
 
 fn play(plan: &Plan, lookups: &Lookups, flows: &FlowBatch, lateness: Micros) -> Result<Outcome, CaseRunError> {
     let mut graph = Graph::new(plan, lookups, String::new(), None)?;
-    graph.watch(lookups)?;
+    graph.watch(plan, lookups)?;
     graph.ledger.offered = flows.times.len() as u64;
     let mut kept = Kept::default();
     let mut merge = Merge::new(&[lateness]);
@@ -165,18 +174,22 @@ fn play(plan: &Plan, lookups: &Lookups, flows: &FlowBatch, lateness: Micros) -> 
     }
     graph.finish(merge.last_watermark(), &mut kept)?;
     graph.ledger.verify()?;
-    let notes = notes(plan, &kept);
-    let nearest = graph.nearest(0).filter(|nearest| nearest.held() < nearest.conditions.len()).cloned();
-    Ok(Outcome { errors: row_errors(&graph), alerts: kept.alerts, rows: kept.rows, nearest, notes })
+    let (near, notes) = reasons(plan, &graph, &kept);
+    Ok(Outcome { errors: row_errors(&graph), alerts: kept.alerts, rows: kept.rows, near, notes })
 }
 
-/// What keeps alerts away, apart from conditions that do not hold.
-fn notes(plan: &Plan, kept: &Kept) -> Vec<String> {
+/// What keeps alerts away: the row that came nearest, of the rule or of a feature without rows before it, and notes.
+fn reasons(plan: &Plan, graph: &Graph, kept: &Kept) -> (Option<Near>, Vec<String>) {
     let mut notes = Vec::new();
-    let Some(rule) = plan.rules.first() else { return notes };
-    let upstream = plan.relation_name(rule.upstream);
-    if !kept.rows.contains_key(upstream) {
-        notes.push(format!("{upstream} has no rows"));
+    let Some(rule) = plan.rules.first() else { return (None, notes) };
+    let mut nearest = graph.nearest(0);
+    let (mut upstream, mut to) = (rule.upstream, "firing");
+    while !kept.rows.contains_key(plan.relation_name(upstream)) {
+        notes.push(format!("{} has no rows", plan.relation_name(upstream)));
+        let Upstream::Feature(index) = upstream else { break };
+        let feature = &plan.features[index];
+        nearest = graph.features().find(|stage| stage.name == feature.name).and_then(FeatureStage::nearest);
+        (upstream, to) = (feature.upstream, &feature.name);
     }
     for (index, hits) in &kept.excepted {
         if let Some(exception) = rule.exceptions.get(*index) {
@@ -184,7 +197,11 @@ fn notes(plan: &Plan, kept: &Kept) -> Vec<String> {
             notes.push(format!("{hits} excepted: {}", exception.reason));
         }
     }
-    notes
+    let near = nearest.filter(|row| row.held() < row.conditions.len()).map(|row| Near {
+        what: format!("the row of {} that came nearest to {to}", plan.relation_name(upstream)),
+        row: row.clone(),
+    });
+    (near, notes)
 }
 
 /// Keeps everything.

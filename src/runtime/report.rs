@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::pipeline::graph::Graph;
+use crate::pipeline::halve::FailedRow;
 use crate::pipeline::ledger::{Imbalance, Ledger};
 use crate::record::{Disposition, EventTime};
 
@@ -17,12 +18,12 @@ pub struct RunReport {
     /// Ended by an error.
     pub failed: bool,
     pub watermark: Option<EventTime>,
-    /// The first error of a row, by feature or rule.
-    pub row_errors: Vec<(String, u64, String)>,
+    /// Rows that could not be computed, by feature or rule.
+    pub row_errors: Vec<(String, u64, FailedRow)>,
 }
 
-/// Rows that could not be computed: feature or rule, how many, and the first one's error.
-pub fn row_errors(graph: &Graph) -> Vec<(String, u64, String)> {
+/// Rows that could not be computed: feature or rule, how many, and the first one.
+pub fn row_errors(graph: &Graph) -> Vec<(String, u64, FailedRow)> {
     let features = graph.features().map(|f| (f.name.clone(), &f.errors));
     let rules = graph.rules().iter().map(|r| (r.plan.name.clone(), &r.errors));
     features.chain(rules).filter_map(|(name, errors)| Some((name, errors.count, errors.first.clone()?))).collect()

@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         Trial::test("docs::readme", || commands("README.md")),
         Trial::test("docs::tutorial", || commands("docs/tutorial.md")),
+        Trial::test("docs::recipes", || commands("docs/recipes.md")),
         Trial::test("docs::operations", || commands("docs/operations.md")),
         Trial::test("docs::bigquery", || commands("docs/bigquery.md")),
         Trial::test("docs::pack", || commands("docs/pack.md")),
@@ -253,6 +254,9 @@ fn kind(value: &Json) -> String {
         }
         Json::String(one) if one == "string" && value["pattern"].as_str().is_some_and(|p| p.contains("{4}-")) => {
             "instant, such as `2026-01-05T09:00:00Z`".to_owned()
+        }
+        Json::String(one) if one == "string" && value["pattern"].as_str().is_some_and(|p| p.starts_with("^T")) => {
+            "id, such as `T1046`".to_owned()
         }
         Json::String(one) if one == "string" && value.get("pattern").is_some() => "name".to_owned(),
         Json::String(one) => match (value["minimum"].as_i64(), value["maximum"].as_i64()) {

@@ -2,13 +2,17 @@
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 
-use crate::definition::model::{Lookup, Source};
+use crate::cli::project::Opened;
+use crate::definition::model::{Lookup, Override, Rule, Source};
+use crate::diagnostic::{SourceFiles, Span};
 use crate::language::function::AGGREGATES;
 use crate::language::functions;
 use crate::plan::{FeaturePlan, JoinTarget, Plan, RulePlan};
 use crate::record::{Column, Decode, flow};
 
-pub(super) fn rule(plan: &Plan, rule: &RulePlan) -> String {
+pub(super) fn rule(opened: &Opened, rule: &RulePlan) -> String {
+    let plan = &opened.plan;
+    let changes = Changes::new(opened, rule);
     let mut text = format!("rule {}: {}\n", rule.name, rule.title);
     let mut about = vec![rule.status.name().to_owned(), rule.severity.name().to_owned()];
     about.extend(rule.attack.iter().cloned());
@@ -19,13 +23,56 @@ pub(super) fn rule(plan: &Plan, rule: &RulePlan) -> String {
         text.push_str(&format!("  joins    {} as {}\n", joined(plan, &join.target), join.alias));
     }
     for (name, value) in &rule.params {
-        text.push_str(&format!("  @{name:<8} {}\n", value.display()));
+        let change = changes.param(name).map(|change| format!(", {change}")).unwrap_or_default();
+        text.push_str(&format!("  @{name:<8} {}{change}\n", value.display()));
+    }
+    for change in changes.others() {
+        text.push_str(&format!("  changed  {change}\n"));
     }
     text.push_str("  returns\n");
     text.push_str(&columns(&rule.columns));
     let key: Vec<&str> = rule.alert_key.iter().map(|i| rule.columns[*i].name.as_str()).collect();
     text.push_str(&format!("  alerts   one per ({}) while gaps are at most {}\n", key.join(", "), rule.merge_within));
     text
+}
+
+/// What the project's `tripline.yaml` changes in one rule, and where.
+struct Changes<'a> {
+    files: &'a SourceFiles,
+    own: Option<&'a Rule>,
+    over: Option<&'a Override>,
+}
+
+impl<'a> Changes<'a> {
+    fn new(opened: &'a Opened, rule: &RulePlan) -> Self {
+        let project = &opened.project;
+        Self {
+            files: &opened.files,
+            own: project.rules.iter().find(|own| own.name.text == rule.name),
+            over: project.config.overrides.get(&rule.name),
+        }
+    }
+
+    fn at(&self, span: Span) -> String {
+        let (line, _) = self.files.line_column(span.file, span.start);
+        format!("by {}:{line}", self.files.path(span.file))
+    }
+
+    fn param(&self, name: &str) -> Option<String> {
+        let (given, _) = self.over?.params.iter().find(|(given, _)| given.text == name)?;
+        let own = self.own?.params.iter().find(|param| param.name.text == name)?;
+        Some(format!("{}; the rule says {}", self.at(given.span()), own.default.display()))
+    }
+
+    fn others(&self) -> Vec<String> {
+        let Some((own, over)) = self.own.zip(self.over) else { return Vec::new() };
+        let status = over.status.filter(|status| *status != own.status);
+        let status =
+            status.map(|_| format!("status {}; the rule says {}", self.at(over.rule.span()), own.status.name()));
+        let exceptions = over.exceptions.iter();
+        let exceptions = exceptions.map(|e| format!("excepted {}: {}", self.at(e.span), e.reason));
+        status.into_iter().chain(exceptions).collect()
+    }
 }
 
 pub(super) fn feature(plan: &Plan, feature: &FeaturePlan) -> String {

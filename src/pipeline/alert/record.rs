@@ -135,13 +135,25 @@ impl AlertRecord {
             self.score,
             if self.attack.is_empty() { "no ATT&CK tag".to_owned() } else { self.attack.join(" ") },
         );
-        let entities =
-            self.entities.iter().map(|(ty, role, value)| format!("{role} {ty} {}", printable(&value.display())));
-        text.push_str(&format!("         {}\n", entities.collect::<Vec<_>>().join(" · ")));
+        let about = self.about();
+        if !about.is_empty() {
+            text.push_str(&format!("         {}\n", about.join(" · ")));
+        }
         if self.partial {
             text.push_str("         partial: a window reaches beyond the data\n");
         }
         text
+    }
+}
+
+impl AlertRecord {
+    /// Who and what it is about: its entities, or its key where the rule names none.
+    fn about(&self) -> Vec<String> {
+        if self.entities.is_empty() {
+            return self.key.iter().map(|(name, value)| format!("{name} {}", printable(&value.display()))).collect();
+        }
+        let entities = self.entities.iter();
+        entities.map(|(ty, role, value)| format!("{role} {ty} {}", printable(&value.display()))).collect()
     }
 }
 

@@ -114,7 +114,7 @@ impl RuleStage {
             parts.push(selected);
             Ok(())
         })?;
-        self.errors.add(&failed);
+        self.errors.add(&failed, rows);
         let selected = match parts.len() {
             1 => parts.swap_remove(0),
             _ => datafusion::arrow::compute::concat_batches(&self.schema, &parts)?,
@@ -208,7 +208,7 @@ impl RuleStage {
         let count = selected.num_rows();
         let Some(score) = &self.score else { return Ok(vec![1.0; count]) };
         let (array, failed) = score.run_rows(selected)?;
-        self.errors.add(&failed);
+        self.errors.add(&failed, selected);
         let value_of = |row: usize| -> f64 {
             if array.is_null(row) {
                 return 0.0;
@@ -231,7 +231,7 @@ impl RuleStage {
         let times = times.as_primitive_opt::<TimestampMicrosecondType>();
         for (index, (exception, when)) in self.plan.exceptions.iter().zip(&self.exceptions).enumerate() {
             let (covers, failed) = when.run_rows(selected)?;
-            self.errors.add(&failed);
+            self.errors.add(&failed, selected);
             for (row, covered) in covers.as_boolean().iter().enumerate() {
                 let at = EventTime(times.map_or(0, |times| times.value(row)));
                 if covered == Some(true) && exception.valid.holds(at) && excepted[row].is_none() {

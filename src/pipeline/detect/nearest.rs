@@ -1,14 +1,20 @@
-//! Why a rule did not fire: of all rows it saw, the one that fulfilled most of its conditions.
+//! Why a rule did not fire, or a feature counts nothing: of all rows it saw, the one that met most of its conditions.
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use std::collections::BTreeSet;
+
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 
 use crate::language::conjuncts;
 use crate::language::tree::{Expr, ExprKind};
 use crate::pipeline::compiled::Compiled;
+use crate::plan::wanted::columns_of;
 use crate::record::{Column, Type, Value};
 use crate::target::datafusion::{LowerContext, LowerError};
 
-/// One condition of a rule on one row.
+/// Columns shown of a row, unless its conditions read more.
+const SHOWN_COLUMNS: usize = 10;
+
+/// One condition on one row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
     /// Where it stands in the definition.
@@ -35,6 +41,15 @@ impl Nearest {
         let mine = (self.held(), -self.miss());
         let theirs = (other.held(), -other.miss());
         mine.partial_cmp(&theirs).is_some_and(std::cmp::Ordering::is_gt)
+    }
+
+    /// Keeps the better of two.
+    pub fn keep(best: &mut Option<Self>, other: Option<Self>) {
+        if let Some(other) = other
+            && best.as_ref().is_none_or(|best| other.beats(best))
+        {
+            *best = Some(other);
+        }
     }
 
     /// By how much the failing comparisons miss, as shares of the larger side.
@@ -73,8 +88,12 @@ fn sides(expr: &Expr) -> Option<(&Expr, &Expr)> {
     }
 }
 
-/// The parts of a rule's condition.
-pub struct Conditions(Vec<CompiledCondition>);
+/// The parts of a rule's or a feature's condition.
+pub struct Conditions {
+    parts: Vec<CompiledCondition>,
+    /// The columns that they read, in order.
+    read: Vec<usize>,
+}
 
 struct CompiledCondition {
     span: crate::diagnostic::Span,
@@ -89,23 +108,37 @@ type ConditionColumns = (Option<BooleanArray>, Option<(ArrayRef, ArrayRef)>);
 impl Conditions {
     pub fn new(filter: Option<&Expr>, scope: LowerContext<'_>) -> Result<Self, LowerError> {
         let parts = filter.into_iter().flat_map(conjuncts).map(|expr| CompiledCondition::new(expr, scope));
-        Ok(Self(parts.collect::<Result<_, _>>()?))
+        let mut read = BTreeSet::new();
+        let mut see = |index: usize| {
+            read.insert(index);
+        };
+        filter.iter().for_each(|filter| columns_of(filter, &mut see));
+        Ok(Self { parts: parts.collect::<Result<_, _>>()?, read: read.into_iter().collect() })
     }
 
     /// Of the rows of a scope, the one that comes nearest.
     pub fn nearest(&self, rows: &RecordBatch, scope: &[Column]) -> Option<Nearest> {
-        let columns: Vec<ConditionColumns> = self.0.iter().map(|condition| condition.columns(rows)).collect();
+        let columns: Vec<ConditionColumns> = self.parts.iter().map(|condition| condition.columns(rows)).collect();
         let mut best: Option<Nearest> = None;
         for row in 0..rows.num_rows() {
-            let conditions = self.0.iter().zip(&columns).map(|(condition, columns)| condition.at(columns, row));
+            let conditions = self.parts.iter().zip(&columns).map(|(condition, columns)| condition.at(columns, row));
             let candidate = Nearest { row: Vec::new(), conditions: conditions.collect() };
             if best.as_ref().is_none_or(|best| candidate.beats(best)) {
-                let named = scope.iter().zip(rows.columns());
-                let named = named.map(|(column, array)| (column.name.clone(), Value::at(array, row, column.ty)));
-                best = Some(Nearest { row: named.collect(), ..candidate });
+                best = Some(Nearest { row: self.shown(rows, scope, row), ..candidate });
             }
         }
         best
+    }
+}
+
+impl Conditions {
+    /// What people want to see of a row: what the conditions read, then what it has, then what it has not.
+    fn shown(&self, rows: &RecordBatch, scope: &[Column], row: usize) -> Vec<(String, Value)> {
+        let mut order: Vec<usize> = (0..scope.len()).collect();
+        order.sort_by_key(|index| (!self.read.contains(index), rows.column(*index).is_null(row)));
+        order.truncate(SHOWN_COLUMNS.max(self.read.len()));
+        let value = |index: usize| Value::at(rows.column(index), row, scope[index].ty);
+        order.into_iter().map(|index| (scope[index].name.clone(), value(index))).collect()
     }
 }
 

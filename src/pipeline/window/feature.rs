@@ -16,6 +16,7 @@ use super::evidence::{EvidenceRow, EvidenceRows, SeeFlow};
 use super::operator::{Hop, WindowError, WindowRows, WindowState};
 use crate::pipeline::batch;
 use crate::pipeline::compiled::Compiled;
+use crate::pipeline::detect::nearest::{Conditions, Nearest};
 use crate::pipeline::halve::{Attempt, Failed, RowErrors, by_halves};
 use crate::pipeline::join::Join;
 
@@ -56,6 +57,14 @@ pub struct FeatureStage {
     schema: SchemaRef,
     state: WindowState,
     pub errors: RowErrors,
+    watched: Option<Watched>,
+}
+
+/// Of the rows that came, the one nearest to being counted, when somebody asks why none is.
+struct Watched {
+    conditions: Conditions,
+    scope: Vec<Column>,
+    nearest: Option<Nearest>,
 }
 
 /// A window that closed: rows of the feature, and the flows behind each.
@@ -110,7 +119,37 @@ impl FeatureStage {
             schema: batch::schema(&plan.columns),
             state: WindowState::new(hop, kinds, key_types, evidence_rows)?,
             errors: RowErrors::default(),
+            watched: None,
         })
+    }
+
+    /// From now on [`Self::nearest`] can tell.
+    pub fn watch_for(&mut self, plan: &FeaturePlan, lookups: &Lookups) -> Result<(), BuildError> {
+        let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(self.upstream_time) };
+        let conditions = Conditions::new(plan.filter.as_ref(), scope)?;
+        self.watched = Some(Watched { conditions, scope: plan.scope.clone(), nearest: None });
+        Ok(())
+    }
+
+    /// The row that came nearest to meeting `where`; none without [`Self::watch_for`].
+    pub fn nearest(&self) -> Option<&Nearest> {
+        self.watched.as_ref()?.nearest.as_ref()
+    }
+
+    fn watch(&mut self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<(), ArrowError> {
+        if self.watched.is_none() {
+            return Ok(());
+        }
+        // A row whose scope cannot be computed is among the errors.
+        let scope = match self.scope(rows, others) {
+            Ok(scope) => scope,
+            Err(Attempt::Row(_)) => return Ok(()),
+            Err(Attempt::Arrow(error)) => return Err(error),
+        };
+        if let Some(watched) = &mut self.watched {
+            Nearest::keep(&mut watched.nearest, watched.conditions.nearest(&scope, &watched.scope));
+        }
+        Ok(())
     }
 
     pub fn hop(&self) -> Hop {
@@ -137,7 +176,8 @@ impl FeatureStage {
             parts.push((first, self.prepare(rows, others)?));
             Ok(())
         })?;
-        self.errors.add(&failed);
+        self.errors.add(&failed, rows);
+        self.watch(rows, others)?;
         for (first, prepared) in &parts {
             self.add(prepared, *first, evidence)?;
         }
@@ -158,7 +198,8 @@ impl FeatureStage {
         Ok(chosen)
     }
 
-    fn prepare(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Prepared, Attempt> {
+    /// Rows of the upstream with what is joined and computed beside them.
+    fn scope(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<RecordBatch, Attempt> {
         let mut columns: Vec<ArrayRef> = rows.columns()[..self.upstream_columns].to_vec();
         for join in &self.joins {
             columns.extend(join.columns(rows, self.upstream_time, others)?);
@@ -167,7 +208,11 @@ impl FeatureStage {
             let so_far = batch::leading(&self.scope_schema, columns.clone(), rows.num_rows())?;
             columns.push(expr.run(&so_far)?);
         }
-        let mut scope = batch::leading(&self.scope_schema, columns, rows.num_rows())?;
+        Ok(batch::leading(&self.scope_schema, columns, rows.num_rows())?)
+    }
+
+    fn prepare(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Prepared, Attempt> {
+        let mut scope = self.scope(rows, others)?;
         let mut mask = None;
         if let Some(filter) = &self.filter {
             let keep = filter.mask(&scope)?;
@@ -248,7 +293,7 @@ impl FeatureStage {
         // A row counts once, however many of its columns fail.
         failed.sort_by_key(|(row, _)| *row);
         failed.dedup_by_key(|(row, _)| *row);
-        self.errors.add(&failed);
+        self.errors.add(&failed, &batch::leading(&self.schema, columns.clone(), results.num_rows())?);
         Ok(failed)
     }
 }

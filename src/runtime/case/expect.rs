@@ -26,11 +26,16 @@ pub(super) fn compare(
     // A rule that could not look is not quiet.
     for (name, count, error) in &outcome.errors {
         let rows = if *count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
-        let actual = format!("{rows} could not be computed, the first: {error}");
-        failures.push(Failure::new(seed, format!("rows of {name}"), "all computed", actual));
+        let actual = format!("{rows} could not be computed, the first: {}", error.message);
+        let failure = Failure::new(seed, format!("rows of {name}"), "all computed", actual);
+        failures.push(Failure { failed: Some(error.clone()), ..failure });
     }
-    let missing =
-        |failure: Failure| Failure { nearest: outcome.nearest.clone(), notes: outcome.notes.clone(), ..failure };
+    // Why an alert is missing is said once.
+    let mut reasons = Some((outcome.near.clone(), outcome.notes.clone()));
+    let mut missing = |failure: Failure| match reasons.take() {
+        Some((near, notes)) => Failure { near, notes, ..failure },
+        None => failure,
+    };
     let alerts = &outcome.alerts;
     if let Some(expected) = case.expect.alerts.filter(|expected| *expected != alerts.len() as u64) {
         let other = Failure::new(seed, "alerts", expected.to_string(), describe(alerts));

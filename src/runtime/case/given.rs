@@ -119,8 +119,30 @@ pub(super) fn values(scalar: &Scalar, column: &Column, numbers: &[i64], given: &
         return Ok(Value::Null(column.ty).array(numbers.len()));
     };
     if !text.text.contains("${") {
-        return Ok(parse(text, column.ty)?.array(numbers.len()));
+        let value = self::scalar(scalar, column.ty)?;
+        check_value(column, &value, text)?;
+        return Ok(value.array(numbers.len()));
     }
+    let array = computed(text, column, numbers)?;
+    if flow::values(&column.name).is_some() {
+        (0..array.len()).try_for_each(|row| check_value(column, &Value::at(&array, row, column.ty), text))?;
+    }
+    Ok(array)
+}
+
+/// What no source may give, a test may not either: a rule that needs it never fires.
+fn check_value(column: &Column, value: &Value, place: &Text) -> Result<(), CaseError> {
+    match flow::values(&column.name).filter(|values| !values.has(value)) {
+        Some(values) => {
+            let message = format!("`{}` is never {}; it is {}", column.name, value.display(), values.form());
+            Err(CaseError::new(place.span(), message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The values of a text with `${…}` in it.
+fn computed(text: &Text, column: &Column, numbers: &[i64]) -> Result<ArrayRef, CaseError> {
     let pieces = pieces(text)?;
     let scope = Scope::over("a test's row", &[Column::new("i", Type::Int64, false)]);
     let batch = batch::batch(
@@ -224,8 +246,14 @@ pub(super) fn parse(text: &Text, ty: Type) -> Result<Value, CaseError> {
     parsed.ok_or_else(|| CaseError::new(text.span(), format!("`{written}` is not {ty}")))
 }
 
+/// A value as written: in quotes it is a text, and no number.
 pub(super) fn scalar(scalar: &Scalar, ty: Type) -> Result<Value, CaseError> {
-    scalar.text.as_ref().map_or(Ok(Value::Null(ty)), |text| parse(text, ty))
+    let Some(text) = &scalar.text else { return Ok(Value::Null(ty)) };
+    if scalar.quoted && matches!(ty, Type::Int64 | Type::Float64 | Type::Bool) {
+        let message = format!("`{}` is a text in quotes, not {ty}; write it without quotes", text.as_str());
+        return Err(CaseError::new(text.span(), message));
+    }
+    parse(text, ty)
 }
 
 /// Rows as they may arrive: each is late by up to `max_delay` of event time.
@@ -265,17 +293,13 @@ pub(super) fn param(rule: &Rule, name: &Text, given: &Scalar) -> Result<Value, C
 }
 
 pub(super) fn override_params(project: &mut Project, rule: &Rule, case: &Case) -> Result<(), CaseError> {
+    let mut params = Vec::new();
     for (name, given) in &case.params {
         let value = param(rule, name, given)?;
-        let over = project.config.overrides.entry(rule.name.text.clone()).or_insert_with(|| Override {
-            rule: rule.name.clone(),
-            params: Vec::new(),
-            status: None,
-            exceptions: Vec::new(),
-        });
-        over.params.retain(|(other, _)| other.text != name.text);
-        over.params.push((name.clone(), value));
+        params.push((name.clone(), value));
     }
+    let over = Override { rule: rule.name.clone(), params, status: None, exceptions: Vec::new() };
+    project.config.overrides.insert(rule.name.text.clone(), over);
     Ok(())
 }
 
