@@ -18,6 +18,7 @@ use serde_json::Value;
 use tripline::adapter::local::{MemoryInput, MemoryTree, output};
 use tripline::plan::{self, Plan};
 use tripline::port::{Clock, Input};
+use tripline::record::flow;
 use tripline::runtime::outlet::{AlertFormat, Outlets};
 use tripline::runtime::run::{Progress, RunOptions, run};
 
@@ -203,7 +204,7 @@ fn lines(text: &str) -> Result<Vec<Value>, Failed> {
 }
 
 fn sorted(rows: &[Value]) -> Vec<String> {
-    // Where a record came from depends on the files.
+    // Where a record came from depends on the files, and so does the watermark before it.
     let mut texts: Vec<String> = rows.iter().map(|row| without_origin(row).to_string()).collect();
     texts.sort();
     texts
@@ -211,6 +212,7 @@ fn sorted(rows: &[Value]) -> Vec<String> {
 
 fn without_origin(row: &Value) -> Value {
     let mut row = row.clone();
+    row.as_object_mut().map(|fields| fields.remove(flow::ADMIT_WATERMARK));
     if let Some(flows) = row.get_mut("evidence").and_then(Value::as_array_mut) {
         for flow in flows.iter_mut().filter_map(Value::as_object_mut) {
             flow.remove("origin");
