@@ -6,12 +6,12 @@ SELECT
   COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(orig_h)), orig_h) AS src_ip,
   COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(resp_h)), resp_h) AS dst_ip,
   -- ICMP has types and codes where others have ports.
-  IF(COALESCE(LOWER(proto), '') != 'icmp' AND orig_p BETWEEN 0 AND 65535, orig_p, NULL) AS src_port,
-  IF(COALESCE(LOWER(proto), '') != 'icmp' AND resp_p BETWEEN 0 AND 65535, resp_p, NULL) AS dst_port,
-  UPPER(proto) AS protocol,
-  CASE LOWER(proto) WHEN 'tcp' THEN 6 WHEN 'udp' THEN 17 WHEN 'icmp' THEN 1 ELSE NULL END AS protocol_number,
+  IF(COALESCE(LOWER(transport), '') != 'icmp' AND orig_p BETWEEN 0 AND 65535, orig_p, NULL) AS src_port,
+  IF(COALESCE(LOWER(transport), '') != 'icmp' AND resp_p BETWEEN 0 AND 65535, resp_p, NULL) AS dst_port,
+  UPPER(transport) AS protocol,
+  CASE LOWER(transport) WHEN 'tcp' THEN 6 WHEN 'udp' THEN 17 WHEN 'icmp' THEN 1 ELSE NULL END AS protocol_number,
   -- The history's letters as flags: S SYN, H SYN+ACK, A ACK, F FIN, R RST, of either side.
-  IF(COALESCE(LOWER(proto), '') = 'tcp',
+  IF(COALESCE(LOWER(transport), '') = 'tcp',
     IF(REGEXP_CONTAINS(COALESCE(history, ''), '[Ff]'), 1, 0)
     + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[SsHh]'), 2, 0)
     + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[Rr]'), 4, 0)

@@ -113,7 +113,7 @@ USING (
           COALESCE(CONCAT(CAST(LENGTH(CAST(orig_p AS STRING)) AS STRING), ':', CAST(orig_p AS STRING), ';'), '-;'),
           COALESCE(CONCAT(CAST(BYTE_LENGTH(resp_h) AS STRING), ':', resp_h, ';'), '-;'),
           COALESCE(CONCAT(CAST(LENGTH(CAST(resp_p AS STRING)) AS STRING), ':', CAST(resp_p AS STRING), ';'), '-;'),
-          COALESCE(CONCAT(CAST(BYTE_LENGTH(`proto`) AS STRING), ':', `proto`, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(transport) AS STRING), ':', transport, ';'), '-;'),
           COALESCE(CONCAT(CAST(LENGTH(CAST(duration AS STRING)) AS STRING), ':', CAST(duration AS STRING), ';'), '-;'),
           COALESCE(CONCAT(CAST(LENGTH(CAST(orig_bytes AS STRING)) AS STRING), ':', CAST(orig_bytes AS STRING), ';'), '-;'),
           COALESCE(CONCAT(CAST(LENGTH(CAST(resp_bytes AS STRING)) AS STRING), ':', CAST(resp_bytes AS STRING), ';'), '-;'),
@@ -128,16 +128,16 @@ USING (
         COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(orig_h)), orig_h) AS subscriber_id,
         COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(orig_h)), orig_h) AS src_ip,
         COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(resp_h)), resp_h) AS dst_ip,
-        IF(COALESCE(LOWER(`proto`), '') != 'icmp' AND (orig_p >= 0 AND orig_p <= 65535), orig_p, NULL) AS src_port,
-        IF(COALESCE(LOWER(`proto`), '') != 'icmp' AND (resp_p >= 0 AND resp_p <= 65535), resp_p, NULL) AS dst_port,
-        UPPER(`proto`) AS protocol,
+        IF(COALESCE(LOWER(transport), '') != 'icmp' AND (orig_p >= 0 AND orig_p <= 65535), orig_p, NULL) AS src_port,
+        IF(COALESCE(LOWER(transport), '') != 'icmp' AND (resp_p >= 0 AND resp_p <= 65535), resp_p, NULL) AS dst_port,
+        UPPER(transport) AS protocol,
         CASE
-          WHEN LOWER(`proto`) = 'tcp' THEN 6
-          WHEN LOWER(`proto`) = 'udp' THEN 17
-          WHEN LOWER(`proto`) = 'icmp' THEN 1
+          WHEN LOWER(transport) = 'tcp' THEN 6
+          WHEN LOWER(transport) = 'udp' THEN 17
+          WHEN LOWER(transport) = 'icmp' THEN 1
           ELSE NULL
         END AS protocol_number,
-        IF(COALESCE(LOWER(`proto`), '') = 'tcp', IF(REGEXP_CONTAINS(COALESCE(history, ''), '[Ff]'), 1, 0) + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[SsHh]'), 2, 0) + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[Rr]'), 4, 0) + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[AaHh]'), 16, 0), 0) AS tcp_flags,
+        IF(COALESCE(LOWER(transport), '') = 'tcp', IF(REGEXP_CONTAINS(COALESCE(history, ''), '[Ff]'), 1, 0) + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[SsHh]'), 2, 0) + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[Rr]'), 4, 0) + IF(REGEXP_CONTAINS(COALESCE(history, ''), '[AaHh]'), 16, 0), 0) AS tcp_flags,
         CASE
           WHEN conn_state = 'S0' THEN 'unanswered'
           WHEN conn_state IN ('REJ', 'RSTOS0', 'RSTRH') THEN 'refused'

@@ -73,7 +73,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
-        '366f051aae28f7d4' AS fingerprint,
+        '42d3d95eb26e588c' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_beacon__gaps
     ),
@@ -124,7 +124,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
-        '16d5f76e130f7593' AS fingerprint,
+        '73aaefb35a92452f' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_bruteforce__gaps
     ),
@@ -171,7 +171,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
-        'f976d1d297a591cd' AS fingerprint,
+        '95606f98dd856368' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_flood_syn__gaps
     ),
@@ -222,7 +222,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
-        '8e6c2588956fe785' AS fingerprint,
+        'bc61a26f22b52b04' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_polling__gaps
     ),
@@ -271,7 +271,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
-        '27024848fe5ebe69' AS fingerprint,
+        '566611865335811f' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_scan_horizontal__gaps
     ),
@@ -320,7 +320,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
-        'f3d07384b5042b50' AS fingerprint,
+        '76d47cacf37070de' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_scan_vertical__gaps
     ),

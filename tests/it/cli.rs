@@ -501,8 +501,11 @@ fn a_tap_that_closes_is_an_error() -> Outcome {
     ensure(Command::new("mkfifo").arg(folder.path().join("tap")).status()?.success(), "mkfifo")?;
     let mut reader =
         Command::new("head").args(["-c", "1"]).arg(folder.path().join("tap")).stdout(Stdio::null()).spawn()?;
-    let (_, err) = run(folder.path(), 2, &["run", "--source", "netlog", "--input", "in.jsonl", "--tap", "flows=tap"])?;
+    let said = run(folder.path(), 2, &["run", "--source", "netlog", "--input", "in.jsonl", "--tap", "flows=tap"]);
+    // A run that never opened the pipe leaves its reader waiting.
+    let _gone = reader.kill();
     reader.wait()?;
+    let (_, err) = said?;
     expect(&err, &["error: cannot write tap: its reader went away"])
 }
 

@@ -22,14 +22,14 @@ evidence: 1
 source: netlog
 format: json
 columns:
-  at: TIMESTAMP
+  time: {type: TIMESTAMP, field: at}
   src: {type: STRING, required: true}
   n: INT64
-event_time: at
+event_time: time
 lateness: 10s
-dedupe: [src, at]
+dedupe: [src, time]
 --- sql/netlog/flows.sql
-SELECT at AS end_time, src AS src_ip, n AS tx_bytes FROM netlog WHERE COALESCE(n, 0) >= 0
+SELECT time AS end_time, src AS src_ip, n AS tx_bytes FROM netlog WHERE COALESCE(n, 0) >= 0
 --- features/by_source.yaml
 feature: by_source
 from: flows

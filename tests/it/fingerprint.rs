@@ -26,7 +26,7 @@ const CHANGES: &[(&str, &str, (bool, bool))] = &[
     ("AVG(dst_port)", "MAX(dst_port)", (false, false)),
     ("COUNTIF(high)", "COUNTIF(NOT high)", (false, false)),
     ("> 1023", "> 49151", (false, false)),
-    ("  at: {type", "  more: STRING\n  at: {type", (false, true)),
+    ("  time: {type", "  more: STRING\n  time: {type", (false, true)),
     // What net.many means.
     ("params: {least: 6}", "params: {least: 7}", (true, false)),
     ("  least: 5", "  least: 4", (false, false)),
@@ -55,9 +55,9 @@ const CHANGES: &[(&str, &str, (bool, bool))] = &[
     ("decode: seconds", "decode: millis", (true, true)),
     ("'src ip'", "'src-ip'", (true, true)),
     ("note IS NOT NULL", "note IS NULL", (true, true)),
-    ("dedupe: [src, dst, at]", "dedupe: [src, at]", (true, true)),
+    ("dedupe: [src, dst, time]", "dedupe: [src, time]", (true, true)),
     ("format: json", "format: csv", (true, true)),
-    ("event_time: at", "event_time: TIMESTAMP_ADD(at, INTERVAL 1 SECOND)", (true, true)),
+    ("event_time: time", "event_time: TIMESTAMP_ADD(time, INTERVAL 1 SECOND)", (true, true)),
     ("note AS geo_city", "note AS geo_country", (false, false)),
 ];
 

@@ -347,8 +347,8 @@ source: log
 format: json
 columns:
   ip: STRING
-  at: TIMESTAMP
-event_time: at
+  time: {type: TIMESTAMP, field: at}
+event_time: time
 --- sql/log/flows.sql
 SELECT ip AS src_ip FROM log
 --- features/many_1m.yaml

@@ -86,10 +86,10 @@ evidence: 2
 --- sql/netlog/source.yaml
 source: netlog
 format: json
-columns: {{at: TIMESTAMP}}
-event_time: at
+columns: {{time: {{type: TIMESTAMP, field: at}}}}
+event_time: time
 --- sql/netlog/flows.sql
-SELECT at AS end_time FROM netlog
+SELECT time AS end_time FROM netlog
 --- features/by_subscriber.yaml
 feature: by_subscriber
 from: flows

@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS zeek_conn (
   orig_p INT64,
   resp_h STRING,
   resp_p INT64,
-  `proto` STRING,
+  transport STRING,
   duration FLOAT64,
   orig_bytes INT64,
   resp_bytes INT64,
