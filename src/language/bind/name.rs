@@ -35,7 +35,7 @@ impl Binder<'_> {
         }
         let span = self.ident_span(ident);
         let message = format!("{} is a reserved word of GoogleSQL", ident.value);
-        self.refuse(span, &message, &format!("as a name write `{}`, in backticks", ident.value))
+        self.refuse(span, message, format!("as a name write `{}`, in backticks", ident.value))
     }
 
     fn bind_parameter(&mut self, parts: &[ast::Ident], span: Span) -> Option<Expr> {

@@ -48,6 +48,11 @@ impl ExactSum {
         let mut kept = 0;
         for i in 0..self.parts.len() {
             let (high, low) = two_sum(carry, self.parts[i]);
+            if high.is_infinite() {
+                // Beyond FLOAT64: the sum is infinite, never NaN.
+                self.parts.clear();
+                return self.add(high);
+            }
             if low != 0.0 {
                 self.parts[kept] = low;
                 kept += 1;
@@ -120,6 +125,12 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::ExactSum;
+
+    #[test]
+    fn a_sum_beyond_the_range_is_infinite() {
+        assert_eq!(sum(&[1e308, 1e308]), f64::INFINITY);
+        assert_eq!(sum(&[-1e308, 1.0, -1e308, 5.0]), f64::NEG_INFINITY);
+    }
 
     fn sum(values: &[f64]) -> f64 {
         let mut exact = ExactSum::default();
