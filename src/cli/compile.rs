@@ -62,6 +62,11 @@ impl Compile {
         let Target::Bigquery = self.target;
         let opened = open_valid(self.project.as_deref())?;
         let sources = sources(&opened.plan, &self.source)?;
+        if self.from.is_some() && self.form != Form::Table {
+            bail!(
+                "--from and --to are the days of a table that are replaced\nhelp: a SELECT covers all days; leave them out"
+            );
+        }
         let warehouse = Warehouse { plan: &opened.plan, sources: &sources };
         let range = self.range()?;
         let mut out = std::io::stdout().lock();
@@ -120,7 +125,10 @@ fn sources<'a>(plan: &'a Plan, names: &[String]) -> anyhow::Result<Vec<&'a Sourc
             format!("no source is named {name}\nhelp: sources: {}", all.join(", "))
         })
     };
-    names.iter().map(find).collect()
+    let mut found: Vec<&SourcePlan> = names.iter().map(find).collect::<anyhow::Result<_>>()?;
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found.dedup_by(|a, b| a.name == b.name);
+    Ok(found)
 }
 
 fn write(folder: &Path, file: &File) -> anyhow::Result<()> {

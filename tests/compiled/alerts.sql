@@ -1,6 +1,6 @@
 -- Incidents: hits of one alert key that are near in time.
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS alerts (
   alert_id STRING,
@@ -36,10 +36,11 @@ USING (
     ANY_VALUE(fingerprint) AS fingerprint
   FROM hits
   WHERE disposition IN ('alerted', 'merged')
-    AND hits.event_time >= from_time
-    AND hits.event_time < to_time
+    AND hits.event_time >= tripline_from
+    AND hits.event_time < tripline_to
   GROUP BY alert_id, rule
-) AS new
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (alert_id, rule, severity, event_time, last_time, hits, score, hit_id, title, values, fingerprint)
+  VALUES (alert_id, rule, severity, event_time, last_time, hits, score, hit_id, title, values, fingerprint);

@@ -1,6 +1,6 @@
 -- Every source's records in one form.
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS flows (
   row_id INT64,
@@ -100,7 +100,9 @@ USING (
         admit_watermark
       FROM netlog
       WHERE COALESCE(endTime, timestamp, startTime) IS NOT NULL
-        AND event_day BETWEEN DATE(from_time) AND DATE(TIMESTAMP_SUB(to_time, INTERVAL 1 MICROSECOND))
+        AND COALESCE(endTime, timestamp, startTime) >= tripline_from
+        AND COALESCE(endTime, timestamp, startTime) < tripline_to
+        AND event_day BETWEEN DATE(tripline_from) AND DATE(TIMESTAMP_SUB(tripline_to, INTERVAL 1 MICROSECOND))
     ),
     -- Normalization of zeek_conn: sql/zeek_conn/flows.sql
     flows__zeek_conn AS (
@@ -164,12 +166,15 @@ USING (
         admit_watermark
       FROM zeek_conn
       WHERE TIMESTAMP_ADD(ts, INTERVAL CAST(LEAST(GREATEST(COALESCE(duration, 0.0), 0.0), 31536000.0) * 1000000.0 AS INT64) MICROSECOND) IS NOT NULL
-        AND event_day BETWEEN DATE(from_time) AND DATE(TIMESTAMP_SUB(to_time, INTERVAL 1 MICROSECOND))
+        AND TIMESTAMP_ADD(ts, INTERVAL CAST(LEAST(GREATEST(COALESCE(duration, 0.0), 0.0), 31536000.0) * 1000000.0 AS INT64) MICROSECOND) >= tripline_from
+        AND TIMESTAMP_ADD(ts, INTERVAL CAST(LEAST(GREATEST(COALESCE(duration, 0.0), 0.0), 31536000.0) * 1000000.0 AS INT64) MICROSECOND) < tripline_to
+        AND event_day BETWEEN DATE(tripline_from) AND DATE(TIMESTAMP_SUB(tripline_to, INTERVAL 1 MICROSECOND))
     )
   SELECT * FROM flows__netlog
   UNION ALL
   SELECT * FROM flows__zeek_conn
-) AS new
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (row_id, event_time, start_time, end_time, subscriber_id, src_ip, dst_ip, src_port, dst_port, protocol, protocol_number, tcp_flags, outcome, tx_bytes, rx_bytes, duration_ms, sampling, geo_country, geo_city, latitude, longitude, source, admit_watermark)
+  VALUES (row_id, event_time, start_time, end_time, subscriber_id, src_ip, dst_ip, src_port, dst_port, protocol, protocol_number, tcp_flags, outcome, tx_bytes, rx_bytes, duration_ms, sampling, geo_country, geo_city, latitude, longitude, source, admit_watermark);

@@ -1,6 +1,6 @@
 -- Every row of every rule, with its id, its score and what became of it.
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS hits (
   hit_id STRING,
@@ -54,8 +54,8 @@ USING (
         CONCAT(COALESCE(t.src_ip, 'NULL'), ' called ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' in ', COALESCE(CAST(t.active_minutes AS STRING), 'NULL'), ' of 30 minutes') AS title,
         TO_JSON_STRING(t) AS `values`
       FROM rule_net_beacon AS t
-      WHERE t.event_time >= from_time
-        AND t.event_time < to_time
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
     ),
     -- One incident while gaps are at most 2h, within one UTC day.
     hits__rule_net_beacon__gaps AS (
@@ -105,8 +105,8 @@ USING (
         CONCAT(COALESCE(t.src_ip, 'NULL'), ' opened ', COALESCE(CAST(t.short_sessions AS STRING), 'NULL'), ' short sessions to ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL')) AS title,
         TO_JSON_STRING(t) AS `values`
       FROM rule_net_bruteforce AS t
-      WHERE t.event_time >= from_time
-        AND t.event_time < to_time
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
     ),
     -- One incident while gaps are at most 1h, within one UTC day.
     hits__rule_net_bruteforce__gaps AS (
@@ -152,8 +152,8 @@ USING (
         CONCAT(COALESCE(CAST(t.unanswered AS STRING), 'NULL'), ' unanswered connections to ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' from ', COALESCE(CAST(t.sources AS STRING), 'NULL'), ' sources') AS title,
         TO_JSON_STRING(t) AS `values`
       FROM rule_net_flood_syn AS t
-      WHERE t.event_time >= from_time
-        AND t.event_time < to_time
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
     ),
     -- One incident while gaps are at most 30m, within one UTC day.
     hits__rule_net_flood_syn__gaps AS (
@@ -203,8 +203,8 @@ USING (
         CONCAT(COALESCE(t.src_ip, 'NULL'), ' called ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' ', COALESCE(CAST(t.calls AS STRING), 'NULL'), ' times in five minutes without a pause') AS title,
         TO_JSON_STRING(t) AS `values`
       FROM rule_net_polling AS t
-      WHERE t.event_time >= from_time
-        AND t.event_time < to_time
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
     ),
     -- One incident while gaps are at most 1h, within one UTC day.
     hits__rule_net_polling__gaps AS (
@@ -252,8 +252,8 @@ USING (
         CONCAT(COALESCE(t.src_ip, 'NULL'), ' tried port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' of ', COALESCE(CAST(t.dead_ips AS STRING), 'NULL'), ' destinations that do not answer') AS title,
         TO_JSON_STRING(t) AS `values`
       FROM rule_net_scan_horizontal AS t
-      WHERE t.event_time >= from_time
-        AND t.event_time < to_time
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
     ),
     -- One incident while gaps are at most 1h, within one UTC day.
     hits__rule_net_scan_horizontal__gaps AS (
@@ -301,8 +301,8 @@ USING (
         CONCAT(COALESCE(t.src_ip, 'NULL'), ' tried ', COALESCE(CAST(t.dead_ports AS STRING), 'NULL'), ' closed ports of ', COALESCE(t.dst_ip, 'NULL')) AS title,
         TO_JSON_STRING(t) AS `values`
       FROM rule_net_scan_vertical AS t
-      WHERE t.event_time >= from_time
-        AND t.event_time < to_time
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
     ),
     -- One incident while gaps are at most 1h, within one UTC day.
     hits__rule_net_scan_vertical__gaps AS (
@@ -350,8 +350,8 @@ USING (
         CONCAT(COALESCE(t.src_ip, 'NULL'), ' sent ', COALESCE(CAST(t.tx_bytes AS STRING), 'NULL'), ' bytes to ', COALESCE(t.dst_ip, 'NULL'), ' in ten minutes, far more than anybody') AS title,
         TO_JSON_STRING(t) AS `values`
       FROM rule_net_volume_outlier AS t
-      WHERE t.event_time >= from_time
-        AND t.event_time < to_time
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
     ),
     -- One incident while gaps are at most 1h, within one UTC day.
     hits__rule_net_volume_outlier__gaps AS (
@@ -386,7 +386,8 @@ USING (
   SELECT * FROM hits__rule_net_scan_vertical
   UNION ALL
   SELECT * FROM hits__rule_net_volume_outlier
-) AS new
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (hit_id, rule, event_time, window_start, window_end, score, key_order, alert_key, title, values, disposition, alert_id, fingerprint, severity)
+  VALUES (hit_id, rule, event_time, window_start, window_end, score, key_order, alert_key, title, values, disposition, alert_id, fingerprint, severity);

@@ -725,15 +725,15 @@ fn compile_prints_and_refuses() -> Outcome {
     expect(
         &sql,
         &[
-            "DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP '2026-01-05 00:00:00+00';",
-            "DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP '2026-01-07 00:00:00+00';",
-            "WHERE flows.event_time >= TIMESTAMP_SUB(from_time, INTERVAL 1 MINUTE)",
+            "DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP '2026-01-05 00:00:00+00';",
+            "DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP '2026-01-07 00:00:00+00';",
+            "WHERE flows.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 MINUTE)",
             "THEN DELETE",
         ],
     )?;
     let (sql, _) = compile(0, &["--relation", "net.beacon", "--as", "select", "--source", "netlog"])?;
     expect(&sql, &["FROM netlog\n", "destination_30m AS (", "chatty_ports AS ("])?;
-    ensure(!sql.contains("zeek_conn") && !sql.contains("from_time"), "one source, all days")?;
+    ensure(!sql.contains("zeek_conn") && !sql.contains("tripline_from"), "one source, all days")?;
     let (all, _) = compile(0, &["--out", "sql"])?;
     expect(&all, &["files to sql"])?;
     ensure(folder.path().join("sql/rules/rule_net_beacon.sql").is_file(), "a file a relation")?;
@@ -744,6 +744,7 @@ fn compile_prints_and_refuses() -> Outcome {
         (&["--from", "2026-01-05", "--to", "2026-01-05"], "--to is the day after the last"),
         (&["--from", "2026-01-05T01:00:00Z", "--to", "2026-01-06"], "replaced as a whole"),
         (&["--as", "select"], "--relation"),
+        (&["--relation", "flows", "--as", "query", "--from", "2026-01-05", "--to", "2026-01-06"], "leave them out"),
     ] {
         let (_, said) = compile(2, args)?;
         expect(&said, &[words])?;

@@ -58,6 +58,25 @@ class Judge:
         options.enabled_language_features.extend(sorted(features))
         return options
 
+    def analyze(self, sql, tables):
+        """Refused unless a statement is valid over tables; `tables` by name: columns."""
+        request = service.AnalyzeRequest(sql_statement=sql)
+        request.options.language_options.CopyFrom(self.options)
+        # None named: every kind of statement.
+        del request.options.language_options.supported_statement_kinds[:]
+        request.options.default_timezone = "UTC"
+        catalog = simple_catalog_pb2.SimpleCatalogProto(name="catalog")
+        catalog.builtin_function_options.language_options.CopyFrom(self.options)
+        for number, (name, columns) in enumerate(tables.items(), 1):
+            entry = catalog.table.add(name=name, serialization_id=number)
+            for column, kind in columns:
+                entry.column.add(name=column).type.type_kind = KINDS[kind]
+        request.simple_catalog.CopyFrom(catalog)
+        try:
+            self.stub.Analyze(request)
+        except grpc.RpcError as error:
+            raise Refused(f"{error.code().name}: {error.details()}") from None
+
     def evaluate(self, sql, tables):
         """Columns as (name, type) and rows of a query; `tables` by name: (columns, rows)."""
         request = service.EvaluateQueryRequest(sql=sql)

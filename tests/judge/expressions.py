@@ -13,7 +13,6 @@ import collections, json, math, sys
 from client import Judge, Refused
 
 TOLERANCE = 1e-9
-TOGETHER = 20
 SHOWN_MAX = 20
 
 

@@ -294,6 +294,29 @@ PLANTED = [
 ]
 
 
+def files(run, judge):
+    """The statements of every file, analyzed: how many are refused."""
+    tables = {entry["table"]: run.columns(entry["table"]) for entry in run.manifest["relations"]}
+    for source in run.manifest["sources"]:
+        columns = [(column["name"], column["type"]) for column in source["columns"]]
+        tables[source["relation"]] = columns + [("admit_watermark", "TIMESTAMP"), ("event_day", "DATE")]
+    statements = refused = 0
+    for path in sorted(run.compiled.rglob("*.sql")):
+        for statement in path.read_text().split(";\n"):
+            # Variables are of a script, not of a statement.
+            sql = re.sub(r"\btripline_(from|to)\b", "CURRENT_TIMESTAMP()", statement).strip()
+            if not re.sub(r"--.*", "", sql).strip() or re.search(r"^DECLARE", sql, re.M):
+                continue
+            statements += 1
+            try:
+                judge.analyze(sql, tables)
+            except Refused as refusal:
+                refused += 1
+                print(f"REFUSED {path.relative_to(run.compiled)}: {refusal}", flush=True)
+    print(f"{statements} statements of files analyzed, {refused} refused")
+    return refused
+
+
 def noticed(run, judge, name, text, instead):
     """Does a mistake in a relation's SQL make a difference?"""
     sql = run.query(name)
@@ -335,6 +358,7 @@ def main():
             except Differences as difference:
                 failed += 1
                 print(f"DIFFER {difference}", flush=True)
+        failed += files(run, judge)
         failed += sum(not noticed(run, judge, *mistake) for mistake in PLANTED if not (args.input or args.project))
         sys.exit(1 if failed else 0)
 

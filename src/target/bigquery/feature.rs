@@ -99,8 +99,8 @@ impl Builder<'_> {
         }
         let before = interval(self.feature.window.size.0);
         vec![
-            format!("{table}.event_time >= TIMESTAMP_SUB(from_time, {before})"),
-            format!("{table}.event_time < to_time"),
+            format!("{table}.event_time >= TIMESTAMP_SUB(tripline_from, {before})"),
+            format!("{table}.event_time < tripline_to"),
         ]
     }
 
@@ -275,8 +275,11 @@ impl Builder<'_> {
             let (sql, own) = (print(&item.expr, &of), name(&item.name));
             items.push(if sql == own { own } else { format!("{sql} AS {own}") });
         }
-        let conditions =
-            if self.ranged { vec![format!("{end} > from_time"), format!("{end} <= to_time")] } else { Vec::new() };
+        let conditions = if self.ranged {
+            vec![format!("{end} > tripline_from"), format!("{end} <= tripline_to")]
+        } else {
+            Vec::new()
+        };
         let comment = format!(
             "features/{}.yaml: windows of {}{}.",
             feature.name,

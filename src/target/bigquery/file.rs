@@ -126,7 +126,8 @@ fn relation_file(warehouse: Warehouse<'_>, relation: Relation<'_>, range: Option
         )
     } else {
         let declared = declare(range);
-        format!("{head}{declared}\n{}\n{}", create(warehouse, relation), replace(&table, &query.text()))
+        let columns: Vec<String> = warehouse.columns(relation).iter().map(|c| name(&c.name)).collect();
+        format!("{head}{declared}\n{}\n{}", create(warehouse, relation), replace(&table, &columns, &query.text()))
     };
     File { path: path(warehouse, relation), text }
 }
@@ -136,11 +137,11 @@ fn declare(range: Option<Range>) -> String {
     let (from, to) = match range {
         Some(range) => (timestamp(range.from.0), timestamp(range.to.0)),
         None => (
-            "TIMESTAMP_SUB(to_time, INTERVAL 1 DAY)".to_owned(),
+            "TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY)".to_owned(),
             "TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)".to_owned(),
         ),
     };
-    format!("DECLARE to_time TIMESTAMP DEFAULT {to};\nDECLARE from_time TIMESTAMP DEFAULT {from};\n")
+    format!("DECLARE tripline_to TIMESTAMP DEFAULT {to};\nDECLARE tripline_from TIMESTAMP DEFAULT {from};\n")
 }
 
 fn create(warehouse: Warehouse<'_>, relation: Relation<'_>) -> String {
@@ -158,11 +159,12 @@ fn create(warehouse: Warehouse<'_>, relation: Relation<'_>) -> String {
 }
 
 /// One statement, so that readers see the old days or the new ones.
-fn replace(table: &str, query: &str) -> String {
+fn replace(table: &str, columns: &[String], query: &str) -> String {
+    let columns = columns.join(", ");
     format!(
-        "-- Replaces the rows of these days; it can be run again.\nMERGE {table} AS old\nUSING (\n{}\n) AS new\nON FALSE\n\
-         WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE\n\
-         WHEN NOT MATCHED BY TARGET THEN INSERT ROW;\n",
+        "-- Replaces the rows of these days; it can be run again.\nMERGE {table} AS old\nUSING (\n{}\n) AS computed\nON FALSE\n\
+         WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE\n\
+         WHEN NOT MATCHED BY TARGET THEN INSERT ({columns})\n  VALUES ({columns});\n",
         indented(query.trim_end(), "  ")
     )
 }

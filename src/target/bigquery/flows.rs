@@ -46,8 +46,10 @@ fn step(plan: &Plan, source: &SourcePlan, ranged: bool) -> Step {
     let mut conditions = vec![format!("{event_time} IS NOT NULL")];
     conditions.extend(source.filter.iter().flat_map(|filter| conjuncts(filter, &names)));
     if ranged {
+        conditions.push(format!("{event_time} >= tripline_from"));
+        conditions.push(format!("{event_time} < tripline_to"));
         conditions.push(format!(
-            "{EVENT_DAY} BETWEEN DATE(from_time) AND DATE(TIMESTAMP_SUB(to_time, INTERVAL 1 MICROSECOND))"
+            "{EVENT_DAY} BETWEEN DATE(tripline_from) AND DATE(TIMESTAMP_SUB(tripline_to, INTERVAL 1 MICROSECOND))"
         ));
     }
     let mut sql = select(&items, &name(&source.name), &conditions);

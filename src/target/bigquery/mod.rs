@@ -108,7 +108,7 @@ impl<'a> Warehouse<'a> {
         }
     }
 
-    /// `ranged`: only rows whose event time is in `[from_time, to_time)`.
+    /// `ranged`: only rows whose event time is in `[tripline_from, tripline_to)`.
     fn query(&self, relation: Relation<'a>, ranged: bool) -> query::Query {
         match relation {
             Relation::Lookup(plan) => lookup::query(plan),
@@ -137,14 +137,17 @@ impl<'a> Warehouse<'a> {
     /// The columns by which a table's rows lie together.
     fn cluster(&self, relation: Relation<'a>) -> Vec<String> {
         const CLUSTER_MAX: usize = 4;
-        let columns: Vec<String> = match relation {
+        let named = |name: &str| vec![Column::new(name, Type::String, true)];
+        let columns: Vec<Column> = match relation {
             Relation::Lookup(_) => Vec::new(),
-            Relation::Flows => vec!["subscriber_id".to_owned(), "src_ip".to_owned()],
-            Relation::Feature(feature) => feature.key_names().map(str::to_owned).collect(),
-            Relation::Rule(rule) => rule.key.iter().map(|index| rule.columns[*index].name.clone()).collect(),
-            Relation::Hits | Relation::Alerts => vec!["rule".to_owned()],
+            Relation::Flows => [named("subscriber_id"), named("src_ip")].concat(),
+            Relation::Feature(feature) => feature.columns[..feature.key.len()].to_vec(),
+            Relation::Rule(rule) => rule.key.iter().map(|index| rule.columns[*index].clone()).collect(),
+            Relation::Hits | Relation::Alerts => named("rule"),
         };
-        columns.into_iter().take(CLUSTER_MAX).collect()
+        // BigQuery does not cluster by these.
+        let clustered = columns.into_iter().filter(|column| !matches!(column.ty, Type::Bytes | Type::Float64));
+        clustered.map(|column| column.name).take(CLUSTER_MAX).collect()
     }
 
     /// What a relation reads itself.

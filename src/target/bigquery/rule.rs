@@ -43,7 +43,7 @@ pub(super) fn query(plan: &Plan, rule: &RulePlan, ranged: bool) -> Query {
 }
 
 fn in_range(table: &str) -> Vec<String> {
-    vec![format!("{table}.event_time >= from_time"), format!("{table}.event_time < to_time")]
+    vec![format!("{table}.event_time >= tripline_from"), format!("{table}.event_time < tripline_to")]
 }
 
 /// Hits of all rules, each with what became of it.

@@ -1,6 +1,6 @@
 -- features/destination_30m.yaml: windows of 30m every 5m.
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS destination_30m (
   dst_ip STRING,
@@ -23,8 +23,8 @@ USING (
         *,
         TIMESTAMP_BUCKET(event_time, INTERVAL 5 MINUTE, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
       FROM flows
-      WHERE flows.event_time >= TIMESTAMP_SUB(from_time, INTERVAL 30 MINUTE)
-        AND flows.event_time < to_time
+      WHERE flows.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 30 MINUTE)
+        AND flows.event_time < tripline_to
     ),
     -- Each row counted once, in its pane.
     destination_30m__panes AS (
@@ -87,9 +87,10 @@ USING (
     TIMESTAMP_SUB(TIMESTAMP_ADD(window_start, INTERVAL 30 MINUTE), INTERVAL 1 MICROSECOND) AS event_time,
     subscribers
   FROM destination_30m__windows
-  WHERE TIMESTAMP_ADD(window_start, INTERVAL 30 MINUTE) > from_time
-    AND TIMESTAMP_ADD(window_start, INTERVAL 30 MINUTE) <= to_time
-) AS new
+  WHERE TIMESTAMP_ADD(window_start, INTERVAL 30 MINUTE) > tripline_from
+    AND TIMESTAMP_ADD(window_start, INTERVAL 30 MINUTE) <= tripline_to
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (dst_ip, window_start, window_end, event_time, subscribers)
+  VALUES (dst_ip, window_start, window_end, event_time, subscribers);

@@ -1,6 +1,6 @@
 -- features/population_10m.yaml: windows of 10m.
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS population_10m (
   window_start TIMESTAMP,
@@ -23,8 +23,8 @@ USING (
         *,
         TIMESTAMP_BUCKET(event_time, INTERVAL 10 MINUTE, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
       FROM upload_10m
-      WHERE upload_10m.event_time >= TIMESTAMP_SUB(from_time, INTERVAL 10 MINUTE)
-        AND upload_10m.event_time < to_time
+      WHERE upload_10m.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 10 MINUTE)
+        AND upload_10m.event_time < tripline_to
     ),
     -- Rows by key and window.
     population_10m__panes AS (
@@ -44,9 +44,10 @@ USING (
     mean_log_tx,
     COALESCE(aggregate_3, 0.0) AS spread_log_tx
   FROM population_10m__panes
-  WHERE TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) > from_time
-    AND TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) <= to_time
-) AS new
+  WHERE TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) > tripline_from
+    AND TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) <= tripline_to
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (window_start, window_end, event_time, pairs, mean_log_tx, spread_log_tx)
+  VALUES (window_start, window_end, event_time, pairs, mean_log_tx, spread_log_tx);

@@ -1,6 +1,6 @@
 -- features/service_1m.yaml: windows of 1m.
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS service_1m (
   dst_ip STRING,
@@ -27,8 +27,8 @@ USING (
         TIMESTAMP_BUCKET(event_time, INTERVAL 1 MINUTE, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
       FROM flows
       WHERE COALESCE(protocol_number, 0) = 6
-        AND flows.event_time >= TIMESTAMP_SUB(from_time, INTERVAL 1 MINUTE)
-        AND flows.event_time < to_time
+        AND flows.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 MINUTE)
+        AND flows.event_time < tripline_to
     ),
     -- Rows by key and window.
     service_1m__panes AS (
@@ -53,9 +53,10 @@ USING (
     unanswered,
     sources
   FROM service_1m__panes
-  WHERE TIMESTAMP_ADD(pane_start, INTERVAL 1 MINUTE) > from_time
-    AND TIMESTAMP_ADD(pane_start, INTERVAL 1 MINUTE) <= to_time
-) AS new
+  WHERE TIMESTAMP_ADD(pane_start, INTERVAL 1 MINUTE) > tripline_from
+    AND TIMESTAMP_ADD(pane_start, INTERVAL 1 MINUTE) <= tripline_to
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (dst_ip, dst_port, window_start, window_end, event_time, flows, unanswered, sources)
+  VALUES (dst_ip, dst_port, window_start, window_end, event_time, flows, unanswered, sources);

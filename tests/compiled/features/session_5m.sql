@@ -1,6 +1,6 @@
 -- features/session_5m.yaml: windows of 5m every 1m.
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS session_5m (
   subscriber_id STRING,
@@ -35,8 +35,8 @@ USING (
         TIMESTAMP_BUCKET(event_time, INTERVAL 1 MINUTE, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
       FROM session_5m__row_1
       WHERE COALESCE(protocol_number, 0) = 6
-        AND session_5m__row_1.event_time >= TIMESTAMP_SUB(from_time, INTERVAL 5 MINUTE)
-        AND session_5m__row_1.event_time < to_time
+        AND session_5m__row_1.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 5 MINUTE)
+        AND session_5m__row_1.event_time < tripline_to
     ),
     -- Each row counted once, in its pane.
     session_5m__panes AS (
@@ -86,9 +86,10 @@ USING (
     sessions,
     short_sessions
   FROM session_5m__windows
-  WHERE TIMESTAMP_ADD(window_start, INTERVAL 5 MINUTE) > from_time
-    AND TIMESTAMP_ADD(window_start, INTERVAL 5 MINUTE) <= to_time
-) AS new
+  WHERE TIMESTAMP_ADD(window_start, INTERVAL 5 MINUTE) > tripline_from
+    AND TIMESTAMP_ADD(window_start, INTERVAL 5 MINUTE) <= tripline_to
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, sessions, short_sessions)
+  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, sessions, short_sessions);

@@ -1,6 +1,6 @@
 -- features/upload_10m.yaml: windows of 10m.
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS upload_10m (
   subscriber_id STRING,
@@ -27,8 +27,8 @@ USING (
         *,
         TIMESTAMP_BUCKET(event_time, INTERVAL 10 MINUTE, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
       FROM flows
-      WHERE flows.event_time >= TIMESTAMP_SUB(from_time, INTERVAL 10 MINUTE)
-        AND flows.event_time < to_time
+      WHERE flows.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 10 MINUTE)
+        AND flows.event_time < tripline_to
     ),
     -- Rows by key and window.
     upload_10m__panes AS (
@@ -55,14 +55,15 @@ USING (
         flows,
         COALESCE(aggregate_2, 0) AS tx_bytes
       FROM upload_10m__panes
-      WHERE TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) > from_time
-        AND TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) <= to_time
+      WHERE TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) > tripline_from
+        AND TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) <= tripline_to
     )
   SELECT
     *,
     LN(CAST(GREATEST(tx_bytes, 100000) AS FLOAT64)) AS log_tx
   FROM upload_10m__outputs
-) AS new
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, tx_bytes, log_tx)
+  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, tx_bytes, log_tx);

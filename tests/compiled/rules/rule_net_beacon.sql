@@ -2,8 +2,8 @@
 -- @min_minutes is 24
 -- @max_spread is 0.6
 -- @max_subscribers is 3
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS rule_net_beacon (
   subscriber_id STRING,
@@ -42,10 +42,10 @@ USING (
         AND t.window_end = d.window_end
         AND COALESCE(t.dst_ip, '') = COALESCE(d.dst_ip, '')
         AND (t.dst_ip IS NULL) = (d.dst_ip IS NULL)
-        AND d.event_time >= from_time
-        AND d.event_time < to_time
-      WHERE t.event_time >= from_time
-        AND t.event_time < to_time
+        AND d.event_time >= tripline_from
+        AND d.event_time < tripline_to
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
     )
   SELECT
     subscriber_id,
@@ -66,7 +66,8 @@ USING (
     AND spread_calls <= 0.6 * mean_calls
     AND d__subscribers <= 3
     AND COALESCE(dst_port, 0) NOT IN (SELECT port FROM chatty_ports)
-) AS new
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, active_minutes, calls, tx_bytes, mean_calls, spread_calls, destination_subscribers)
+  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, active_minutes, calls, tx_bytes, mean_calls, spread_calls, destination_subscribers);

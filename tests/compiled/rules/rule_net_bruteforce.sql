@@ -1,8 +1,8 @@
 -- Rule net.bruteforce: Repeated login attempts
 -- @min_sessions is 60
 -- @min_share is 0.8
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS rule_net_bruteforce (
   subscriber_id STRING,
@@ -37,9 +37,10 @@ USING (
     AND CAST(short_sessions AS FLOAT64) >= 0.8 * CAST(sessions AS FLOAT64)
     AND COALESCE(dst_port, 0) IN (SELECT port FROM login_ports)
     AND COALESCE(src_ip, '') NOT IN (SELECT value FROM allow_scanners)
-    AND session_5m.event_time >= from_time
-    AND session_5m.event_time < to_time
-) AS new
+    AND session_5m.event_time >= tripline_from
+    AND session_5m.event_time < tripline_to
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, sessions, short_sessions)
+  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, sessions, short_sessions);

@@ -1,8 +1,8 @@
 -- Rule net.flood.syn: SYN flood
 -- @min_unanswered is 1000
 -- @min_share is 0.9
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS rule_net_flood_syn (
   dst_ip STRING,
@@ -33,9 +33,10 @@ USING (
   FROM service_1m
   WHERE unanswered >= 1000
     AND CAST(unanswered AS FLOAT64) >= 0.9 * CAST(flows AS FLOAT64)
-    AND service_1m.event_time >= from_time
-    AND service_1m.event_time < to_time
-) AS new
+    AND service_1m.event_time >= tripline_from
+    AND service_1m.event_time < tripline_to
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (dst_ip, dst_port, window_start, window_end, event_time, flows, unanswered, sources)
+  VALUES (dst_ip, dst_port, window_start, window_end, event_time, flows, unanswered, sources);

@@ -1,7 +1,7 @@
 -- Rule net.scan.horizontal: Horizontal scan
 -- @min_destinations is 100
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS rule_net_scan_horizontal (
   subscriber_id STRING,
@@ -34,9 +34,10 @@ USING (
   FROM source_port_5m
   WHERE dead_ips >= 100
     AND COALESCE(src_ip, '') NOT IN (SELECT value FROM allow_scanners)
-    AND source_port_5m.event_time >= from_time
-    AND source_port_5m.event_time < to_time
-) AS new
+    AND source_port_5m.event_time >= tripline_from
+    AND source_port_5m.event_time < tripline_to
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_port, window_start, window_end, event_time, flows, dst_ips, dead_ips)
+  VALUES (subscriber_id, src_ip, dst_port, window_start, window_end, event_time, flows, dst_ips, dead_ips);

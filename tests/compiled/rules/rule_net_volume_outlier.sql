@@ -3,8 +3,8 @@
 -- @min_z is 4.0
 -- @min_spread is 0.5
 -- @min_pairs is 20
-DECLARE to_time TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
-DECLARE from_time TIMESTAMP DEFAULT TIMESTAMP_SUB(to_time, INTERVAL 1 DAY);
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
 CREATE TABLE IF NOT EXISTS rule_net_volume_outlier (
   subscriber_id STRING,
@@ -42,10 +42,10 @@ USING (
       LEFT JOIN population_10m AS p
         ON t.window_start = p.window_start
         AND t.window_end = p.window_end
-        AND p.event_time >= from_time
-        AND p.event_time < to_time
-      WHERE t.event_time >= from_time
-        AND t.event_time < to_time
+        AND p.event_time >= tripline_from
+        AND p.event_time < tripline_to
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
     )
   SELECT
     subscriber_id,
@@ -65,7 +65,8 @@ USING (
     AND p__pairs >= 20
     AND log_tx - p__mean_log_tx >= 4.0 * GREATEST(p__spread_log_tx, 0.5)
     AND COALESCE(dst_ip, '') NOT IN (SELECT value FROM allow_uploads)
-) AS new
+) AS computed
 ON FALSE
-WHEN NOT MATCHED BY SOURCE AND old.event_time >= from_time AND old.event_time < to_time THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT ROW;
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, tx_bytes, log_tx, population_pairs, population_mean, population_spread)
+  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, tx_bytes, log_tx, population_pairs, population_mean, population_spread);
