@@ -240,8 +240,10 @@ impl Generator {
                 args[2] = (*self.random.pick(&["'_'", "''", "'<\\\\0>'"])).to_owned();
             }
             (Guard::ConstantPattern, _) => args[1] = (*self.random.pick(&PATTERNS)).to_owned(),
-            // The reference cuts a year to 32 bits before it looks at it; here it is out of range.
-            (_, Id::DateOf) if args.len() == 3 => args[0] = format!("MOD({}, 20000)", args[0]),
+            // The reference cuts year, month and day to 32 bits before it looks at them; here they are out of range.
+            (_, Id::DateOf) if args.len() == 3 => {
+                args.iter_mut().for_each(|arg| *arg = format!("MOD({arg}, 20000)"));
+            }
             // Small counts and lengths: most large ones are out of the domain.
             (_, Id::TimestampAdd | Id::TimestampSub | Id::ShiftLeft | Id::ShiftRight) if self.random.one_in(2) => {
                 args[1] = (*self.random.pick(&["i2", "1", "3"])).to_owned();

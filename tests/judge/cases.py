@@ -228,6 +228,7 @@ def networks():
 
 add(["ROUND(a, b)", "TRUNC(a, b)"], [("a", "FLOAT64"), ("b", "INT64")], FLOATS + ["2.675", "1.005", "-358.375", "2.345",
     "0.125", "99.995", "61728394506172840.0", "1e-10", "1000000000000000.2", "55555.5"], DIGITS)
+add(["LOG(a, b)"], FLOAT2, rows=[["inf", "1.0"], ["2.0", "1.0"], ["inf", "2.0"], ["inf", "0.5"], ["-inf", "1.0"]], tolerance="1e-12")
 add(["FARM_FINGERPRINT(a)"], [("a", "STRING")], rows=[["ab1c" * (n // 4) + "ab1c"[:n % 4]] for n in LENGTHS])
 
 

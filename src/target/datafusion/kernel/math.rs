@@ -75,7 +75,7 @@ pub(super) fn log(inputs: &Inputs) -> Computed {
         if undefined || (a == f64::INFINITY && base <= 0.0) {
             return Ok(Some(f64::NAN));
         }
-        if base == 1.0 {
+        if base == 1.0 && a.is_finite() {
             return Err("there is no logarithm to base 1".into());
         }
         Ok(Some(positive(a)?.ln() / positive(base)?.ln()))
