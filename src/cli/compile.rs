@@ -68,6 +68,9 @@ impl Compile {
             );
         }
         let warehouse = Warehouse { plan: &opened.plan, sources: &sources };
+        if let Some((one, other)) = warehouse.collision() {
+            bail!("{one} and {other} would share a table in BigQuery\nhelp: rename one of them");
+        }
         let range = self.range()?;
         let mut out = std::io::stdout().lock();
         if let Some(folder) = &self.out {

@@ -15,6 +15,29 @@ pub struct Expr {
     pub span: Span,
 }
 
+impl Expr {
+    /// Shows an expression and everything in it, from the outside in.
+    pub fn walk<'e>(&'e self, see: &mut dyn FnMut(&'e Self)) {
+        see(self);
+        match &self.kind {
+            ExprKind::Call { args, .. } => args.iter().for_each(|arg| arg.walk(see)),
+            ExprKind::Case { branches, otherwise } => {
+                for (condition, value) in branches {
+                    condition.walk(see);
+                    value.walk(see);
+                }
+                otherwise.iter().for_each(|value| value.walk(see));
+            }
+            ExprKind::Cast { expr, .. } | ExprKind::InLookup { expr, .. } => expr.walk(see),
+            ExprKind::InList { expr, list, .. } => {
+                expr.walk(see);
+                list.iter().for_each(|item| item.walk(see));
+            }
+            ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Aggregate(_) => {}
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum ExprKind {
     /// Index into the scope's columns.

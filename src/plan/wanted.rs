@@ -7,25 +7,11 @@ use super::{JoinPlan, JoinTarget, Plan, Upstream};
 
 /// Calls `see` with each column that an expression reads.
 pub(crate) fn columns_of(expr: &Expr, see: &mut dyn FnMut(usize)) {
-    match &expr.kind {
-        ExprKind::Column(index) => see(*index),
-        ExprKind::Call { args, .. } => args.iter().for_each(|arg| columns_of(arg, see)),
-        ExprKind::Case { branches, otherwise } => {
-            for (condition, result) in branches {
-                columns_of(condition, see);
-                columns_of(result, see);
-            }
-            if let Some(otherwise) = &**otherwise {
-                columns_of(otherwise, see);
-            }
+    expr.walk(&mut |part| {
+        if let ExprKind::Column(index) = part.kind {
+            see(index);
         }
-        ExprKind::Cast { expr, .. } | ExprKind::InLookup { expr, .. } => columns_of(expr, see),
-        ExprKind::InList { expr, list, .. } => {
-            columns_of(expr, see);
-            list.iter().for_each(|item| columns_of(item, see));
-        }
-        ExprKind::Literal(_) | ExprKind::Aggregate(_) => {}
-    }
+    });
 }
 
 /// Marks the features, and the columns of `flows` and of each source, that rules and `shown` relations read.

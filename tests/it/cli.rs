@@ -749,5 +749,12 @@ fn compile_prints_and_refuses() -> Outcome {
         let (_, said) = compile(2, args)?;
         expect(&said, &[words])?;
     }
+    run(folder.path(), 0, &["init", "p"])?;
+    fs::write(
+        folder.path().join("p/features/alerts.yaml"),
+        "feature: alerts\nfrom: flows\nkey: []\nwindow: {size: 1m}\ncolumns: {flows: COUNT(*)}\n",
+    )?;
+    let (_, said) = compile(2, &["--project", "p"])?;
+    expect(&said, &["alerts and alerts would share a table", "help: rename one"])?;
     Ok(())
 }

@@ -383,25 +383,11 @@ fn printed(count: usize, seed: u64) -> Result<(), Failed> {
 }
 
 fn functions_of(expr: &Expr, see: &mut dyn FnMut(&'static str)) {
-    match &expr.kind {
-        ExprKind::Call { function, args } => {
+    expr.walk(&mut |part| {
+        if let ExprKind::Call { function, .. } = part.kind {
             see(function.name);
-            args.iter().for_each(|arg| functions_of(arg, see));
         }
-        ExprKind::Case { branches, otherwise } => {
-            for (condition, value) in branches {
-                functions_of(condition, see);
-                functions_of(value, see);
-            }
-            otherwise.iter().for_each(|expr| functions_of(expr, see));
-        }
-        ExprKind::Cast { expr, .. } => functions_of(expr, see),
-        ExprKind::InList { expr, list, .. } => {
-            functions_of(expr, see);
-            list.iter().for_each(|item| functions_of(item, see));
-        }
-        _ => {}
-    }
+    });
 }
 
 /// One JSON object a line; the first describes the table.

@@ -85,6 +85,9 @@ def compare(name, stream, judged):
     places = {column.lower(): place for place, (column, _) in enumerate(judged[0])}
     shared = [(place, places[column.lower()], kind) for place, (column, kind) in enumerate(columns)
               if column.lower() in places and column not in NOT_COMPARED]
+    missing = [column for column, _ in columns if column.lower() not in places]
+    if missing:
+        raise Differences(f"{name}: the judge gives no {', '.join(missing)}")
     exact = [pair for pair in shared if pair[2] != "FLOAT64"]
     close = [pair for pair in shared if pair[2] == "FLOAT64"]
 

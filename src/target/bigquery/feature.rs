@@ -12,7 +12,7 @@ use crate::record::flow::ADMIT_WATERMARK;
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
 use super::scope::{self, Rows, conjuncts, lookup_names};
-use super::text::{interval, name};
+use super::text::{aliased, interval, name};
 
 /// The columns that keep an aggregate: a suffix of its name, and SQL.
 type States = Vec<(&'static str, String)>;
@@ -272,8 +272,7 @@ impl Builder<'_> {
         items.push(format!("{end} AS window_end"));
         items.push(format!("{event_time} AS event_time"));
         for item in &feature.outputs {
-            let (sql, own) = (print(&item.expr, &of), name(&item.name));
-            items.push(if sql == own { own } else { format!("{sql} AS {own}") });
+            items.push(aliased(print(&item.expr, &of), &item.name));
         }
         let conditions = if self.ranged {
             vec![format!("{end} > tripline_from"), format!("{end} <= tripline_to")]

@@ -41,8 +41,7 @@ pub fn files(warehouse: Warehouse<'_>, range: Option<Range>) -> Vec<File> {
 impl Warehouse<'_> {
     /// The file of one relation.
     pub fn file(&self, relation: &str, range: Option<Range>) -> Option<File> {
-        let relation = self.relations().into_iter().find(|r| self.is_named(*r, relation))?;
-        Some(relation_file(*self, relation, range))
+        Some(relation_file(*self, self.find(relation)?, range))
     }
 }
 

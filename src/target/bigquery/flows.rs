@@ -10,7 +10,7 @@ use crate::record::{Column, Type, Value, flow};
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
 use super::scope::{conjuncts, lookup_names};
-use super::text::{id_text, literal, name, string};
+use super::text::{aliased, id_text, literal, name, string};
 
 /// Partition of a source's table.
 pub(super) const EVENT_DAY: &str = "event_day";
@@ -39,7 +39,7 @@ fn step(plan: &Plan, source: &SourcePlan, ranged: bool) -> Step {
                 "source" => string(&source.name),
                 _ => given(column, expr.as_ref(), &names),
             };
-            if value == column.name { value } else { format!("{value} AS {}", name(&column.name)) }
+            aliased(value, &column.name)
         })
         .collect();
     items.push(flow::ADMIT_WATERMARK.to_owned());

@@ -52,7 +52,7 @@ pub fn expression(expr: &Expr, columns: &[Column]) -> String {
 
 /// One SELECT over the sources' tables that gives a relation's rows; `None` for an unknown name.
 pub fn select(warehouse: Warehouse<'_>, relation: &str) -> Option<String> {
-    let relation = warehouse.relations().into_iter().find(|r| warehouse.is_named(*r, relation))?;
+    let relation = warehouse.find(relation)?;
     let mut steps = Vec::new();
     for read in warehouse.reads_all(relation) {
         let table = warehouse.table(read);
@@ -66,7 +66,7 @@ pub fn select(warehouse: Warehouse<'_>, relation: &str) -> Option<String> {
 
 /// The relation's own query, over the tables of what it reads.
 pub fn query(warehouse: Warehouse<'_>, relation: &str) -> Option<String> {
-    let relation = warehouse.relations().into_iter().find(|r| warehouse.is_named(*r, relation))?;
+    let relation = warehouse.find(relation)?;
     let query = warehouse.query(relation, false);
     Some(format!("{}{}", query::comment(&query.comment, ""), query.text()))
 }
@@ -93,8 +93,18 @@ impl<'a> Warehouse<'a> {
         }
     }
 
-    fn is_named(&self, relation: Relation<'a>, name: &str) -> bool {
-        self.title(relation) == name || self.table(relation) == name
+    fn find(&self, name: &str) -> Option<Relation<'a>> {
+        self.relations().into_iter().find(|r| self.title(*r) == name || self.table(*r) == name)
+    }
+
+    /// Two relations whose tables would be one: BigQuery's names are the same in any case, and rules lose their signs.
+    pub fn collision(&self) -> Option<(String, String)> {
+        let relations = self.relations();
+        let table = |relation: Relation<'a>| self.table(relation).to_ascii_lowercase();
+        let sources = self.sources.iter().map(|source| (source.name.clone(), source.name.to_ascii_lowercase()));
+        let all: Vec<(String, String)> = relations.iter().map(|r| (self.title(*r), table(*r))).chain(sources).collect();
+        let mut pairs = all.iter().enumerate().flat_map(|(at, a)| all[at + 1..].iter().map(move |b| (a, b)));
+        pairs.find(|(a, b)| a.1 == b.1).map(|(a, b)| (a.0.clone(), b.0.clone()))
     }
 
     fn table(&self, relation: Relation<'a>) -> String {
@@ -222,24 +232,9 @@ impl<'a> Warehouse<'a> {
 
 /// The lookups that an expression asks.
 fn lookups_of(expr: &Expr, found: &mut BTreeSet<usize>) {
-    match &expr.kind {
-        ExprKind::InLookup { expr, lookup, .. } => {
-            found.insert(*lookup);
-            lookups_of(expr, found);
+    expr.walk(&mut |part| {
+        if let ExprKind::InLookup { lookup, .. } = part.kind {
+            found.insert(lookup);
         }
-        ExprKind::Call { args, .. } => args.iter().for_each(|arg| lookups_of(arg, found)),
-        ExprKind::Case { branches, otherwise } => {
-            for (condition, value) in branches {
-                lookups_of(condition, found);
-                lookups_of(value, found);
-            }
-            otherwise.iter().for_each(|expr| lookups_of(expr, found));
-        }
-        ExprKind::Cast { expr, .. } => lookups_of(expr, found),
-        ExprKind::InList { expr, list, .. } => {
-            lookups_of(expr, found);
-            list.iter().for_each(|item| lookups_of(item, found));
-        }
-        ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Aggregate(_) => {}
-    }
+    });
 }

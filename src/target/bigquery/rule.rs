@@ -6,7 +6,7 @@ use crate::record::{Column, Type, Value, hit};
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
 use super::scope::{self, conjuncts, lookup_names};
-use super::text::{id_text, interval, literal, name, string, timestamp};
+use super::text::{aliased, id_text, interval, literal, name, string, timestamp};
 
 pub(super) const HITS: &str = "hits";
 pub(super) const ALERTS: &str = "alerts";
@@ -23,14 +23,7 @@ pub(super) fn query(plan: &Plan, rule: &RulePlan, ranged: bool) -> Query {
     let rows = scope::joined(plan, &table(rule), rule.upstream, &rule.joins, &range);
     let lookups = lookup_names(plan);
     let names = Names { columns: &rows.columns, lookups: &lookups, event_time: "event_time" };
-    let items: Vec<String> = rule
-        .items
-        .iter()
-        .map(|item| {
-            let (sql, own) = (print(&item.expr, &names), name(&item.name));
-            if sql == own { own } else { format!("{sql} AS {own}") }
-        })
-        .collect();
+    let items: Vec<String> = rule.items.iter().map(|item| aliased(print(&item.expr, &names), &item.name)).collect();
     let mut conditions: Vec<String> = rule.filter.iter().flat_map(|filter| conjuncts(filter, &names)).collect();
     if rows.steps.is_empty() {
         conditions.extend(range(&rows.from));

@@ -15,6 +15,12 @@ pub(super) fn name(name: &str) -> String {
     if plain { name.to_owned() } else { format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`")) }
 }
 
+/// An item under its name, which is left out where it is the item.
+pub(super) fn aliased(sql: String, own: &str) -> String {
+    let own = name(own);
+    if sql == own { own } else { format!("{sql} AS {own}") }
+}
+
 /// A value as a literal of its type.
 pub(super) fn literal(value: &Value) -> String {
     match value {
