@@ -17,14 +17,17 @@ mod tests;
 pub mod tree;
 
 pub use bind::{
-    ParsedSelect, bind_aggregation, bind_condition, bind_expression, bind_select, lookups_of, parameters_of,
-    parse_select,
+    ParsedQuery, bind_aggregation, bind_condition, bind_expression, bind_query, both, lookups_of, parameters_of,
+    parse_query,
 };
 pub use function::{Function, functions};
 pub use null::{conjuncts, null_warnings};
 pub use scope::{LookupField, Scope, ScopeColumn, ScopeLookup};
 pub use syntax::is_reserved;
-pub use tree::{Aggregate, AggregateFunction, Aggregation, Expr, ExprKind, Item, Select};
+pub use tree::{
+    Aggregate, AggregateFunction, Aggregation, Expr, ExprKind, Item, LookupValues, OrderKey, Query, Rank, RankFunction,
+    Select,
+};
 
 /// What to write instead of a test whether an address lies in a network.
 const NETWORKS: &str = "make the networks a lookup with `cidr: true` and join it with `how: longest_prefix`, or compare \

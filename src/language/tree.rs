@@ -1,5 +1,7 @@
 //! The typed tree: what an expression means, independent of the engine that runs it.
 
+use std::sync::Arc;
+
 use crate::diagnostic::Span;
 use crate::record::{Type, Value};
 
@@ -19,22 +21,7 @@ impl Expr {
     /// Shows an expression and everything in it, from the outside in.
     pub fn walk<'e>(&'e self, see: &mut dyn FnMut(&'e Self)) {
         see(self);
-        match &self.kind {
-            ExprKind::Call { args, .. } => args.iter().for_each(|arg| arg.walk(see)),
-            ExprKind::Case { branches, otherwise } => {
-                for (condition, value) in branches {
-                    condition.walk(see);
-                    value.walk(see);
-                }
-                otherwise.iter().for_each(|value| value.walk(see));
-            }
-            ExprKind::Cast { expr, .. } | ExprKind::InLookup { expr, .. } => expr.walk(see),
-            ExprKind::InList { expr, list, .. } => {
-                expr.walk(see);
-                list.iter().for_each(|item| item.walk(see));
-            }
-            ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Aggregate(_) => {}
-        }
+        self.kind.each_child(&mut |child| child.walk(see));
     }
 }
 
@@ -52,10 +39,73 @@ pub enum ExprKind {
     Cast { expr: Box<Expr>, safe: bool },
     /// `x [NOT] IN (a, b, …)`.
     InList { expr: Box<Expr>, list: Vec<Expr>, negated: bool },
-    /// `x [NOT] IN (SELECT column FROM lookup)`: an index into the scope's lookups and one of its columns.
-    InLookup { expr: Box<Expr>, lookup: usize, column: usize, negated: bool },
+    /// `x [NOT] IN (SELECT … FROM lookup …)`.
+    InLookup { expr: Box<Expr>, set: Arc<[LookupValues]>, negated: bool },
     /// The result of the aggregate with this index; only in [`Aggregation::output`].
     Aggregate(usize),
+}
+
+impl ExprKind {
+    /// Shows the expressions directly below. What a lookup computes of its own rows is not among them.
+    pub fn each_child<'e>(&'e self, see: &mut dyn FnMut(&'e Expr)) {
+        match self {
+            Self::Call { args, .. } => args.iter().for_each(see),
+            Self::Case { branches, otherwise } => {
+                for (condition, value) in branches {
+                    see(condition);
+                    see(value);
+                }
+                otherwise.iter().for_each(see);
+            }
+            Self::Cast { expr, .. } | Self::InLookup { expr, .. } => see(expr),
+            Self::InList { expr, list, .. } => {
+                see(expr);
+                list.iter().for_each(see);
+            }
+            Self::Column(_) | Self::Literal(_) | Self::Aggregate(_) => {}
+        }
+    }
+
+    /// The same with other expressions directly below.
+    pub fn map_children(&self, of: &mut dyn FnMut(&Expr) -> Expr) -> Self {
+        match self {
+            Self::Cast { expr, safe } => Self::Cast { expr: Box::new(of(expr)), safe: *safe },
+            Self::InLookup { expr, set, negated } => {
+                Self::InLookup { expr: Box::new(of(expr)), set: Arc::clone(set), negated: *negated }
+            }
+            Self::Call { function, args } => Self::Call { function, args: args.iter().map(of).collect() },
+            Self::Case { branches, otherwise } => {
+                let branches = branches.iter().map(|(condition, value)| (of(condition), of(value))).collect();
+                Self::Case { branches, otherwise: Box::new(otherwise.as_ref().as_ref().map(of)) }
+            }
+            Self::InList { expr, list, negated } => {
+                let expr = Box::new(of(expr));
+                Self::InList { expr, list: list.iter().map(of).collect(), negated: *negated }
+            }
+            _ => self.clone(),
+        }
+    }
+}
+
+/// Values that rows of a lookup give; a set has the values of all its parts.
+#[derive(Debug, Clone)]
+pub struct LookupValues {
+    /// Index into the scope's lookups.
+    pub lookup: usize,
+    /// Over the lookup's columns.
+    pub value: Expr,
+    /// Which of its rows count; over the lookup's columns.
+    pub filter: Option<Expr>,
+}
+
+impl LookupValues {
+    /// The column, where the values are those of one column in all rows.
+    pub fn plain_column(&self) -> Option<usize> {
+        match (&self.value.kind, &self.filter) {
+            (ExprKind::Column(index), None) => Some(*index),
+            _ => None,
+        }
+    }
 }
 
 /// An aggregate call.
@@ -98,13 +148,61 @@ pub struct Aggregation {
     pub output: Expr,
 }
 
-/// `SELECT items FROM from [WHERE filter]`.
+/// A query in its one form: CTEs and subqueries are put in where they are read, and what is left is one SELECT over a
+/// relation, or several joined by UNION ALL, whose items have the same names and types.
+#[derive(Debug, Clone)]
+pub struct Query {
+    pub branches: Vec<Select>,
+}
+
+/// `SELECT items FROM from WHERE filter QUALIFY qualify`.
 #[derive(Debug, Clone)]
 pub struct Select {
     /// The relation's name and its place.
     pub from: (String, Span),
-    pub items: Vec<Item>,
+    /// Over the relation's scope.
     pub filter: Option<Expr>,
+    /// Over the relation's scope, in the rows that are left; each is a column behind the scope's.
+    pub ranks: Vec<Rank>,
+    /// Over the scope and the ranks; none without ranks.
+    pub qualify: Option<Expr>,
+    /// Over the scope and the ranks.
+    pub items: Vec<Item>,
+}
+
+/// `ROW_NUMBER() OVER (PARTITION BY partition ORDER BY order)`: INT64, never NULL.
+#[derive(Debug, Clone)]
+pub struct Rank {
+    pub function: RankFunction,
+    pub partition: Vec<Expr>,
+    pub order: Vec<OrderKey>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RankFunction {
+    RowNumber,
+    Rank,
+    DenseRank,
+}
+
+impl RankFunction {
+    pub const ALL: [Self; 3] = [Self::RowNumber, Self::Rank, Self::DenseRank];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RowNumber => "ROW_NUMBER",
+            Self::Rank => "RANK",
+            Self::DenseRank => "DENSE_RANK",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct OrderKey {
+    pub expr: Expr,
+    pub descending: bool,
+    pub nulls_first: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -70,10 +70,8 @@ impl Graph {
             let stage = live.then(|| FeatureStage::new(feature, columns, time, evidence_rows, lookups));
             features.push(stage.transpose()?);
         }
-        let rules = plan.rules.iter().enumerate().map(|(index, rule)| {
-            let (columns, time) = upstream(rule.upstream);
-            RuleStage::new(index, rule, columns, time, lookups)
-        });
+        let rules = plan.rules.iter().enumerate();
+        let rules = rules.map(|(index, rule)| RuleStage::new(index, rule, &upstream, lookups));
         Ok(Self {
             features,
             rules: rules.collect::<Result<_, _>>()?,
@@ -145,7 +143,7 @@ impl Graph {
     }
 
     fn flows_have_rules(&self) -> bool {
-        self.rules.iter().any(|rule| rule.upstream() == Upstream::Flows)
+        self.rules.iter().any(|rule| rule.plan.upstreams().any(|upstream| upstream == Upstream::Flows))
     }
 
     fn over_flows(&self) -> impl Iterator<Item = &FeatureStage> {
@@ -232,17 +230,19 @@ impl Graph {
             }
         }
         for (index, rule) in self.rules.iter_mut().enumerate() {
-            if rule.upstream() != Upstream::Flows {
-                continue;
-            }
-            watch(&mut self.nearest, index, rule, &flows.rows, &[])?;
-            let (selected, places) = rule.select(&flows.rows, &[])?;
-            if selected.num_rows() > 0 {
-                if out.wants(&rule.plan.name) {
-                    out.rows(&rule.plan.name, &selected, false)?;
+            for (branch, upstream) in rule.branches() {
+                if upstream != Upstream::Flows {
+                    continue;
                 }
-                let hits = rule.hits(&selected, &places, None, kept)?;
-                self.alerts.push(hits, &mut self.ledger);
+                watch(&mut self.nearest, index, rule, branch, &flows.rows, &[])?;
+                let (selected, places) = rule.select(branch, &flows.rows, &[])?;
+                if selected.num_rows() > 0 {
+                    if out.wants(&rule.plan.name) {
+                        out.rows(&rule.plan.name, &selected, false)?;
+                    }
+                    let hits = rule.hits(&selected, &places, None, kept)?;
+                    self.alerts.push(hits, &mut self.ledger);
+                }
             }
         }
         Ok(())
@@ -327,20 +327,22 @@ impl Graph {
             }
         }
         for (index, rule) in self.rules.iter_mut().enumerate() {
-            let Upstream::Feature(upstream) = rule.upstream() else { continue };
-            let Some(rows) = &closed[upstream] else { continue };
-            watch(&mut self.nearest, index, rule, rows, &closed)?;
-            let (selected, places) = rule.select(rows, &closed)?;
-            if selected.num_rows() == 0 {
-                continue;
+            for (branch, upstream) in rule.branches() {
+                let Upstream::Feature(upstream) = upstream else { continue };
+                let Some(rows) = &closed[upstream] else { continue };
+                watch(&mut self.nearest, index, rule, branch, rows, &closed)?;
+                let (selected, places) = rule.select(branch, rows, &closed)?;
+                if selected.num_rows() == 0 {
+                    continue;
+                }
+                if out.wants(&rule.plan.name) {
+                    out.rows(&rule.plan.name, &selected, partial)?;
+                }
+                let behind = FeatureEvidence(&evidence[upstream]);
+                let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
+                let hits = rule.hits(&selected, &places, partial_after, kept)?;
+                self.alerts.push(hits, &mut self.ledger);
             }
-            if out.wants(&rule.plan.name) {
-                out.rows(&rule.plan.name, &selected, partial)?;
-            }
-            let behind = FeatureEvidence(&evidence[upstream]);
-            let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
-            let hits = rule.hits(&selected, &places, partial_after, kept)?;
-            self.alerts.push(hits, &mut self.ledger);
         }
         Ok(())
     }
@@ -421,11 +423,12 @@ fn watch(
     nearest: &mut Option<Vec<Option<Nearest>>>,
     index: usize,
     rule: &RuleStage,
+    branch: usize,
     rows: &RecordBatch,
     others: &[Option<RecordBatch>],
 ) -> Result<(), ArrowError> {
     let Some(best) = nearest.as_mut().and_then(|nearest| nearest.get_mut(index)) else { return Ok(()) };
-    Nearest::keep(best, rule.nearest(rows, others)?);
+    Nearest::keep(best, rule.nearest(branch, rows, others)?);
     Ok(())
 }
 

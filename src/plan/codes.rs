@@ -26,6 +26,7 @@ pub const CODES: &[&str] = &[
     "rule.missing-key",
     "rule.parameter-range",
     "rule.parameter-type",
+    "rule.rank",
     "rule.score",
     "rule.unknown-column",
     "rule.unknown-parameter",

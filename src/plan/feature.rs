@@ -213,22 +213,9 @@ fn shift(expr: &mut Expr, base: usize) {
         expr.kind = ExprKind::Column(base + index);
         return;
     }
-    match &mut expr.kind {
-        ExprKind::Call { args, .. } => args.iter_mut().for_each(|arg| shift(arg, base)),
-        ExprKind::Case { branches, otherwise } => {
-            for (condition, result) in branches {
-                shift(condition, base);
-                shift(result, base);
-            }
-            if let Some(otherwise) = &mut **otherwise {
-                shift(otherwise, base);
-            }
-        }
-        ExprKind::Cast { expr, .. } | ExprKind::InLookup { expr, .. } => shift(expr, base),
-        ExprKind::InList { expr, list, .. } => {
-            shift(expr, base);
-            list.iter_mut().for_each(|item| shift(item, base));
-        }
-        ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Aggregate(_) => {}
-    }
+    expr.kind = expr.kind.map_children(&mut |child| {
+        let mut child = child.clone();
+        shift(&mut child, base);
+        child
+    });
 }

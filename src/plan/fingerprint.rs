@@ -11,11 +11,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::language::function::AGGREGATES;
-use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Item};
+use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Item, LookupValues};
 use crate::record::{Type, Value, float_text, flow};
 
 use super::wanted::columns_of;
-use super::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream, WINDOW_COLUMNS};
+use super::{
+    BranchPlan, FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream, WINDOW_COLUMNS,
+};
 
 /// First line of every text.
 const VERSION: &str = "tripline rule 2";
@@ -150,18 +152,7 @@ impl<'a> Names<'a> {
 }
 
 fn rule_text(plan: &Plan, rule: &RulePlan, reads: &mut Reads) -> String {
-    let names = Names::new(plan, rule.upstream, &rule.joins, &[]);
-    let mut used = BTreeSet::new();
-    for expr in rule.items.iter().map(|item| &item.expr).chain(&rule.filter) {
-        mark(expr, &mut used);
-    }
-    let mut text = format!("rule over {}\n{}", plan.relation_name(rule.upstream), names.text(plan, used, reads));
-    if let Some(filter) = &rule.filter {
-        text.push_str(&format!("  where {}\n", names.expr(plan, filter)));
-    }
-    for item in &rule.items {
-        text.push_str(&format!("  item {} = {}\n", item.name, names.expr(plan, &item.expr)));
-    }
+    let mut text: String = rule.branches.iter().map(|branch| branch_text(plan, branch, reads)).collect();
     let hit = |index: usize| rule.columns.get(index).map_or(String::new(), |column| column.name.clone());
     let over_hit = |expr: &Expr| expression(expr, &plan.lookups, &hit);
     for entity in &rule.entities {
@@ -176,6 +167,36 @@ fn rule_text(plan: &Plan, rule: &RulePlan, reads: &mut Reads) -> String {
         let bound = |time: Option<crate::record::EventTime>| time.map_or("-".to_owned(), |time| time.0.to_string());
         let (from, to) = (bound(exception.valid.from), bound(exception.valid.to));
         text.push_str(&format!("  except {} from {from} to {to}\n", over_hit(&exception.when)));
+    }
+    text
+}
+
+fn branch_text(plan: &Plan, branch: &BranchPlan, reads: &mut Reads) -> String {
+    let mut names = Names::new(plan, branch.upstream, &branch.joins, &[]);
+    let mut used = BTreeSet::new();
+    branch.expressions().for_each(|expr| mark(expr, &mut used));
+    used.retain(|index| *index < branch.scope.len());
+    let mut text = format!("rule over {}\n{}", plan.relation_name(branch.upstream), names.text(plan, used, reads));
+    if let Some(filter) = &branch.filter {
+        text.push_str(&format!("  where {}\n", names.expr(plan, filter)));
+    }
+    for (rank, number) in branch.ranks.iter().zip(1..) {
+        let partition: Vec<String> = rank.partition.iter().map(|expr| names.expr(plan, expr)).collect();
+        let order = rank.order.iter().map(|key| {
+            let direction = if key.descending { "DESC" } else { "ASC" };
+            let nulls = if key.nulls_first { "FIRST" } else { "LAST" };
+            format!("{} {direction} NULLS {nulls}", names.expr(plan, &key.expr))
+        });
+        let order: Vec<String> = order.collect();
+        let (partition, order) = (partition.join(", "), order.join(", "));
+        text.push_str(&format!("  rank {number} = {} by {partition} order {order}\n", rank.function.name()));
+    }
+    names.names.extend((1..=branch.ranks.len()).map(|number| format!("rank {number}")));
+    if let Some(qualify) = &branch.qualify {
+        text.push_str(&format!("  qualify {}\n", names.expr(plan, qualify)));
+    }
+    for item in &branch.items {
+        text.push_str(&format!("  item {} = {}\n", item.name, names.expr(plan, &item.expr)));
     }
     text
 }
@@ -309,16 +330,30 @@ fn write(expr: &Expr, lookups: &[Arc<LookupPlan>], leaf: &dyn Fn(usize) -> Strin
             arg(text, expr);
             list.iter().for_each(|expr| arg(text, expr));
         }
-        ExprKind::InLookup { expr, lookup, column, negated } => {
+        ExprKind::InLookup { expr, set, negated } => {
             opened(text, negated, "IN");
             arg(text, expr);
-            let lookup = lookups.get(*lookup);
-            let field = lookup.and_then(|lookup| lookup.fields.get(*column)).map_or("", |field| field.name.as_str());
-            let name = lookup.map_or("", |lookup| lookup.name.as_str());
-            text.push_str(&format!(" LOOKUP {name}.{field}"));
+            set.iter().for_each(|part| lookup_text(part, lookups, text));
         }
     }
     text.push(')');
+}
+
+/// `LOOKUP name.column`, or `LOOKUP name (value) WHERE (condition)`.
+fn lookup_text(part: &LookupValues, lookups: &[Arc<LookupPlan>], text: &mut String) {
+    let lookup = lookups.get(part.lookup);
+    let field = |index: usize| {
+        let field = lookup.and_then(|lookup| lookup.fields.get(index));
+        field.map_or(String::new(), |field| field.name.clone())
+    };
+    let name = lookup.map_or("", |lookup| lookup.name.as_str());
+    if let Some(column) = part.plain_column() {
+        return text.push_str(&format!(" LOOKUP {name}.{}", field(column)));
+    }
+    text.push_str(&format!(" LOOKUP {name} {}", expression(&part.value, &[], &field)));
+    if let Some(filter) = &part.filter {
+        text.push_str(&format!(" WHERE {}", expression(filter, &[], &field)));
+    }
 }
 
 /// Type and text; a STRING with its length, so that it cannot look like something else.

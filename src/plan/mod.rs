@@ -3,6 +3,7 @@
 //! [`resolve::resolve`] returns a plan and all findings. A plan is complete: nothing after it reads definitions
 //! or meets an unknown name. What it may never do: run anything, or know an engine.
 
+mod branch;
 pub mod codes;
 mod feature;
 mod fingerprint;
@@ -19,10 +20,11 @@ pub(crate) mod wanted;
 use std::sync::Arc;
 
 use crate::language::scope::LookupField;
-use crate::language::tree::{Aggregate, Expr, Item};
-use crate::record::{Column, Micros, Period, RawSchema, Value};
+use crate::language::tree::{Aggregate, Expr, Item, Rank};
+use crate::record::{Column, Micros, Period, RawSchema, Type, Value};
 
 pub use crate::definition::model::{AlertWhen, Level, Status};
+pub use branch::BRANCH;
 pub use fingerprint::canonical;
 pub use resolve::{ResolveOptions, Resolved, resolve};
 pub use title::TitlePart;
@@ -144,13 +146,9 @@ pub struct RulePlan {
     pub attack: Vec<String>,
     pub references: Vec<String>,
     pub runbook: String,
-    pub upstream: Upstream,
-    pub joins: Vec<JoinPlan>,
-    /// Upstream and joins.
-    pub scope: Vec<Column>,
-    pub filter: Option<Expr>,
-    pub items: Vec<Item>,
-    /// The columns of a hit, as `items`.
+    /// The SELECTs of the query; one, or those that UNION ALL joins.
+    pub branches: Vec<BranchPlan>,
+    /// The columns of a hit, as the items of each branch.
     pub columns: Vec<Column>,
     /// The upstream's key in the hit, for the hit's id; `row_id` for a rule over `flows`.
     pub key: Vec<usize>,
@@ -167,6 +165,47 @@ pub struct RulePlan {
     pub params: Vec<(String, Value)>,
     /// Changes with what the rule means, not with its name; made when all of the plan is bound.
     pub fingerprint: String,
+}
+
+/// One SELECT of a rule: `SELECT items FROM upstream WHERE filter QUALIFY qualify`.
+#[derive(Debug, Clone)]
+pub struct BranchPlan {
+    pub upstream: Upstream,
+    pub joins: Vec<JoinPlan>,
+    /// Upstream and joins.
+    pub scope: Vec<Column>,
+    pub filter: Option<Expr>,
+    /// Of the rows that are left; each is a column behind the scope's.
+    pub ranks: Vec<Rank>,
+    pub qualify: Option<Expr>,
+    pub items: Vec<Item>,
+}
+
+impl BranchPlan {
+    /// Every expression of it.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        let items = self.items.iter().map(|item| &item.expr);
+        let ranks = self.ranks.iter().flat_map(|rank| {
+            let order = rank.order.iter().map(|key| &key.expr);
+            rank.partition.iter().chain(order)
+        });
+        items.chain(&self.filter).chain(ranks).chain(&self.qualify)
+    }
+}
+
+impl BranchPlan {
+    /// What `qualify` and the items are over: the scope, and a column for each rank.
+    pub fn ranked_scope(&self) -> Vec<Column> {
+        let ranks = self.ranks.iter().map(|rank| Column::new(rank.function.name(), Type::Int64, false));
+        self.scope.iter().cloned().chain(ranks).collect()
+    }
+}
+
+impl RulePlan {
+    /// The relations that it reads.
+    pub fn upstreams(&self) -> impl Iterator<Item = Upstream> {
+        self.branches.iter().map(|branch| branch.upstream)
+    }
 }
 
 #[derive(Debug, Clone)]

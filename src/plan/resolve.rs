@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::definition::model::{Project, Status};
 use crate::diagnostic::{Diagnostic, Severity, Text, suggest};
-use crate::language::ParsedSelect;
+use crate::language::ParsedQuery;
 use crate::language::scope::{Scope, ScopeLookup};
 use crate::record::{Column, EventTime, Value, flow};
 
@@ -132,6 +132,11 @@ impl Resolver<'_> {
         if self.project.rules.iter().any(|rule| rule.name.text == name.text) {
             return finding.label("a rule").help("rules cannot be read; read the feature that it reads");
         }
+        if self.project.lookups.iter().any(|lookup| lookup.name.text == name.text) {
+            let finding = finding.label("a lookup");
+            return finding
+                .help(format!("read it in a condition: x IN (SELECT … FROM {}), or declare a join", name.text));
+        }
         let finding = finding.label("neither `flows` nor a feature");
         match suggest(name.as_str(), names()) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
@@ -162,8 +167,8 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn use_lookups(&self, select: &ParsedSelect) {
-        for (name, _) in select.lookups() {
+    pub(super) fn use_lookups(&self, query: &ParsedQuery) {
+        for (name, _) in query.lookups() {
             self.use_lookup(&name);
         }
     }

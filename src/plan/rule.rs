@@ -3,12 +3,11 @@
 use crate::definition::model::{Override, Param, Rule, Status};
 use crate::diagnostic::{Diagnostic, Severity, Span, suggest};
 use crate::language::scope::Scope;
-use crate::language::tree::{ExprKind, Item};
 use crate::language::{self};
 use crate::record::{Column, Micros, Period, Type, Value};
 
 use super::resolve::{Resolver, parameters};
-use super::{EntityPlan, ExceptionPlan, RulePlan, ScorePlan, Upstream, join, title};
+use super::{BranchPlan, EntityPlan, ExceptionPlan, RulePlan, ScorePlan, branch, join, title};
 
 const MERGE_WITHIN_MAX: Micros = Micros(86_400_000_000);
 
@@ -16,28 +15,20 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
     let before = errors(diagnostics);
     let over = resolver.project.config.overrides.get(rule.name.as_str());
     let params = bind_params(rule, over, diagnostics);
-    let parsed = language::parse_select(&rule.sql, diagnostics)?;
+    let parsed = language::parse_query(&rule.sql, diagnostics)?;
     resolver.use_lookups(&parsed);
-    let (from, place) = parsed.from();
-    let mut from_text = rule.sql.clone();
-    from_text.text = from.to_owned();
-    from_text.map.whole = place;
-    let upstream = resolver.upstream(&from_text, diagnostics)?;
-    let relation = resolver.plan.relation_name(upstream).to_owned();
-    let mut scope = resolver.scope(relation, &resolver.plan.columns(upstream));
-    scope.params = parameters(&params);
-    let joins = join::bind(resolver, &rule.join, upstream, &mut scope, diagnostics);
-    let select = language::bind_select(&parsed, &rule.sql, &scope, diagnostics)?;
-    if let Some(filter) = &select.filter {
-        diagnostics.extend(language::null_warnings(filter, &scope));
-    }
+    let relations = branch::relations(resolver, rule, &parsed, &params, diagnostics)?;
+    let mut branches = branch::bind(rule, &parsed, &relations, diagnostics)?;
     check_params_used(rule, &parsed.parameters(), diagnostics);
 
-    let columns: Vec<Column> =
-        select.items.iter().map(|i| Column::new(i.name.clone(), i.expr.ty, i.expr.nullable)).collect();
-    let identity = bind_identity(resolver, rule, upstream, &select.items, place, diagnostics);
+    for (branch, _) in &branches {
+        branch::check_ranks(resolver, branch, diagnostics);
+    }
+    let identity = branch::identity(resolver, rule, &mut branches, diagnostics);
+    let branches: Vec<BranchPlan> = branches.into_iter().map(|(branch, _)| branch).collect();
+    let columns = branch::columns(&branches);
     let mut hit = hit_scope(resolver, rule, &columns, &params);
-    hit.elsewhere = left_out(&scope);
+    hit.elsewhere = relations.iter().flat_map(|relation| left_out(&relation.scope)).collect();
     let entities = bind_entities(rule, &hit, diagnostics);
     let score = bind_score(resolver, rule, &hit, diagnostics);
     let alert_title = title::parse(rule, &columns, diagnostics);
@@ -62,12 +53,8 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
         attack: rule.attack.iter().map(|t| t.text.clone()).collect(),
         references: rule.references.clone(),
         runbook: rule.runbook.clone(),
-        upstream,
-        joins,
-        scope: scope.columns.into_iter().map(|c| c.column).collect(),
-        filter: select.filter,
+        branches,
         fingerprint: String::new(),
-        items: select.items,
         columns,
         key: identity.key,
         window: identity.window,
@@ -181,59 +168,6 @@ fn check_params_used(rule: &Rule, used: &[(String, Span)], diagnostics: &mut Vec
             );
         }
     }
-}
-
-struct Identity {
-    key: Vec<usize>,
-    window: (usize, usize),
-    event_time: usize,
-}
-
-/// The columns that make a hit's id; the rule has to return them all.
-fn bind_identity(
-    resolver: &Resolver,
-    rule: &Rule,
-    upstream: Upstream,
-    items: &[Item],
-    place: Span,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Identity> {
-    let key_names: Vec<&str> = match upstream {
-        Upstream::Flows => vec!["row_id"],
-        Upstream::Feature(index) => resolver.plan.features[index].key_names().collect(),
-    };
-    let window_names = match upstream {
-        Upstream::Flows => ["event_time", "event_time", "event_time"],
-        Upstream::Feature(_) => ["window_start", "window_end", "event_time"],
-    };
-    let there = resolver.plan.columns(upstream);
-    let mut absent: Vec<&str> = Vec::new();
-    let mut find = |name| {
-        // The column itself, not something else under its name: two hits must not get one id.
-        let own =
-            |item: &Item| matches!(item.expr.kind, ExprKind::Column(i) if there.get(i).is_some_and(|c| c.name == name));
-        let found = items.iter().position(|item| item.name == name && own(item));
-        if found.is_none() && !absent.contains(&name) {
-            absent.push(name);
-        }
-        found.unwrap_or(0)
-    };
-    let key = key_names.into_iter().map(&mut find).collect();
-    let [start, end, event_time] = window_names.map(&mut find);
-    if absent.is_empty() {
-        return Some(Identity { key, window: (start, end), event_time });
-    }
-    let names = absent.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-    diagnostics.push(
-        Diagnostic::error(
-            "rule.missing-key",
-            place,
-            format!("rule `{}` does not return {names} as its relation has them; they name its hits", rule.name.text),
-        )
-        .label("the key and the window of this relation are needed")
-        .help("write SELECT * and add columns behind it"),
-    );
-    None
 }
 
 /// What `score`, `entities`, `exceptions` and `alert.key` may name: the hit's columns.

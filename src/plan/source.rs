@@ -2,7 +2,8 @@
 
 use crate::definition::model::Source;
 use crate::diagnostic::{Diagnostic, suggest};
-use crate::language::{self, tree::Expr};
+use crate::language::tree::{Expr, Query, Select};
+use crate::language::{self};
 use crate::record::{Column, Micros, RawField, RawSchema, Type, flow};
 
 use super::SourcePlan;
@@ -40,15 +41,18 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
     }
     // Names that are no columns were found when the definition was read.
     let dedupe = source.dedupe.iter().filter_map(|name| columns.iter().position(|c| c.name == name.text)).collect();
-    let parsed = language::parse_select(&source.flows, diagnostics)?;
+    let parsed = language::parse_query(&source.flows, diagnostics)?;
     resolver.use_lookups(&parsed);
-    let (from, place) = parsed.from();
-    if !from.eq_ignore_ascii_case(source.name.as_str()) {
+    for (from, place) in parsed.relations() {
+        if from.eq_ignore_ascii_case(source.name.as_str()) {
+            continue;
+        }
         let message = format!("normalization reads `{from}`, but its source is `{}`", source.name.text);
         diagnostics
-            .push(Diagnostic::error("source.from", place, message).help(format!("write FROM {}", source.name.text)));
+            .push(Diagnostic::error("source.from", *place, message).help(format!("write FROM {}", source.name.text)));
     }
-    let select = language::bind_select(&parsed, &source.flows, &scope, diagnostics)?;
+    let scopes = vec![scope; parsed.relations().len()];
+    let select = one_select(language::bind_query(&parsed, &source.flows, &scopes, diagnostics)?, diagnostics)?;
     let flows = flows_columns(select.items, diagnostics);
     let fields = source.columns.iter().map(|c| RawField {
         name: c.name.text.clone(),
@@ -69,6 +73,27 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
         filter: select.filter,
         flows,
     })
+}
+
+/// A record makes one flow or none: ids, duplicates and the counts of a run rely on it.
+fn one_select(query: Query, diagnostics: &mut Vec<Diagnostic>) -> Option<Select> {
+    let mut branches = query.branches.into_iter();
+    let first = branches.next()?;
+    if let Some(second) = branches.next() {
+        let message = "a normalization with UNION ALL would make two flows of one record";
+        let finding =
+            Diagnostic::error(language::codes::REFUSED, second.from.1, message).label("the same record again");
+        diagnostics.push(finding.help("write one SELECT, with CASE where records differ; or declare a second source"));
+        return None;
+    }
+    if let Some(rank) = first.ranks.first() {
+        let message = format!("{} over records has no end: they never all are there", rank.function.name());
+        let finding = Diagnostic::error(language::codes::REFUSED, rank.span, message).label("a stream");
+        diagnostics
+            .push(finding.help("duplicates are told by `dedupe` in source.yaml; rank the rows of a feature's window"));
+        return None;
+    }
+    Some(first)
 }
 
 /// The SELECT's items by canonical column; wrong names and types are findings.

@@ -54,11 +54,15 @@ pub(super) fn check_feature(plan: &Plan, feature: &FeaturePlan, out: &mut Vec<Di
 }
 
 pub(super) fn check_rule(plan: &Plan, rule: &RulePlan, out: &mut Vec<Diagnostic>) {
-    let known = of_relation(plan, rule.upstream);
-    for expr in rule.items.iter().map(|item| &item.expr).chain(&rule.filter) {
-        check(expr, &rule.scope, &known, out);
+    let mut known: Known = vec![None; rule.columns.len()];
+    for branch in &rule.branches {
+        let there = of_relation(plan, branch.upstream);
+        branch.expressions().for_each(|expr| check(expr, &branch.scope, &there, out));
+        // Of several SELECTs each may say something else of a column.
+        if rule.branches.len() == 1 {
+            known = branch.items.iter().map(|item| same(item, &there)).collect();
+        }
     }
-    let known: Known = rule.items.iter().map(|item| same(item, &known)).collect();
     for expr in rule.exceptions.iter().map(|exception| &exception.when).chain(rule.score.iter().map(|s| &s.value)) {
         check(expr, &rule.columns, &known, out);
     }
@@ -107,15 +111,7 @@ fn check(expr: &Expr, scope: &[Column], known: &[Option<Values>], out: &mut Vec<
             list.iter().for_each(|item| compare(expr, item, scope, known, out));
             check(expr, scope, known, out);
         }
-        ExprKind::Case { branches, otherwise } => {
-            for (condition, result) in branches {
-                check(condition, scope, known, out);
-                check(result, scope, known, out);
-            }
-            otherwise.iter().for_each(|expr| check(expr, scope, known, out));
-        }
-        ExprKind::Cast { expr, .. } | ExprKind::InLookup { expr, .. } => check(expr, scope, known, out),
-        ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Aggregate(_) => {}
+        _ => expr.kind.each_child(&mut |child| check(child, scope, known, out)),
     }
 }
 

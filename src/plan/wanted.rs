@@ -38,10 +38,10 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
         feature.key.iter().for_each(|index| see(*index));
         feature.joins.iter().for_each(|join| joined(&join.target, &mut see));
     }
-    for rule in plan.rules.iter().filter(|r| r.upstream == Upstream::Flows) {
-        let items = rule.items.iter().map(|item| &item.expr);
-        items.chain(&rule.filter).for_each(|expr| columns_of(expr, &mut see));
-        rule.joins.iter().for_each(|join| joined(&join.target, &mut see));
+    let branches = plan.rules.iter().flat_map(|rule| &rule.branches);
+    for branch in branches.filter(|branch| branch.upstream == Upstream::Flows) {
+        branch.expressions().for_each(|expr| columns_of(expr, &mut see));
+        branch.joins.iter().for_each(|join| joined(&join.target, &mut see));
     }
     want_flows(plan, &flows);
 }
@@ -49,8 +49,8 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
 /// Features that a rule or a shown relation reads, transitively.
 fn live_features(plan: &Plan, shown: &[&str]) -> Vec<bool> {
     let mut live: Vec<bool> = plan.features.iter().map(|f| shown.contains(&f.name.as_str())).collect();
-    for rule in &plan.rules {
-        reads(rule.upstream, &rule.joins).for_each(|index| live[index] = true);
+    for branch in plan.rules.iter().flat_map(|rule| &rule.branches) {
+        reads(branch.upstream, &branch.joins).for_each(|index| live[index] = true);
     }
     // Features read only features before them.
     for index in (0..plan.features.len()).rev() {

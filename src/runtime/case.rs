@@ -183,7 +183,9 @@ fn reasons(plan: &Plan, graph: &Graph, kept: &Kept) -> (Option<Near>, Vec<String
     let mut notes = Vec::new();
     let Some(rule) = plan.rules.first() else { return (None, notes) };
     let mut nearest = graph.nearest(0);
-    let (mut upstream, mut to) = (rule.upstream, "firing");
+    // Of several SELECTs the first: what the others lack is told by their own conditions.
+    let Some(first) = rule.upstreams().next() else { return (None, notes) };
+    let (mut upstream, mut to) = (first, "firing");
     while !kept.rows.contains_key(plan.relation_name(upstream)) {
         notes.push(format!("{} has no rows", plan.relation_name(upstream)));
         let Upstream::Feature(index) = upstream else { break };

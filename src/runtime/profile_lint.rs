@@ -59,13 +59,13 @@ pub fn silent(plan: &Plan, flows: &[ColumnProfile]) -> Vec<Silent> {
 /// filters of the features that it reads.
 fn rule_reads(plan: &Plan, rule: &RulePlan) -> BTreeSet<usize> {
     let mut reads = Reads { plan, flows: BTreeSet::new(), seen: BTreeSet::new() };
-    let scope = Scope { upstream: rule.upstream, joins: &rule.joins, feature: None };
-    reads.relation(rule.upstream);
-    for join in &rule.joins {
-        reads.join(&scope, join);
-    }
-    if let Some(filter) = &rule.filter {
-        reads.expr(&scope, filter);
+    for branch in &rule.branches {
+        let scope = Scope { upstream: branch.upstream, joins: &branch.joins, feature: None };
+        reads.relation(branch.upstream);
+        for join in &branch.joins {
+            reads.join(&scope, join);
+        }
+        branch.filter.iter().chain(&branch.qualify).for_each(|condition| reads.expr(&scope, condition));
     }
     reads.flows
 }

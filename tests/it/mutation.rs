@@ -122,7 +122,7 @@ fn readers(project: &Project, name: &str) -> Vec<String> {
     let plan = plan::resolve(project, TODAY).plan;
     let from = |rule: &Rule| {
         let own = plan.rules.iter().find(|r| r.name == rule.name.text);
-        own.is_some_and(|own| relations.contains(plan.relation_name(own.upstream)))
+        own.is_some_and(|own| own.upstreams().any(|upstream| relations.contains(plan.relation_name(upstream))))
     };
     let reading = |rule: &&Rule| from(rule) || rule.join.iter().any(|join| reads(&join.target, &relations));
     project.rules.iter().filter(reading).map(|rule| rule.name.text.clone()).collect()
@@ -165,11 +165,13 @@ fn of_rule(project: &Project, rule: usize, plan: &Plan, mutants: &mut Vec<Mutant
     let name = &project.rules[rule].name.text;
     let bound = plan.rules.iter().find(|r| r.name == *name).ok_or("the rule has errors or is a draft")?;
     let mut edits = Vec::new();
-    if let Some(filter) = &bound.filter {
-        conditions(filter, sql, &mut edits);
-        within(filter, sql, &mut edits);
+    for branch in &bound.branches {
+        for condition in branch.filter.iter().chain(&branch.qualify) {
+            conditions(condition, sql, &mut edits);
+            within(condition, sql, &mut edits);
+        }
+        branch.items.iter().for_each(|item| within(&item.expr, sql, &mut edits));
     }
-    bound.items.iter().for_each(|item| within(&item.expr, sql, &mut edits));
     push(project, edits, mutants, |project, text| project.rules[rule].sql = text);
     Ok(())
 }
@@ -263,15 +265,10 @@ fn within(expr: &Expr, text: &Text, edits: &mut Vec<Edit>) {
             }
             args.iter().for_each(|arg| within(arg, text, edits));
         }
-        ExprKind::Case { branches, otherwise } => {
-            for (condition, result) in branches {
-                conditions(condition, text, edits);
-                within(condition, text, edits);
-                within(result, text, edits);
-            }
-            otherwise.iter().for_each(|otherwise| within(otherwise, text, edits));
+        ExprKind::Case { branches, .. } => {
+            branches.iter().for_each(|(condition, _)| conditions(condition, text, edits));
+            expr.kind.each_child(&mut |child| within(child, text, edits));
         }
-        ExprKind::Cast { expr, .. } | ExprKind::InLookup { expr, .. } => within(expr, text, edits),
         ExprKind::InList { expr, list, .. } => {
             within(expr, text, edits);
             for (index, member) in list.iter().enumerate() {
@@ -280,7 +277,7 @@ fn within(expr: &Expr, text: &Text, edits: &mut Vec<Edit>) {
                 edits.extend(other.and_then(|other| edit(text, member.span, &other)));
             }
         }
-        ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Aggregate(_) => {}
+        _ => expr.kind.each_child(&mut |child| within(child, text, edits)),
     }
 }
 

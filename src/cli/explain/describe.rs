@@ -18,9 +18,11 @@ pub(super) fn rule(opened: &Opened, rule: &RulePlan) -> String {
     about.extend(rule.attack.iter().cloned());
     about.push(format!("fingerprint {}", rule.fingerprint));
     text.push_str(&format!("  {}\n", about.join(" · ")));
-    text.push_str(&format!("  reads    {}\n", plan.relation_name(rule.upstream)));
-    for join in &rule.joins {
-        text.push_str(&format!("  joins    {} as {}\n", joined(plan, &join.target), join.alias));
+    for branch in &rule.branches {
+        text.push_str(&format!("  reads    {}\n", plan.relation_name(branch.upstream)));
+        for join in &branch.joins {
+            text.push_str(&format!("  joins    {} as {}\n", joined(plan, &join.target), join.alias));
+        }
     }
     for (name, value) in &rule.params {
         let change = changes.param(name).map(|change| format!(", {change}")).unwrap_or_default();
@@ -94,7 +96,7 @@ pub(super) fn feature(plan: &Plan, feature: &FeaturePlan) -> String {
     let readers: Vec<&str> = plan
         .rules
         .iter()
-        .filter(|rule| plan.relation_name(rule.upstream) == feature.name)
+        .filter(|rule| rule.upstreams().any(|upstream| plan.relation_name(upstream) == feature.name))
         .map(|rule| rule.name.as_str())
         .collect();
     if !readers.is_empty() {

@@ -8,10 +8,12 @@ use crate::language::function::{self, Function, Id};
 use crate::language::null;
 use crate::language::scope::Scope;
 use crate::language::syntax::Places;
-use crate::language::tree::{Aggregate, Expr, ExprKind};
+use crate::language::tree::{Aggregate, Expr, ExprKind, Item};
 use crate::record::{Type, Value};
 
 use super::null_operand::is_null;
+use super::query::Ctes;
+use super::rank::Ranks;
 
 pub(super) struct Binder<'a> {
     pub text: &'a Text,
@@ -22,13 +24,35 @@ pub(super) struct Binder<'a> {
     /// Aggregates found so far, where they may stand.
     pub aggregates: Option<Vec<Aggregate>>,
     pub inside_aggregate: bool,
+    /// What WITH defines.
+    pub ctes: Ctes<'a>,
+    /// The scope is a lookup's.
+    pub over_lookup: bool,
+    /// Items need names.
+    pub named: bool,
+    /// Ranks found so far, where they may stand.
+    pub ranks: Option<Ranks>,
+    /// Items that may be named beside columns.
+    pub aliases: Vec<Item>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
 impl<'a> Binder<'a> {
     pub fn new(text: &'a Text, places: &'a Places, scope: &'a Scope, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
-        let relation = Vec::new();
-        Self { text, places, scope, relation, aggregates: None, inside_aggregate: false, diagnostics }
+        Self {
+            text,
+            places,
+            scope,
+            relation: Vec::new(),
+            aggregates: None,
+            inside_aggregate: false,
+            ctes: Ctes::default(),
+            over_lookup: false,
+            named: true,
+            ranks: None,
+            aliases: Vec::new(),
+            diagnostics,
+        }
     }
 
     pub fn report(&mut self, diagnostic: Diagnostic) {

@@ -14,12 +14,8 @@ impl Binder<'_> {
     pub(super) fn bind_function(&mut self, call: &ast::Function, ast: &ast::Expr) -> Option<Expr> {
         let span = self.span(ast);
         let name = self.function_name(&call.name);
-        if call.over.is_some() {
-            return self.refuse(
-                span,
-                "window functions are not supported",
-                "a feature with a window of its own says the same: see features/",
-            );
+        if let Some(over) = &call.over {
+            return self.bind_over(call, over, span);
         }
         if call.filter.is_some() {
             let help = "write COUNTIF(condition), or SUM(IF(condition, x, NULL))";

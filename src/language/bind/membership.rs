@@ -2,15 +2,16 @@
 
 use sqlparser::ast;
 
-use crate::diagnostic::{Diagnostic, suggest};
+use crate::diagnostic::{Diagnostic, Span, suggest};
 use crate::language::codes;
-use crate::language::scope::ScopeLookup;
-use crate::language::tree::{Expr, ExprKind};
-use crate::record::{Type, Value};
+use crate::language::scope::{LookupField, Scope};
+use crate::language::tree::{Expr, ExprKind, LookupValues};
+use crate::record::{Column, Type, Value};
 
 use super::binder::Binder;
 use super::coerce;
 use super::null_operand::is_null;
+use super::query;
 
 impl Binder<'_> {
     pub(super) fn bind_in_list(
@@ -81,93 +82,110 @@ impl Binder<'_> {
         self.check_level(expr)?;
         let span = self.span(ast);
         let value = self.bind(expr);
-        let Some((column, table)) = lookup_query(query) else {
-            let help = "write x IN (SELECT column FROM lookup)";
-            return self.refuse(span, "this subquery is not supported", help);
-        };
-        let (lookup, index) = self.find_lookup(column, table)?;
-        let found = self.scope.lookups.get(lookup)?;
-        let field = found.columns.get(index)?;
+        if self.over_lookup {
+            let help = "write both conditions beside each other: x IN (SELECT …) AND x IN (SELECT …)";
+            return self.refuse(span, "a lookup's rows are chosen by their own columns", help);
+        }
+        let parts = self.lookup_parts(query)?;
         let value = value?;
-        if field.cidr {
-            let message = format!("{}.{} holds networks; IN compares them as text", found.name, field.name);
-            let help = format!("join: {{lookup: {}, how: longest_prefix}} matches by containment", found.name);
-            let report = Diagnostic::error(codes::NETWORK_LOOKUP, span, message).help(help);
-            self.report(report);
-            return None;
+        let name = |part: &LookupValues| self.scope.lookups.get(part.lookup).map_or("", |l| l.name.as_str());
+        let shown = |part: &LookupValues| match part.plain_column().and_then(|index| self.field(part.lookup, index)) {
+            Some(field) => format!("{}.{}", name(part), field.name),
+            None => format!("what is read of {}", name(part)),
+        };
+        for part in &parts {
+            let is_network = |index: usize| self.field(part.lookup, index).is_some_and(|field| field.cidr);
+            if let ExprKind::Column(index) = part.value.kind
+                && is_network(index)
+            {
+                let message = format!("{} holds networks; IN compares them as text", shown(part));
+                let help = format!("join: {{lookup: {}, how: longest_prefix}} matches by containment", name(part));
+                let report = Diagnostic::error(codes::NETWORK_LOOKUP, span, message).help(help);
+                self.report(report);
+                return None;
+            }
+            if negated && part.value.nullable {
+                let message = format!("NOT IN is never TRUE when {} holds a NULL", shown(part));
+                let report = Diagnostic::error(codes::NOT_IN_NULLABLE, span, message).help(match part.plain_column() {
+                    Some(_) => format!(
+                        "take `nullable: true` from {} in the lookup, and fill its empty cells",
+                        shown(part).rsplit('.').next().unwrap_or_default()
+                    ),
+                    None => "write COALESCE(x, …) in the subquery".to_owned(),
+                });
+                self.report(report);
+                return None;
+            }
+            if coerce::cost(&value, part.value.ty).is_none() {
+                let left = self.quoted(value.span);
+                let message = format!("{left} is {}, {} is {}", value.ty, shown(part), part.value.ty);
+                return self.error(codes::TYPE_MISMATCH, span, message);
+            }
         }
-        if negated && field.nullable {
-            let message = format!("NOT IN is never TRUE when {}.{} holds a NULL", found.name, field.name);
-            let report = Diagnostic::error(codes::NOT_IN_NULLABLE, span, message)
-                .help(format!("take `nullable: true` from {} in the lookup, and fill its empty cells", field.name));
-            self.report(report);
-            return None;
-        }
-        let (ty, nullable) = (field.ty, field.nullable);
-        if coerce::cost(&value, ty).is_none() {
-            let left = self.quoted(value.span);
-            let message = format!("{left} is {}, {}.{} is {ty}", value.ty, found.name, field.name);
-            return self.error(codes::TYPE_MISMATCH, span, message);
-        }
+        let ty = parts.first()?.value.ty;
         let value = self.convert(value, ty)?;
-        let nullable = nullable || value.nullable;
-        let kind = ExprKind::InLookup { expr: Box::new(value), lookup, column: index, negated };
+        let nullable = value.nullable || parts.iter().any(|part| part.value.nullable);
+        let kind = ExprKind::InLookup { expr: Box::new(value), set: parts.into(), negated };
         Some(Expr { kind, ty: Type::Bool, nullable, span })
     }
 
-    fn find_lookup(&mut self, column: &ast::Ident, table: &ast::Ident) -> Option<(usize, usize)> {
-        let at = self.ident_span(table);
-        let lookups = &self.scope.lookups;
-        let Some(lookup) = lookups.iter().position(|l| l.name.eq_ignore_ascii_case(&table.value)) else {
-            if self.scope.broken.iter().any(|name| name.eq_ignore_ascii_case(&table.value)) {
-                return None;
-            }
-            let mut report =
-                Diagnostic::error(codes::UNKNOWN_LOOKUP, at, format!("no lookup is named {}", table.value));
-            if let Some(near) = suggest(&table.value, lookups.iter().map(|l| l.name.as_str())) {
-                report = report.help(format!("did you mean {near}?"));
-            }
-            let names: Vec<&str> = lookups.iter().map(|l| l.name.as_str()).collect();
-            report = if names.is_empty() {
-                report.help("a lookup is a file in sql/lookups")
-            } else {
-                report.help(format!("the lookups are {}", names.join(", ")))
-            };
-            self.report(report);
-            return None;
-        };
-        let found: &ScopeLookup = lookups.get(lookup)?;
-        let index = found.columns.iter().position(|c| c.name.eq_ignore_ascii_case(&column.value));
-        let broken = self.scope.broken.iter().any(|name| name.eq_ignore_ascii_case(&found.name));
-        if index.is_none() && !broken {
-            let names: Vec<&str> = found.columns.iter().map(|c| c.name.as_str()).collect();
-            let message = format!("the lookup {} has no column {}", found.name, column.value);
-            let mut report = Diagnostic::error(codes::UNKNOWN_LOOKUP, self.ident_span(column), message);
-            if let Some(near) = suggest(&column.value, names.iter().copied()) {
-                report = report.help(format!("did you mean {near}?"));
-            }
-            let report = report.help(format!("its columns are {}", names.join(", ")));
-            self.report(report);
-        }
-        index.map(|index| (lookup, index))
+    fn lookup_parts(&mut self, query: &ast::Query) -> Option<Vec<LookupValues>> {
+        let (text, places, scope, ctes) = (self.text, self.places, self.scope, self.ctes);
+        let mut found = Vec::new();
+        let parts = query::lookup_values(query, text, places, scope, ctes, &mut found);
+        found.into_iter().for_each(|report| self.report(report));
+        parts
+    }
+
+    fn field(&self, lookup: usize, column: usize) -> Option<&LookupField> {
+        self.scope.lookups.get(lookup)?.columns.get(column)
     }
 }
 
-/// The column and the table of `SELECT column FROM table` and nothing else.
-fn lookup_query(query: &ast::Query) -> Option<(&ast::Ident, &ast::Ident)> {
-    let select = super::select::plain_select(query)?;
-    let [ast::SelectItem::UnnamedExpr(item)] = select.projection.as_slice() else { return None };
-    let table = super::select::plain_table(&select.from)?;
-    let column = match item {
-        ast::Expr::Identifier(column) => column,
-        ast::Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-            [owner, column] if owner.value.eq_ignore_ascii_case(&table.0.value) => column,
-            _ => return None,
-        },
-        _ => return None,
-    };
-    if select.selection.is_some() || table.1.is_some() {
+/// The lookup with a name.
+pub(super) fn find_lookup(
+    scope: &Scope,
+    table: &ast::Ident,
+    at: Span,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<usize> {
+    let lookups = &scope.lookups;
+    let found = lookups.iter().position(|l| l.name.eq_ignore_ascii_case(&table.value));
+    if found.is_some() || scope.broken.iter().any(|name| name.eq_ignore_ascii_case(&table.value)) {
+        return found;
+    }
+    let mut report = Diagnostic::error(codes::UNKNOWN_LOOKUP, at, format!("no lookup is named {}", table.value));
+    if let Some(near) = suggest(&table.value, lookups.iter().map(|l| l.name.as_str())) {
+        report = report.help(format!("did you mean {near}?"));
+    }
+    let names: Vec<&str> = lookups.iter().map(|l| l.name.as_str()).collect();
+    diagnostics.push(if names.is_empty() {
+        report.help("a lookup is a file in sql/lookups")
+    } else {
+        report.help(format!("the lookups are {}", names.join(", ")))
+    });
+    None
+}
+
+/// What a SELECT over a lookup sees. A lookup does not see the row that asks.
+pub(super) fn lookup_scope(outer: &Scope, lookup: usize) -> Option<Scope> {
+    let found = outer.lookups.get(lookup)?;
+    // One with errors of its own has columns that are not known.
+    if outer.broken.iter().any(|name| name.eq_ignore_ascii_case(&found.name)) {
         return None;
     }
-    Some((column, table.0))
+    let columns: Vec<Column> =
+        found.columns.iter().map(|field| Column::new(field.name.clone(), field.ty, field.nullable)).collect();
+    let mut scope = Scope::over(format!("the lookup {}", found.name), &columns);
+    scope.params.clone_from(&outer.params);
+    let row = outer.columns.iter().map(|c| match &c.qualifier {
+        Some(qualifier) => format!("{qualifier}.{}", c.column.name),
+        None => c.column.name.clone(),
+    });
+    let help = format!(
+        "it is a column of the row, which a subquery cannot read: declare join: {{lookup: {}, match: …}}",
+        found.name
+    );
+    scope.elsewhere = row.map(|name| (name, help.clone())).collect();
+    Some(scope)
 }

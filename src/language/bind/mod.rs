@@ -8,10 +8,14 @@ mod call;
 mod coerce;
 mod constant;
 mod division;
+mod form;
+mod layer;
 mod membership;
 mod name;
 mod null_operand;
 mod operator;
+mod query;
+mod rank;
 mod refusal;
 mod select;
 mod special;
@@ -25,7 +29,8 @@ use super::syntax;
 use super::tree::{Aggregation, Expr};
 use binder::Binder;
 
-pub use select::{ParsedSelect, bind_select, parse_select};
+pub use layer::both;
+pub use query::{ParsedQuery, bind_query, parse_query};
 
 /// Binds an expression over the scope's columns.
 pub fn bind_expression(text: &Text, scope: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Option<Expr> {
@@ -79,5 +84,5 @@ pub fn parameters_of(text: &Text) -> Vec<(String, Span)> {
 
 /// The lookups that an expression names in `IN (SELECT column FROM lookup)`.
 pub fn lookups_of(text: &Text) -> Vec<(String, Span)> {
-    syntax::names(text).lookups
+    syntax::names(text).tables
 }

@@ -78,6 +78,9 @@ impl Binder<'_> {
 
     fn bind_column(&mut self, qualifier: Option<&str>, name: &str, span: Span) -> Option<Expr> {
         let found = self.matching(qualifier, name);
+        if let Some(item) = self.alias(qualifier, name, &found, span) {
+            return item;
+        }
         let [index] = found.as_slice() else {
             return if found.is_empty() {
                 self.unknown_column(qualifier, name, span)
@@ -95,6 +98,26 @@ impl Binder<'_> {
         }
         let (ty, nullable) = (column.ty, column.nullable);
         Some(Expr { kind: ExprKind::Column(*index), ty, nullable, span })
+    }
+
+    /// The item that a name in QUALIFY may mean; `None` when it means none. A column of the same name has to be it.
+    fn alias(&mut self, qualifier: Option<&str>, name: &str, found: &[usize], span: Span) -> Option<Option<Expr>> {
+        if qualifier.is_some() {
+            return None;
+        }
+        let item = self.aliases.iter().find(|item| item.name.eq_ignore_ascii_case(name))?;
+        let same = match (&item.expr.kind, found) {
+            (_, []) => true,
+            (ExprKind::Column(index), [column]) => index == column,
+            _ => false,
+        };
+        if same {
+            return Some(Some(Expr { span, ..item.expr.clone() }));
+        }
+        let report = Diagnostic::error(codes::AMBIGUOUS_COLUMN, span, format!("{name} is an item and a column"))
+            .help("give the item a name of its own");
+        self.report(report);
+        Some(None)
     }
 
     fn ambiguous_column(&mut self, found: &[usize], name: &str, span: Span) -> Option<Expr> {

@@ -1,186 +1,85 @@
-//! `SELECT items FROM relation [AS alias] [WHERE condition]`: read first, bound when its relation is known.
+//! `SELECT items FROM … [WHERE condition] [QUALIFY condition]` over the columns of one scope.
 
-use std::sync::Arc;
-
-use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor};
+use sqlparser::ast::{self, SelectItem, SelectItemQualifiedWildcardKind};
 
 use crate::diagnostic::{Diagnostic, Span, Text, suggest};
 use crate::language::codes;
 use crate::language::scope::Scope;
-use crate::language::syntax::{self, Names, Places};
-use crate::language::tree::{Expr, ExprKind, Item, Select};
+use crate::language::syntax::Places;
+use crate::language::tree::{Expr, ExprKind, Item, Rank};
 
 use super::binder::Binder;
+use super::query::Ctes;
+use super::rank::Ranks;
 
-/// A query whose form is right and whose names are not yet looked up.
+/// A SELECT's parts over its scope; ranks are columns behind the scope's.
 #[derive(Debug, Clone)]
-pub struct ParsedSelect {
-    /// Shared: a copy would recurse along its chains.
-    select: Arc<ast::Select>,
-    places: Places,
-    from: (String, Span),
-    alias: Option<String>,
-    names: Names,
+pub(super) struct Bound {
+    pub filter: Option<Expr>,
+    pub ranks: Vec<Rank>,
+    pub qualify: Option<Expr>,
+    pub items: Vec<Item>,
 }
 
-impl ParsedSelect {
-    /// The relation's name and its place.
-    pub fn from(&self) -> (&str, Span) {
-        (&self.from.0, self.from.1)
-    }
-
-    /// Lookups named in `IN (SELECT …)`.
-    pub fn lookups(&self) -> Vec<(String, Span)> {
-        self.names.lookups.clone()
-    }
-
-    /// Parameters, `@` left out.
-    pub fn parameters(&self) -> Vec<(String, Span)> {
-        self.names.parameters.clone()
-    }
+/// Where a SELECT stands.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub text: &'a Text,
+    pub places: &'a Places,
+    /// The name of what it reads.
+    pub alias: Option<&'a str>,
+    pub ctes: Ctes<'a>,
+    /// It reads a lookup.
+    pub over_lookup: bool,
+    /// Its items need names.
+    pub named: bool,
 }
 
-/// Reads one query.
-pub fn parse_select(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<ParsedSelect> {
-    let (query, places) = syntax::parse_query(text, diagnostics)?;
-    let Some(select) = plain_select(&query) else {
-        diagnostics.push(refuse_query(&query, text, &places));
-        return None;
+pub(super) fn bind(
+    select: &ast::Select,
+    scope: &Scope,
+    around: Around<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Bound> {
+    let mut binder = Binder::new(around.text, around.places, scope, diagnostics);
+    // An alias hides the relation's own name.
+    binder.relation = around.alias.iter().map(|alias| (*alias).to_owned()).collect();
+    binder.ctes = around.ctes;
+    binder.over_lookup = around.over_lookup;
+    binder.named = around.named;
+    if !around.over_lookup {
+        binder.ranks = Some(Ranks::new(scope.columns.len()));
+    }
+    let mut items: Vec<Option<Item>> = Vec::new();
+    for item in &select.projection {
+        binder.bind_item(item, &mut items);
+    }
+    let items: Option<Vec<Item>> = items.into_iter().collect();
+    let ranks = binder.ranks.take();
+    let filter = match &select.selection {
+        Some(condition) => Some(binder.bind(condition).and_then(|expr| binder.condition(expr))),
+        None => None,
     };
-    let Some((table, alias)) = plain_table(&select.from) else {
-        let joined = places.words(text, &["JOIN"]).or_else(|| places.words(text, &["FROM"]));
-        let report = Diagnostic::error(codes::REFUSED, places.span(text, joined), "FROM names one relation")
-            .help("write SELECT … FROM relation [WHERE …]; joins are declared: join: {lookup: …}");
+    binder.ranks = ranks;
+    binder.aliases = items.clone().unwrap_or_default();
+    let qualify = match &select.qualify {
+        Some(condition) => Some(binder.bind(condition).and_then(|expr| binder.condition(expr))),
+        None => None,
+    };
+    let ranks = binder.ranks.take().map(Ranks::into_found).unwrap_or_default();
+    let items = items?;
+    let filter = filter.map_or(Some(None), |bound| bound.map(Some))?;
+    let qualify = qualify.map_or(Some(None), |bound| bound.map(Some))?;
+    if around.named {
+        check_names(&items, diagnostics)?;
+    }
+    if let (Some(qualify), true) = (&qualify, ranks.is_empty()) {
+        let report = Diagnostic::error(codes::REFUSED, qualify.span, "QUALIFY ranks nothing")
+            .help("write QUALIFY ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY …) <= 10, or WHERE");
         diagnostics.push(report);
         return None;
-    };
-    let from = (table.value.clone(), places.span(text, places.ident(table)));
-    let alias = alias.map(|a| a.value.clone());
-    let names = syntax::names(text);
-    let SetExpr::Select(select) = *query.body else { return None };
-    Some(ParsedSelect { select: Arc::from(select), from, alias, names, places })
-}
-
-/// Says which clause of a query is refused.
-fn refuse_query(query: &ast::Query, text: &Text, places: &Places) -> Diagnostic {
-    const CLAUSES: &[(&[&str], &str, &str)] = &[
-        (&["WITH"], "WITH is not supported yet", "write a feature for the inner query"),
-        (&["UNION"], "UNION is not supported yet", "write a rule for each SELECT"),
-        (&["SELECT", "DISTINCT"], "DISTINCT is not supported", "a feature has one row for each key and window"),
-        (&["GROUP", "BY"], "GROUP BY is not supported in a query", "write a feature: its key and window group rows"),
-        (
-            &["HAVING"],
-            "HAVING is not supported in a query",
-            "write a feature, and its condition as WHERE over the feature",
-        ),
-        (&["QUALIFY"], "QUALIFY is not supported", "write WHERE over a feature"),
-        (&["ORDER", "BY"], "ORDER BY has no meaning over a stream", "leave it out"),
-        (&["LIMIT"], "LIMIT has no meaning over a stream", "leave it out"),
-    ];
-    let refuse = |at, what: &str, help: &str| Diagnostic::error(codes::REFUSED, at, what).help(help);
-    for (words, what, help) in CLAUSES {
-        if let Some(range) = places.words(text, words) {
-            return refuse(places.span(text, Some(range)), what, help);
-        }
     }
-    match &*query.body {
-        SetExpr::Select(_) => {
-            refuse(text.span(), "this form of SELECT is not supported", "write SELECT … FROM relation [WHERE …]")
-        }
-        _ => refuse(text.span(), "only SELECT … FROM … WHERE … is supported", "write one SELECT"),
-    }
-}
-
-/// The SELECT of a query that has nothing but items, FROM and WHERE.
-pub(super) fn plain_select(query: &ast::Query) -> Option<&ast::Select> {
-    let bare = query.with.is_none()
-        && query.order_by.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && query.locks.is_empty()
-        && query.for_clause.is_none()
-        && query.settings.is_none()
-        && query.format_clause.is_none()
-        && query.pipe_operators.is_empty();
-    let SetExpr::Select(select) = &*query.body else { return None };
-    let groups = !matches!(&select.group_by, GroupByExpr::Expressions(e, m) if e.is_empty() && m.is_empty());
-    let plain = select.distinct.is_none()
-        && select.select_modifiers.is_none()
-        && select.top.is_none()
-        && select.exclude.is_none()
-        && select.into.is_none()
-        && select.lateral_views.is_empty()
-        && select.prewhere.is_none()
-        && select.connect_by.is_empty()
-        && !groups
-        && select.cluster_by.is_empty()
-        && select.distribute_by.is_empty()
-        && select.sort_by.is_empty()
-        && select.having.is_none()
-        && select.named_window.is_empty()
-        && select.qualify.is_none()
-        && select.value_table_mode.is_none()
-        && matches!(select.flavor, ast::SelectFlavor::Standard);
-    (bare && plain).then_some(&**select)
-}
-
-/// The name and alias of the one table in FROM.
-pub(super) fn plain_table(from: &[ast::TableWithJoins]) -> Option<(&ast::Ident, Option<&ast::Ident>)> {
-    let [ast::TableWithJoins { relation, joins }] = from else { return None };
-    let TableFactor::Table {
-        name,
-        alias,
-        args: None,
-        with_hints,
-        version: None,
-        with_ordinality: false,
-        partitions,
-        json_path: None,
-        sample: None,
-        index_hints,
-    } = relation
-    else {
-        return None;
-    };
-    let [part] = name.0.as_slice() else { return None };
-    let plain = joins.is_empty() && with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty();
-    let alias = match alias {
-        Some(alias) if !alias.columns.is_empty() || alias.at.is_some() => return None,
-        Some(alias) => Some(&alias.name),
-        None => None,
-    };
-    if plain { Some((part.as_ident()?, alias)) } else { None }
-}
-
-/// Binds a query over its relation's columns.
-pub fn bind_select(
-    parsed: &ParsedSelect,
-    text: &Text,
-    scope: &Scope,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Select> {
-    let mut binder = Binder::new(text, &parsed.places, scope, diagnostics);
-    // An alias hides the relation's own name.
-    binder.relation = vec![parsed.alias.clone().unwrap_or_else(|| parsed.from.0.clone())];
-    let mut items: Vec<Option<Item>> = Vec::new();
-    for item in &parsed.select.projection {
-        binder.bind_item(item, text, &mut items);
-    }
-    let filter = match &parsed.select.selection {
-        Some(condition) => {
-            let bound = binder.bind(condition).and_then(|expr| binder.condition(expr));
-            Some(bound)
-        }
-        None => None,
-    };
-    let items: Option<Vec<Item>> = items.into_iter().collect();
-    let items = items?;
-    let filter = match filter {
-        Some(bound) => Some(bound?),
-        None => None,
-    };
-    check_names(&items, diagnostics)?;
-    Some(Select { from: parsed.from.clone(), items, filter })
+    Some(Bound { filter, ranks, qualify, items })
 }
 
 fn check_names(items: &[Item], diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
@@ -200,7 +99,7 @@ fn check_names(items: &[Item], diagnostics: &mut Vec<Diagnostic>) -> Option<()> 
 }
 
 impl Binder<'_> {
-    fn bind_item(&mut self, item: &SelectItem, text: &Text, items: &mut Vec<Option<Item>>) {
+    fn bind_item(&mut self, item: &SelectItem, items: &mut Vec<Option<Item>>) {
         match item {
             SelectItem::ExprWithAlias { expr, alias } => {
                 let bound = self.bind(expr);
@@ -209,19 +108,19 @@ impl Binder<'_> {
             }
             SelectItem::UnnamedExpr(expr) => items.push(self.bind_unnamed(expr)),
             SelectItem::Wildcard(options) => {
-                let span = self.places.span(text, self.places.bytes(options.wildcard_token.0.span));
+                let span = self.places.span(self.text, self.places.bytes(options.wildcard_token.0.span));
                 self.expand(None, options, span, items);
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                 let part = name.0.first().and_then(|p| p.as_ident());
                 let Some((qualifier, 1)) = part.map(|ident| (ident, name.0.len())) else {
-                    items.push(self.refuse(text.span(), "this wildcard is not supported", "write alias.*"));
+                    items.push(self.refuse(self.text.span(), "this wildcard is not supported", "write alias.*"));
                     return;
                 };
                 let span = self.ident_span(qualifier);
                 self.expand(Some(&qualifier.value), options, span, items);
             }
-            _ => items.push(self.refuse(text.span(), "this item is not supported", "write expression AS name")),
+            _ => items.push(self.refuse(self.text.span(), "this item is not supported", "write expression AS name")),
         }
     }
 
@@ -239,6 +138,9 @@ impl Binder<'_> {
                 _ => None,
             };
             return Some(Item { name: own.unwrap_or(name), expr });
+        }
+        if !self.named {
+            return Some(Item { name: String::new(), expr });
         }
         let report = Diagnostic::error(codes::UNNAMED_ITEM, expr.span, "this item has no name")
             .help(format!("write {} AS name", self.quoted(expr.span)));

@@ -14,8 +14,8 @@ use super::place::Places;
 pub(in super::super) struct Names {
     /// `@` left out.
     pub parameters: Vec<(String, Span)>,
-    /// Named in `IN (SELECT column FROM lookup)`.
-    pub lookups: Vec<(String, Span)>,
+    /// Named behind FROM: relations, lookups, what WITH defines.
+    pub tables: Vec<(String, Span)>,
 }
 
 pub(in super::super) fn names(text: &Text) -> Names {
@@ -30,31 +30,28 @@ pub(in super::super) fn names(text: &Text) -> Names {
     let places = Places::new(sql, &tokens);
     tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
     let place = |token: &TokenWithSpan| places.span(text, places.bytes(token.span));
-    for (index, token) in tokens.iter().enumerate() {
-        if let Token::Word(word) = &token.token
-            && word.quote_style.is_none()
-            && let Some(name) = word.value.strip_prefix('@')
-        {
-            found.parameters.push((name.to_owned(), place(token)));
+    // Has a SELECT begun between these parentheses? EXTRACT(part FROM time) names no table.
+    let mut selects = vec![false];
+    let mut after_from = false;
+    for token in &tokens {
+        match &token.token {
+            Token::LParen => selects.push(false),
+            Token::RParen if selects.len() > 1 => selects.truncate(selects.len() - 1),
+            Token::Word(word) => {
+                if let (None, Some(name)) = (word.quote_style, word.value.strip_prefix('@')) {
+                    found.parameters.push((name.to_owned(), place(token)));
+                }
+                if after_from && word.quote_style != Some('"') {
+                    found.tables.push((word.value.clone(), place(token)));
+                }
+                if let (Keyword::SELECT, Some(selects)) = (word.keyword, selects.last_mut()) {
+                    *selects = true;
+                }
+            }
+            _ => {}
         }
-        if let Some(table) = tokens.get(index..).and_then(lookup)
-            && let Token::Word(word) = &table.token
-        {
-            found.lookups.push((word.value.clone(), place(table)));
-        }
+        let from = matches!(&token.token, Token::Word(word) if word.keyword == Keyword::FROM);
+        after_from = from && selects.last() == Some(&true);
     }
     found
-}
-
-/// The last word of `IN (SELECT [table.]column FROM table`, where the tokens begin so.
-fn lookup(tokens: &[TokenWithSpan]) -> Option<&TokenWithSpan> {
-    let keyword = |at: usize, wanted: Keyword| {
-        tokens.get(at).is_some_and(|t| matches!(&t.token, Token::Word(word) if word.keyword == wanted))
-    };
-    let opened = tokens.get(1).is_some_and(|t| t.token == Token::LParen);
-    if !(keyword(0, Keyword::IN) && opened && keyword(2, Keyword::SELECT)) {
-        return None;
-    }
-    let from = [4, 6].into_iter().find(|at| keyword(*at, Keyword::FROM))?;
-    tokens.get(from + 1).filter(|t| matches!(t.token, Token::Word(_)))
 }

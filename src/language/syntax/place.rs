@@ -160,9 +160,13 @@ impl Places {
     }
 
     /// The first of some words that stand one after the other outside of all parentheses, such as GROUP BY.
-    pub(in super::super) fn words(&self, text: &Text, words: &[&str]) -> Option<Range> {
+    pub(in super::super) fn words(&self, text: &Text, words: &[&str], within: Option<Range>) -> Option<Range> {
+        let (first, last) = within.unwrap_or((0, usize::MAX));
         let mut depth = 0usize;
-        for (index, (_, kind)) in self.tokens.iter().enumerate() {
+        for (index, ((start, _), kind)) in self.tokens.iter().enumerate() {
+            if *start < first || *start > last {
+                continue;
+            }
             match kind {
                 TokenKind::Open => depth += 1,
                 TokenKind::Close => depth = depth.saturating_sub(1),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use crate::language::{bind_aggregation, bind_condition, bind_select, codes, lookups_of, parameters_of, parse_select};
+use crate::language::{bind_aggregation, bind_condition, bind_query, codes, lookups_of, parameters_of, parse_query};
 
 use super::{bind, scope, text};
 
@@ -14,8 +14,9 @@ fn run_all(sql: &str) {
     let scope = scope();
     let _ = bind_condition(&text, &scope, &mut diagnostics);
     let _ = bind_aggregation(&text, &scope, &mut diagnostics);
-    if let Some(parsed) = parse_select(&text, &mut diagnostics) {
-        let _ = bind_select(&parsed, &text, &scope, &mut diagnostics);
+    if let Some(parsed) = parse_query(&text, &mut diagnostics) {
+        let scopes = vec![scope; parsed.relations().len()];
+        let _ = bind_query(&parsed, &text, &scopes, &mut diagnostics);
     }
     let _ = (lookups_of(&text), parameters_of(&text));
     for diagnostic in &diagnostics {

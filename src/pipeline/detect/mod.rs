@@ -1,25 +1,26 @@
 //! Rows to hits: one rule's SELECT over rows of its upstream. Stateless.
 
+mod branch;
+pub mod nearest;
+mod rank;
+
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{RulePlan, Upstream};
 use crate::record::{EventTime, Value, hit_id};
 use crate::target::datafusion::{Lookups, LowerContext};
 
-pub mod nearest;
-
 use super::batch;
 use super::compiled::Compiled;
-use super::halve::{Attempt, RowErrors, by_halves};
-use super::join::Join;
+use super::halve::RowErrors;
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::BuildError;
-use nearest::{Conditions, Nearest};
+use branch::BranchStage;
+use nearest::Nearest;
 
 /// One row of a rule, with what an alert will say of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,42 +47,30 @@ pub struct Hit {
 pub struct RuleStage {
     pub plan: Arc<RulePlan>,
     index: usize,
-    upstream_columns: usize,
-    upstream_time: usize,
-    joins: Vec<Join>,
-    scope_schema: SchemaRef,
-    filter: Option<Compiled>,
-    /// The condition's parts, when somebody asks why it does not hold.
-    conditions: Option<Conditions>,
-    items: Vec<Compiled>,
-    schema: SchemaRef,
+    branches: Vec<BranchStage>,
     score: Option<Compiled>,
     exceptions: Vec<Compiled>,
     pub errors: RowErrors,
 }
 
 impl RuleStage {
+    /// `relation` tells how many columns an upstream has, and which is its event time.
     pub fn new(
         index: usize,
         plan: &Arc<RulePlan>,
-        upstream_columns: usize,
-        upstream_time: usize,
+        relation: &dyn Fn(Upstream) -> (usize, usize),
         lookups: &Lookups,
     ) -> Result<Self, BuildError> {
-        let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(upstream_time) };
-        let compile = |expr| Compiled::new(expr, scope);
         let hit = LowerContext { columns: &plan.columns, lookups, event_time: Some(plan.event_time) };
         let of_hit = |expr| Compiled::new(expr, hit);
+        let schema = batch::schema(&plan.columns);
+        let branches = plan.branches.iter().map(|branch| {
+            let (columns, event_time) = relation(branch.upstream);
+            BranchStage::new(branch, columns, event_time, &schema, lookups)
+        });
         Ok(Self {
             index,
-            upstream_columns,
-            upstream_time,
-            joins: plan.joins.iter().map(|join| Join::new(join, lookups)).collect::<Result<_, _>>()?,
-            scope_schema: batch::schema(&plan.scope),
-            filter: plan.filter.as_ref().map(compile).transpose()?,
-            conditions: None,
-            items: plan.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?,
-            schema: batch::schema(&plan.columns),
+            branches: branches.collect::<Result<_, _>>()?,
             score: plan.score.as_ref().map(|score| of_hit(&score.value)).transpose()?,
             exceptions: plan.exceptions.iter().map(|e| of_hit(&e.when)).collect::<Result<_, _>>()?,
             plan: Arc::clone(plan),
@@ -89,67 +78,26 @@ impl RuleStage {
         })
     }
 
-    pub fn upstream(&self) -> Upstream {
-        self.plan.upstream
+    /// Its SELECTs, by number, with what each reads.
+    pub fn branches(&self) -> impl Iterator<Item = (usize, Upstream)> + use<> {
+        let upstreams: Vec<Upstream> = self.plan.upstreams().collect();
+        upstreams.into_iter().enumerate()
     }
 
     /// From now on [`Self::nearest`] can tell.
     pub fn watch(&mut self, lookups: &Lookups) -> Result<(), BuildError> {
-        let scope = LowerContext { columns: &self.plan.scope, lookups, event_time: Some(self.upstream_time) };
-        self.conditions = Some(Conditions::new(self.plan.filter.as_ref(), scope)?);
-        Ok(())
+        let plan = Arc::clone(&self.plan);
+        self.branches.iter_mut().zip(&plan.branches).try_for_each(|(stage, branch)| stage.watch(branch, lookups))
     }
 
-    /// The rows that the rule returns, and their places in `rows`.
+    /// The rows that a SELECT of the rule returns, and their places in `rows`.
     pub fn select(
         &mut self,
+        branch: usize,
         rows: &RecordBatch,
         others: &[Option<RecordBatch>],
     ) -> Result<(RecordBatch, Vec<usize>), ArrowError> {
-        let mut parts = Vec::new();
-        let mut places = Vec::new();
-        let failed = by_halves(rows, &mut |rows, first| {
-            let (selected, own) = self.attempt(rows, others)?;
-            places.extend(own.into_iter().map(|place| first + place));
-            parts.push(selected);
-            Ok(())
-        })?;
-        self.errors.add(&failed, rows);
-        let selected = match parts.len() {
-            1 => parts.swap_remove(0),
-            _ => datafusion::arrow::compute::concat_batches(&self.schema, &parts)?,
-        };
-        Ok((selected, places))
-    }
-
-    fn attempt(
-        &self,
-        rows: &RecordBatch,
-        others: &[Option<RecordBatch>],
-    ) -> Result<(RecordBatch, Vec<usize>), Attempt> {
-        let mut scope = self.scope(rows, others)?;
-        let places = match &self.filter {
-            Some(filter) => {
-                let mask = filter.mask(&scope)?;
-                let places: Vec<usize> = mask.values().set_indices().collect();
-                if places.len() < scope.num_rows() {
-                    scope = filter_record_batch(&scope, &mask)?;
-                }
-                places
-            }
-            None => (0..scope.num_rows()).collect(),
-        };
-        let columns = self.items.iter().map(|item| item.run(&scope).map(Some)).collect::<Result<Vec<_>, _>>()?;
-        Ok((batch::batch(&self.schema, columns, places.len())?, places))
-    }
-
-    fn scope(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<RecordBatch, ArrowError> {
-        let mut columns: Vec<Option<ArrayRef>> =
-            rows.columns()[..self.upstream_columns].iter().cloned().map(Some).collect();
-        for join in &self.joins {
-            columns.extend(join.columns(rows, self.upstream_time, others)?.into_iter().map(Some));
-        }
-        batch::batch(&self.scope_schema, columns, rows.num_rows())
+        self.branches[branch].select(rows, others, &mut self.errors)
     }
 
     /// Hits from selected rows.
@@ -243,8 +191,12 @@ impl RuleStage {
     }
 
     /// Of some rows, the one that comes nearest to firing; none without [`Self::watch`].
-    pub fn nearest(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Option<Nearest>, ArrowError> {
-        let Some(conditions) = &self.conditions else { return Ok(None) };
-        Ok(conditions.nearest(&self.scope(rows, others)?, &self.plan.scope))
+    pub fn nearest(
+        &self,
+        branch: usize,
+        rows: &RecordBatch,
+        others: &[Option<RecordBatch>],
+    ) -> Result<Option<Nearest>, ArrowError> {
+        self.branches[branch].nearest(rows, others)
     }
 }

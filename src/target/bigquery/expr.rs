@@ -1,7 +1,8 @@
 //! Typed tree to GoogleSQL text, with no more parentheses than it needs.
 
+use crate::language;
 use crate::language::function::{Function, Id, Param, Syntax};
-use crate::language::tree::{Expr, ExprKind};
+use crate::language::tree::{Expr, ExprKind, LookupValues};
 use crate::record::Value;
 
 use super::query::indented;
@@ -70,8 +71,10 @@ fn form(expr: &Expr, names: &Names<'_>) -> (String, Binding) {
             let value = operand(value, names, Binding::BitOr);
             (format!("{value} {} ({})", membership(*negated), list.join(", ")), Binding::Comparison)
         }
-        ExprKind::InLookup { expr: value, lookup, column, negated } => {
-            in_lookup(value, *lookup, *column, *negated, names)
+        ExprKind::InLookup { expr: value, set, negated } => {
+            let rows: Vec<String> = set.iter().map(|part| lookup_rows(part, names)).collect();
+            let value = operand(value, names, Binding::BitOr);
+            (format!("{value} {} ({})", membership(*negated), rows.join(" UNION ALL ")), Binding::Comparison)
         }
     }
 }
@@ -104,21 +107,29 @@ fn membership(negated: bool) -> &'static str {
     if negated { "NOT IN" } else { "IN" }
 }
 
-fn in_lookup(value: &Expr, lookup: usize, field: usize, negated: bool, names: &Names<'_>) -> (String, Binding) {
-    let value = operand(value, names, Binding::BitOr);
-    let Some(table) = names.lookups.get(lookup) else { return ("FALSE".to_owned(), Binding::Atom) };
-    let (field, from) = (column(&table.columns, field), name(&table.table));
-    let rows = if table.valid {
-        // Over an array, because a subquery over a table may not depend on the row by inequality.
-        let at = names.event_time;
-        format!(
-            "SELECT l.{field} FROM UNNEST((SELECT ARRAY_AGG(r) FROM {from} AS r)) AS l \
-             WHERE (l.valid_from IS NULL OR l.valid_from <= {at}) AND (l.valid_to IS NULL OR {at} < l.valid_to)"
-        )
-    } else {
-        format!("SELECT {field} FROM {from}")
+/// `SELECT value FROM lookup WHERE …`.
+fn lookup_rows(part: &LookupValues, names: &Names<'_>) -> String {
+    let Some(table) = names.lookups.get(part.lookup) else { return "SELECT NULL FROM UNNEST([])".to_owned() };
+    let from = name(&table.table);
+    let filter = |columns: &[String]| {
+        let inner = Names { columns, lookups: &[], event_time: "NULL" };
+        let conditions: Vec<&Expr> = part.filter.iter().flat_map(language::conjuncts).collect();
+        (print(&part.value, &inner), conditions.into_iter().map(|c| operand(c, &inner, Binding::Not)).collect())
     };
-    (format!("{value} {} ({rows})", membership(negated)), Binding::Comparison)
+    if !table.valid {
+        let (value, conditions): (String, Vec<String>) = filter(&table.columns);
+        let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        return format!("SELECT {value} FROM {from}{filter}");
+    }
+    // Over an array, because a subquery over a table may not depend on the row by inequality.
+    let at = names.event_time;
+    let columns: Vec<String> = table.columns.iter().map(|column| format!("l.{column}")).collect();
+    let (value, conditions): (String, Vec<String>) = filter(&columns);
+    let conditions = conditions.iter().map(|condition| format!(" AND {condition}")).collect::<String>();
+    format!(
+        "SELECT {value} FROM UNNEST((SELECT ARRAY_AGG(r) FROM {from} AS r)) AS l \
+         WHERE (l.valid_from IS NULL OR l.valid_from <= {at}) AND (l.valid_to IS NULL OR {at} < l.valid_to){conditions}"
+    )
 }
 
 fn call(function: &Function, args: &[Expr], names: &Names<'_>) -> (String, Binding) {

@@ -180,9 +180,11 @@ impl<'a> Warehouse<'a> {
                 items.chain(&feature.filter).chain(args).for_each(|expr| lookups_of(expr, &mut lookups));
             }
             Relation::Rule(rule) => {
-                read.push(self.upstream(rule.upstream));
-                self.joined(&rule.joins, &mut read, &mut lookups);
-                rule.items.iter().map(|item| &item.expr).chain(&rule.filter).for_each(|e| lookups_of(e, &mut lookups));
+                for branch in &rule.branches {
+                    read.push(self.upstream(branch.upstream));
+                    self.joined(&branch.joins, &mut read, &mut lookups);
+                    branch.expressions().for_each(|expr| lookups_of(expr, &mut lookups));
+                }
             }
             Relation::Hits => {
                 for rule in &self.plan.rules {
@@ -233,8 +235,8 @@ impl<'a> Warehouse<'a> {
 /// The lookups that an expression asks.
 fn lookups_of(expr: &Expr, found: &mut BTreeSet<usize>) {
     expr.walk(&mut |part| {
-        if let ExprKind::InLookup { lookup, .. } = part.kind {
-            found.insert(lookup);
+        if let ExprKind::InLookup { set, .. } = &part.kind {
+            found.extend(set.iter().map(|part| part.lookup));
         }
     });
 }

@@ -1,6 +1,7 @@
 //! Rules: rows to hits with their ids, hits to incidents and alerts.
 
-use crate::plan::{AlertWhen, ExceptionPlan, Plan, RulePlan, Status, TitlePart};
+use crate::language::tree::{Expr, Rank};
+use crate::plan::{AlertWhen, BranchPlan, ExceptionPlan, Plan, RulePlan, Status, TitlePart};
 use crate::record::{Column, Type, Value, hit};
 
 use super::expr::{Names, print};
@@ -19,20 +20,68 @@ pub(super) fn table(rule: &RulePlan) -> String {
 
 /// What the rule's SQL returns.
 pub(super) fn query(plan: &Plan, rule: &RulePlan, ranged: bool) -> Query {
-    let range = |table: &str| if ranged { in_range(table) } else { Vec::new() };
-    let rows = scope::joined(plan, &table(rule), rule.upstream, &rule.joins, &range);
-    let lookups = lookup_names(plan);
-    let names = Names { columns: &rows.columns, lookups: &lookups, event_time: "event_time" };
-    let items: Vec<String> = rule.items.iter().map(|item| aliased(print(&item.expr, &names), &item.name)).collect();
-    let mut conditions: Vec<String> = rule.filter.iter().flat_map(|filter| conjuncts(filter, &names)).collect();
-    if rows.steps.is_empty() {
-        conditions.extend(range(&rows.from));
-    }
     let mut comment = format!("Rule {}: {}", rule.name, rule.title);
     for (param, value) in &rule.params {
         comment.push_str(&format!("\n@{param} is {}", literal(value)));
     }
-    Query { comment, body: select(&items, &rows.from, &conditions), steps: rows.steps }
+    let mut steps = Vec::new();
+    let mut bodies = Vec::with_capacity(rule.branches.len());
+    for (branch, number) in rule.branches.iter().zip(1..) {
+        let prefix = match rule.branches.len() {
+            1 => table(rule),
+            _ => format!("{}__{number}", table(rule)),
+        };
+        bodies.push(branch_body(plan, rule, branch, &prefix, ranged, &mut steps));
+    }
+    Query { comment, body: bodies.join("\nUNION ALL\n"), steps }
+}
+
+/// One SELECT of the rule.
+fn branch_body(
+    plan: &Plan,
+    rule: &RulePlan,
+    branch: &BranchPlan,
+    prefix: &str,
+    ranged: bool,
+    steps: &mut Vec<Step>,
+) -> String {
+    let range = |table: &str| if ranged { in_range(table) } else { Vec::new() };
+    let rows = scope::joined(plan, prefix, branch.upstream, &branch.joins, &range);
+    let lookups = lookup_names(plan);
+    let over =
+        |columns: &[String], expr: &Expr| print(expr, &Names { columns, lookups: &lookups, event_time: "event_time" });
+    let mut columns = rows.columns.clone();
+    columns.extend(branch.ranks.iter().map(|rank| rank_call(rank, &|expr| over(&rows.columns, expr))));
+    let names = Names { columns: &columns, lookups: &lookups, event_time: "event_time" };
+    let items = branch.items.iter().zip(&rule.columns);
+    let items: Vec<String> = items.map(|(item, column)| aliased(print(&item.expr, &names), &column.name)).collect();
+    let mut conditions: Vec<String> = branch.filter.iter().flat_map(|filter| conjuncts(filter, &names)).collect();
+    if rows.steps.is_empty() {
+        conditions.extend(range(&rows.from));
+    }
+    let qualify: Vec<String> = branch.qualify.iter().flat_map(|qualify| conjuncts(qualify, &names)).collect();
+    steps.extend(rows.steps);
+    let qualify = if qualify.is_empty() { String::new() } else { format!("\nQUALIFY {}", qualify.join("\n  AND ")) };
+    select(&items, &rows.from, &conditions) + &qualify
+}
+
+/// `ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)`.
+fn rank_call(rank: &Rank, text: &dyn Fn(&Expr) -> String) -> String {
+    let partition: Vec<String> = rank.partition.iter().map(text).collect();
+    let order = rank.order.iter().map(|key| {
+        let direction = if key.descending { " DESC" } else { "" };
+        // GoogleSQL takes NULL for the smallest value.
+        let nulls = match (key.descending, key.nulls_first) {
+            (false, false) => " NULLS LAST",
+            (true, true) => " NULLS FIRST",
+            _ => "",
+        };
+        format!("{}{direction}{nulls}", text(&key.expr))
+    });
+    let order = order.collect::<Vec<_>>().join(", ");
+    let partition =
+        if partition.is_empty() { String::new() } else { format!("PARTITION BY {} ", partition.join(", ")) };
+    format!("{}() OVER ({partition}ORDER BY {order})", rank.function.name())
 }
 
 fn in_range(table: &str) -> Vec<String> {

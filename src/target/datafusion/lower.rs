@@ -11,7 +11,7 @@ use datafusion::physical_expr::expressions::{
 };
 
 use crate::language::function::{Function, Id};
-use crate::language::tree::{Expr, ExprKind};
+use crate::language::tree::{Expr, ExprKind, LookupValues};
 use crate::record::{Type, Value};
 
 use super::conditional::CoalesceExpr;
@@ -50,9 +50,7 @@ pub fn lower(expr: &Expr, context: &LowerContext<'_>) -> Result<Physical, LowerE
             let items = list.iter().map(|item| lower(item, context)).collect::<Result<Vec<_>, _>>()?;
             Ok(in_list(lower(value, context)?, items, negated, &schema(context))?)
         }
-        ExprKind::InLookup { expr: value, lookup, column: field, negated } => {
-            in_lookup(value, *lookup, *field, *negated, context)
-        }
+        ExprKind::InLookup { expr: value, set, negated } => in_lookup(value, set, *negated, context),
         ExprKind::Aggregate(_) => Err(LowerError::Aggregate),
     }
 }
@@ -168,13 +166,12 @@ fn float_list(value: &Expr, list: &[Expr], negated: bool, context: &LowerContext
 
 fn in_lookup(
     value: &Expr,
-    index: usize,
-    field: usize,
+    set: &[LookupValues],
     negated: bool,
     context: &LowerContext<'_>,
 ) -> Result<Physical, LowerError> {
     let time = context.event_time.ok_or(LowerError::EventTime)?;
     let args = vec![lower(value, context)?, column(time, context)?];
-    let found = kernel_call("IN", args, Type::Bool, context.lookups.members(index, field)?);
+    let found = kernel_call("IN", args, Type::Bool, context.lookups.members(set)?);
     Ok(if negated { Arc::new(NotExpr::new(found)) } else { found })
 }

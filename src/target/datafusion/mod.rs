@@ -48,6 +48,8 @@ pub enum LowerError {
     EventTime,
     #[error("an aggregate stands in a scalar expression")]
     Aggregate,
+    #[error("a row of the lookup {0} cannot be computed: {1}")]
+    LookupRow(String, EvaluateError),
     #[error("{0} is called with arguments that it does not take")]
     Arguments(&'static str),
     #[error("the pattern is not read: {0}")]

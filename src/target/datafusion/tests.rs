@@ -8,7 +8,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::Schema;
 
 use crate::diagnostic::{FileId, Text};
-use crate::language::{LookupField, Scope, ScopeLookup, bind_expression};
+use crate::language::{Expr, ExprKind, LookupField, LookupValues, Scope, ScopeLookup, bind_expression};
 use crate::plan::LookupPlan;
 use crate::record::{Column, EventTime, Period, Type, Value};
 
@@ -97,12 +97,53 @@ fn lookups_are_sets_valid_for_a_time() {
 }
 
 #[test]
+fn sets_are_of_chosen_rows_and_computed_values() {
+    let rows = || table(vec![text("10.0.0.1"), text("10.0.0.9")], vec![Period::default(); 2], false);
+    let cases = [
+        ("ip IN (SELECT ip FROM bad WHERE ip != '10.0.0.1')", [Some(false), Some(false), None, Some(false)]),
+        // No row is left, and NULL is in no empty set.
+        ("ip IN (SELECT ip FROM bad WHERE ip = 'x')", [Some(false); 4]),
+        ("ip IN (SELECT REPLACE(ip, '.9', '.2') FROM bad)", [Some(true), Some(true), None, Some(true)]),
+        (
+            "ip IN (SELECT ip FROM bad UNION ALL SELECT '10.0.0.2' AS ip FROM bad WHERE ip = '10.0.0.9')",
+            [Some(true), Some(true), None, Some(true)],
+        ),
+    ];
+    for (sql, wanted) in cases {
+        assert_eq!(bools(&run(sql, Some(rows())).unwrap()), wanted, "{sql}");
+    }
+}
+
+#[test]
+fn a_row_of_a_lookup_that_cannot_be_computed_is_named() {
+    let columns = columns();
+    let plan = Arc::new(table(vec![text("10.0.0.1")], vec![Period::default()], false));
+    let lookup = ScopeLookup { name: "bad".into(), columns: plan.fields.clone() };
+    let mut scope = Scope::over("t", &columns);
+    scope.lookups = vec![lookup];
+    let sql = Text::verbatim("n IN (SELECT CAST(ip AS INT64) FROM bad)", FileId(0), 0);
+    let expr = bind_expression(&sql, &scope, &mut Vec::new()).unwrap();
+    let lookups = Lookups::new(&[plan]);
+    let error = lower(&expr, &LowerContext { columns: &columns, lookups: &lookups, event_time: Some(0) }).unwrap_err();
+    assert_eq!(error.to_string(), "a row of the lookup bad cannot be computed: CAST: '10.0.0.1' is not a INT64");
+}
+
+#[test]
 fn sets_and_indexes_are_made_once() {
     let plan = Arc::new(table(vec![text("10.0.0.1")], vec![Period::default()], false));
     let lookups = Lookups::new(&[Arc::clone(&plan), plan]);
-    let (first, again) = (lookups.members(0, 0).unwrap(), lookups.members(0, 0).unwrap());
+    let column = |lookup| {
+        let value = Expr {
+            kind: ExprKind::Column(0),
+            ty: Type::String,
+            nullable: false,
+            span: Text::verbatim("x", FileId(0), 0).span(),
+        };
+        LookupValues { lookup, value, filter: None }
+    };
+    let (first, again) = (lookups.members(&[column(0)]).unwrap(), lookups.members(&[column(0)]).unwrap());
     assert!(Arc::ptr_eq(&first, &again));
-    assert!(!Arc::ptr_eq(&first, &lookups.members(1, 0).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &lookups.members(&[column(1)]).unwrap()));
     let index = |longest_prefix| lookups.index(0, &[0], longest_prefix).unwrap();
     assert!(Arc::ptr_eq(&index(false), &index(false)));
     assert!(!Arc::ptr_eq(&index(false), &index(true)));

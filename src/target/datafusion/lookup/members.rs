@@ -10,7 +10,6 @@ use datafusion::arrow::array::{
 };
 use rustc_hash::FxBuildHasher;
 
-use crate::plan::LookupPlan;
 use crate::record::{EventTime, Period, Type, Value};
 use crate::target::datafusion::input::Inputs;
 use crate::target::datafusion::kernel_expr::Kernel;
@@ -23,15 +22,16 @@ struct Members<K> {
 }
 
 impl<K: Hash + Eq> Members<K> {
-    fn new(plan: &LookupPlan, column: usize, key: impl Fn(&Value) -> Option<K>) -> Self {
-        let mut members = Self { values: HashMap::default(), nulls: Vec::new(), all: union(plan.valid.clone()) };
-        for (values, valid) in plan.rows.iter().zip(&plan.valid) {
-            match values.get(column).and_then(&key) {
+    fn new(values: &[(Value, Period)], key: impl Fn(&Value) -> Option<K>) -> Self {
+        let mut members = Self { values: HashMap::default(), nulls: Vec::new(), all: Vec::new() };
+        for (value, valid) in values {
+            members.all.push(*valid);
+            match key(value) {
                 Some(key) => members.values.entry(key).or_default().push(*valid),
                 None => members.nulls.push(*valid),
             }
         }
-        for periods in members.values.values_mut().chain([&mut members.nulls]) {
+        for periods in members.values.values_mut().chain([&mut members.nulls, &mut members.all]) {
             *periods = union(std::mem::take(periods));
         }
         members
@@ -73,11 +73,11 @@ fn hold(union: &[Period], at: EventTime) -> bool {
     union[..begun].last().is_some_and(|period| period.holds(at))
 }
 
-/// A kernel over (value, event time).
-pub(super) fn kernel(plan: &LookupPlan, column: usize, ty: Type) -> Kernel {
+/// A kernel over (value, event time); `values` are of one type, each with the period in which it is in the set.
+pub(super) fn kernel(values: &[(Value, Period)], ty: Type) -> Kernel {
     macro_rules! members {
         ($array:ty, $key:expr, $borrow:expr) => {{
-            let members = Members::new(plan, column, $key);
+            let members = Members::new(values, $key);
             Arc::new(move |inputs: &Inputs| {
                 test::<$array, _, _>(inputs, |value, at| {
                     members.contains(value.map($borrow).as_ref().map(|v| v.as_ref_key()), at)

@@ -7,14 +7,18 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, new_empty_array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
+use datafusion::arrow::compute::{filter_record_batch, prep_null_mask_filter};
+use datafusion::arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 
+use crate::language::tree::LookupValues;
 use crate::plan::LookupPlan;
+use crate::record::{Column, Period, Value};
 
-use super::LowerError;
 use super::kernel_expr::Kernel;
-use super::lower::scalar;
+use super::lower::{lower, scalar};
+use super::{EvaluateError, LowerContext, LowerError, evaluate};
 
 pub use index::LookupIndex;
 
@@ -29,7 +33,7 @@ type IndexKey = (Vec<usize>, bool);
 struct Lookup {
     plan: Arc<LookupPlan>,
     columns: OnceCell<Vec<ArrayRef>>,
-    /// By column.
+    /// Sets of the values of one column.
     members: RefCell<HashMap<usize, Kernel>>,
     indexes: RefCell<HashMap<IndexKey, Arc<LookupIndex>>>,
 }
@@ -49,13 +53,55 @@ impl Lookups {
         self.0.get(lookup).ok_or(LowerError::Lookup(lookup))
     }
 
-    /// A kernel over (value, event time): is the value in that column then?
-    pub(super) fn members(&self, lookup: usize, column: usize) -> Result<Kernel, LowerError> {
-        let lookup = self.get(lookup)?;
-        let field = lookup.plan.fields.get(column).ok_or(LowerError::Column(column))?;
-        let mut made = lookup.members.borrow_mut();
-        let kernel = made.entry(column).or_insert_with(|| members::kernel(&lookup.plan, column, field.ty));
-        Ok(Arc::clone(kernel))
+    /// A kernel over (value, event time): is the value in that set then?
+    pub(super) fn members(&self, set: &[LookupValues]) -> Result<Kernel, LowerError> {
+        if let [part] = set
+            && let Some(column) = part.plain_column()
+        {
+            let lookup = self.get(part.lookup)?;
+            if let Some(kernel) = lookup.members.borrow().get(&column) {
+                return Ok(Arc::clone(kernel));
+            }
+            let kernel = members::kernel(&self.values(part)?, part.value.ty);
+            lookup.members.borrow_mut().insert(column, Arc::clone(&kernel));
+            return Ok(kernel);
+        }
+        let mut values = Vec::new();
+        for part in set {
+            values.extend(self.values(part)?);
+        }
+        let ty = set.first().map(|part| part.value.ty).ok_or(LowerError::Arguments("IN"))?;
+        Ok(members::kernel(&values, ty))
+    }
+
+    /// The values of one part, each with the period of its row.
+    fn values(&self, part: &LookupValues) -> Result<Vec<(Value, Period)>, LowerError> {
+        let lookup = self.get(part.lookup)?;
+        let plan = &lookup.plan;
+        if let Some(column) = part.plain_column() {
+            let cell = |row: &Vec<Value>| row.get(column).cloned().ok_or(LowerError::Column(column));
+            return plan.rows.iter().zip(&plan.valid).map(|(row, valid)| Ok((cell(row)?, *valid))).collect();
+        }
+        let columns: Vec<Column> =
+            plan.fields.iter().map(|field| Column::new(field.name.clone(), field.ty, field.nullable)).collect();
+        let context = LowerContext { columns: &columns, lookups: self, event_time: None };
+        let fields: Vec<_> = columns.iter().map(|column| column.field()).collect();
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), lookup.columns()?.to_vec())?;
+        let failed = |error: EvaluateError| LowerError::LookupRow(plan.name.clone(), error);
+        let keep = match &part.filter {
+            Some(filter) => Some(evaluate(&lower(filter, &context)?, &rows).map_err(failed)?),
+            None => None,
+        };
+        // Only rows that count have to have a value.
+        let (mut kept, mut valid) = (rows, plan.valid.clone());
+        if let Some(keep) = keep {
+            let mask = keep.as_boolean();
+            let mask = if mask.null_count() > 0 { prep_null_mask_filter(mask) } else { mask.clone() };
+            valid = valid.into_iter().zip(mask.values()).filter(|(_, keep)| *keep).map(|(valid, _)| valid).collect();
+            kept = filter_record_batch(&kept, &mask)?;
+        }
+        let values = evaluate(&lower(&part.value, &context)?, &kept).map_err(failed)?;
+        Ok(valid.into_iter().enumerate().map(|(row, valid)| (Value::at(&values, row, part.value.ty), valid)).collect())
     }
 
     /// The rows by some columns, or by the one column of networks.
