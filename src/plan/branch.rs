@@ -234,7 +234,7 @@ pub(super) fn check_ranks(resolver: &Resolver, branch: &BranchPlan, diagnostics:
 /// Key columns that neither part nor order the rows.
 fn open_keys(rank: &Rank, key: usize) -> Vec<usize> {
     let decides = rank.partition.iter().chain(rank.order.iter().map(|order| &order.expr));
-    let decided: Vec<usize> = decides.filter_map(|expr| column(expr)).collect();
+    let decided: Vec<usize> = decides.filter_map(column).collect();
     (0..key).filter(|index| !decided.contains(index)).collect()
 }
 

@@ -56,16 +56,12 @@ pub(super) fn bind(
     }
     let items: Option<Vec<Item>> = items.into_iter().collect();
     let ranks = binder.ranks.take();
-    let filter = match &select.selection {
-        Some(condition) => Some(binder.bind(condition).and_then(|expr| binder.condition(expr))),
-        None => None,
-    };
+    let filter =
+        select.selection.as_ref().map(|condition| binder.bind(condition).and_then(|expr| binder.condition(expr)));
     binder.ranks = ranks;
     binder.aliases = items.clone().unwrap_or_default();
-    let qualify = match &select.qualify {
-        Some(condition) => Some(binder.bind(condition).and_then(|expr| binder.condition(expr))),
-        None => None,
-    };
+    let qualify =
+        select.qualify.as_ref().map(|condition| binder.bind(condition).and_then(|expr| binder.condition(expr)));
     let ranks = binder.ranks.take().map(Ranks::into_found).unwrap_or_default();
     let items = items?;
     let filter = filter.map_or(Some(None), |bound| bound.map(Some))?;
