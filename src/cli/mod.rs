@@ -7,9 +7,11 @@ mod exit;
 mod explain;
 mod generate;
 mod init;
+mod inputs;
 mod place;
 mod profile;
 mod project;
+mod query;
 mod run;
 mod say;
 mod schema;
@@ -49,6 +51,8 @@ enum Command {
     Test(test::Test),
     /// Run the rules over inputs and write alerts
     Run(run::Run),
+    /// Ask a relation of the project with SQL: flows, features, rules, hits
+    Query(query::Query),
     /// Generate plausible NetLog with labelled attacks
     Generate(generate::Generate),
     /// Draft a source from a sample, or profile real input
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Compile(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Run(command) => command.run(),
+        Command::Query(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Source(command) => command.run(),
         Command::Schema(command) => command.run(),

@@ -12,8 +12,9 @@ use crate::runtime::profile_column::{ColumnProfile, DISTINCT_MAX};
 use crate::runtime::profile_lint::Silent;
 
 use super::exit::Exit;
+use super::inputs::default_source;
 use super::project::open_valid;
-use super::run::{default_source, default_threads};
+use super::run::default_threads;
 use super::stop::stop_flag;
 use super::summary::{RunBar, duration, ignored, share, shortened};
 use super::wire;

@@ -14,6 +14,7 @@ use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunFailed, RunOptions, run};
 
 use super::exit::{Exit, is_broken_pipe};
+use super::inputs::Inputs;
 use super::place::check_outputs;
 use super::project::open_valid;
 use super::say::say;
@@ -29,13 +30,8 @@ enum Format {
 
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The source of inputs that do not name one
-    #[arg(long, value_name = "NAME")]
-    source: Option<String>,
-    /// A path, a glob, or `-` for standard input; `SOURCE=PATH` for one of another source. `.gz` and `.zst` are
-    /// read too. Several inputs are merged by event time
-    #[arg(long, required = true, num_args = 1.., value_name = "INPUT")]
-    input: Vec<String>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Where alerts go; `-` is standard output
     #[arg(long, short, default_value = "-", value_name = "FILE")]
     output: String,
@@ -69,7 +65,7 @@ impl Run {
         let taps = self.taps()?;
         let shown: Vec<&str> = taps.iter().map(|(name, _)| name.as_str()).collect();
         plan.show(&shown);
-        let inputs = self.inputs(&plan)?;
+        let inputs = self.inputs.open(&plan)?;
         let options = RunOptions {
             live: self.live.then(wire::clock),
             threads: self.threads.map_or_else(default_threads, usize::from),
@@ -131,23 +127,6 @@ impl Run {
         }
         Ok(taps)
     }
-
-    /// Inputs with their source's index.
-    fn inputs(&self, plan: &Plan) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
-        let mut inputs = Vec::new();
-        for input in &self.input {
-            let named = input.split_once('=').and_then(|(name, path)| {
-                let index = plan.sources.iter().position(|source| source.name == name)?;
-                Some((index, path.to_owned()))
-            });
-            let (source, path) = match named {
-                Some(named) => named,
-                None => (default_source(plan, self.source.as_deref())?, input.clone()),
-            };
-            inputs.extend(wire::inputs(&[path])?.into_iter().map(|input| (source, input)));
-        }
-        Ok(inputs)
-    }
 }
 
 /// Nothing of the input was understood; or, when that is asked for, something was not.
@@ -168,25 +147,6 @@ fn check_taps(plan: &Plan, taps: &[(String, String)]) -> anyhow::Result<()> {
         bail!("no relation `{name}` to tap\nhelp: {help}");
     }
     Ok(())
-}
-
-/// The source that inputs are of.
-pub fn default_source(plan: &Plan, named: Option<&str>) -> anyhow::Result<usize> {
-    let names = || plan.sources.iter().map(|source| source.name.as_str());
-    let all = || names().collect::<Vec<_>>().join(", ");
-    match named {
-        Some(name) => match names().position(|source| source == name) {
-            Some(index) => Ok(index),
-            None => {
-                let near = suggest(name, names());
-                let help =
-                    near.map_or_else(|| format!("the sources are {}", all()), |near| format!("did you mean `{near}`?"));
-                bail!("no source `{name}`\nhelp: {help}")
-            }
-        },
-        None if plan.sources.len() == 1 => Ok(0),
-        None => bail!("which source is the input of?\nhelp: add --source with one of {}", all()),
-    }
 }
 
 /// More threads than these wait for the graph.

@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::adapter::local::clock::SystemClock;
 use crate::adapter::local::{Embedded, Folder, MemoryInput, input, output};
-use crate::port::{Clock, FileTree, Input, RowWriter};
+use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter};
 
 pub fn folder(path: &Path) -> Box<dyn FileTree> {
     Box::new(Folder::new(path))
@@ -29,6 +29,10 @@ pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, input::InputEr
 
 pub fn row_writer(path: &str, schema: SchemaRef) -> io::Result<Box<dyn RowWriter>> {
     output::row_writer(path, schema)
+}
+
+pub fn format_writer(path: &str, schema: SchemaRef, format: RowFormat) -> io::Result<Box<dyn RowWriter>> {
+    output::format_writer(path, schema, format)
 }
 
 pub fn text_writer(path: &str) -> io::Result<Box<dyn Write + Send>> {

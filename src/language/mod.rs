@@ -17,16 +17,16 @@ mod tests;
 pub mod tree;
 
 pub use bind::{
-    ParsedQuery, bind_aggregation, bind_condition, bind_expression, bind_query, both, lookups_of, parameters_of,
-    parse_query,
+    ParsedAdHoc, ParsedQuery, bind_adhoc, bind_aggregation, bind_condition, bind_expression, bind_query, both,
+    lookups_of, parameters_of, parse_adhoc, parse_query,
 };
 pub use function::{Function, functions};
 pub use null::{conjuncts, null_warnings};
 pub use scope::{LookupField, Scope, ScopeColumn, ScopeLookup};
 pub use syntax::is_reserved;
 pub use tree::{
-    Aggregate, AggregateFunction, Aggregation, Expr, ExprKind, Item, LookupValues, OrderKey, Query, Rank, RankFunction,
-    Select,
+    AdHoc, Aggregate, AggregateFunction, Aggregation, Expr, ExprKind, Group, Item, LookupValues, OrderColumn, OrderKey,
+    Query, Rank, RankFunction, Select,
 };
 
 /// What to write instead of a test whether an address lies in a network.

@@ -155,6 +155,46 @@ pub struct Query {
     pub branches: Vec<Select>,
 }
 
+/// A query that is asked once, over rows that all are there: it may group, order and limit.
+#[derive(Debug, Clone)]
+pub struct AdHoc {
+    /// What is read; without `group` these are the rows of the result.
+    pub query: Query,
+    pub group: Option<Group>,
+    /// The first columns of the result; the others are only for its order.
+    pub columns: usize,
+    pub order: Vec<OrderColumn>,
+    pub offset: usize,
+    pub limit: Option<usize>,
+}
+
+impl AdHoc {
+    /// The items of the result, with those that only order it.
+    pub fn items(&self) -> &[Item] {
+        let first = self.query.branches.first().map_or(&[][..], |select| &select.items);
+        self.group.as_ref().map_or(first, |group| &group.items)
+    }
+}
+
+/// `GROUP BY`: one row for each combination of the query's first columns.
+#[derive(Debug, Clone)]
+pub struct Group {
+    pub keys: usize,
+    /// Their arguments are columns of the query.
+    pub aggregates: Vec<Aggregate>,
+    /// Over the aggregates' results.
+    pub having: Option<Expr>,
+    pub items: Vec<Item>,
+}
+
+/// A column of the result that orders it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderColumn {
+    pub column: usize,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
 /// `SELECT items FROM from WHERE filter QUALIFY qualify`.
 #[derive(Debug, Clone)]
 pub struct Select {

@@ -16,4 +16,6 @@ pub mod ledger;
 pub mod merge;
 pub mod normalize;
 pub mod outlet;
+pub mod rank;
+pub mod select;
 pub mod window;

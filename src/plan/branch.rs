@@ -8,7 +8,7 @@ use crate::language::{self, ParsedQuery};
 use crate::record::{Column, Type, Value};
 
 use super::resolve::{Resolver, parameters};
-use super::{BranchPlan, JoinPlan, Upstream, join};
+use super::{BranchPlan, JoinPlan, SelectPlan, Upstream, join};
 
 /// The column that says which SELECT of `UNION ALL` a row is from, 1 the first.
 pub const BRANCH: &str = "branch";
@@ -68,15 +68,14 @@ pub(super) fn bind(
 fn branch(relation: &Relation, select: Select) -> BranchPlan {
     let Select { filter, ranks, qualify, items, from: _ } = select;
     let scope: Vec<Column> = relation.scope.columns.iter().map(|c: &ScopeColumn| c.column.clone()).collect();
-    let mut branch =
-        BranchPlan { upstream: relation.upstream, joins: relation.joins.clone(), scope, filter, ranks, qualify, items };
-    branch.drop_unread_ranks();
-    branch
+    let mut select = SelectPlan { joins: relation.joins.clone(), scope, filter, ranks, qualify, items };
+    select.drop_unread_ranks();
+    BranchPlan { upstream: relation.upstream, select }
 }
 
-impl BranchPlan {
+impl SelectPlan {
     /// Ranks that nothing reads do not choose rows: what stands behind them is a condition like any other.
-    fn drop_unread_ranks(&mut self) {
+    pub(super) fn drop_unread_ranks(&mut self) {
         let first = self.scope.len();
         let mut read = false;
         let seen = self.items.iter().map(|item| &item.expr).chain(&self.qualify);
@@ -122,7 +121,7 @@ pub(super) fn identity(
         whole.key.extend(more);
     }
     if branches.len() > 1 {
-        whole.key.push(branches[0].0.items.len());
+        whole.key.push(branches[0].0.select.items.len());
         name_branches(branches, diagnostics)?;
     }
     Some(whole)
@@ -131,7 +130,7 @@ pub(super) fn identity(
 /// Two SELECTs may return one row of a relation: they are two hits.
 fn name_branches(branches: &mut [(BranchPlan, Span)], diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
     for ((branch, place), number) in branches.iter_mut().zip(1i64..) {
-        if let Some(taken) = branch.items.iter().find(|item| item.name.eq_ignore_ascii_case(BRANCH)) {
+        if let Some(taken) = branch.select.items.iter().find(|item| item.name.eq_ignore_ascii_case(BRANCH)) {
             let message = format!("UNION ALL adds a column `{BRANCH}`, the number of the SELECT");
             let finding = Diagnostic::error("rule.missing-key", taken.expr.span, message).label("has its name");
             diagnostics.push(finding.help("give this item another name"));
@@ -139,7 +138,7 @@ fn name_branches(branches: &mut [(BranchPlan, Span)], diagnostics: &mut Vec<Diag
         }
         let kind = ExprKind::Literal(Value::Int64(number));
         let expr = Expr { kind, ty: Type::Int64, nullable: false, span: *place };
-        branch.items.push(Item { name: BRANCH.to_owned(), expr });
+        branch.select.items.push(Item { name: BRANCH.to_owned(), expr });
     }
     Some(())
 }
@@ -166,7 +165,7 @@ fn of_branch(
         // SELECT are those of the first.
         let own =
             |item: &Item| matches!(item.expr.kind, ExprKind::Column(i) if there.get(i).is_some_and(|c| c.name == name));
-        let named = branch.items.iter().position(|item| (!first || item.name == name) && own(item));
+        let named = branch.select.items.iter().position(|item| (!first || item.name == name) && own(item));
         if named.is_none() && !absent.contains(&name) {
             absent.push(name);
         }
@@ -192,9 +191,9 @@ fn of_branch(
 
 /// What the query returns: the names of its first SELECT, NULL where one of them may be.
 pub(super) fn columns(branches: &[BranchPlan]) -> Vec<Column> {
-    let first = branches.first().map(|branch| branch.items.as_slice()).unwrap_or_default();
+    let first = branches.first().map(|branch| branch.select.items.as_slice()).unwrap_or_default();
     let column = |(place, item): (usize, &Item)| {
-        let nullable = branches.iter().any(|branch| branch.items[place].expr.nullable);
+        let nullable = branches.iter().any(|branch| branch.select.items[place].expr.nullable);
         Column::new(item.name.clone(), item.expr.ty, nullable)
     };
     first.iter().enumerate().map(column).collect()
@@ -202,7 +201,7 @@ pub(super) fn columns(branches: &[BranchPlan]) -> Vec<Column> {
 
 /// A rank orders the rows of one window: all are there when it closes, and their order is the same at each run.
 pub(super) fn check_ranks(resolver: &Resolver, branch: &BranchPlan, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
-    for rank in &branch.ranks {
+    for rank in &branch.select.ranks {
         let name = rank.function.name();
         let Upstream::Feature(index) = branch.upstream else {
             let message = format!("{name} over `flows` has no end: its rows never all are there");

@@ -172,15 +172,15 @@ fn rule_text(plan: &Plan, rule: &RulePlan, reads: &mut Reads) -> String {
 }
 
 fn branch_text(plan: &Plan, branch: &BranchPlan, reads: &mut Reads) -> String {
-    let mut names = Names::new(plan, branch.upstream, &branch.joins, &[]);
+    let mut names = Names::new(plan, branch.upstream, &branch.select.joins, &[]);
     let mut used = BTreeSet::new();
-    branch.expressions().for_each(|expr| mark(expr, &mut used));
-    used.retain(|index| *index < branch.scope.len());
+    branch.select.expressions().for_each(|expr| mark(expr, &mut used));
+    used.retain(|index| *index < branch.select.scope.len());
     let mut text = format!("rule over {}\n{}", plan.relation_name(branch.upstream), names.text(plan, used, reads));
-    if let Some(filter) = &branch.filter {
+    if let Some(filter) = &branch.select.filter {
         text.push_str(&format!("  where {}\n", names.expr(plan, filter)));
     }
-    for (rank, number) in branch.ranks.iter().zip(1..) {
+    for (rank, number) in branch.select.ranks.iter().zip(1..) {
         let partition: Vec<String> = rank.partition.iter().map(|expr| names.expr(plan, expr)).collect();
         let order = rank.order.iter().map(|key| {
             let direction = if key.descending { "DESC" } else { "ASC" };
@@ -191,11 +191,11 @@ fn branch_text(plan: &Plan, branch: &BranchPlan, reads: &mut Reads) -> String {
         let (partition, order) = (partition.join(", "), order.join(", "));
         text.push_str(&format!("  rank {number} = {} by {partition} order {order}\n", rank.function.name()));
     }
-    names.names.extend((1..=branch.ranks.len()).map(|number| format!("rank {number}")));
-    if let Some(qualify) = &branch.qualify {
+    names.names.extend((1..=branch.select.ranks.len()).map(|number| format!("rank {number}")));
+    if let Some(qualify) = &branch.select.qualify {
         text.push_str(&format!("  qualify {}\n", names.expr(plan, qualify)));
     }
-    for item in &branch.items {
+    for item in &branch.select.items {
         text.push_str(&format!("  item {} = {}\n", item.name, names.expr(plan, &item.expr)));
     }
     text

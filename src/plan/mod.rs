@@ -3,6 +3,7 @@
 //! [`resolve::resolve`] returns a plan and all findings. A plan is complete: nothing after it reads definitions
 //! or meets an unknown name. What it may never do: run anything, or know an engine.
 
+mod adhoc;
 mod branch;
 pub mod codes;
 mod feature;
@@ -24,6 +25,7 @@ use crate::language::tree::{Aggregate, Expr, Item, Rank};
 use crate::record::{Column, Micros, Period, RawSchema, Type, Value};
 
 pub use crate::definition::model::{AlertWhen, Level, Status};
+pub use adhoc::{AdHocPlan, bind_adhoc};
 pub use branch::BRANCH;
 pub use fingerprint::canonical;
 pub use resolve::{ResolveOptions, Resolved, resolve};
@@ -167,12 +169,18 @@ pub struct RulePlan {
     pub fingerprint: String,
 }
 
-/// One SELECT of a rule: `SELECT items FROM upstream WHERE filter QUALIFY qualify`.
+/// One SELECT of a rule.
 #[derive(Debug, Clone)]
 pub struct BranchPlan {
     pub upstream: Upstream,
+    pub select: SelectPlan,
+}
+
+/// `SELECT items FROM … WHERE filter QUALIFY qualify`.
+#[derive(Debug, Clone)]
+pub struct SelectPlan {
     pub joins: Vec<JoinPlan>,
-    /// Upstream and joins.
+    /// What is read, and joins.
     pub scope: Vec<Column>,
     pub filter: Option<Expr>,
     /// Of the rows that are left; each is a column behind the scope's.
@@ -181,7 +189,7 @@ pub struct BranchPlan {
     pub items: Vec<Item>,
 }
 
-impl BranchPlan {
+impl SelectPlan {
     /// Every expression of it.
     pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
         let items = self.items.iter().map(|item| &item.expr);
@@ -191,9 +199,7 @@ impl BranchPlan {
         });
         items.chain(&self.filter).chain(ranks).chain(&self.qualify)
     }
-}
 
-impl BranchPlan {
     /// What `qualify` and the items are over: the scope, and a column for each rank.
     pub fn ranked_scope(&self) -> Vec<Column> {
         let ranks = self.ranks.iter().map(|rank| Column::new(rank.function.name(), Type::Int64, false));

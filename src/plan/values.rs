@@ -57,10 +57,10 @@ pub(super) fn check_rule(plan: &Plan, rule: &RulePlan, out: &mut Vec<Diagnostic>
     let mut known: Known = vec![None; rule.columns.len()];
     for branch in &rule.branches {
         let there = of_relation(plan, branch.upstream);
-        branch.expressions().for_each(|expr| check(expr, &branch.scope, &there, out));
+        branch.select.expressions().for_each(|expr| check(expr, &branch.select.scope, &there, out));
         // Of several SELECTs each may say something else of a column.
         if rule.branches.len() == 1 {
-            known = branch.items.iter().map(|item| same(item, &there)).collect();
+            known = branch.select.items.iter().map(|item| same(item, &there)).collect();
         }
     }
     for expr in rule.exceptions.iter().map(|exception| &exception.when).chain(rule.score.iter().map(|s| &s.value)) {

@@ -40,8 +40,8 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
     }
     let branches = plan.rules.iter().flat_map(|rule| &rule.branches);
     for branch in branches.filter(|branch| branch.upstream == Upstream::Flows) {
-        branch.expressions().for_each(|expr| columns_of(expr, &mut see));
-        branch.joins.iter().for_each(|join| joined(&join.target, &mut see));
+        branch.select.expressions().for_each(|expr| columns_of(expr, &mut see));
+        branch.select.joins.iter().for_each(|join| joined(&join.target, &mut see));
     }
     want_flows(plan, &flows);
 }
@@ -50,7 +50,7 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
 fn live_features(plan: &Plan, shown: &[&str]) -> Vec<bool> {
     let mut live: Vec<bool> = plan.features.iter().map(|f| shown.contains(&f.name.as_str())).collect();
     for branch in plan.rules.iter().flat_map(|rule| &rule.branches) {
-        reads(branch.upstream, &branch.joins).for_each(|index| live[index] = true);
+        reads(branch.upstream, &branch.select.joins).for_each(|index| live[index] = true);
     }
     // Features read only features before them.
     for index in (0..plan.features.len()).rev() {

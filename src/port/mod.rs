@@ -36,6 +36,17 @@ pub enum InputBytes {
     File(File),
 }
 
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowFormat {
+    /// Lines of JSON.
+    Json,
+    Csv,
+    Parquet,
+    /// For people.
+    Table,
+}
+
 /// A file, or another place, that takes rows of one relation.
 pub trait RowWriter {
     fn write(&mut self, rows: &RecordBatch) -> io::Result<()>;

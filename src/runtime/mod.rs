@@ -6,5 +6,6 @@ pub mod outlet;
 pub mod profile;
 pub mod profile_column;
 pub mod profile_lint;
+pub mod query;
 pub mod report;
 pub mod run;

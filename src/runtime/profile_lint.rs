@@ -60,12 +60,12 @@ pub fn silent(plan: &Plan, flows: &[ColumnProfile]) -> Vec<Silent> {
 fn rule_reads(plan: &Plan, rule: &RulePlan) -> BTreeSet<usize> {
     let mut reads = Reads { plan, flows: BTreeSet::new(), seen: BTreeSet::new() };
     for branch in &rule.branches {
-        let scope = Scope { upstream: branch.upstream, joins: &branch.joins, feature: None };
+        let scope = Scope { upstream: branch.upstream, joins: &branch.select.joins, feature: None };
         reads.relation(branch.upstream);
-        for join in &branch.joins {
+        for join in &branch.select.joins {
             reads.join(&scope, join);
         }
-        branch.filter.iter().chain(&branch.qualify).for_each(|condition| reads.expr(&scope, condition));
+        branch.select.filter.iter().chain(&branch.select.qualify).for_each(|condition| reads.expr(&scope, condition));
     }
     reads.flows
 }

@@ -166,11 +166,11 @@ fn of_rule(project: &Project, rule: usize, plan: &Plan, mutants: &mut Vec<Mutant
     let bound = plan.rules.iter().find(|r| r.name == *name).ok_or("the rule has errors or is a draft")?;
     let mut edits = Vec::new();
     for branch in &bound.branches {
-        for condition in branch.filter.iter().chain(&branch.qualify) {
+        for condition in branch.select.filter.iter().chain(&branch.select.qualify) {
             conditions(condition, sql, &mut edits);
             within(condition, sql, &mut edits);
         }
-        branch.items.iter().for_each(|item| within(&item.expr, sql, &mut edits));
+        branch.select.items.iter().for_each(|item| within(&item.expr, sql, &mut edits));
     }
     push(project, edits, mutants, |project, text| project.rules[rule].sql = text);
     Ok(())

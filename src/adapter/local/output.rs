@@ -1,4 +1,4 @@
-//! Rows to local files: JSON lines, or Parquet by the file's extension.
+//! Rows to local files: JSON lines, Parquet, CSV, and tables for people.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,16 +8,30 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::writer::{LineDelimited, WriterBuilder};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::arrow::util::pretty::pretty_format_batches_with_options;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::port::RowWriter;
+use crate::port::{RowFormat, RowWriter};
 
-/// A writer for a path; `-` is standard output.
+/// A writer for a path, Parquet by its extension and else JSON lines; `-` is standard output.
 pub fn row_writer(path: &str, schema: SchemaRef) -> io::Result<Box<dyn RowWriter>> {
     let parquet = Path::new(path).extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
-    if parquet {
+    format_writer(path, schema, if parquet { RowFormat::Parquet } else { RowFormat::Json })
+}
+
+/// A writer for a path; `-` is standard output.
+pub fn format_writer(path: &str, schema: SchemaRef, format: RowFormat) -> io::Result<Box<dyn RowWriter>> {
+    match format {
+        RowFormat::Csv => return Ok(Box::new(CsvRows::new(text_writer(path)?, &schema)?)),
+        RowFormat::Table => {
+            return Ok(Box::new(TableRows { out: text_writer(path)?, kept: Vec::new(), count: 0 }));
+        }
+        RowFormat::Json | RowFormat::Parquet => {}
+    }
+    if format == RowFormat::Parquet {
         let zstd = ZstdLevel::try_new(3).map_err(io::Error::other)?;
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(zstd)).build();
         let writer = ArrowWriter::try_new(create(path)?, schema, Some(properties)).map_err(io::Error::other)?;
@@ -55,6 +69,84 @@ fn create(path: &str) -> io::Result<Output> {
         let help = folder.map(|folder| format!("\nhelp: make the folder {} first", folder.display()));
         io::Error::new(error.kind(), format!("cannot write {path}: {error}{}", help.unwrap_or_default()))
     })
+}
+
+/// How values read in CSV and in tables.
+fn text_options<'a>() -> FormatOptions<'a> {
+    FormatOptions::new().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"))
+}
+
+struct CsvRows {
+    writer: csv::Writer<Box<dyn Write + Send>>,
+}
+
+impl CsvRows {
+    fn new(out: Box<dyn Write + Send>, schema: &SchemaRef) -> io::Result<Self> {
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(schema.fields().iter().map(|field| field.name().as_str()))?;
+        Ok(Self { writer })
+    }
+}
+
+impl RowWriter for CsvRows {
+    fn write(&mut self, rows: &RecordBatch) -> io::Result<()> {
+        let options = text_options();
+        let columns = rows.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(io_error)?;
+        for row in 0..rows.num_rows() {
+            for column in &columns {
+                self.writer.write_field(column.value(row).to_string())?;
+            }
+            self.writer.write_record(None::<&[u8]>)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Rows of one block of a table: its widths are theirs, and no more of them wait.
+const TABLE_ROWS: usize = 1_000;
+
+struct TableRows {
+    out: Box<dyn Write + Send>,
+    kept: Vec<RecordBatch>,
+    count: usize,
+}
+
+impl TableRows {
+    fn print(&mut self) -> io::Result<()> {
+        let options = text_options().with_null("NULL");
+        let kept = std::mem::take(&mut self.kept);
+        self.count = 0;
+        let table = pretty_format_batches_with_options(&kept, &options);
+        writeln!(self.out, "{}", table.map_err(io_error)?)
+    }
+}
+
+impl RowWriter for TableRows {
+    fn write(&mut self, rows: &RecordBatch) -> io::Result<()> {
+        let mut from = 0;
+        while from < rows.num_rows() {
+            let count = (rows.num_rows() - from).min(TABLE_ROWS - self.count);
+            self.kept.push(rows.slice(from, count));
+            self.count += count;
+            from += count;
+            if self.count == TABLE_ROWS {
+                self.print()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if self.count > 0 {
+            self.print()?;
+        }
+        self.out.flush()
+    }
 }
 
 struct JsonRows {

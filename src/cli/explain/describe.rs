@@ -20,7 +20,7 @@ pub(super) fn rule(opened: &Opened, rule: &RulePlan) -> String {
     text.push_str(&format!("  {}\n", about.join(" · ")));
     for branch in &rule.branches {
         text.push_str(&format!("  reads    {}\n", plan.relation_name(branch.upstream)));
-        for join in &branch.joins {
+        for join in &branch.select.joins {
             text.push_str(&format!("  joins    {} as {}\n", joined(plan, &join.target), join.alias));
         }
     }

@@ -82,6 +82,13 @@ impl Binder<'_> {
         Some(format!("COUNT(DISTINCT CONCAT({}))", texts.join(", ' ', ")))
     }
 
+    /// A key of GROUP BY, which all rows of a group share.
+    pub(super) fn any_of_group(&mut self, key: Expr) -> Option<Expr> {
+        let (span, nullable) = (key.span, key.nullable);
+        let found = self.push_aggregate(AggregateFunction::AnyValue, Some(key), span)?;
+        Some(Expr { nullable, ..found })
+    }
+
     fn push_aggregate(&mut self, function: AggregateFunction, arg: Option<Expr>, span: Span) -> Option<Expr> {
         let arg_type = arg.as_ref().map_or(Type::Int64, |a| a.ty);
         let Some(ty) = function.result(arg_type) else {

@@ -15,6 +15,13 @@ use super::null_operand::is_null;
 use super::query::Ctes;
 use super::rank::Ranks;
 
+/// A key of GROUP BY, as it is written.
+#[derive(Debug, Clone)]
+pub(super) struct GroupKey {
+    pub text: String,
+    pub expr: Expr,
+}
+
 pub(super) struct Binder<'a> {
     pub text: &'a Text,
     pub places: &'a Places,
@@ -34,6 +41,8 @@ pub(super) struct Binder<'a> {
     pub ranks: Option<Ranks>,
     /// Items that may be named beside columns.
     pub aliases: Vec<Item>,
+    /// What rows are grouped by: it may stand outside of aggregates.
+    pub group: Vec<GroupKey>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -51,6 +60,7 @@ impl<'a> Binder<'a> {
             named: true,
             ranks: None,
             aliases: Vec::new(),
+            group: Vec::new(),
             diagnostics,
         }
     }
@@ -93,6 +103,9 @@ impl<'a> Binder<'a> {
     }
 
     pub fn bind(&mut self, ast: &ast::Expr) -> Option<Expr> {
+        if let Some(key) = self.key_of(ast) {
+            return self.any_of_group(key);
+        }
         match ast {
             ast::Expr::Identifier(ident) => self.bind_name(std::slice::from_ref(ident)),
             ast::Expr::CompoundIdentifier(parts) => self.bind_name(parts),
@@ -131,6 +144,15 @@ impl<'a> Binder<'a> {
             | ast::Expr::CompoundFieldAccess { .. } => self.bind_special(ast),
             _ => self.refuse_node(ast),
         }
+    }
+
+    /// The key of GROUP BY that an expression is.
+    fn key_of(&self, ast: &ast::Expr) -> Option<Expr> {
+        if self.group.is_empty() || self.inside_aggregate {
+            return None;
+        }
+        let text = ast.to_string();
+        self.group.iter().find(|key| key.text.eq_ignore_ascii_case(&text)).map(|key| key.expr.clone())
     }
 
     fn bind_unary(&mut self, op: UnaryOperator, operand: &ast::Expr, ast: &ast::Expr) -> Option<Expr> {

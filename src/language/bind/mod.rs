@@ -2,6 +2,7 @@
 //!
 //! Binding goes on after a mistake, so that one run reports all of a text. It knows no engine.
 
+mod adhoc;
 mod aggregate;
 mod binder;
 mod call;
@@ -14,6 +15,7 @@ mod membership;
 mod name;
 mod null_operand;
 mod operator;
+mod outer;
 mod query;
 mod rank;
 mod refusal;
@@ -29,6 +31,7 @@ use super::syntax;
 use super::tree::{Aggregation, Expr};
 use binder::Binder;
 
+pub use adhoc::{ParsedAdHoc, bind_adhoc, parse_adhoc};
 pub use layer::both;
 pub use query::{ParsedQuery, bind_query, parse_query};
 

@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Span, suggest};
 use crate::language::tree::{Expr, ExprKind};
 use crate::language::{codes, is_reserved};
 
-use super::binder::Binder;
+use super::binder::{Binder, GroupKey};
 
 /// Column names that a message lists at most.
 const LISTED_COLUMNS_MAX: usize = 24;
@@ -90,6 +90,10 @@ impl Binder<'_> {
         };
         let column = &self.scope.columns.get(*index)?.column;
         if self.aggregates.is_some() && !self.inside_aggregate {
+            let is_column = |key: &&GroupKey| matches!(key.expr.kind, ExprKind::Column(at) if at == *index);
+            if let Some(key) = self.group.iter().find(is_column).map(|key| key.expr.clone()) {
+                return self.any_of_group(key);
+            }
             let report =
                 Diagnostic::error(codes::AGGREGATE, span, format!("{} stands outside an aggregate", column.name))
                     .help(format!("write an aggregate of it, such as MAX({})", column.name));

@@ -12,10 +12,12 @@ use crate::language::syntax::{self, Names, Places};
 use crate::language::tree::{Item, LookupValues, Query, Select};
 use crate::record::Column;
 
+use super::adhoc::{Clauses, Outside};
 use super::coerce;
 use super::form;
 use super::layer::{Base, Budget};
 use super::membership;
+use super::outer;
 use super::select::{self, Around, Bound};
 
 /// SELECTs of one query, each counted as often as it is read.
@@ -42,6 +44,22 @@ impl ParsedQuery {
         self.names.tables.clone()
     }
 
+    /// `query` may be read in part already.
+    pub(super) fn of(
+        query: Box<ast::Query>,
+        places: Places,
+        text: &Text,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let names = syntax::names(text);
+        let relations = form::relations(&query, text, &places, &names, diagnostics)?;
+        Some(Self { query: Arc::from(query), places, relations, names })
+    }
+
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
     /// Parameters, `@` left out.
     pub fn parameters(&self) -> Vec<(String, Span)> {
         self.names.parameters.clone()
@@ -51,9 +69,7 @@ impl ParsedQuery {
 /// Reads one query.
 pub fn parse_query(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<ParsedQuery> {
     let (query, places) = syntax::parse_query(text, diagnostics)?;
-    let names = syntax::names(text);
-    let relations = form::relations(&query, text, &places, &names, diagnostics)?;
-    Some(ParsedQuery { query: Arc::from(query), places, relations, names })
+    ParsedQuery::of(query, places, text, diagnostics)
 }
 
 /// Binds a query; `scopes` are those of [`ParsedQuery::relations`], none where there is no such relation.
@@ -63,17 +79,8 @@ pub fn bind_query(
     scopes: &[Scope],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Query> {
-    let names = parsed.relations.iter().map(|(name, _)| name.as_str());
-    let bases = names.zip(scopes).collect();
-    let mut queries = Queries {
-        text,
-        places: &parsed.places,
-        base: BaseScopes::Relations(bases),
-        budget: Budget::default(),
-        selects: 0,
-    };
-    let branches = queries.query(&parsed.query, Ctes::default(), true, diagnostics)?;
-    Some(Query { branches: branches.into_iter().map(|branch| branch.select).collect() })
+    let branches = Queries::over(parsed, text, scopes).whole(parsed, diagnostics)?;
+    Some(Query { branches })
 }
 
 /// What `WITH` has defined so far, the innermost last.
@@ -101,15 +108,43 @@ pub(super) enum BaseScopes<'a> {
     Lookups(&'a Scope),
 }
 
+/// Where a SELECT stands.
+#[derive(Clone, Copy)]
+struct Stand<'a> {
+    ctes: Ctes<'a>,
+    /// Do its items need names?
+    named: bool,
+    /// It is the outermost of an ad-hoc query.
+    outer: Option<&'a Clauses>,
+}
+
 pub(super) struct Queries<'a> {
     pub text: &'a Text,
     pub places: &'a Places,
     pub base: BaseScopes<'a>,
     pub budget: Budget,
     pub selects: usize,
+    /// What stands around the outermost SELECT, until it is bound.
+    pub outer: Option<&'a Clauses>,
+    /// What that has given.
+    pub outside: Option<Outside>,
 }
 
 impl<'a> Queries<'a> {
+    fn new(text: &'a Text, places: &'a Places, base: BaseScopes<'a>) -> Self {
+        Self { text, places, base, budget: Budget::default(), selects: 0, outer: None, outside: None }
+    }
+
+    pub fn over(parsed: &'a ParsedQuery, text: &'a Text, scopes: &'a [Scope]) -> Self {
+        let names = parsed.relations.iter().map(|(name, _)| name.as_str());
+        Self::new(text, &parsed.places, BaseScopes::Relations(names.zip(scopes).collect()))
+    }
+
+    pub fn whole(&mut self, parsed: &ParsedQuery, diagnostics: &mut Vec<Diagnostic>) -> Option<Vec<Select>> {
+        let branches = self.query(&parsed.query, Ctes::default(), true, diagnostics)?;
+        Some(branches.into_iter().map(|branch| branch.select).collect())
+    }
+
     /// `named`: do its items need names? Those of a later SELECT of UNION ALL have the names of the first.
     pub fn query(
         &mut self,
@@ -138,6 +173,7 @@ impl<'a> Queries<'a> {
             SetExpr::Select(select) => self.select(select, ctes, named, diagnostics),
             SetExpr::Query(query) => self.query(query, ctes, named, diagnostics),
             SetExpr::SetOperation { op: SetOperator::Union, set_quantifier: SetQuantifier::All, left, right } => {
+                self.outer = None;
                 // Both are bound, whatever the first says.
                 let left = self.body(left, ctes, named, diagnostics);
                 let right = self.body(right, ctes, false, diagnostics);
@@ -212,6 +248,7 @@ impl<'a> Queries<'a> {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Vec<Base>> {
         self.count(diagnostics)?;
+        let outer = self.outer.take();
         let [ast::TableWithJoins { relation, .. }] = select.from.as_slice() else { return None };
         let (inner, alias) = match relation {
             TableFactor::Table { name, alias, .. } => {
@@ -220,7 +257,11 @@ impl<'a> Queries<'a> {
                 let owner = alias.unwrap_or_else(|| table.value.clone());
                 match ctes.find(&table.value) {
                     Some((query, ctes)) => (self.query(query, ctes, true, diagnostics)?, Some(owner)),
-                    None => return self.base(select, table, &owner, ctes, named, diagnostics).map(|base| vec![base]),
+                    None => {
+                        return self
+                            .base(select, table, &owner, Stand { ctes, named, outer }, diagnostics)
+                            .map(|base| vec![base]);
+                    }
                 }
             }
             TableFactor::Derived { subquery, alias, .. } => {
@@ -230,7 +271,7 @@ impl<'a> Queries<'a> {
             _ => return None,
         };
         let scope = self.layer_scope(&inner, alias.as_deref())?;
-        let bound = self.bind(select, &scope, alias.as_deref(), ctes, named, diagnostics)?;
+        let bound = self.bind(select, &scope, alias.as_deref(), Stand { ctes, named, outer }, diagnostics)?;
         if !bound.ranks.is_empty() && inner.len() > 1 {
             let report =
                 Diagnostic::error(codes::REFUSED, bound.ranks[0].span, "a rank over UNION ALL is not supported")
@@ -256,8 +297,7 @@ impl<'a> Queries<'a> {
         select: &ast::Select,
         table: &ast::Ident,
         owner: &str,
-        ctes: Ctes<'_>,
-        named: bool,
+        stand: Stand<'_>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Base> {
         let span = self.places.span(self.text, self.places.ident(table));
@@ -271,24 +311,31 @@ impl<'a> Queries<'a> {
                 (membership::lookup_scope(outer, index)?, Some(index))
             }
         };
-        let bound = self.bind(select, &scope, Some(owner), ctes, named, diagnostics)?;
+        let bound = self.bind(select, &scope, Some(owner), stand, diagnostics)?;
         let from = (table.value.clone(), span);
         let Bound { filter, ranks, qualify, items } = bound;
         Some(Base { select: Select { from, filter, ranks, qualify, items }, columns: scope.columns.len(), lookup })
     }
 
     fn bind(
-        &self,
+        &mut self,
         select: &ast::Select,
         scope: &Scope,
         alias: Option<&str>,
-        ctes: Ctes<'_>,
-        named: bool,
+        stand: Stand<'_>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Bound> {
         let over_lookup = matches!(self.base, BaseScopes::Lookups(_));
+        let Stand { ctes, named, outer } = stand;
         let around = Around { text: self.text, places: self.places, alias, ctes, over_lookup, named };
-        select::bind(select, scope, around, diagnostics)
+        match outer {
+            None => select::bind(select, scope, around, diagnostics),
+            Some(clauses) => {
+                let (bound, outside) = outer::bind(select, scope, around, clauses, diagnostics)?;
+                self.outside = Some(outside);
+                Some(bound)
+            }
+        }
     }
 
     /// What a SELECT around these sees: the columns that they return.
@@ -323,7 +370,7 @@ pub(super) fn lookup_values(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Vec<LookupValues>> {
     form::check(query, text, places, diagnostics)?;
-    let mut queries = Queries { text, places, base: BaseScopes::Lookups(scope), budget: Budget::default(), selects: 0 };
+    let mut queries = Queries::new(text, places, BaseScopes::Lookups(scope));
     let branches = queries.query(query, ctes, false, diagnostics)?;
     branches
         .into_iter()

@@ -21,6 +21,10 @@ impl Ranks {
         Self { base, found: Vec::new() }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     pub fn into_found(self) -> Vec<Rank> {
         self.found
     }

@@ -41,44 +41,60 @@ pub(super) fn bind(
     around: Around<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Bound> {
-    let mut binder = Binder::new(around.text, around.places, scope, diagnostics);
-    // An alias hides the relation's own name.
-    binder.relation = around.alias.iter().map(|alias| (*alias).to_owned()).collect();
-    binder.ctes = around.ctes;
-    binder.over_lookup = around.over_lookup;
-    binder.named = around.named;
-    if !around.over_lookup {
-        binder.ranks = Some(Ranks::new(scope.columns.len()));
-    }
-    let mut items: Vec<Option<Item>> = Vec::new();
-    for item in &select.projection {
-        binder.bind_item(item, &mut items);
-    }
-    let items: Option<Vec<Item>> = items.into_iter().collect();
-    let ranks = binder.ranks.take();
-    let filter =
-        select.selection.as_ref().map(|condition| binder.bind(condition).and_then(|expr| binder.condition(expr)));
-    binder.ranks = ranks;
+    let mut binder = Binder::of_select(scope, around, diagnostics);
+    let items = binder.items(&select.projection);
+    let filter = binder.filter(select.selection.as_ref());
     binder.aliases = items.clone().unwrap_or_default();
-    let qualify =
-        select.qualify.as_ref().map(|condition| binder.bind(condition).and_then(|expr| binder.condition(expr)));
+    let qualify = binder.qualify(select.qualify.as_ref());
     let ranks = binder.ranks.take().map(Ranks::into_found).unwrap_or_default();
-    let items = items?;
-    let filter = filter.map_or(Some(None), |bound| bound.map(Some))?;
-    let qualify = qualify.map_or(Some(None), |bound| bound.map(Some))?;
+    let (items, filter, qualify) = (items?, filter?, qualify?);
     if around.named {
         check_names(&items, diagnostics)?;
-    }
-    if let (Some(qualify), true) = (&qualify, ranks.is_empty()) {
-        let report = Diagnostic::error(codes::REFUSED, qualify.span, "QUALIFY ranks nothing")
-            .help("write QUALIFY ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY …) <= 10, or WHERE");
-        diagnostics.push(report);
-        return None;
     }
     Some(Bound { filter, ranks, qualify, items })
 }
 
-fn check_names(items: &[Item], diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+impl<'a> Binder<'a> {
+    pub(super) fn of_select(scope: &'a Scope, around: Around<'a>, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+        let mut binder = Self::new(around.text, around.places, scope, diagnostics);
+        // An alias hides the relation's own name.
+        binder.relation = around.alias.iter().map(|alias| (*alias).to_owned()).collect();
+        binder.ctes = around.ctes;
+        binder.over_lookup = around.over_lookup;
+        binder.named = around.named;
+        binder.ranks = (!around.over_lookup).then(|| Ranks::new(scope.columns.len()));
+        binder
+    }
+
+    pub(super) fn items(&mut self, projection: &[SelectItem]) -> Option<Vec<Item>> {
+        let mut items: Vec<Option<Item>> = Vec::new();
+        for item in projection {
+            self.bind_item(item, &mut items);
+        }
+        items.into_iter().collect()
+    }
+
+    /// `WHERE`; no rank stands in it, for they are of the rows that it leaves.
+    pub(super) fn filter(&mut self, condition: Option<&ast::Expr>) -> Option<Option<Expr>> {
+        let Some(condition) = condition else { return Some(None) };
+        let ranks = self.ranks.take();
+        let bound = self.bind(condition).and_then(|expr| self.condition(expr));
+        self.ranks = ranks;
+        bound.map(Some)
+    }
+
+    pub(super) fn qualify(&mut self, condition: Option<&ast::Expr>) -> Option<Option<Expr>> {
+        let Some(condition) = condition else { return Some(None) };
+        let bound = self.bind(condition).and_then(|expr| self.condition(expr))?;
+        if self.ranks.as_ref().is_none_or(Ranks::is_empty) {
+            let help = "write QUALIFY ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY …) <= 10, or WHERE";
+            return self.refuse(bound.span, "QUALIFY ranks nothing", help);
+        }
+        Some(Some(bound))
+    }
+}
+
+pub(super) fn check_names(items: &[Item], diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
     let mut unique = true;
     for (index, item) in items.iter().enumerate() {
         let earlier = items.iter().take(index).find(|other| other.name.eq_ignore_ascii_case(&item.name));
@@ -95,7 +111,7 @@ fn check_names(items: &[Item], diagnostics: &mut Vec<Diagnostic>) -> Option<()> 
 }
 
 impl Binder<'_> {
-    fn bind_item(&mut self, item: &SelectItem, items: &mut Vec<Option<Item>>) {
+    pub(super) fn bind_item(&mut self, item: &SelectItem, items: &mut Vec<Option<Item>>) {
         match item {
             SelectItem::ExprWithAlias { expr, alias } => {
                 let bound = self.bind(expr);
@@ -151,6 +167,10 @@ impl Binder<'_> {
         span: Span,
         items: &mut Vec<Option<Item>>,
     ) {
+        if self.aggregates.is_some() {
+            items.push(self.refuse(span, "* cannot be grouped", "name the items"));
+            return;
+        }
         if options.opt_replace.is_some()
             || options.opt_rename.is_some()
             || options.opt_ilike.is_some()

@@ -1,8 +1,6 @@
 //! Rows to hits: one rule's SELECT over rows of its upstream. Stateless.
 
-mod branch;
 pub mod nearest;
-mod rank;
 
 use std::sync::Arc;
 
@@ -17,9 +15,9 @@ use crate::target::datafusion::{Lookups, LowerContext};
 use super::batch;
 use super::compiled::Compiled;
 use super::halve::RowErrors;
+use super::select::SelectStage;
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::BuildError;
-use branch::BranchStage;
 use nearest::Nearest;
 
 /// One row of a rule, with what an alert will say of it.
@@ -47,7 +45,7 @@ pub struct Hit {
 pub struct RuleStage {
     pub plan: Arc<RulePlan>,
     index: usize,
-    branches: Vec<BranchStage>,
+    branches: Vec<SelectStage>,
     score: Option<Compiled>,
     exceptions: Vec<Compiled>,
     pub errors: RowErrors,
@@ -66,7 +64,7 @@ impl RuleStage {
         let schema = batch::schema(&plan.columns);
         let branches = plan.branches.iter().map(|branch| {
             let (columns, event_time) = relation(branch.upstream);
-            BranchStage::new(branch, columns, event_time, &schema, lookups)
+            SelectStage::new(&branch.select, columns, Some(event_time), &schema, lookups)
         });
         Ok(Self {
             index,
@@ -87,7 +85,10 @@ impl RuleStage {
     /// From now on [`Self::nearest`] can tell.
     pub fn watch(&mut self, lookups: &Lookups) -> Result<(), BuildError> {
         let plan = Arc::clone(&self.plan);
-        self.branches.iter_mut().zip(&plan.branches).try_for_each(|(stage, branch)| stage.watch(branch, lookups))
+        self.branches
+            .iter_mut()
+            .zip(&plan.branches)
+            .try_for_each(|(stage, branch)| stage.watch(&branch.select, lookups))
     }
 
     /// The rows that a SELECT of the rule returns, and their places in `rows`.

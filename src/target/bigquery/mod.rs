@@ -182,8 +182,8 @@ impl<'a> Warehouse<'a> {
             Relation::Rule(rule) => {
                 for branch in &rule.branches {
                     read.push(self.upstream(branch.upstream));
-                    self.joined(&branch.joins, &mut read, &mut lookups);
-                    branch.expressions().for_each(|expr| lookups_of(expr, &mut lookups));
+                    self.joined(&branch.select.joins, &mut read, &mut lookups);
+                    branch.select.expressions().for_each(|expr| lookups_of(expr, &mut lookups));
                 }
             }
             Relation::Hits => {

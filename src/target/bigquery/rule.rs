@@ -46,20 +46,21 @@ fn branch_body(
     steps: &mut Vec<Step>,
 ) -> String {
     let range = |table: &str| if ranged { in_range(table) } else { Vec::new() };
-    let rows = scope::joined(plan, prefix, branch.upstream, &branch.joins, &range);
+    let rows = scope::joined(plan, prefix, branch.upstream, &branch.select.joins, &range);
     let lookups = lookup_names(plan);
     let over =
         |columns: &[String], expr: &Expr| print(expr, &Names { columns, lookups: &lookups, event_time: "event_time" });
     let mut columns = rows.columns.clone();
-    columns.extend(branch.ranks.iter().map(|rank| rank_call(rank, &|expr| over(&rows.columns, expr))));
+    columns.extend(branch.select.ranks.iter().map(|rank| rank_call(rank, &|expr| over(&rows.columns, expr))));
     let names = Names { columns: &columns, lookups: &lookups, event_time: "event_time" };
-    let items = branch.items.iter().zip(&rule.columns);
+    let items = branch.select.items.iter().zip(&rule.columns);
     let items: Vec<String> = items.map(|(item, column)| aliased(print(&item.expr, &names), &column.name)).collect();
-    let mut conditions: Vec<String> = branch.filter.iter().flat_map(|filter| conjuncts(filter, &names)).collect();
+    let mut conditions: Vec<String> =
+        branch.select.filter.iter().flat_map(|filter| conjuncts(filter, &names)).collect();
     if rows.steps.is_empty() {
         conditions.extend(range(&rows.from));
     }
-    let qualify: Vec<String> = branch.qualify.iter().flat_map(|qualify| conjuncts(qualify, &names)).collect();
+    let qualify: Vec<String> = branch.select.qualify.iter().flat_map(|qualify| conjuncts(qualify, &names)).collect();
     steps.extend(rows.steps);
     let qualify = if qualify.is_empty() { String::new() } else { format!("\nQUALIFY {}", qualify.join("\n  AND ")) };
     select(&items, &rows.from, &conditions) + &qualify

@@ -9,11 +9,12 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, Rows, SortField};
 
 use crate::language::tree::{Rank, RankFunction};
-use crate::pipeline::compiled::Compiled;
-use crate::pipeline::halve::Failed;
 use crate::target::datafusion::{LowerContext, LowerError};
 
-pub(super) struct RankStage {
+use super::compiled::Compiled;
+use super::halve::Failed;
+
+pub struct RankStage {
     function: RankFunction,
     partition: Vec<Compiled>,
     order: Vec<Compiled>,
@@ -21,7 +22,7 @@ pub(super) struct RankStage {
 }
 
 /// What rows are ranked by.
-pub(super) struct RankColumns {
+pub struct RankColumns {
     partition: Vec<ArrayRef>,
     order: Vec<ArrayRef>,
 }
@@ -94,7 +95,8 @@ impl RankStage {
     }
 }
 
-fn rows_of(columns: &[ArrayRef], options: &[SortOptions]) -> Result<Option<Rows>, ArrowError> {
+/// Rows in an order that compares as bytes; none without columns.
+pub fn rows_of(columns: &[ArrayRef], options: &[SortOptions]) -> Result<Option<Rows>, ArrowError> {
     if columns.is_empty() {
         return Ok(None);
     }
@@ -104,7 +106,7 @@ fn rows_of(columns: &[ArrayRef], options: &[SortOptions]) -> Result<Option<Rows>
 }
 
 /// GoogleSQL orders NaN before all numbers, and takes -0.0 for 0.0; Arrow does neither.
-fn sortable(column: ArrayRef) -> ArrayRef {
+pub fn sortable(column: ArrayRef) -> ArrayRef {
     if *column.data_type() != DataType::Float64 {
         return column;
     }

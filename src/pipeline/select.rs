@@ -1,4 +1,4 @@
-//! One SELECT of a rule over rows of its upstream. Stateless: ranks are among the rows of one window, which come
+//! One SELECT over rows of what it reads. Stateless: ranks are among the rows of one window, which come
 //! together.
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
@@ -6,21 +6,21 @@ use datafusion::arrow::compute::{concat_batches, filter_record_batch, take_recor
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 
-use crate::pipeline::batch;
-use crate::pipeline::compiled::Compiled;
-use crate::pipeline::halve::{Attempt, RowErrors, by_halves};
-use crate::pipeline::join::Join;
-use crate::pipeline::window::feature::BuildError;
-use crate::plan::BranchPlan;
+use crate::plan::SelectPlan;
 use crate::record::Column;
 use crate::target::datafusion::{Lookups, LowerContext};
 
-use super::nearest::{Conditions, Nearest};
+use super::batch;
+use super::compiled::Compiled;
+use super::detect::nearest::{Conditions, Nearest};
+use super::halve::{Attempt, RowErrors, by_halves};
+use super::join::Join;
 use super::rank::RankStage;
+use super::window::feature::BuildError;
 
-pub(super) struct BranchStage {
+pub struct SelectStage {
     upstream_columns: usize,
-    upstream_time: usize,
+    upstream_time: Option<usize>,
     joins: Vec<Join>,
     /// The upstream and the joins.
     scope: Vec<Column>,
@@ -39,15 +39,15 @@ pub(super) struct BranchStage {
 /// Rows and their places among those that came.
 type Placed = (RecordBatch, Vec<usize>);
 
-impl BranchStage {
+impl SelectStage {
     pub fn new(
-        plan: &BranchPlan,
+        plan: &SelectPlan,
         upstream_columns: usize,
-        upstream_time: usize,
+        upstream_time: Option<usize>,
         schema: &SchemaRef,
         lookups: &Lookups,
     ) -> Result<Self, BuildError> {
-        let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(upstream_time) };
+        let scope = LowerContext { columns: &plan.scope, lookups, event_time: upstream_time };
         let ranked_columns = plan.ranked_scope();
         let ranked = LowerContext { columns: &ranked_columns, ..scope };
         Ok(Self {
@@ -67,8 +67,8 @@ impl BranchStage {
     }
 
     /// From now on [`Self::nearest`] can tell.
-    pub fn watch(&mut self, plan: &BranchPlan, lookups: &Lookups) -> Result<(), BuildError> {
-        let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(self.upstream_time) };
+    pub fn watch(&mut self, plan: &SelectPlan, lookups: &Lookups) -> Result<(), BuildError> {
+        let scope = LowerContext { columns: &plan.scope, lookups, event_time: self.upstream_time };
         self.conditions = Some(Conditions::new(plan.filter.as_ref(), scope)?);
         Ok(())
     }
@@ -133,7 +133,9 @@ impl BranchStage {
         let mut columns: Vec<Option<ArrayRef>> =
             rows.columns()[..self.upstream_columns].iter().cloned().map(Some).collect();
         for join in &self.joins {
-            columns.extend(join.columns(rows, self.upstream_time, others)?.into_iter().map(Some));
+            // What is joined has windows or periods, and so has an event time.
+            let time = self.upstream_time.unwrap_or(0);
+            columns.extend(join.columns(rows, time, others)?.into_iter().map(Some));
         }
         batch::batch(&self.scope_schema, columns, rows.num_rows())
     }

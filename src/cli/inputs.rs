@@ -1,0 +1,61 @@
+//! The inputs of a command, and the sources that they are of.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::diagnostic::suggest;
+use crate::plan::Plan;
+use crate::port::Input;
+
+use super::wire;
+
+#[derive(Debug, Args)]
+pub struct Inputs {
+    /// The source of inputs that do not name one
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// A path, a glob, or `-` for standard input; `SOURCE=PATH` for one of another source. `.gz` and `.zst` are
+    /// read too. Several inputs are merged by event time
+    #[arg(long, required = true, num_args = 1.., value_name = "INPUT")]
+    input: Vec<String>,
+}
+
+impl Inputs {
+    /// Inputs with their source's index.
+    pub fn open(&self, plan: &Plan) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
+        let mut inputs = Vec::new();
+        for input in &self.input {
+            let named = input.split_once('=').and_then(|(name, path)| {
+                let index = plan.sources.iter().position(|source| source.name == name)?;
+                Some((index, path.to_owned()))
+            });
+            let (source, path) = match named {
+                Some(named) => named,
+                None => (default_source(plan, self.source.as_deref())?, input.clone()),
+            };
+            inputs.extend(wire::inputs(&[path])?.into_iter().map(|input| (source, input)));
+        }
+        Ok(inputs)
+    }
+}
+
+/// The source that inputs are of.
+pub fn default_source(plan: &Plan, named: Option<&str>) -> anyhow::Result<usize> {
+    let names = || plan.sources.iter().map(|source| source.name.as_str());
+    let all = || names().collect::<Vec<_>>().join(", ");
+    match named {
+        Some(name) => match names().position(|source| source == name) {
+            Some(index) => Ok(index),
+            None => {
+                let near = suggest(name, names());
+                let help =
+                    near.map_or_else(|| format!("the sources are {}", all()), |near| format!("did you mean `{near}`?"));
+                bail!("no source `{name}`\nhelp: {help}")
+            }
+        },
+        None if plan.sources.len() == 1 => Ok(0),
+        None => bail!("which source is the input of?\nhelp: add --source with one of {}", all()),
+    }
+}

@@ -1,0 +1,183 @@
+//! `tripline query`: ad-hoc SQL over the relations of a project.
+
+use std::cell::RefCell;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use datafusion::arrow::datatypes::SchemaRef;
+
+use crate::diagnostic::{Severity, SourceFiles, Text, render_text};
+use crate::pipeline::batch;
+use crate::plan::{AdHocPlan, Plan, bind_adhoc};
+use crate::port::{Input, RowFormat, RowWriter};
+use crate::runtime::outlet::{HITS, Outlets};
+use crate::runtime::query::{self, QueryTap, visible};
+use crate::runtime::report::RunReport;
+use crate::runtime::run::{RunOptions, run};
+use crate::target::datafusion::Lookups;
+
+use super::exit::Exit;
+use super::inputs::Inputs;
+use super::place::check_outputs;
+use super::project::open_valid;
+use super::run::default_threads;
+use super::say::{note, say};
+use super::stop::stop_flag;
+use super::summary::RunBar;
+use super::wire;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    /// Lines of JSON
+    Json,
+    Csv,
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub struct Query {
+    /// SELECT … FROM a relation: flows, late, a feature, rule_NAME, hits or rejects; `-` reads it from standard input
+    #[arg(value_name = "SQL")]
+    sql: String,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Where the rows go; `-` is standard output
+    #[arg(long, short, default_value = "-", value_name = "FILE")]
+    output: String,
+    /// How they are written (default: by the file's extension, a table on standard output)
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// The project's folder (default: here)
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+}
+
+/// What places in the SQL are said to be in.
+const COMMAND: &str = "query";
+
+impl Query {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let opened = open_valid(self.project.as_deref())?;
+        let mut plan = opened.plan;
+        let sql = self.text()?;
+        let query = bind(&plan, &sql)?;
+        let taps = taps(&plan, &query);
+        let shown: Vec<&str> = taps.iter().map(|(_, tap)| tap.as_str()).collect();
+        let rules = shown.iter().any(|tap| *tap == HITS || plan.rules.iter().any(|rule| rule.name == **tap));
+        if !rules {
+            plan.rules.clear();
+        }
+        plan.evidence_rows = 0;
+        plan.show(&shown);
+        let options = RunOptions {
+            live: None,
+            threads: default_threads(),
+            generation: opened.generation,
+            fault: None,
+            inputs: self.inputs.open(&plan)?,
+        };
+        let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
+        check_outputs(&[self.output.as_str()], &sources)?;
+        let schema = visible(&batch::schema(&query.items), query.columns);
+        let out = wire::format_writer(&self.output, schema, self.format()?)?;
+        let lookups = Lookups::new(&plan.lookups);
+        let state = Rc::new(RefCell::new(query::Query::new(&query, &lookups, out)?));
+        let stop = stop_flag()?;
+        let open = |path: &str, _: SchemaRef| -> io::Result<Box<dyn RowWriter>> {
+            Ok(Box::new(QueryTap { relation: path.to_owned(), query: Rc::clone(&state), stop: Arc::clone(&stop) }))
+        };
+        // A tap has the relation's name in the query for its path.
+        let pairs: Vec<(String, String)> = taps.into_iter().map(|(name, tap)| (tap, name)).collect();
+        let mut outlets = Outlets::new(&plan, &pairs, None, &open)?;
+        let bar = RunBar::new(&sources);
+        let report = run(&plan, &options, &mut outlets, &bar, &stop);
+        bar.clear();
+        drop(outlets);
+        let report = report?;
+        report.verify().context("rows were lost; this is a defect of the program")?;
+        let mut state = state.borrow_mut();
+        let full = state.is_full();
+        state.finish()?;
+        tell(&state, &report);
+        Ok(if report.interrupted && !full { Exit::Interrupted } else { Exit::Fine })
+    }
+
+    fn text(&self) -> anyhow::Result<String> {
+        if self.sql != "-" {
+            return Ok(self.sql.clone());
+        }
+        let mut sql = String::new();
+        io::stdin().read_to_string(&mut sql).context("cannot read standard input")?;
+        Ok(sql)
+    }
+
+    fn format(&self) -> anyhow::Result<RowFormat> {
+        let extension = Path::new(&self.output).extension().and_then(|extension| extension.to_str());
+        let format = match (self.format, extension) {
+            (Some(Format::Table), _) => RowFormat::Table,
+            (Some(Format::Json), _) => RowFormat::Json,
+            (Some(Format::Csv), _) => RowFormat::Csv,
+            (Some(Format::Parquet), _) => RowFormat::Parquet,
+            (None, Some("parquet")) => RowFormat::Parquet,
+            (None, Some("csv")) => RowFormat::Csv,
+            (None, _) if self.output == "-" => RowFormat::Table,
+            (None, _) => RowFormat::Json,
+        };
+        if format == RowFormat::Parquet && self.output == "-" {
+            bail!("Parquet is written to a file\nhelp: --output FILE.parquet");
+        }
+        Ok(format)
+    }
+}
+
+/// The query, or its mistakes as a person reads them.
+fn bind(plan: &Plan, sql: &str) -> anyhow::Result<AdHocPlan> {
+    let mut files = SourceFiles::default();
+    let text = Text::verbatim(sql, files.add(COMMAND, sql), 0);
+    let names = query::names(plan);
+    let known: Vec<String> = names.iter().map(|(name, _)| name.clone()).collect();
+    let columns_of = |name: &str| {
+        let (_, tap) = names.iter().find(|(known, tap)| known == name || tap == name)?;
+        query::columns(plan, tap)
+    };
+    let mut diagnostics = Vec::new();
+    let bound = bind_adhoc(plan, &text, &columns_of, &known, &mut diagnostics);
+    let errors = diagnostics.iter().any(|finding| finding.severity == Severity::Error);
+    match bound.filter(|_| !errors) {
+        Some(bound) => Ok(bound),
+        None => {
+            say(&render_text(&diagnostics, &files, io::stderr().is_terminal()));
+            bail!("the query has errors")
+        }
+    }
+}
+
+/// The relations that a query reads: as it names them, and their taps.
+fn taps(plan: &Plan, query: &AdHocPlan) -> Vec<(String, String)> {
+    let names = query::names(plan);
+    let read = query.relations().into_iter().filter_map(|name| {
+        let (_, tap) = names.iter().find(|(known, tap)| known == name || tap == name)?;
+        Some((name.to_owned(), tap.clone()))
+    });
+    read.collect()
+}
+
+/// What the rows do not say.
+fn tell(query: &query::Query, report: &RunReport) {
+    let (count, first) = (query.errors.count, query.errors.first.as_ref());
+    if let Some(first) = first {
+        note(&format!("{count} rows could not be computed and are left out; the first: {}", first.message));
+    }
+    let rejected = report.ledger.rejected_total();
+    if rejected > 0 {
+        note(&format!("{rejected} of {} records were rejected: `FROM rejects` shows them", report.ledger.offered));
+    }
+    if query.rows == 0 {
+        note(&format!("no rows, of {} records", report.ledger.offered));
+    }
+}

@@ -1,0 +1,130 @@
+//! `GROUP BY` of an ad-hoc query: the states of a feature, in one window that holds all rows.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, new_null_array};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::SchemaRef;
+
+use crate::language::{AggregateFunction, Expr, ExprKind, Group};
+use crate::pipeline::batch;
+use crate::pipeline::compiled::Compiled;
+use crate::pipeline::halve::RowErrors;
+use crate::pipeline::window::accumulate::AggregateKind;
+use crate::pipeline::window::operator::{Hop, WindowError, WindowRows, WindowState};
+use crate::record::Column;
+use crate::target::datafusion::{Lookups, LowerContext};
+
+use super::QueryError;
+
+/// The one window.
+const WINDOW: Hop = Hop { size: 1, every: 1 };
+
+pub struct GroupStage {
+    keys: usize,
+    state: WindowState,
+    /// The column of each aggregate's argument.
+    args: Vec<Option<usize>>,
+    kinds: Vec<AggregateFunction>,
+    results: Vec<Column>,
+    having: Option<Compiled>,
+    items: Vec<Compiled>,
+    schema: SchemaRef,
+}
+
+impl GroupStage {
+    pub fn new(group: &Group, read: &SchemaRef, lookups: &Lookups) -> Result<Self, QueryError> {
+        let of = |column: usize| read.field(column).data_type().clone();
+        let column = |arg: &Expr| {
+            let mut found = None;
+            crate::plan::wanted::columns_of(arg, &mut |index| found = Some(index));
+            found
+        };
+        let kinds = group.aggregates.iter().map(|aggregate| AggregateKind {
+            function: aggregate.function,
+            arg: aggregate.arg.as_ref().map(|arg| arg.ty),
+        });
+        let results: Vec<Column> = group
+            .aggregates
+            .iter()
+            .enumerate()
+            .map(|(index, aggregate)| Column::new(format!("aggregate_{index}"), aggregate.ty, true))
+            .collect();
+        let context = LowerContext { columns: &results, lookups, event_time: None };
+        let compile = |expr: &Expr| Compiled::new(&of_results(expr), context);
+        let items = group.items.iter().map(|item| Column::new(item.name.clone(), item.expr.ty, true));
+        Ok(Self {
+            keys: group.keys,
+            state: WindowState::new(WINDOW, kinds.collect(), (0..group.keys).map(of).collect(), 0)?,
+            args: group.aggregates.iter().map(|aggregate| aggregate.arg.as_ref().and_then(column)).collect(),
+            kinds: group.aggregates.iter().map(|aggregate| aggregate.function).collect(),
+            having: group.having.as_ref().map(compile).transpose()?,
+            items: group.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?,
+            schema: batch::schema(&items.collect::<Vec<_>>()),
+            results,
+        })
+    }
+
+    pub fn push(&mut self, rows: &RecordBatch) -> Result<(), WindowError> {
+        let times = vec![0i64; rows.num_rows()];
+        let args: Vec<Option<ArrayRef>> =
+            self.args.iter().map(|arg| arg.map(|column| Arc::clone(rows.column(column)))).collect();
+        let keys = &rows.columns()[..self.keys];
+        self.state.push(&WindowRows { times: &times, keys, args: &args, evidence: None })
+    }
+
+    /// The groups that HAVING lets through.
+    pub fn finish(&mut self, errors: &mut RowErrors) -> Result<RecordBatch, QueryError> {
+        let closed = self.state.close(WINDOW.size)?;
+        let (columns, count) = match (closed.rows, self.keys) {
+            // Without keys there is one group, of no rows if need be.
+            (0, 0) => (self.of_nothing(), 1),
+            (0, _) => return Ok(RecordBatch::new_empty(Arc::clone(&self.schema))),
+            (count, keys) => (closed.columns[keys..].to_vec(), count),
+        };
+        let mut results = batch::leading(&batch::schema(&self.results), columns, count)?;
+        if let Some(having) = &self.having {
+            let (holds, failed) = having.run_rows(&results)?;
+            errors.add(&failed, &results);
+            let mask: BooleanArray = holds.as_boolean().iter().map(|holds| Some(holds == Some(true))).collect();
+            results = filter_record_batch(&results, &mask)?;
+        }
+        self.items(&results, errors)
+    }
+
+    fn items(&self, results: &RecordBatch, errors: &mut RowErrors) -> Result<RecordBatch, QueryError> {
+        let mut keep = vec![true; results.num_rows()];
+        let mut columns = Vec::with_capacity(self.items.len());
+        for item in &self.items {
+            let (column, failed) = item.run_rows(results)?;
+            errors.add(&failed, results);
+            failed.iter().for_each(|(row, _)| keep[*row] = false);
+            columns.push(column);
+        }
+        let rows = batch::leading(&self.schema, columns, results.num_rows())?;
+        Ok(filter_record_batch(&rows, &BooleanArray::from(keep))?)
+    }
+
+    /// Aggregates over no rows: counts are 0, the others NULL.
+    fn of_nothing(&self) -> Vec<ArrayRef> {
+        use AggregateFunction as F;
+        let columns = self.kinds.iter().zip(&self.results).map(|(function, column)| -> ArrayRef {
+            match function {
+                F::CountStar | F::Count | F::CountDistinct | F::CountIf | F::ApproxCountDistinct => {
+                    Arc::new(Int64Array::from(vec![0]))
+                }
+                _ => new_null_array(&column.ty.arrow(), 1),
+            }
+        });
+        columns.collect()
+    }
+}
+
+/// Results of aggregates are columns.
+fn of_results(expr: &Expr) -> Expr {
+    let kind = match expr.kind {
+        ExprKind::Aggregate(index) => ExprKind::Column(index),
+        _ => expr.kind.map_children(&mut of_results),
+    };
+    Expr { kind, ..*expr }
+}
