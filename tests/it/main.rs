@@ -18,6 +18,7 @@ mod live;
 mod mutation;
 mod oracle;
 mod order;
+mod query;
 mod random;
 mod recorded;
 mod scale;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     trials.extend(conserve::cases());
     trials.extend(docs::trials());
     trials.extend(fingerprint::cases());
+    trials.extend(query::cases());
     trials.extend(expressions::cases());
     trials.extend(files::cases());
     trials.extend(fuzz::cases());

@@ -320,6 +320,77 @@ def files(run, judge):
     return refused
 
 
+def read_by(run, judge, sql):
+    """The tables that a text names behind FROM, whole."""
+    tables = {}
+    for name in set(re.findall(r"\bFROM\s+(\w+)", sql)):
+        entry = run.relations.get(name)
+        if entry is None:
+            continue
+        if entry["kind"] == "lookup":
+            tables[name] = judge.evaluate(run.query(name), {})
+        else:
+            # A query sees late flows too.
+            rows = run.kept(name) if name != "flows" else lines(run.folder / "flows.jsonl")
+            tables[name] = table(run.columns(name), rows)
+    return tables
+
+
+def has_periods(tables):
+    return any(column == "valid_from" for columns, _ in tables.values() for column, _ in columns)
+
+
+def asked(run, judge, path, inputs):
+    """Ad-hoc queries, as they are written: how many differ."""
+    failed = 0
+    given = [option for path in inputs for option in ("--input", str(path))]
+    for sql in (text.strip() for text in path.read_text().split(";\n")):
+        if not sql:
+            continue
+        try:
+            columns, rows = judge.evaluate(sql, read_by(run, judge, sql))
+            out = run.folder / "asked.jsonl"
+            run.tripline("query", sql, "--source", run.source, *given, "--output", str(out))
+            mine = table(columns, lines(out))
+            compare("query", mine, (columns, rows))
+            if "LIMIT" in sql and [list(row) for row in mine[1]] != [list(row) for row in rows]:
+                raise Differences("in another order")
+            print(f"same   {len(rows):8} rows of {sql[:100]}", flush=True)
+        except (Differences, Refused) as difference:
+            failed += 1
+            print(f"DIFFER {sql}: {difference}", flush=True)
+    return failed
+
+
+def written(run, judge, project):
+    """Rules' own texts, as their authors wrote them: how many differ. Declared joins and lookups with periods are ours."""
+    failed, asked, skipped = 0, 0, 0
+    for path in sorted((pathlib.Path(project) / "rules").glob("*.yaml")):
+        text = path.read_text()
+        name = "rule_" + re.sub(r"\W", "_", re.search(r"^rule: *(\S+)", text, re.M)[1])
+        if name not in run.relations:
+            continue
+        block = re.search(r"^sql: \|[^\n]*\n((?: +[^\n]*\n|\n)+)", text, re.M)
+        sql = block[1] if block else re.search(r"^sql: *(.+)", text, re.M)[1]
+        for param, literal in re.findall(r"^-- @(\w+) is (.*)$", run.query(name), re.M):
+            sql = re.sub(rf"@{param}\b", literal, sql)
+        tables = read_by(run, judge, sql)
+        if re.search(r"^join:", text, re.M) or has_periods(tables):
+            skipped += 1
+            continue
+        asked += 1
+        columns, rows = run.rows(name)
+        if columns[-1][0] == "branch":
+            columns, rows = columns[:-1], [row[:-1] for row in rows]
+        try:
+            compare(name, (columns, rows), judge.evaluate(sql, tables))
+        except (Differences, Refused) as difference:
+            failed += 1
+            print(f"DIFFER as written: {difference}", flush=True)
+    print(f"{asked} rules as written, {failed} differ; {skipped} with joins or periods, which the text does not have")
+    return failed
+
+
 def noticed(run, judge, name, text, instead):
     """Does a mistake in a relation's SQL make a difference?"""
     sql = run.query(name)
@@ -362,6 +433,10 @@ def main():
                 failed += 1
                 print(f"DIFFER {difference}", flush=True)
         failed += files(run, judge)
+        project = args.project or pathlib.Path(__file__).parents[2]
+        failed += written(run, judge, project)
+        if args.project:
+            failed += asked(run, judge, pathlib.Path(args.project) / "queries.sql", inputs)
         failed += sum(not noticed(run, judge, *mistake) for mistake in PLANTED if not (args.input or args.project))
         sys.exit(1 if failed else 0)
 

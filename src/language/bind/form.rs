@@ -3,8 +3,8 @@
 use sqlparser::ast::{self, GroupByExpr, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor};
 
 use crate::diagnostic::{Diagnostic, Span, Text};
-use crate::language::codes;
 use crate::language::syntax::{self, Names, Places};
+use crate::language::{codes, is_reserved};
 
 use super::query::SELECTS_MAX;
 
@@ -83,6 +83,7 @@ impl<'a> Forms<'a> {
     fn cte(&self, cte: &ast::Cte, query: &ast::Query) -> Result<(), Refusal> {
         let name = &cte.alias.name;
         let at = self.places.span(self.text, self.places.ident(name));
+        self.check_reserved(name)?;
         let refuse =
             |message: String, help: &str| Err(Box::new(Diagnostic::error(codes::REFUSED, at, message).help(help)));
         let same = |other: &ast::Ident| other.value.eq_ignore_ascii_case(&name.value);
@@ -145,9 +146,12 @@ impl<'a> Forms<'a> {
             && sample.is_none()
             && alias.as_ref().is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none())
         {
+            alias.as_ref().map_or(Ok(()), |alias| self.check_reserved(&alias.name))?;
             return self.query(subquery, ctes, read);
         }
-        let Some((table, _)) = plain_table(from) else { return Err(self.refuse_from(query)) };
+        let Some((table, alias)) = plain_table(from) else { return Err(self.refuse_from(query)) };
+        self.check_reserved(table)?;
+        alias.map_or(Ok(()), |alias| self.check_reserved(alias))?;
         if !read {
             return Ok(());
         }
@@ -163,6 +167,17 @@ impl<'a> Forms<'a> {
             self.relations.push((table.value.clone(), span));
         }
         Ok(())
+    }
+
+    /// A reserved word is a name only in backticks.
+    fn check_reserved(&self, name: &ast::Ident) -> Result<(), Refusal> {
+        if name.quote_style.is_some() || !is_reserved(&name.value) {
+            return Ok(());
+        }
+        let at = self.places.span(self.text, self.places.ident(name));
+        let message = format!("{} is a reserved word of GoogleSQL", name.value);
+        let help = format!("as a name write `{}`, in backticks", name.value);
+        Err(Box::new(Diagnostic::error(codes::REFUSED, at, message).help(help)))
     }
 
     fn refuse_from(&self, query: &ast::Query) -> Refusal {

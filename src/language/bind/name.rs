@@ -97,7 +97,8 @@ impl Binder<'_> {
             let report =
                 Diagnostic::error(codes::AGGREGATE, span, format!("{} stands outside an aggregate", column.name))
                     .help(format!("write an aggregate of it, such as MAX({})", column.name));
-            self.report(report);
+            let grouped = !self.group.is_empty();
+            self.report(if grouped { report.help("or add it to GROUP BY") } else { report });
             return None;
         }
         let (ty, nullable) = (column.ty, column.nullable);

@@ -35,7 +35,7 @@ fn plain(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<(Bound, Outside)> {
     let mut binder = Binder::of_select(scope, around, diagnostics);
-    let items = binder.items(&select.projection);
+    let items = binder.named_items(&select.projection);
     let filter = binder.filter(select.selection.as_ref());
     binder.aliases = items.clone().unwrap_or_default();
     let qualify = binder.qualify(select.qualify.as_ref());
@@ -100,7 +100,7 @@ fn grouped(
     let keys: Vec<GroupKey> = keys.into_iter().collect::<Option<_>>()?;
     binder.aggregates = Some(Vec::new());
     binder.group = keys.clone();
-    let items = binder.items(&select.projection);
+    let items = binder.named_items(&select.projection);
     binder.aliases = items.clone().unwrap_or_default();
     let having = match &clauses.having {
         Some(condition) => binder.bind(condition).and_then(|expr| binder.condition(expr)).map(Some),
@@ -128,6 +128,15 @@ fn grouped(
 }
 
 impl Binder<'_> {
+    /// Items, named as BigQuery names them where their author does not: `f0_`, `f1_`.
+    fn named_items(&mut self, projection: &[ast::SelectItem]) -> Option<Vec<Item>> {
+        self.named = false;
+        let mut items = self.items(projection)?;
+        let unnamed = items.iter_mut().filter(|item| item.name.is_empty());
+        unnamed.enumerate().for_each(|(number, item)| item.name = format!("f{number}_"));
+        Some(items)
+    }
+
     /// A key of GROUP BY: an expression, an item's alias, or an item's number.
     fn group_key(&mut self, key: &ast::Expr, projection: &[ast::SelectItem]) -> Option<GroupKey> {
         let item = |item: &ast::SelectItem| match item {

@@ -236,6 +236,8 @@ fn refused() {
             codes::REFUSED,
             "x",
         ),
+        ("WITH `at` AS (SELECT src_ip FROM flows) SELECT src_ip FROM at", codes::REFUSED, "at"),
+        ("SELECT src_ip FROM flows AS hash", codes::REFUSED, "hash"),
         ("WITH x (a) AS (SELECT src_ip FROM flows) SELECT a FROM x", codes::REFUSED, "x"),
     ];
     for (sql, code, part) in cases {

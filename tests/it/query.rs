@@ -1,0 +1,97 @@
+//! Ad-hoc queries as data: `tests/query/*.txt` holds a project, its input, and queries, each with its answer beside it
+//! in `*.expected`: rows as CSV, and what is said on standard error. `BLESS=1` writes the answers.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use libtest_mimic::{Failed, Trial};
+
+const FOLDER: &str = "tests/query";
+
+pub fn cases() -> Vec<Trial> {
+    let mut trials = vec![Trial::test("query::formats", formats)];
+    let Ok(entries) = fs::read_dir(FOLDER) else { return trials };
+    let mut paths: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    paths.sort();
+    for path in paths {
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        trials.push(Trial::test(format!("query::{name}"), move || answers(&path)));
+    }
+    trials
+}
+
+/// Writes the project and its input; returns the queries.
+fn prepare(text: &str, folder: &Path) -> Result<Vec<String>, Failed> {
+    let mut queries = Vec::new();
+    for section in format!("\n{text}").split("\n--- ").skip(1) {
+        let (head, body) = section.split_once('\n').unwrap_or((section, ""));
+        let path = match head {
+            "query" => {
+                queries.push(body.trim_end().to_owned());
+                continue;
+            }
+            "input" => folder.join("input.jsonl"),
+            path => folder.join("project").join(path),
+        };
+        fs::create_dir_all(path.parent().ok_or("a file without a folder")?)?;
+        fs::write(path, format!("{body}\n"))?;
+    }
+    Ok(queries)
+}
+
+/// Standard output and standard error of a query, its options behind it.
+fn ask(folder: &Path, sql: &str, options: &[&str]) -> Result<(String, String), Failed> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
+    command.arg("query").arg(sql).args(["--project", "project", "--input", "input.jsonl"]).args(options);
+    let done = command.current_dir(folder).output()?;
+    Ok((String::from_utf8(done.stdout)?, String::from_utf8(done.stderr)?))
+}
+
+fn answers(path: &Path) -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let queries = prepare(&fs::read_to_string(path)?, folder.path())?;
+    let mut found = String::new();
+    for query in &queries {
+        let (rows, said) = ask(folder.path(), query, &["--format", "csv"])?;
+        found.push_str(&format!("--- {query}\n{rows}{said}"));
+    }
+    let expected = path.with_extension("expected");
+    if std::env::var_os("BLESS").is_some() {
+        return Ok(fs::write(expected, found)?);
+    }
+    let wanted = fs::read_to_string(expected).unwrap_or_default();
+    if found == wanted {
+        return Ok(());
+    }
+    let differs = found.lines().zip(wanted.lines()).find(|(found, wanted)| found != wanted);
+    Err(format!("not as expected, first {differs:?}\n{found}").into())
+}
+
+/// One query in every form gives the same rows.
+fn formats() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    prepare(&fs::read_to_string(Path::new(FOLDER).join("flows.txt"))?, folder.path())?;
+    let sql = "SELECT src_ip, tx_bytes, latitude, event_time FROM flows WHERE tx_bytes > 5 ORDER BY tx_bytes";
+    let (csv, _) = ask(folder.path(), sql, &["--format", "csv"])?;
+    let (json, _) = ask(folder.path(), sql, &["--format", "json"])?;
+    let (table, _) = ask(folder.path(), sql, &[])?;
+    ask(folder.path(), sql, &["--output", "rows.parquet"])?;
+    ask(folder.path(), sql, &["--output", "rows.csv"])?;
+    let lines = csv.lines().count().saturating_sub(1);
+    if lines != 4 || json.lines().count() != lines || table.lines().count() != lines + 4 {
+        return Err(format!("{csv}\n{json}\n{table}").into());
+    }
+    if fs::read_to_string(folder.path().join("rows.csv"))? != csv {
+        return Err("the extension does not decide the format".into());
+    }
+    let file = fs::File::open(folder.path().join("rows.parquet"))?;
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
+    let rows: usize = reader.map(|batch| batch.map_or(0, |batch| batch.num_rows())).sum();
+    let (_, said) = ask(folder.path(), sql, &["--format", "parquet"])?;
+    if rows != lines || !said.contains("help: --output FILE.parquet") {
+        return Err(format!("{rows} rows in Parquet, of {lines}; {said}").into());
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+SELECT subscriber_id, COUNT(*) AS n, COUNT(tx_bytes) AS given, COUNT(DISTINCT src_ip) AS sources, SUM(tx_bytes) AS total, MIN(start_time) AS first FROM flows GROUP BY subscriber_id;
+SELECT subscriber_id AS who, dst_port, AVG(latitude) AS mean, STDDEV_SAMP(tx_bytes) AS spread FROM flows WHERE dst_port > 0 GROUP BY who, 2 HAVING COUNT(*) > 5 AND who IS NOT NULL;
+SELECT DISTINCT src_ip, dst_port > 1 AS high FROM flows;
+SELECT COUNT(*) AS n, SUM(tx_bytes) AS total, COUNTIF(src_port = 1) AS ones, LOGICAL_OR(src_port = 1) AS one_up FROM flows WHERE subscriber_id = 'nobody';
+SELECT COALESCE(subscriber_id, '?') AS who, CAST(COUNT(*) AS FLOAT64) / COUNT(*) AS one, MAX(LENGTH(src_ip)) + COUNT(*) AS odd FROM flows AS f GROUP BY f.subscriber_id;
+SELECT DATE(end_time) AS day, EXTRACT(HOUR FROM end_time) AS hour, COUNT(*) AS n FROM flows GROUP BY DATE(end_time), hour;
+WITH busy AS (SELECT subscriber_id, window_start, flows, RANK() OVER (PARTITION BY subscriber_id ORDER BY flows DESC, window_start) AS place FROM hop_5m) SELECT subscriber_id, SUM(flows) AS flows, COUNT(DISTINCT window_start) AS windows FROM busy WHERE place <= 3 GROUP BY subscriber_id;
+SELECT src_ip, tx_bytes FROM flows WHERE tx_bytes IS NOT NULL ORDER BY tx_bytes DESC, src_ip NULLS LAST, dst_ip LIMIT 7;
+SELECT subscriber_id, COUNT(*) AS n FROM flows GROUP BY subscriber_id ORDER BY MIN(tx_bytes) NULLS LAST, 1 DESC LIMIT 3 OFFSET 1;
+SELECT latitude FROM flows ORDER BY ABS(latitude - 2.0) NULLS LAST, latitude LIMIT 5;
+SELECT subscriber_id, flows FROM hop_5m WHERE flows > 8 UNION ALL SELECT subscriber_id, minutes FROM over_10m;
+SELECT what, branch, COUNT(*) AS n FROM rule_judge_either GROUP BY what, branch;
+SELECT site, level, flows FROM row_1m WHERE site IN (SELECT site FROM sites WHERE EXTRACT(YEAR FROM since) > 2000) QUALIFY ROW_NUMBER() OVER (PARTITION BY site ORDER BY flows DESC, level, window_start) = 1;
