@@ -9,10 +9,11 @@ use clap::{Args, ValueEnum};
 
 use crate::diagnostic::suggest;
 use crate::plan::{Plan, SourcePlan};
-use crate::target::bigquery::{File, Range, Warehouse, files, query, select};
+use crate::target::bigquery::{File, Range, Warehouse, files, query, select, training_query, training_table};
 
 use super::exit::Exit;
 use super::project::{open_valid, parse_time};
+use super::training::Made;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
@@ -44,8 +45,17 @@ pub struct Compile {
     #[arg(long, value_name = "NAME")]
     relation: Option<String>,
     /// What is printed of a relation
-    #[arg(long = "as", value_enum, default_value = "table", requires = "relation")]
+    #[arg(long = "as", value_enum, default_value = "table")]
     form: Form,
+    /// The SELECT of training rows over a table of labels and the features' tables, `--as query`; or a script that makes
+    /// the table `training`
+    #[arg(long, conflicts_with_all = ["out", "relation", "from"])]
+    training: bool,
+    /// The table of labels: the key columns, `label_time` and `label`
+    #[arg(long, value_name = "TABLE", default_value = "labels", requires = "training")]
+    labels: String,
+    #[command(flatten)]
+    made: Made,
     /// Sources whose tables exist (default: all)
     #[arg(long, value_name = "NAME")]
     source: Vec<String>,
@@ -73,6 +83,19 @@ impl Compile {
         }
         let range = self.range()?;
         let mut out = std::io::stdout().lock();
+        if self.training {
+            let training = self.made.plan(&opened.plan)?;
+            let text = match self.form {
+                Form::Table => training_table(&opened.plan, &training, &self.labels),
+                Form::Query => training_query(&opened.plan, &training, &self.labels),
+                Form::Select => bail!("training rows are over the features' tables\nhelp: --as query"),
+            };
+            write!(out, "{text}")?;
+            return Ok(Exit::Fine);
+        }
+        if self.form != Form::Table && self.relation.is_none() {
+            bail!("--as query and --as select print one relation\nhelp: --relation NAME");
+        }
         if let Some(folder) = &self.out {
             let files = files(warehouse, range);
             files.iter().try_for_each(|file| write(folder, file))?;

@@ -19,6 +19,7 @@ mod source;
 mod stop;
 mod summary;
 mod test;
+mod training;
 mod wire;
 
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Command {
     Run(run::Run),
     /// Ask a relation of the project with SQL: flows, features, rules, hits
     Query(query::Query),
+    /// Write training rows: labels beside what features said before their time
+    Training(training::MakeTraining),
     /// Generate plausible NetLog with labelled attacks
     Generate(generate::Generate),
     /// Draft a source from a sample, or profile real input
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Query(command) => command.run(),
+        Command::Training(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Source(command) => command.run(),
         Command::Schema(command) => command.run(),

@@ -35,6 +35,17 @@ pub fn format_writer(path: &str, schema: SchemaRef, format: RowFormat) -> io::Re
     output::format_writer(path, schema, format)
 }
 
+/// Parquet, CSV, or else JSON lines.
+pub fn row_writer_by_extension(path: &str, schema: SchemaRef) -> io::Result<Box<dyn RowWriter>> {
+    let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+    let format = match extension {
+        Some("parquet") => RowFormat::Parquet,
+        Some("csv") => RowFormat::Csv,
+        _ => RowFormat::Json,
+    };
+    output::format_writer(path, schema, format)
+}
+
 pub fn text_writer(path: &str) -> io::Result<Box<dyn Write + Send>> {
     output::text_writer(path)
 }

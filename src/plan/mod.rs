@@ -15,6 +15,7 @@ pub mod resolve;
 mod rule;
 mod source;
 mod title;
+mod training;
 mod values;
 pub(crate) mod wanted;
 
@@ -30,6 +31,7 @@ pub use branch::BRANCH;
 pub use fingerprint::canonical;
 pub use resolve::{ResolveOptions, Resolved, resolve};
 pub use title::TitlePart;
+pub use training::{LABEL, LABEL_TIME, SAMPLED, TrainingError, TrainingPlan};
 
 /// The graph of a project.
 #[derive(Debug, Clone, Default)]

@@ -60,6 +60,15 @@ pub fn hit_id(rule: &str, key: &[Value], window_start: EventTime, window_end: Ev
     hash.finalize().iter().take(ID_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A key as one text: `length:text` for each value, `-1:` for NULL; the same on every engine.
+pub fn key_text(key: &[Value]) -> String {
+    let field = |value: &Value| match value.id_text() {
+        Some(text) => format!("{}:{text}", text.len()),
+        None => "-1:".to_owned(),
+    };
+    key.iter().map(field).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use crate::record::{EventTime, Type, Value};

@@ -13,7 +13,7 @@ pub mod value;
 
 pub use fingerprint::fingerprint64;
 pub use float::float_text;
-pub use hit::{Disposition, hit_id};
+pub use hit::{Disposition, hit_id, key_text};
 pub use network::Network;
 pub use raw::{Decode, Format, RawField, RawSchema};
 pub use reject::{Origin, Reject, RejectReason};

@@ -9,3 +9,4 @@ pub mod profile_lint;
 pub mod query;
 pub mod report;
 pub mod run;
+pub mod training;

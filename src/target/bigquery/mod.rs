@@ -17,6 +17,7 @@ mod query;
 mod rule;
 mod scope;
 mod text;
+mod training;
 
 use std::collections::BTreeSet;
 
@@ -25,6 +26,7 @@ use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan,
 use crate::record::{Column, Type, flow};
 
 pub use file::{File, Range, files};
+pub use training::{training_query, training_table};
 
 /// A relation of the warehouse.
 #[derive(Debug, Clone, Copy)]

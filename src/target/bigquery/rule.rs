@@ -7,7 +7,7 @@ use crate::record::{Column, Type, Value, hit};
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
 use super::scope::{self, conjuncts, lookup_names};
-use super::text::{aliased, id_text, interval, literal, name, string, timestamp};
+use super::text::{aliased, field, id_text, interval, literal, name, string, timestamp};
 
 pub(super) const HITS: &str = "hits";
 pub(super) const ALERTS: &str = "alerts";
@@ -198,13 +198,6 @@ fn key_text(rule: &RulePlan, columns: &[String]) -> String {
     let fields: Vec<String> =
         rule.alert_key.iter().map(|index| field(&columns[*index], rule.columns[*index].ty)).collect();
     if fields.is_empty() { "''".to_owned() } else { format!("CONCAT(\n  {}\n)", fields.join(",\n  ")) }
-}
-
-/// `length:text`, `-1:` for NULL.
-fn field(sql: &str, ty: Type) -> String {
-    let text = id_text(sql, ty);
-    let length = if ty == Type::String { "BYTE_LENGTH" } else { "LENGTH" };
-    format!("COALESCE(CONCAT(CAST({length}({text}) AS STRING), ':', {text}), '-1:')")
 }
 
 /// Between 0 and 1; 1 where the rule declares none.

@@ -111,6 +111,13 @@ pub(super) fn id_text(sql: &str, ty: Type) -> String {
     }
 }
 
+/// `length:text`, `-1:` for NULL.
+pub(super) fn field(sql: &str, ty: Type) -> String {
+    let text = id_text(sql, ty);
+    let length = if ty == Type::String { "BYTE_LENGTH" } else { "LENGTH" };
+    format!("COALESCE(CONCAT(CAST({length}({text}) AS STRING), ':', {text}), '-1:')")
+}
+
 #[cfg(test)]
 mod tests {
     use super::{interval, literal, name, timestamp};

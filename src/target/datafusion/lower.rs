@@ -64,7 +64,8 @@ fn schema(context: &LowerContext<'_>) -> Schema {
     Schema::new(context.columns.iter().map(|c| c.field()).collect::<Vec<Field>>())
 }
 
-pub(super) fn scalar(value: &Value) -> ScalarValue {
+/// A value for DataFusion.
+pub fn scalar(value: &Value) -> ScalarValue {
     match value {
         Value::Null(Type::Bool) => ScalarValue::Boolean(None),
         Value::Null(Type::Int64) => ScalarValue::Int64(None),

@@ -24,7 +24,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use crate::record::Column;
 
 pub use lookup::{LookupIndex, Lookups};
-pub use lower::lower;
+pub use lower::{lower, scalar};
 
 /// What an expression's columns and lookups are when it runs.
 #[derive(Clone, Copy)]
