@@ -100,6 +100,7 @@ pub mod cli;
 pub mod definition;
 pub mod diagnostic;
 pub mod generate;
+pub mod history;
 pub mod language;
 pub mod pipeline;
 pub mod plan;

@@ -9,6 +9,7 @@ pub mod codes;
 mod feature;
 mod fingerprint;
 mod join;
+mod look_back;
 mod lookup;
 mod order;
 pub mod resolve;
@@ -28,6 +29,7 @@ pub use crate::definition::model::{AlertWhen, Level, Status};
 pub use adhoc::{AdHocPlan, bind_adhoc};
 pub use branch::BRANCH;
 pub use fingerprint::canonical;
+pub use look_back::LookBack;
 pub use resolve::{ResolveOptions, Resolved, resolve};
 pub use title::TitlePart;
 

@@ -1,5 +1,6 @@
 //! Runs: inputs pumped through the stages, progress, stopping, the report.
 
+pub mod backfill;
 pub mod case;
 pub mod lane;
 pub mod outlet;
