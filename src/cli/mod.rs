@@ -1,11 +1,13 @@
 //! The command line: one file a command. Results go to standard output, everything else to standard error.
 
+mod backfill;
 mod check;
 mod compile;
 mod demo;
 mod exit;
 mod explain;
 mod generate;
+mod ingest;
 mod init;
 mod inputs;
 mod place;
@@ -53,6 +55,10 @@ enum Command {
     Run(run::Run),
     /// Ask a relation of the project with SQL: flows, features, rules, hits
     Query(query::Query),
+    /// Read files into a local history of flows, by day
+    Ingest(ingest::Ingest),
+    /// Run the definitions over a history, day by day
+    Backfill(backfill::Backfill),
     /// Generate plausible NetLog with labelled attacks
     Generate(generate::Generate),
     /// Draft a source from a sample, or profile real input
@@ -86,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Query(command) => command.run(),
+        Command::Ingest(command) => command.run(),
+        Command::Backfill(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Source(command) => command.run(),
         Command::Schema(command) => command.run(),

@@ -21,9 +21,13 @@ pub enum HistoryError {
     Manifest { path: String, error: serde_json::Error },
     #[error("{path} is of version {found}, and this program reads {known}\nhelp: use a newer tripline")]
     Version { path: String, found: u32, known: u32 },
-    #[error("{path} is named by a manifest and not there\nhelp: `tripline ingest --again` of its inputs writes it anew")]
+    #[error(
+        "{path} is named by a manifest and not there\nhelp: `tripline ingest --again` of its inputs writes it anew"
+    )]
     Lost { path: String },
-    #[error("{path} has a column {column} of another type\nhelp: `tripline ingest --again` of its inputs writes it anew")]
+    #[error(
+        "{path} has a column {column} of another type\nhelp: `tripline ingest --again` of its inputs writes it anew"
+    )]
     Column { path: String, column: String },
     #[error("{folder} is in use by another ingest or backfill\nhelp: wait for it to end")]
     Busy { folder: String },

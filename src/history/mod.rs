@@ -24,4 +24,4 @@ pub use error::HistoryError;
 pub use manifest::{IngestedInput, Manifest, Part};
 pub use read::{Feed, Scan, Wanted};
 pub use store::History;
-pub use write::PartWriter;
+pub use write::{PartLimits, PartWriter};

@@ -24,7 +24,8 @@ use crate::record::{EventTime, flow};
 use super::schema::{ADMIT, POSITION, schema};
 use super::{History, HistoryError, Part};
 
-const BATCH_ROWS: usize = 8_192;
+/// Rows of one batch.
+pub const BATCH_ROWS: usize = 8_192;
 
 /// What is read.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct Wanted {
     pub from: EventTime,
     /// Before this.
     pub to: EventTime,
+    /// Rows that are read at once.
+    pub batch_rows: usize,
 }
 
 /// The parts, and of each the row groups, that have rows of the span.
@@ -73,6 +76,18 @@ impl Scan {
 
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()
+    }
+
+    /// A fault that a test plants: the last row group is not read.
+    pub fn lose_row_group(&mut self) {
+        if let Some(part) = self.parts.last_mut() {
+            part.row_groups.pop();
+        }
+    }
+
+    /// A fault that a test plants: nobody knows which rows were late.
+    pub fn lose_watermarks(&mut self) {
+        self.parts.iter_mut().for_each(|part| part.columns.retain(|column| *column < ADMIT));
     }
 }
 
@@ -140,6 +155,7 @@ pub struct Feed<'a> {
     /// Ready to be given.
     ready: VecDeque<AdmittedBatch>,
     watermark: i64,
+    batch_rows: usize,
     nulls: Vec<ArrayRef>,
     schema: SchemaRef,
     /// Late rows that were left out, for they count nowhere.
@@ -163,7 +179,7 @@ struct Lane {
 impl<'a> Feed<'a> {
     pub fn new(history: &'a History, scan: Scan, wanted: &Wanted, admission: Admission) -> Self {
         let schema = batch::schema(&flow::columns());
-        let nulls = schema.fields().iter().map(|field| new_null_array(field.data_type(), BATCH_ROWS)).collect();
+        let nulls = schema.fields().iter().map(|field| new_null_array(field.data_type(), wanted.batch_rows)).collect();
         let mut closed = scan.parts;
         closed.reverse();
         Self {
@@ -176,6 +192,7 @@ impl<'a> Feed<'a> {
             late: BTreeMap::new(),
             ready: VecDeque::new(),
             watermark: BEFORE_ALL,
+            batch_rows: wanted.batch_rows,
             nulls,
             schema,
             left_out: 0,
@@ -232,7 +249,7 @@ impl<'a> Feed<'a> {
         let file = self.history.store().open(&part.path)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, part.metadata);
         let mask = ProjectionMask::roots(builder.parquet_schema(), part.columns.iter().copied());
-        let builder = builder.with_projection(mask).with_row_groups(part.row_groups).with_batch_size(BATCH_ROWS);
+        let builder = builder.with_projection(mask).with_row_groups(part.row_groups).with_batch_size(self.batch_rows);
         let reader = builder.build().map_err(failed)?;
         self.open.push(Lane {
             log: part.log,

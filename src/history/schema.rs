@@ -20,8 +20,6 @@ pub const LOG_POSITION: &str = "log_position";
 pub const ADMIT: usize = flow::COUNT;
 pub const POSITION: usize = flow::COUNT + 1;
 
-/// Few enough that a look-back of minutes reads little beside it, many enough to compress.
-pub const ROW_GROUP_ROWS: usize = 65_536;
 const EVENT_TIME: &str = "event_time";
 const PAGE_ROWS: usize = 8_192;
 /// More costs more time than it saves bytes.
@@ -36,7 +34,7 @@ pub fn schema() -> SchemaRef {
 }
 
 /// How parts are written. `about`: what the file's metadata say of it.
-pub fn properties(about: &[(&str, String)]) -> Result<WriterProperties, ParquetError> {
+pub fn properties(about: &[(&str, String)], row_group_rows: usize) -> Result<WriterProperties, ParquetError> {
     let mut metadata = vec![KeyValue::new("tripline.version".to_owned(), VERSION.to_string())];
     metadata.extend(about.iter().map(|(key, value)| KeyValue::new(format!("tripline.{key}"), value.clone())));
     let sorted = |column: usize| SortingColumn {
@@ -46,7 +44,7 @@ pub fn properties(about: &[(&str, String)]) -> Result<WriterProperties, ParquetE
     };
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_row_count(Some(row_group_rows))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(ColumnPath::from(EVENT_TIME), EnabledStatistics::Page)

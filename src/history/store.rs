@@ -28,7 +28,7 @@ pub struct History {
     replaced: Vec<Manifest>,
     /// The number of the next ingest.
     next: u64,
-    _lock: Box<dyn Send>,
+    _lock: Box<dyn Send + Sync>,
 }
 
 impl History {
@@ -79,11 +79,11 @@ impl History {
         self.ingests.iter().filter_map(|ingest| ingest.last_watermark).max().map(EventTime)
     }
 
-    /// The first and the last day that has a row.
-    pub fn days(&self) -> Option<(Day, Day)> {
+    /// The smallest and the largest event time.
+    pub fn span(&self) -> Option<(EventTime, EventTime)> {
         let first = self.parts().map(|(_, part)| part.first).min()?;
         let last = self.parts().map(|(_, part)| part.last).max()?;
-        Some((Day::of(EventTime(first)), Day::of(EventTime(last))))
+        Some((EventTime(first), EventTime(last)))
     }
 
     /// The ingest that holds an input.

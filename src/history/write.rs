@@ -21,10 +21,22 @@ use super::schema::{ADMIT, properties, schema};
 use super::store::{part_path, staged};
 use super::{HistoryError, Part};
 
-/// Rows of one part.
-const PART_ROWS: usize = 1 << 20;
-/// Bytes that wait, over all days.
-const WAITING_BYTES: usize = 256 << 20;
+/// How large things may become.
+#[derive(Debug, Clone, Copy)]
+pub struct PartLimits {
+    /// Rows of one part.
+    pub part_rows: usize,
+    /// Rows of a row group: few enough that a look-back of minutes reads little, many enough to compress.
+    pub row_group_rows: usize,
+    /// Bytes that wait, over all days.
+    pub waiting_bytes: usize,
+}
+
+impl Default for PartLimits {
+    fn default() -> Self {
+        Self { part_rows: 1 << 20, row_group_rows: 1 << 16, waiting_bytes: 256 << 20 }
+    }
+}
 
 /// Rows of one ingest on their way into parts.
 pub struct PartWriter {
@@ -34,9 +46,7 @@ pub struct PartWriter {
     about: Vec<(&'static str, String)>,
     days: BTreeMap<Day, Waiting>,
     waiting_bytes: usize,
-    /// Both may be set smaller by tests.
-    pub part_rows: usize,
-    pub waiting_bytes_max: usize,
+    limits: PartLimits,
     /// The place of the next row in the log.
     position: i64,
     parts: Vec<Part>,
@@ -59,7 +69,7 @@ struct Waiting {
 
 impl PartWriter {
     /// `about`: what the files' metadata say of them.
-    pub fn new(store: Arc<dyn Store>, id: &str, mut about: Vec<(&'static str, String)>) -> Self {
+    pub fn new(store: Arc<dyn Store>, id: &str, mut about: Vec<(&'static str, String)>, limits: PartLimits) -> Self {
         about.push(("ingest", id.to_owned()));
         Self {
             store,
@@ -68,8 +78,7 @@ impl PartWriter {
             about,
             days: BTreeMap::new(),
             waiting_bytes: 0,
-            part_rows: PART_ROWS,
-            waiting_bytes_max: WAITING_BYTES,
+            limits,
             position: 0,
             parts: Vec::new(),
             by_day: BTreeMap::new(),
@@ -111,10 +120,10 @@ impl PartWriter {
         waiting.bytes += bytes;
         waiting.batches.push(rows);
         self.waiting_bytes += bytes;
-        if waiting.rows >= self.part_rows {
+        if waiting.rows >= self.limits.part_rows {
             self.write(day)?;
         }
-        while self.waiting_bytes > self.waiting_bytes_max {
+        while self.waiting_bytes > self.limits.waiting_bytes {
             let largest = self.days.iter().max_by_key(|(_, waiting)| waiting.bytes).map(|(day, _)| *day);
             let Some(day) = largest else { break };
             self.write(day)?;
@@ -143,7 +152,7 @@ impl PartWriter {
         let wrong = |source| HistoryError::Write { path: format!("{}/{path}", self.store.name()), source };
         let written = Arc::new(AtomicU64::new(0));
         let file = Counted { inner: self.store.create(&staged(&path))?, written: Arc::clone(&written) };
-        let properties = properties(&self.about).map_err(wrong)?;
+        let properties = properties(&self.about, self.limits.row_group_rows).map_err(wrong)?;
         let mut writer = ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(properties)).map_err(wrong)?;
         writer.write(&rows).map_err(wrong)?;
         writer.into_inner().map_err(wrong)?.flush()?;

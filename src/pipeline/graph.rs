@@ -41,6 +41,12 @@ pub enum Fault {
     LoseRow,
     /// The first hit is lost before it is settled.
     LoseHit,
+    /// A day of history is computed without the rows before it.
+    NoLookBack,
+    /// Late rows of a history count as if they had come in time.
+    LoseWatermarks,
+    /// The last row group of a day's history is not read.
+    LoseRowGroup,
 }
 
 pub struct Graph {
@@ -390,12 +396,12 @@ impl Graph {
         self.advance(end, Some(last_watermark), out)
     }
 
-    /// Which rows a graph over flows takes late: see [`crate::history`].
+    /// What late rows of a history have to be told apart by.
     pub fn admission(&self) -> Admission {
         Admission { hops: self.over_flows().map(FeatureStage::hop).collect(), always: self.flows_have_rules() }
     }
 
-    pub fn count_errors(&mut self) {
+    fn count_errors(&mut self) {
         let features = self.features.iter().flatten();
         self.ledger.saturated = features.clone().map(|stage| stage.state().saturated).sum();
         let rules: u64 = self.rules.iter().map(|rule| rule.errors.count).sum();
@@ -448,12 +454,7 @@ fn push_flows(
 }
 
 /// Counts the windows that rows missed. A row that `where` leaves out misses nothing.
-fn count_missed(
-    stage: &FeatureStage,
-    flows: &FlowBatch,
-    admit: &[i64],
-    ledger: &mut Ledger,
-) -> Result<(), GraphError> {
+fn count_missed(stage: &FeatureStage, flows: &FlowBatch, admit: &[i64], ledger: &mut Ledger) -> Result<(), GraphError> {
     let times = flows.times.iter().zip(admit).map(|(time, admit)| missed_windows(stage.hop(), *time, *admit));
     let missing: Vec<(usize, u64)> = times.enumerate().filter(|(_, missed)| *missed > 0).collect();
     if missing.is_empty() {

@@ -4,7 +4,7 @@
 //! some earlier instant on, and those on earlier ones again. Nothing after the span matters to it: every row of a window
 //! that ends in the span is older than the end.
 
-use crate::record::EventTime;
+use crate::record::{EventTime, Micros};
 
 use super::{JoinTarget, Plan, Upstream, WindowPlan};
 
@@ -37,6 +37,28 @@ impl Plan {
             }
         }
         LookBack { flows, features }
+    }
+}
+
+impl Plan {
+    /// How far behind a flow the event time of a row can lie that it counts in.
+    pub fn reach(&self) -> Micros {
+        let mut reaches: Vec<i64> = Vec::with_capacity(self.features.len());
+        for feature in &self.features {
+            let behind = match feature.upstream {
+                Upstream::Flows => 0,
+                Upstream::Feature(read) => reaches[read],
+            };
+            // What is joined is of the same window.
+            let joined = feature.joins.iter().filter_map(|join| match join.target {
+                JoinTarget::Feature { index, .. } => Some(reaches[index]),
+                JoinTarget::Lookup { .. } => None,
+            });
+            let joined = joined.max().unwrap_or(0);
+            reaches.push(behind.saturating_add(feature.window.size.0).max(joined));
+        }
+        let live = reaches.iter().zip(&self.live).filter(|(_, live)| **live).map(|(reach, _)| *reach);
+        Micros(live.max().unwrap_or(0))
     }
 }
 
@@ -90,6 +112,15 @@ mod tests {
         assert_eq!(flows(vec![feature(Upstream::Flows, 30, 10), feature(over, 50, 10)], 100), 40);
         assert_eq!(flows(vec![feature(Upstream::Flows, 30, 10)], -1), -30);
         assert_eq!(flows(Vec::new(), 100), 100);
+    }
+
+    #[test]
+    fn the_last_window_of_a_row_is_within_its_reach() {
+        let features = vec![feature(Upstream::Flows, 30, 10), feature(Upstream::Feature(0), 50, 10)];
+        let plan = Plan { live: vec![true, true], features, ..Plan::default() };
+        assert_eq!(plan.reach(), Micros(80));
+        assert_eq!(Plan { live: vec![true, false], ..plan }.reach(), Micros(30));
+        assert_eq!(Plan::default().reach(), Micros(0));
     }
 
     #[test]

@@ -26,6 +26,12 @@ pub trait Input: Send + Sync {
     fn consumed_bytes(&self) -> Option<u64> {
         None
     }
+    /// A hash over what is stored, or over its first bytes: the same for the same content. `None` where that can be read
+    /// only once.
+    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<String>> {
+        let _ = first_bytes;
+        Ok(None)
+    }
 }
 
 /// An opened input.
@@ -76,7 +82,7 @@ pub trait Store: Send + Sync {
     /// A file, or a folder with all that is in it; nothing when it is not there.
     fn remove(&self, path: &str) -> io::Result<()>;
     /// Held until it is dropped; `None` when others are in the way.
-    fn lock(&self, path: &str, share: Share) -> io::Result<Option<Box<dyn Send>>>;
+    fn lock(&self, path: &str, share: Share) -> io::Result<Option<Box<dyn Send + Sync>>>;
 }
 
 /// A file of a [`Store`].

@@ -2,11 +2,14 @@
 
 pub mod backfill;
 pub mod case;
+pub mod day;
+pub mod ingest;
 pub mod lane;
 pub mod outlet;
 pub mod profile;
 pub mod profile_column;
 pub mod profile_lint;
 pub mod query;
+pub mod replay;
 pub mod report;
 pub mod run;

@@ -231,9 +231,9 @@ pub fn hit_columns(rules: &[Arc<RulePlan>], hits: &[(Hit, Disposition)]) -> Vec<
 }
 
 fn entities(rule: &RulePlan, hit: &Hit) -> String {
-    let entities = rule.entities.iter().map(|entity| {
-        serde_json::json!({"type": entity.ty, "role": entity.role, "value": hit.values[entity.column].json()})
-    });
+    let entities = rule.entities.iter().map(
+        |entity| serde_json::json!({"type": entity.ty, "role": entity.role, "value": hit.values[entity.column].json()}),
+    );
     Json::Array(entities.collect()).to_string()
 }
 

@@ -22,7 +22,10 @@ impl LocalStore {
     fn place(&self, path: &str) -> io::Result<PathBuf> {
         let inside = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
         if !inside || path.contains('\\') {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{path}` is not a path inside the folder")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("`{path}` is not a path inside the folder"),
+            ));
         }
         Ok(self.root.join(path))
     }
@@ -89,7 +92,7 @@ impl Store for LocalStore {
         }
     }
 
-    fn lock(&self, path: &str, share: Share) -> io::Result<Option<Box<dyn Send>>> {
+    fn lock(&self, path: &str, share: Share) -> io::Result<Option<Box<dyn Send + Sync>>> {
         let path = self.place(path)?;
         let file = match share {
             Share::Readers => match File::open(&path) {
