@@ -201,7 +201,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Rows, and the watermark after them: no window that ends at or before it gets a further row.
-    pub fn next(&mut self) -> Result<Option<AdmittedBatch>, HistoryError> {
+    pub fn step(&mut self) -> Result<Option<AdmittedBatch>, HistoryError> {
         loop {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some(batch));

@@ -197,7 +197,7 @@ impl LocalDays {
         let last = self.last_watermark().0;
         let mut ended = false;
         let mut read = 0;
-        while let Some(mut batch) = feed.next()? {
+        while let Some(mut batch) = feed.step()? {
             if stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }

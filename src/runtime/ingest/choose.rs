@@ -41,7 +41,7 @@ pub fn choose(plan: &Plan, history: &History, options: &IngestOptions) -> Result
         let unreadable = |source| IngestFailed::Input { name: name.clone(), source };
         let source_name = plan.sources[*source].name.clone();
         let Some(digest) = input.digest(None).map_err(unreadable)? else {
-            let (input, passed) = Hashed::new(Arc::clone(input));
+            let (input, passed) = Hashed::over(Arc::clone(input));
             let identity = IngestedInput { source: source_name, name, bytes: 0, digest: String::new() };
             chosen.inputs.push(Taken { source: *source, input, identity, passed: Some(passed), was: None });
             continue;

@@ -20,7 +20,7 @@ pub struct Hashed {
 }
 
 impl Hashed {
-    pub fn new(inner: Arc<dyn Input>) -> (Arc<dyn Input>, Arc<Mutex<Passed>>) {
+    pub fn over(inner: Arc<dyn Input>) -> (Arc<dyn Input>, Arc<Mutex<Passed>>) {
         let passed = Arc::<Mutex<Passed>>::default();
         (Arc::new(Self { inner, passed: Arc::clone(&passed) }), passed)
     }

@@ -40,7 +40,7 @@ struct Mortal {
 }
 
 impl Mortal {
-    fn new(folder: &Path, steps: i64) -> Arc<dyn Store> {
+    fn store(folder: &Path, steps: i64) -> Arc<dyn Store> {
         Arc::new(Self { inner: LocalStore::new(folder), steps: Arc::new(AtomicI64::new(steps)) })
     }
 
@@ -157,7 +157,7 @@ fn killed_ingest() -> Outcome {
     let (mut before, mut after) = (0, 0);
     for steps in 0.. {
         let folder = TempDir::new()?;
-        let killed = ingested(&scene.plan, Mortal::new(folder.path(), steps), &inputs, false, LIMITS);
+        let killed = ingested(&scene.plan, Mortal::store(folder.path(), steps), &inputs, false, LIMITS);
         let found = rows(folder.path())?;
         let there = found == expected;
         if !there && found.0 > 0 {
@@ -199,7 +199,7 @@ fn killed_replacement() -> Outcome {
     for steps in 0.. {
         let folder = TempDir::new()?;
         prepare(folder.path())?;
-        let killed = ingested(&scene.plan, Mortal::new(folder.path(), steps), &long, true, LIMITS);
+        let killed = ingested(&scene.plan, Mortal::store(folder.path(), steps), &long, true, LIMITS);
         let found = rows(folder.path())?.0;
         if found != old && found != new {
             return Err(format!("killed after {steps} steps: {found} rows, not {old} or {new}").into());
@@ -238,7 +238,7 @@ fn killed_backfill() -> Outcome {
     for steps in (0..).step_by(7) {
         let folder = TempDir::new()?;
         ingested(&scene.plan, store(folder.path()), &inputs, false, LIMITS)?;
-        let killed = filled(&scene.plan, Mortal::new(folder.path(), steps), HOW);
+        let killed = filled(&scene.plan, Mortal::store(folder.path(), steps), HOW);
         if killed.is_ok_and(|(report, _)| report.failed() == 0) {
             break;
         }
