@@ -18,7 +18,8 @@
 //! | [`plan`] | definitions to the graph of relations: names, keys, windows, which columns are read |
 //! | [`target`] | what an engine runs: expressions in `target/datafusion`, whole relations as SQL in `target/bigquery` |
 //! | [`pipeline`] | the stages: `ingest` `normalize` `merge` `window` `detect` `alert`; `graph` drives, `ledger` counts |
-//! | [`runtime`] | a run: threads, stopping, taps, the report; the rules' own tests (`case`) |
+//! | [`history`] | flows as they are kept: parts by day, manifests, a reader that prunes |
+//! | [`runtime`] | a run: threads, stopping, taps, the report; `ingest` into a history, days of it (`backfill`, `replay`); the rules' own tests (`case`) |
 //! | [`generate`] | synthetic NetLog with labelled attacks |
 //! | [`port`] | traits for what is outside: inputs, files, writers, the clock |
 //! | [`adapter`] | what fills them: `adapter/local` |
@@ -55,6 +56,15 @@
 //! 8. `pipeline/outlet.rs` is the port for all that comes out: `runtime/outlet.rs` takes rows to taps and alerts to their file; `runtime/report.rs` tells the counts of
 //!    `pipeline/ledger.rs`.
 //!
+//! # History
+//!
+//! `runtime/ingest.rs` makes the log of its inputs as a run does, and hands the rows that the graph admits to
+//! `history/write.rs`: parts by day, with the watermark before each late row. `history/store.rs` makes them one ingest, that
+//! is there whole or not at all. A day of a backfill is read by `history/read.rs` with the look-back that
+//! `plan/look_back.rs` tells, goes through a graph of its own in `runtime/replay.rs`, and its rows into files
+//! (`runtime/day.rs`). Which days, and what became of them, is `runtime/backfill.rs`, for every place that days are computed
+//! at.
+//!
 //! # Invariants
 //!
 //! - **A batch border never changes a result**: everything that depends on order is decided row by row, by event time.
@@ -65,6 +75,7 @@
 //! - **Nothing is lost uncounted**: each term of the ledger is counted where it happens, none by subtraction, and a run
 //!   whose sums do not agree fails.
 //! - **States are exact**: panes merged in any order give what one pass gives; floats are rounded once, at the end.
+//! - **A day is computed alone**: its flows and its look-back give the rows, hits and alerts that a run over everything gives.
 //! - **The clock is read only for live input**, for exceptions' expiry in `check`, and for how long a run took.
 //! - **A bad row is that row's problem**: it is rejected or counted, with its reason, and the others go on.
 //! - **Input never panics the program**: no `unwrap`, `expect`, `panic` or `unsafe`; limits are named constants.
@@ -86,7 +97,8 @@
 //! | [`plan`] | `definition`, `diagnostic`, `language`, `record` |
 //! | [`target`] | `plan`, `language`, `record` |
 //! | [`pipeline`] | `target`, `plan`, `language`, `port`, `record`, and for words and places `definition`, `diagnostic` |
-//! | [`runtime`] | `pipeline`, `target`, `plan`, `language`, `definition`, `diagnostic`, `port`, `record` |
+//! | [`history`] | `pipeline`, `port`, `record` |
+//! | [`runtime`] | `history`, `pipeline`, `target`, `plan`, `language`, `definition`, `diagnostic`, `port`, `record` |
 //! | [`cli`] | everything; `cli/wire.rs` alone names `adapter` |
 //!
 //! # Tests
@@ -100,6 +112,7 @@ pub mod cli;
 pub mod definition;
 pub mod diagnostic;
 pub mod generate;
+pub mod history;
 pub mod language;
 pub mod pipeline;
 pub mod plan;

@@ -25,20 +25,25 @@ pub struct Inputs {
 impl Inputs {
     /// Inputs with their source's index.
     pub fn open(&self, plan: &Plan) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
-        let mut inputs = Vec::new();
-        for input in &self.input {
-            let named = input.split_once('=').and_then(|(name, path)| {
-                let index = plan.sources.iter().position(|source| source.name == name)?;
-                Some((index, path.to_owned()))
-            });
-            let (source, path) = match named {
-                Some(named) => named,
-                None => (default_source(plan, self.source.as_deref())?, input.clone()),
-            };
-            inputs.extend(wire::inputs(&[path])?.into_iter().map(|input| (source, input)));
-        }
-        Ok(inputs)
+        open(plan, self.source.as_deref(), &self.input)
     }
+}
+
+/// Inputs with their source's index; `SOURCE=PATH` names one of another source.
+pub fn open(plan: &Plan, source: Option<&str>, named: &[String]) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
+    let mut inputs = Vec::new();
+    for input in named {
+        let named = input.split_once('=').and_then(|(name, path)| {
+            let index = plan.sources.iter().position(|source| source.name == name)?;
+            Some((index, path.to_owned()))
+        });
+        let (source, path) = match named {
+            Some(named) => named,
+            None => (default_source(plan, source)?, input.clone()),
+        };
+        inputs.extend(wire::inputs(&[path])?.into_iter().map(|input| (source, input)));
+    }
+    Ok(inputs)
 }
 
 /// The source that inputs are of.

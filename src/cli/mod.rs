@@ -1,11 +1,13 @@
 //! The command line: one file a command. Results go to standard output, everything else to standard error.
 
+mod backfill;
 mod check;
 mod compile;
 mod demo;
 mod exit;
 mod explain;
 mod generate;
+mod ingest;
 mod init;
 mod inputs;
 mod place;
@@ -56,6 +58,10 @@ enum Command {
     Query(query::Query),
     /// Write training rows: labels beside what features said before their time
     Training(training::MakeTraining),
+    /// Read files into a local history of flows, by day
+    Ingest(ingest::Ingest),
+    /// Run the definitions over a history, day by day
+    Backfill(backfill::Backfill),
     /// Generate plausible NetLog with labelled attacks
     Generate(generate::Generate),
     /// Draft a source from a sample, or profile real input
@@ -90,6 +96,8 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Query(command) => command.run(),
         Command::Training(command) => command.run(),
+        Command::Ingest(command) => command.run(),
+        Command::Backfill(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Source(command) => command.run(),
         Command::Schema(command) => command.run(),

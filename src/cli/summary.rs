@@ -34,12 +34,18 @@ pub fn progress_bar(total: Option<u64>, unit: &str) -> ProgressBar {
 pub struct RunBar {
     bar: ProgressBar,
     rows: AtomicU64,
+    /// Rows alone are told: nothing is computed from them.
+    rows_only: bool,
 }
 
 impl RunBar {
     pub fn new(inputs: &[Arc<dyn Input>]) -> Self {
         let bytes: Option<u64> = inputs.iter().map(|input| input.size_bytes()).sum();
-        Self { bar: progress_bar(bytes, "bytes"), rows: AtomicU64::new(0) }
+        Self { bar: progress_bar(bytes, "bytes"), rows: AtomicU64::new(0), rows_only: false }
+    }
+
+    pub fn of_rows(inputs: &[Arc<dyn Input>]) -> Self {
+        Self { rows_only: true, ..Self::new(inputs) }
     }
 
     pub fn clear(&self) {
@@ -55,12 +61,41 @@ impl Progress for RunBar {
         // Of a compressed file, the compressed bytes.
         self.bar.inc(bytes);
         let rows = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
-        self.bar.set_message(format!("{} rows, {} alerts", HumanCount(rows), HumanCount(alerts)));
+        let alerts = if self.rows_only { String::new() } else { format!(", {} alerts", HumanCount(alerts)) };
+        self.bar.set_message(format!("{} rows{alerts}", HumanCount(rows)));
     }
 }
 
 /// The closing lines of a run.
 pub fn summary(report: &RunReport) -> String {
+    let ledger = &report.ledger;
+    let count = |n: u64| HumanCount(n).to_string();
+    let mut text = row_lines(report);
+    let mut line = |name: &str, value: String| text.push_str(&format!("{name:<10} {value}\n"));
+    line("windows", format!("{}, with {} rows", count(ledger.windows), count(ledger.feature_rows)));
+    let hits = Disposition::ALL.iter().map(|d| format!("{} {}", count(ledger.disposed(*d)), d.name()));
+    line("hits", format!("{} = {}", count(ledger.hits), hits.collect::<Vec<_>>().join(" + ")));
+    let open = if ledger.open_incidents > 0 {
+        format!(", {} incidents still open", count(ledger.open_incidents))
+    } else {
+        String::new()
+    };
+    line("alerts", format!("{}{open}", count(ledger.alerts)));
+    for (name, rows, error) in &report.row_errors {
+        line("errors", format!("{name}: {} rows could not be computed, the first: {}", count(*rows), error.message));
+    }
+    if ledger.saturated > 0 {
+        line("errors", format!("{} sums stopped at the bounds of INT64", count(ledger.saturated)));
+    }
+    line("time", format!("{:.2} s, {:.0} rows/s", report.elapsed.as_secs_f64(), report.rows_per_second()));
+    if report.interrupted || report.failed {
+        line("stopped", "before the end: windows that were open are not closed".to_owned());
+    }
+    text
+}
+
+/// What became of the records.
+pub fn row_lines(report: &RunReport) -> String {
     let ledger = &report.ledger;
     let count = |n: u64| HumanCount(n).to_string();
     let mut text = String::new();
@@ -97,25 +132,6 @@ pub fn summary(report: &RunReport) -> String {
     }
     if let Some(ignored) = ignored(ledger.ignored_fields.counts()) {
         line("ignored", ignored);
-    }
-    line("windows", format!("{}, with {} rows", count(ledger.windows), count(ledger.feature_rows)));
-    let hits = Disposition::ALL.iter().map(|d| format!("{} {}", count(ledger.disposed(*d)), d.name()));
-    line("hits", format!("{} = {}", count(ledger.hits), hits.collect::<Vec<_>>().join(" + ")));
-    let open = if ledger.open_incidents > 0 {
-        format!(", {} incidents still open", count(ledger.open_incidents))
-    } else {
-        String::new()
-    };
-    line("alerts", format!("{}{open}", count(ledger.alerts)));
-    for (name, rows, error) in &report.row_errors {
-        line("errors", format!("{name}: {} rows could not be computed, the first: {}", count(*rows), error.message));
-    }
-    if ledger.saturated > 0 {
-        line("errors", format!("{} sums stopped at the bounds of INT64", count(ledger.saturated)));
-    }
-    line("time", format!("{:.2} s, {:.0} rows/s", report.elapsed.as_secs_f64(), report.rows_per_second()));
-    if report.interrupted || report.failed {
-        line("stopped", "before the end: windows that were open are not closed".to_owned());
     }
     text
 }

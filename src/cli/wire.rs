@@ -7,8 +7,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::adapter::local::clock::SystemClock;
-use crate::adapter::local::{Embedded, Folder, MemoryInput, input, output};
-use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter};
+use crate::adapter::local::{Embedded, Folder, LocalStore, MemoryInput, input, output};
+use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Store};
 
 pub fn folder(path: &Path) -> Box<dyn FileTree> {
     Box::new(Folder::new(path))
@@ -48,6 +48,11 @@ pub fn row_writer_by_extension(path: &str, schema: SchemaRef) -> io::Result<Box<
 
 pub fn text_writer(path: &str) -> io::Result<Box<dyn Write + Send>> {
     output::text_writer(path)
+}
+
+/// A folder of files that come whole.
+pub fn store(folder: &Path) -> Arc<dyn Store> {
+    Arc::new(LocalStore::new(folder))
 }
 
 pub fn memory(name: &str, bytes: Vec<u8>) -> Arc<dyn Input> {

@@ -41,6 +41,12 @@ pub enum Fault {
     LoseRow,
     /// The first hit is lost before it is settled.
     LoseHit,
+    /// A day of history is computed without the rows before it.
+    NoLookBack,
+    /// Late rows of a history count as if they had come in time.
+    LoseWatermarks,
+    /// The last row group of a day's history is not read.
+    LoseRowGroup,
 }
 
 pub struct Graph {
@@ -52,6 +58,8 @@ pub struct Graph {
     watermark: i64,
     keep_evidence: bool,
     fault: Option<Fault>,
+    /// Rows are admitted and put out, and nothing is computed from them.
+    rows_only: bool,
     /// When asked for: the row that came nearest to firing, by rule.
     nearest: Option<Vec<Option<Nearest>>>,
 }
@@ -81,6 +89,7 @@ impl Graph {
             watermark: BEFORE_ALL,
             keep_evidence,
             fault,
+            rows_only: false,
             nearest: None,
         })
     }
@@ -92,6 +101,11 @@ impl Graph {
         }
         self.nearest = Some(vec![None; self.rules.len()]);
         self.rules.iter_mut().try_for_each(|rule| rule.watch(lookups))
+    }
+
+    /// From now on only tells which rows are duplicates and which are late, and puts out the others.
+    pub fn only_rows(&mut self) {
+        self.rows_only = true;
     }
 
     pub fn nearest(&self, rule: usize) -> Option<&Nearest> {
@@ -221,6 +235,10 @@ impl Graph {
         };
         if out.wants(flow::FLOWS) && !flows.times.is_empty() {
             out.flows(flow::FLOWS, &flows.rows, admit)?;
+        }
+        if self.rows_only {
+            let over_flows = self.features.iter().flatten().filter(|stage| stage.upstream == Upstream::Flows);
+            return over_flows.into_iter().try_for_each(|stage| count_missed(stage, flows, admit, &mut self.ledger));
         }
         let evidence = FlowEvidence::new(flows);
         let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&evidence) } else { None };
@@ -373,11 +391,41 @@ impl Graph {
         Ok(())
     }
 
+    /// A span of time ends here: closes its windows. What reaches beyond it stays open.
+    pub fn end_at(&mut self, end: i64, last_watermark: i64, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        self.advance(end, Some(last_watermark), out)
+    }
+
+    /// What late rows of a history have to be told apart by.
+    pub fn admission(&self) -> Admission {
+        Admission { hops: self.over_flows().map(FeatureStage::hop).collect(), always: self.flows_have_rules() }
+    }
+
     fn count_errors(&mut self) {
         let features = self.features.iter().flatten();
         self.ledger.saturated = features.clone().map(|stage| stage.state().saturated).sum();
         let rules: u64 = self.rules.iter().map(|rule| rule.errors.count).sum();
         self.ledger.row_errors = features.map(|stage| stage.errors.count).sum::<u64>() + rules;
+    }
+}
+
+/// What the watermark before a row means to the windows and rules over flows.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    hops: Vec<Hop>,
+    /// A rule takes every row.
+    always: bool,
+}
+
+impl Admission {
+    /// Did the row miss a window, so that its place in the log matters?
+    pub fn misses_some(&self, time: i64, admit: i64) -> bool {
+        time < admit && (self.always || self.hops.iter().any(|hop| hop.first_end(time) <= admit))
+    }
+
+    /// Does the row count nowhere?
+    pub fn misses_all(&self, time: i64, admit: i64) -> bool {
+        !self.always && self.hops.iter().all(|hop| hop.last_end(time) <= admit)
     }
 }
 
@@ -394,28 +442,29 @@ fn push_flows(
     if in_time {
         return Ok(stage.push(&flows.rows, &[], evidence)?);
     }
-    let mut keep: Vec<u32> = Vec::with_capacity(flows.times.len());
-    let mut missing: Vec<(usize, u64)> = Vec::new();
-    for (row, (time, admit)) in flows.times.iter().zip(admit).enumerate() {
-        let missed = missed_windows(hop, *time, *admit);
-        if missed > 0 {
-            missing.push((row, missed));
-        }
-        if hop.last_end(*time) > *admit {
-            keep.push(u32::try_from(row).unwrap_or(u32::MAX));
-        }
-    }
-    // A row that `where` leaves out misses nothing.
-    let rows: Vec<usize> = missing.iter().map(|(row, _)| *row).collect();
-    for place in stage.chosen(&flows.take(&rows)?.rows)? {
-        ledger.late_windows += missing[place].1;
-    }
-    let picks = UInt32Array::from(keep);
+    count_missed(stage, flows, admit, ledger)?;
+    let rows = (0u32..).zip(flows.times.iter().zip(admit));
+    let keep = rows.filter(|(_, (time, admit))| hop.last_end(**time) > **admit).map(|(row, _)| row);
+    let picks: UInt32Array = keep.collect::<Vec<u32>>().into();
     let rows = take_record_batch(&flows.rows, &picks)?;
     match evidence {
         None => Ok(stage.push(&rows, &[], None)?),
         Some(all) => Ok(stage.push(&rows, &[], Some(&Chosen { all, picks: picks.values() }))?),
     }
+}
+
+/// Counts the windows that rows missed. A row that `where` leaves out misses nothing.
+fn count_missed(stage: &FeatureStage, flows: &FlowBatch, admit: &[i64], ledger: &mut Ledger) -> Result<(), GraphError> {
+    let times = flows.times.iter().zip(admit).map(|(time, admit)| missed_windows(stage.hop(), *time, *admit));
+    let missing: Vec<(usize, u64)> = times.enumerate().filter(|(_, missed)| *missed > 0).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<usize> = missing.iter().map(|(row, _)| *row).collect();
+    for place in stage.chosen(&flows.take(&rows)?.rows)? {
+        ledger.late_windows += missing[place].1;
+    }
+    Ok(())
 }
 
 /// Remembers the nearest row when somebody asked for it.

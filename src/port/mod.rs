@@ -1,7 +1,7 @@
 //! Traits that adapters fill: what the program asks of the world outside.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -25,6 +25,12 @@ pub trait Input: Send + Sync {
     /// Stored bytes read since it was opened, when they are counted: for progress.
     fn consumed_bytes(&self) -> Option<u64> {
         None
+    }
+    /// A hash over what is stored, or over its first bytes: the same for the same content. `None` where that can be read
+    /// only once.
+    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<String>> {
+        let _ = first_bytes;
+        Ok(None)
     }
 }
 
@@ -57,4 +63,39 @@ pub trait RowWriter {
 /// Real time, for live input only.
 pub trait Clock: Send + Sync {
     fn now(&self) -> EventTime;
+}
+
+/// A folder whose files come to be whole or not at all. Paths are relative to it, `/` between parts.
+pub trait Store: Send + Sync {
+    /// What a user calls it.
+    fn name(&self) -> String;
+    /// The files below a folder, sorted; none when it is not there.
+    fn list(&self, folder: &str) -> io::Result<Vec<StoredFile>>;
+    /// `None` when it is not there.
+    fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>>;
+    /// For reading by position.
+    fn open(&self, path: &str) -> io::Result<File>;
+    /// A new file under a temporary name; what was there is replaced.
+    fn create(&self, path: &str) -> io::Result<Box<dyn Write + Send>>;
+    /// Gives a file its last name, replacing what had it; after it the file survives a crash.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// A file, or a folder with all that is in it; nothing when it is not there.
+    fn remove(&self, path: &str) -> io::Result<()>;
+    /// Held until it is dropped; `None` when others are in the way.
+    fn lock(&self, path: &str, share: Share) -> io::Result<Option<Box<dyn Send + Sync>>>;
+}
+
+/// A file of a [`Store`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFile {
+    pub path: String,
+    pub bytes: u64,
+}
+
+/// Who else may hold a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Others that only read.
+    Readers,
+    Nobody,
 }

@@ -57,6 +57,9 @@ const COLUMNS: [(&str, Type, bool, &str); 22] = [
     ("source", Type::String, false, "The source that the record came from"),
 ];
 
+/// How many columns `flows` has.
+pub const COUNT: usize = COLUMNS.len();
+
 /// Columns of `flows`, in order. Columns that are never NULL: `outcome` falls back to `unknown`,
 /// `sampling` to 1.
 pub fn columns() -> Vec<Column> {

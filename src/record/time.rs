@@ -43,6 +43,44 @@ impl fmt::Display for EventTime {
     }
 }
 
+/// A day of UTC, counted from 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(pub i32);
+
+impl Day {
+    pub fn of(at: EventTime) -> Self {
+        // All of i64 in microseconds is fewer days than an i32 counts.
+        Self(i32::try_from(at.0.div_euclid(MICROS_PER_DAY)).unwrap_or(i32::MAX))
+    }
+
+    /// Parses `2026-01-05`.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_day(text).map(Self)
+    }
+
+    pub fn start(self) -> EventTime {
+        EventTime(i64::from(self.0).saturating_mul(MICROS_PER_DAY))
+    }
+
+    /// The first instant of the day after.
+    pub fn end(self) -> EventTime {
+        self.start().plus(Micros(MICROS_PER_DAY))
+    }
+
+    pub fn holds(self, at: EventTime) -> bool {
+        Self::of(at) == self
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::<Utc>::from_timestamp_micros(self.start().0) {
+            Some(day) => write!(f, "{}", day.format("%Y-%m-%d")),
+            None => write!(f, "{}d", self.0),
+        }
+    }
+}
+
 /// A span of event time: half-open, an open end is no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Period {
@@ -122,7 +160,20 @@ impl fmt::Display for Micros {
 
 #[cfg(test)]
 mod tests {
-    use super::{EventTime, Micros};
+    use super::{Day, EventTime, MICROS_PER_DAY, Micros};
+
+    #[test]
+    fn days_begin_at_midnight() {
+        let day = Day::parse("2026-01-05").expect("a day");
+        assert_eq!(day.to_string(), "2026-01-05");
+        assert_eq!((Day::of(day.start()), Day::of(EventTime(day.end().0 - 1))), (day, day));
+        assert_eq!(Day::of(day.end()), Day(day.0 + 1));
+        assert_eq!(Day::of(EventTime(-1)), Day(-1));
+        assert_eq!(Day(-1).start(), EventTime(-MICROS_PER_DAY));
+        for at in [EventTime::MIN, EventTime::MAX] {
+            assert!(Day::of(at).holds(at));
+        }
+    }
 
     #[test]
     fn instants_are_utc_unless_they_say_otherwise() {

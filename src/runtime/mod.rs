@@ -1,12 +1,16 @@
 //! Runs: inputs pumped through the stages, progress, stopping, the report.
 
+pub mod backfill;
 pub mod case;
+pub mod day;
+pub mod ingest;
 pub mod lane;
 pub mod outlet;
 pub mod profile;
 pub mod profile_column;
 pub mod profile_lint;
 pub mod query;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod training;

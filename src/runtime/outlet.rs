@@ -36,11 +36,19 @@ pub enum AlertFormat {
 /// Makes the writer of a tap.
 pub type OpenWriter<'a> = dyn Fn(&str, SchemaRef) -> io::Result<Box<dyn RowWriter>> + 'a;
 
+/// What a run needs of the place that its rows go to.
+pub trait RunOutlet: Outlet {
+    /// After it, everything said so far can be read.
+    fn flush(&mut self) -> Result<(), OutletError>;
+    /// Completes what was written; nothing comes after it.
+    fn finish(&mut self) -> Result<(), OutletError>;
+}
+
 pub struct Outlets {
     taps: BTreeMap<String, Tap>,
     alerts: Option<(Box<dyn Write + Send>, AlertFormat)>,
     rules: Vec<Arc<RulePlan>>,
-    hits: Vec<(String, Hit, Disposition)>,
+    hits: Vec<(Hit, Disposition)>,
     rejects: Vec<Reject>,
     /// Kept for callers that read alerts instead of files.
     pub kept_alerts: Option<Vec<AlertRecord>>,
@@ -87,24 +95,6 @@ impl Outlets {
         })
     }
 
-    /// Writes what is buffered: after it, everything said so far can be read.
-    pub fn flush(&mut self) -> Result<(), OutletError> {
-        self.flush_hits()?;
-        self.flush_rejects()?;
-        if let Some((writer, _)) = &mut self.alerts {
-            writer.flush().map_err(|error| OutletError { name: "alerts".to_owned(), error })?;
-        }
-        Ok(())
-    }
-
-    pub fn finish(&mut self) -> Result<(), OutletError> {
-        self.flush()?;
-        for tap in self.taps.values_mut() {
-            tap.writer.finish().map_err(|error| OutletError { name: tap.path.clone(), error })?;
-        }
-        Ok(())
-    }
-
     fn write(&mut self, relation: &str, columns: Vec<ArrayRef>) -> Result<(), OutletError> {
         let Some(tap) = self.taps.get_mut(relation) else { return Ok(()) };
         let failed = |error| OutletError { name: tap.path.clone(), error };
@@ -117,40 +107,7 @@ impl Outlets {
             return Ok(());
         }
         let hits = std::mem::take(&mut self.hits);
-        let text = |of: &dyn Fn(&(String, Hit, Disposition)) -> String| -> ArrayRef {
-            Arc::new(hits.iter().map(|hit| Some(of(hit))).collect::<StringArray>())
-        };
-        let time = |of: &dyn Fn(&Hit) -> EventTime| -> ArrayRef {
-            let times: Vec<i64> = hits.iter().map(|(_, hit, _)| of(hit).0).collect();
-            Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
-        };
-        let columns = vec![
-            text(&|(_, hit, _)| hit.hit_id.clone()),
-            text(&|(rule, _, _)| rule.clone()),
-            time(&|hit| hit.event_time),
-            time(&|hit| hit.window_start),
-            time(&|hit| hit.window_end),
-            Arc::new(hits.iter().map(|(_, hit, _)| Some(hit.score)).collect::<Float64Array>()),
-            text(&|(_, _, disposition)| disposition.name().to_owned()),
-            Arc::new(BooleanArray::from(hits.iter().map(|(_, hit, _)| hit.partial).collect::<Vec<_>>())),
-            text(&|(_, hit, _)| self.entities(hit)),
-            text(&|(_, hit, _)| self.values(hit)),
-            text(&|(_, hit, _)| self.rules[hit.rule].fingerprint.clone()),
-        ];
-        self.write(HITS, columns)
-    }
-
-    fn entities(&self, hit: &Hit) -> String {
-        let entities = self.rules[hit.rule].entities.iter().map(|entity| {
-            serde_json::json!({"type": entity.ty, "role": entity.role, "value": hit.values[entity.column].json()})
-        });
-        Json::Array(entities.collect()).to_string()
-    }
-
-    fn values(&self, hit: &Hit) -> String {
-        let columns = self.rules[hit.rule].columns.iter().zip(&hit.values);
-        let object: Map<String, Json> = columns.map(|(column, value)| (column.name.clone(), value.json())).collect();
-        Json::Object(object).to_string()
+        self.write(HITS, hit_columns(&self.rules, &hits))
     }
 
     fn flush_rejects(&mut self) -> Result<(), OutletError> {
@@ -174,6 +131,25 @@ impl Outlets {
             text(&|r| &r.raw),
         ];
         self.write(REJECTS, columns)
+    }
+}
+
+impl RunOutlet for Outlets {
+    fn flush(&mut self) -> Result<(), OutletError> {
+        self.flush_hits()?;
+        self.flush_rejects()?;
+        if let Some((writer, _)) = &mut self.alerts {
+            writer.flush().map_err(|error| OutletError { name: "alerts".to_owned(), error })?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), OutletError> {
+        self.flush()?;
+        for tap in self.taps.values_mut() {
+            tap.writer.finish().map_err(|error| OutletError { name: tap.path.clone(), error })?;
+        }
+        Ok(())
     }
 }
 
@@ -209,11 +185,11 @@ impl Outlet for Outlets {
         if self.rejects.len() >= BUFFER_ROWS { self.flush_rejects() } else { Ok(()) }
     }
 
-    fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError> {
+    fn hit(&mut self, _: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError> {
         if !self.taps.contains_key(HITS) {
             return Ok(());
         }
-        self.hits.push((rule.to_owned(), hit.clone(), disposition));
+        self.hits.push((hit.clone(), disposition));
         if self.hits.len() >= BUFFER_ROWS { self.flush_hits() } else { Ok(()) }
     }
 
@@ -228,6 +204,43 @@ impl Outlet for Outlets {
         };
         written.map_err(|error| OutletError { name: "alerts".to_owned(), error })
     }
+}
+
+/// Rows of the relation `hits`.
+pub fn hit_columns(rules: &[Arc<RulePlan>], hits: &[(Hit, Disposition)]) -> Vec<ArrayRef> {
+    let text = |of: &dyn Fn(&(Hit, Disposition)) -> String| -> ArrayRef {
+        Arc::new(hits.iter().map(|hit| Some(of(hit))).collect::<StringArray>())
+    };
+    let time = |of: &dyn Fn(&Hit) -> EventTime| -> ArrayRef {
+        let times: Vec<i64> = hits.iter().map(|(hit, _)| of(hit).0).collect();
+        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
+    };
+    vec![
+        text(&|(hit, _)| hit.hit_id.clone()),
+        text(&|(hit, _)| rules[hit.rule].name.clone()),
+        time(&|hit| hit.event_time),
+        time(&|hit| hit.window_start),
+        time(&|hit| hit.window_end),
+        Arc::new(hits.iter().map(|(hit, _)| Some(hit.score)).collect::<Float64Array>()),
+        text(&|(_, disposition)| disposition.name().to_owned()),
+        Arc::new(BooleanArray::from(hits.iter().map(|(hit, _)| hit.partial).collect::<Vec<_>>())),
+        text(&|(hit, _)| entities(&rules[hit.rule], hit)),
+        text(&|(hit, _)| values(&rules[hit.rule], hit)),
+        text(&|(hit, _)| rules[hit.rule].fingerprint.clone()),
+    ]
+}
+
+fn entities(rule: &RulePlan, hit: &Hit) -> String {
+    let entities = rule.entities.iter().map(
+        |entity| serde_json::json!({"type": entity.ty, "role": entity.role, "value": hit.values[entity.column].json()}),
+    );
+    Json::Array(entities.collect()).to_string()
+}
+
+fn values(rule: &RulePlan, hit: &Hit) -> String {
+    let columns = rule.columns.iter().zip(&hit.values);
+    let object: Map<String, Json> = columns.map(|(column, value)| (column.name.clone(), value.json())).collect();
+    Json::Object(object).to_string()
 }
 
 /// Everything that can be tapped.

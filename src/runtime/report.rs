@@ -18,6 +18,8 @@ pub struct RunReport {
     /// Ended by an error.
     pub failed: bool,
     pub watermark: Option<EventTime>,
+    /// The largest watermark of any input: windows that end behind it are partial.
+    pub last_watermark: Option<EventTime>,
     /// Rows that could not be computed, by feature or rule.
     pub row_errors: Vec<(String, u64, FailedRow)>,
 }
@@ -38,6 +40,7 @@ impl RunReport {
             interrupted: false,
             failed: false,
             watermark: (watermark != i64::MAX && watermark != i64::MIN).then_some(EventTime(watermark)),
+            last_watermark: None,
             row_errors: row_errors(graph),
         }
     }

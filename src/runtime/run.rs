@@ -10,9 +10,9 @@ use datafusion::arrow::error::ArrowError;
 use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::graph::{Fault, Graph, GraphError};
 use crate::pipeline::ingest::{Control, IngestError};
-use crate::pipeline::merge::{Merge, Step};
+use crate::pipeline::merge::{BEFORE_ALL, Merge, Step};
 use crate::pipeline::normalize::{Keep, NormalizeError, Normalizer};
-use crate::pipeline::outlet::{Outlet, OutletError};
+use crate::pipeline::outlet::OutletError;
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::Plan;
 use crate::port::{Clock, Input};
@@ -20,7 +20,7 @@ use crate::record::{EventTime, Micros};
 use crate::target::datafusion::{Lookups, LowerError};
 
 use super::lane::{Inlet, Lane, Pumped};
-use super::outlet::{Outlets, REJECTS};
+use super::outlet::{REJECTS, RunOutlet};
 use super::report::RunReport;
 
 /// Inputs of one run.
@@ -99,16 +99,33 @@ impl From<RunError> for RunFailed {
 pub fn run(
     plan: &Plan,
     options: &RunOptions,
-    out: &mut Outlets,
+    out: &mut dyn RunOutlet,
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<RunReport, RunFailed> {
-    let started = Instant::now();
+    let run = Run::open(plan, options, out.wants(REJECTS), progress, stop)?;
+    finish(run, out)
+}
+
+/// Makes the log of the inputs until they end, or until `stop`: as a run does, but nothing is computed from its rows.
+pub fn log(
+    plan: &Plan,
+    options: &RunOptions,
+    out: &mut dyn RunOutlet,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<RunReport, RunFailed> {
     let mut run = Run::open(plan, options, out.wants(REJECTS), progress, stop)?;
+    run.graph.only_rows();
+    finish(run, out)
+}
+
+fn finish(mut run: Run<'_>, out: &mut dyn RunOutlet) -> Result<RunReport, RunFailed> {
     let played = run.play(out);
     // After an error too: what was found so far stays readable.
     let finished = out.finish();
-    let mut report = RunReport::new(&run.graph, started.elapsed());
+    let mut report = RunReport::new(&run.graph, run.started.elapsed());
+    report.last_watermark = Some(run.merge.last_watermark()).filter(|at| *at != BEFORE_ALL).map(EventTime);
     match played.and_then(|interrupted| Ok(finished.map(|()| interrupted)?)) {
         Ok(interrupted) => Ok(RunReport { interrupted, ..report }),
         Err(error) => {
@@ -119,6 +136,7 @@ pub fn run(
 }
 
 struct Run<'a> {
+    started: Instant,
     graph: Graph,
     lanes: Vec<Lane>,
     merge: Merge,
@@ -140,6 +158,7 @@ impl<'a> Run<'a> {
         progress: &'a dyn Progress,
         stop: &'a AtomicBool,
     ) -> Result<Self, RunError> {
+        let started = Instant::now();
         let inputs = &options.inputs;
         if inputs.len() > INPUTS_MAX {
             return Err(RunError::Inputs(inputs.len()));
@@ -169,6 +188,7 @@ impl<'a> Run<'a> {
         // What has no length is a stream: somebody may wait for what it gives.
         let stream = options.live.is_some() || inputs.iter().any(|(_, input)| input.size_bytes().is_none());
         Ok(Self {
+            started,
             graph,
             lanes,
             merge: Merge::new(&lateness),
@@ -182,7 +202,7 @@ impl<'a> Run<'a> {
     }
 
     /// Reads until the inputs end, and closes what is open; true when it was stopped before that.
-    fn play(&mut self, out: &mut Outlets) -> Result<bool, RunError> {
+    fn play(&mut self, out: &mut dyn RunOutlet) -> Result<bool, RunError> {
         let driven = self.drive(out);
         let interrupted = match driven {
             Ok(false) => !self.close(out)?,
@@ -199,7 +219,7 @@ impl<'a> Run<'a> {
     }
 
     /// Closes the windows that are open at the end of the inputs; false when it was stopped.
-    fn close(&mut self, out: &mut Outlets) -> Result<bool, RunError> {
+    fn close(&mut self, out: &mut dyn RunOutlet) -> Result<bool, RunError> {
         let last = self.merge.last_watermark().max(self.graph.watermark());
         while let Some(end) = self.graph.next_end() {
             if self.stop.load(Ordering::Relaxed) {
@@ -212,7 +232,7 @@ impl<'a> Run<'a> {
     }
 
     /// True when it was stopped before the inputs ended.
-    fn drive(&mut self, out: &mut Outlets) -> Result<bool, RunError> {
+    fn drive(&mut self, out: &mut dyn RunOutlet) -> Result<bool, RunError> {
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(true);
@@ -232,7 +252,7 @@ impl<'a> Run<'a> {
     }
 
     /// Waits for the lane's next batch that has rows, or its end; returns early when there is other work.
-    fn receive(&mut self, lane: usize, out: &mut Outlets) -> Result<(), RunError> {
+    fn receive(&mut self, lane: usize, out: &mut dyn RunOutlet) -> Result<(), RunError> {
         while !self.stop.load(Ordering::Relaxed) {
             let done = match self.lanes[lane].receive(POLL)? {
                 Some(message) => self.take(lane, message?, out)?,
@@ -264,7 +284,7 @@ impl<'a> Run<'a> {
     }
 
     /// Gives what a lane has handed over to the merge; false when it had no rows.
-    fn take(&mut self, lane: usize, pumped: Option<Box<Pumped>>, out: &mut Outlets) -> Result<bool, RunError> {
+    fn take(&mut self, lane: usize, pumped: Option<Box<Pumped>>, out: &mut dyn RunOutlet) -> Result<bool, RunError> {
         let Some(pumped) = pumped else {
             self.merge.give(lane, None);
             return Ok(true);
@@ -284,7 +304,7 @@ impl<'a> Run<'a> {
 
     /// The lane that is waited for is silent. Live: takes what others have, and lets the clock move the watermarks of
     /// silent lanes; true when there is something to do.
-    fn poll(&mut self, out: &mut Outlets) -> Result<bool, RunError> {
+    fn poll(&mut self, out: &mut dyn RunOutlet) -> Result<bool, RunError> {
         let Some(now) = self.clock.as_ref().map(|clock| clock.now()) else { return Ok(false) };
         let (mut taken, mut ticked) = (false, false);
         for lane in 0..self.lanes.len() {
@@ -310,7 +330,7 @@ impl<'a> Run<'a> {
     }
 
     /// Counts rows and rejects, and returns the rows.
-    fn count(&mut self, pumped: Pumped, out: &mut Outlets) -> Result<FlowBatch, RunError> {
+    fn count(&mut self, pumped: Pumped, out: &mut dyn RunOutlet) -> Result<FlowBatch, RunError> {
         let ledger = &mut self.graph.ledger;
         ledger.offered += pumped.offered;
         ledger.filtered += pumped.normalized.filtered;
@@ -323,7 +343,7 @@ impl<'a> Run<'a> {
     }
 
     /// The run was stopped: what has been read is not lost uncounted.
-    fn drain(&mut self, out: &mut Outlets) -> Result<(), RunError> {
+    fn drain(&mut self, out: &mut dyn RunOutlet) -> Result<(), RunError> {
         self.graph.ledger.unread += self.merge.waiting_rows();
         self.control.stop.store(true, Ordering::Relaxed);
         let until = Instant::now() + DRAIN;

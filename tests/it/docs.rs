@@ -28,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("docs::tutorial", || commands("docs/tutorial.md")),
         Trial::test("docs::recipes", || commands("docs/recipes.md")),
         Trial::test("docs::operations", || commands("docs/operations.md")),
+        Trial::test("docs::history", || commands("docs/history.md")),
         Trial::test("docs::bigquery", || commands("docs/bigquery.md")),
         Trial::test("docs::pack", || commands("docs/pack.md")),
         Trial::test("docs::language", || generated("docs/language.md", &language())),

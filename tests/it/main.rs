@@ -12,6 +12,7 @@ mod expressions;
 mod files;
 mod fingerprint;
 mod fuzz;
+mod history;
 mod kept;
 mod layout;
 mod live;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     trials.extend(expressions::cases());
     trials.extend(files::cases());
     trials.extend(fuzz::cases());
+    trials.extend(history::cases());
     trials.extend(layout::cases());
     trials.extend(mutation::cases());
     trials.extend(order::cases());

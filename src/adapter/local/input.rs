@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
 
 use crate::port::{Input, InputBytes};
 
@@ -100,6 +101,14 @@ impl Input for LocalFile {
         Some(self.consumed.load(Ordering::Relaxed))
     }
 
+    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<String>> {
+        if self.size_bytes.is_none() {
+            return Ok(None);
+        }
+        let file = File::open(&self.path)?;
+        digest_of(&mut file.take(first_bytes.unwrap_or(u64::MAX))).map(Some)
+    }
+
     fn open(&self) -> io::Result<InputBytes> {
         let mut file = File::open(&self.path)?;
         if self.size_bytes.is_some() {
@@ -113,6 +122,19 @@ impl Input for LocalFile {
         self.consumed.store(0, Ordering::Relaxed);
         let stored = Counted { bytes: file, consumed: Arc::clone(&self.consumed) };
         Ok(InputBytes::Stream(Box::new(Plain::Stored(Box::new(stored)))))
+    }
+}
+
+/// SHA-256 of what is left, in hexadecimal.
+pub(super) fn digest_of(bytes: &mut dyn Read) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; STORED_BUFFER_BYTES];
+    loop {
+        let read = bytes.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        hash.update(&buffer[..read]);
     }
 }
 

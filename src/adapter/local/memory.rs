@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use crate::port::{FileTree, Input, InputBytes};
 
+use super::input::digest_of;
+
 /// The line that begins a file in [`MemoryTree::from_sections`].
 const SECTION: &str = "--- ";
 /// After the path: the file is there, and reading it fails.
@@ -83,6 +85,11 @@ impl Input for MemoryInput {
 
     fn size_bytes(&self) -> Option<u64> {
         u64::try_from(self.bytes.len()).ok()
+    }
+
+    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<String>> {
+        let count = first_bytes.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
+        digest_of(&mut &self.bytes[..count.min(self.bytes.len())]).map(Some)
     }
 
     fn open(&self) -> io::Result<InputBytes> {

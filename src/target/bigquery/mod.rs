@@ -52,6 +52,11 @@ pub fn expression(expr: &Expr, columns: &[Column]) -> String {
     expr::print(expr, &expr::Names { columns: &columns, lookups: &[], event_time: "event_time" })
 }
 
+/// The table of a rule's rows.
+pub fn rule_table(rule: &RulePlan) -> String {
+    rule::table(rule)
+}
+
 /// One SELECT over the sources' tables that gives a relation's rows; `None` for an unknown name.
 pub fn select(warehouse: Warehouse<'_>, relation: &str) -> Option<String> {
     let relation = warehouse.find(relation)?;

@@ -1,0 +1,234 @@
+//! `tripline backfill`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use indicatif::{HumanBytes, HumanCount, ProgressBar};
+
+use crate::diagnostic::suggest;
+use crate::history::History;
+use crate::plan::Plan;
+use crate::record::Day;
+use crate::runtime::backfill::{
+    BackfillOptions, BackfillReport, DayProgress, DayReport, Days, Outcome, backfill, causes,
+};
+use crate::runtime::replay::{LocalDays, relations};
+
+use super::exit::Exit;
+use super::project::{Opened, open_valid};
+use super::stop::stop_flag;
+use super::summary::progress_bar;
+use super::wire;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    /// Over local files, to local files
+    Local,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Backfill {
+    /// Where the definitions are run
+    #[arg(long, value_enum, default_value = "local")]
+    target: Target,
+    /// The folder that `tripline ingest --to` filled
+    #[arg(long, value_name = "DIR", required_if_eq("target", "local"))]
+    history: Option<PathBuf>,
+    /// The first day (default: the first of the history)
+    #[arg(long, value_name = "DAY")]
+    from: Option<String>,
+    /// The day after the last (default: behind the last on which a row of the history counts)
+    #[arg(long, value_name = "DAY")]
+    to: Option<String>,
+    /// Where the rows go, a folder a relation (default: the history's folder)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Only these relations: features, rules, hits or alerts (default: all)
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    relation: Vec<String>,
+    /// Tell by day what would be read, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Compute days again that are there
+    #[arg(long, conflicts_with = "dry_run")]
+    again: bool,
+    /// Days side by side
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    parallel: u16,
+    /// The project's folder (default: here)
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// How the report is written
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+impl Backfill {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let opened = open_valid(self.project.as_deref())?;
+        let relations = self.relations(&opened.plan)?;
+        let (target, known): (Box<dyn Days>, Vec<Day>) = match self.target {
+            Target::Local => self.local(opened, relations)?,
+        };
+        let days = self.days(&known)?;
+        let options = BackfillOptions { parallel: self.parallel.into(), again: self.again, dry_run: self.dry_run };
+        let stop = stop_flag()?;
+        let bar = DayBar(progress_bar(Some(days.len() as u64), "days"));
+        let report = backfill(&days, target.as_ref(), options, &bar, &stop);
+        bar.0.finish_and_clear();
+        let mut out = std::io::stdout().lock();
+        match self.format {
+            Format::Text => write!(out, "{}", text(&report))?,
+            Format::Json => writeln!(out, "{}", report.json())?,
+        }
+        Ok(if report.interrupted() {
+            Exit::Interrupted
+        } else if report.failed() > 0 {
+            Exit::Findings
+        } else {
+            Exit::Fine
+        })
+    }
+
+    /// The days of local files, and which they are.
+    fn local(&self, opened: Opened, relations: Vec<String>) -> anyhow::Result<(Box<dyn Days>, Vec<Day>)> {
+        let folder = self.history.as_deref().context("--target local needs --history")?;
+        if !folder.is_dir() {
+            bail!(
+                "{} is not a folder\nhelp: `tripline ingest --to {}` makes a history",
+                folder.display(),
+                folder.display()
+            );
+        }
+        let history = History::read(wire::store(folder))?;
+        let out = wire::store(self.out.as_deref().unwrap_or(folder));
+        let days = LocalDays::new(opened.plan, history, out, opened.generation, relations);
+        let known = days.days();
+        Ok((Box::new(days), known))
+    }
+
+    fn relations(&self, plan: &Plan) -> anyhow::Result<Vec<String>> {
+        let known = relations(plan);
+        if self.relation.is_empty() {
+            return Ok(known);
+        }
+        for name in &self.relation {
+            if !known.contains(name) {
+                let help = match suggest(name, known.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the relations are {}", known.join(", ")),
+                };
+                bail!("no relation `{name}`\nhelp: {help}");
+            }
+        }
+        Ok(known.into_iter().filter(|name| self.relation.contains(name)).collect())
+    }
+
+    fn days(&self, known: &[Day]) -> anyhow::Result<Vec<Day>> {
+        let parse = |text: &Option<String>| text.as_deref().map(parse_day).transpose();
+        let from = parse(&self.from)?.or(known.first().copied());
+        let to = parse(&self.to)?.or(known.last().map(|last| Day(last.0 + 1)));
+        let (Some(from), Some(to)) = (from, to) else {
+            bail!("the history has no rows\nhelp: `tripline ingest` puts some in, or say which days: --from, --to");
+        };
+        if from >= to {
+            bail!("--from {from} is not before --to {to}\nhelp: --to is the day after the last");
+        }
+        Ok((from.0..to.0).map(Day).collect())
+    }
+}
+
+fn parse_day(text: &str) -> anyhow::Result<Day> {
+    Day::parse(text).with_context(|| format!("`{text}` is not a day\nhelp: write it as 2026-01-05"))
+}
+
+struct DayBar(ProgressBar);
+
+impl DayProgress for DayBar {
+    fn finished(&self, day: &DayReport) {
+        if self.0.is_hidden() && std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+            self.0.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+        }
+        self.0.set_message(day.day.to_string());
+        self.0.inc(1);
+    }
+}
+
+/// A line a day, and one for all.
+fn text(report: &BackfillReport) -> String {
+    let mut text: String = report.days.iter().map(line).collect();
+    let (mut read, mut bytes, mut counts) = (0, 0, [0_usize; 5]);
+    for day in &report.days {
+        let place = match &day.outcome {
+            Outcome::Done(done, _) => {
+                read += done.read;
+                0
+            }
+            Outcome::Skipped => 1,
+            Outcome::Planned(cost) => {
+                read += cost.rows.unwrap_or_default();
+                bytes += cost.bytes;
+                2
+            }
+            Outcome::Failed(_) => 3,
+            Outcome::Stopped => 4,
+        };
+        counts[place] += 1;
+    }
+    let [done, skipped, planned, failed, stopped] = counts;
+    let mut parts: Vec<String> =
+        [(done, "done"), (skipped, "there already"), (failed, "failed"), (stopped, "not begun")]
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+    if planned > 0 {
+        parts.push(format!("{planned} to do, reading {} rows in {}", HumanCount(read), HumanBytes(bytes)));
+    } else if read > 0 {
+        parts.push(format!("{} rows read", HumanCount(read)));
+    }
+    text.push_str(&format!("days       {}\ntime       {:.2} s\n", parts.join(", "), report.elapsed.as_secs_f64()));
+    text
+}
+
+fn line(report: &DayReport) -> String {
+    let told = match &report.outcome {
+        Outcome::Skipped => "there already".to_owned(),
+        Outcome::Stopped => "not computed: stopped".to_owned(),
+        Outcome::Failed(error) => format!("failed: {}", causes(error.as_ref()).replace('\n', "\n           ")),
+        Outcome::Planned(cost) => {
+            let rows = cost.rows.map_or_else(String::new, |rows| format!("{} rows, ", HumanCount(rows)));
+            let files = cost.files.iter();
+            let files = files.map(|file| format!("\n           {} {}", file.path, HumanBytes(file.bytes)));
+            format!("reads {rows}{}{}", HumanBytes(cost.bytes), files.collect::<String>())
+        }
+        Outcome::Done(counts, elapsed) => {
+            let of = |relation: &str| counts.relations.get(relation).map(|rows| (relation.to_owned(), *rows));
+            let settled = ["hits", "alerts"].into_iter().filter_map(of).map(|(name, rows)| format!(", {rows} {name}"));
+            let settled: String = settled.collect();
+            let rows: u64 = counts.relations.values().sum();
+            let mut told = format!(
+                "{} rows read, {} written{settled}, {:.2} s",
+                HumanCount(counts.read),
+                HumanCount(rows),
+                elapsed.as_secs_f64()
+            );
+            if counts.row_errors > 0 {
+                told.push_str(&format!(", {} rows could not be computed", HumanCount(counts.row_errors)));
+            }
+            if counts.saturated > 0 {
+                told.push_str(&format!(", {} sums stopped at the bounds of INT64", HumanCount(counts.saturated)));
+            }
+            told
+        }
+    };
+    format!("{} {told}\n", report.day)
+}

@@ -1,0 +1,173 @@
+//! `tripline ingest`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use indicatif::{HumanBytes, HumanCount};
+
+use crate::history::{History, PartLimits};
+use crate::plan::Plan;
+use crate::port::Input;
+use crate::record::flow;
+use crate::runtime::ingest::{IngestFailed, IngestOptions, IngestReport, ingest};
+use crate::runtime::outlet::{Outlets, REJECTS};
+use crate::runtime::run::RunFailed;
+
+use super::exit::Exit;
+use super::inputs;
+use super::place::check_outputs;
+use super::project::open_valid;
+use super::run::default_threads;
+use super::say::{note, say};
+use super::stop::stop_flag;
+use super::summary::{RunBar, row_lines};
+use super::wire;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Ingest {
+    /// A path, a glob, or `-` for standard input; `SOURCE=PATH` for one of another source. Several are merged by event
+    /// time, as one log
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<String>,
+    /// The same
+    #[arg(long, num_args = 1.., value_name = "INPUT")]
+    input: Vec<String>,
+    /// The source of inputs that do not name one
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// The history: a folder, made when it is not there
+    #[arg(long, value_name = "DIR")]
+    to: String,
+    /// Take the place of earlier ingests of these inputs
+    #[arg(long)]
+    again: bool,
+    /// Write refused records there; Parquet by `.parquet`, else JSON lines
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<String>,
+    /// Exit with 1 when a record was rejected
+    #[arg(long)]
+    strict: bool,
+    /// The project's folder (default: here)
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// Threads that decode (default: as many as there are processors, at most 4)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: Option<u16>,
+    /// How the summary is written
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// Where flows are kept.
+enum To {
+    Folder(PathBuf),
+}
+
+impl Ingest {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let named: Vec<String> = self.inputs.iter().chain(&self.input).cloned().collect();
+        if named.is_empty() {
+            bail!("nothing to ingest\nhelp: tripline ingest --source netlog --to history flows.jsonl");
+        }
+        let To::Folder(folder) = self.to();
+        let opened = open_valid(self.project.as_deref())?;
+        let mut plan = opened.plan;
+        // What is kept are whole rows; evidence is a run's.
+        plan.evidence_rows = 0;
+        plan.show(&[flow::FLOWS]);
+        let inputs = inputs::open(&plan, self.source.as_deref(), &named)?;
+        let sources: Vec<Arc<dyn Input>> = inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
+        let taps: Vec<(String, String)> = self.rejects.iter().map(|file| (REJECTS.to_owned(), file.clone())).collect();
+        check_outputs(&taps.iter().map(|(_, file)| file.as_str()).collect::<Vec<_>>(), &sources)?;
+        let mut history = History::write(wire::store(&folder))?;
+        let threads = self.threads.map_or_else(default_threads, usize::from);
+        let options = IngestOptions {
+            inputs,
+            threads,
+            generation: opened.generation,
+            again: self.again,
+            limits: PartLimits::default(),
+        };
+        let report = self.execute(&plan, &mut history, &options, &taps, &sources)?;
+        report.skipped.iter().for_each(|skipped| match skipped.name == skipped.known {
+            true => note(&format!("{} is there already; `--again` replaces it", skipped.name)),
+            false => note(&format!("{} is there already, as {}; `--again` replaces it", skipped.name, skipped.known)),
+        });
+        let mut out = std::io::stdout().lock();
+        match self.format {
+            Format::Text => write!(out, "{}", text(&report, &folder))?,
+            Format::Json => writeln!(out, "{}", report.json())?,
+        }
+        Ok(self.exit(&report))
+    }
+
+    fn to(&self) -> To {
+        To::Folder(PathBuf::from(&self.to))
+    }
+
+    /// With a progress bar and Ctrl-C.
+    fn execute(
+        &self,
+        plan: &Plan,
+        history: &mut History,
+        options: &IngestOptions,
+        taps: &[(String, String)],
+        sources: &[Arc<dyn Input>],
+    ) -> anyhow::Result<IngestReport> {
+        let out = Outlets::new(plan, taps, None, &wire::row_writer)?;
+        let bar = RunBar::of_rows(sources);
+        let stop = stop_flag()?;
+        let report = ingest(plan, history, options, out, &bar, &stop);
+        bar.clear();
+        Ok(report.inspect_err(|error| {
+            if let IngestFailed::Run(RunFailed { report: Some(report), .. }) = error {
+                say(&row_lines(report));
+                say("nothing was put into the history\n");
+            }
+        })?)
+    }
+
+    fn exit(&self, report: &IngestReport) -> Exit {
+        let Some(run) = &report.run else { return Exit::Fine };
+        if run.interrupted {
+            return Exit::Interrupted;
+        }
+        if !report.kept || (self.strict && run.ledger.rejected_total() > 0) { Exit::Findings } else { Exit::Fine }
+    }
+}
+
+fn text(report: &IngestReport, folder: &Path) -> String {
+    let Some(run) = &report.run else {
+        return format!("nothing new for {}\n", folder.display());
+    };
+    let mut text = row_lines(run);
+    let mut line = |name: &str, value: String| text.push_str(&format!("{name:<10} {value}\n"));
+    for (index, (day, rows)) in report.days.iter().enumerate() {
+        let late = if rows.late > 0 {
+            format!(", {} of them behind the watermark", HumanCount(rows.late))
+        } else {
+            String::new()
+        };
+        line(if index == 0 { "days" } else { "" }, format!("{day} {} rows{late}", HumanCount(rows.rows)));
+    }
+    if report.kept {
+        let files = if report.parts == 1 { "1 file" } else { &format!("{} files", report.parts) };
+        line("history", format!("{files}, {}, in {}", HumanBytes(report.bytes), folder.display()));
+    } else {
+        line("history", format!("nothing was put into {}", folder.display()));
+    }
+    if report.replaced > 0 {
+        line("", format!("in the place of {} earlier", report.replaced));
+    }
+    line("time", format!("{:.2} s, {:.0} rows/s", run.elapsed.as_secs_f64(), run.rows_per_second()));
+    text
+}

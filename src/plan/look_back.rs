@@ -1,0 +1,133 @@
+//! How far back rows reach: what is read of the past to compute a span of time alone.
+//!
+//! A window belongs to the time of its end. Rows of a relation from an instant on depend on the rows of what it reads from
+//! some earlier instant on, and those on earlier ones again. Nothing after the span matters to it: every row of a window
+//! that ends in the span is older than the end.
+
+use crate::record::{EventTime, Micros};
+
+use super::{JoinTarget, Plan, Upstream, WindowPlan};
+
+/// From when on rows are needed, to know all rows of the plan from some instant on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookBack {
+    pub flows: EventTime,
+    /// By feature; `None` for one that is not live.
+    pub features: Vec<Option<EventTime>>,
+}
+
+impl Plan {
+    /// What the rows of live features and of the rules from `from` on depend on.
+    pub fn look_back(&self, from: EventTime) -> LookBack {
+        let mut flows = from;
+        let mut features: Vec<Option<EventTime>> = self.live.iter().map(|live| live.then_some(from)).collect();
+        // A feature reads only features before it: its own start is known when it is reached.
+        for (index, feature) in self.features.iter().enumerate().rev() {
+            let Some(own) = features[index] else { continue };
+            let end = first_end(feature.window, own);
+            let start = EventTime(end.saturating_sub(feature.window.size.0));
+            match feature.upstream {
+                Upstream::Flows => flows = flows.min(start),
+                Upstream::Feature(read) => earlier(&mut features[read], start),
+            }
+            for join in &feature.joins {
+                if let JoinTarget::Feature { index, .. } = join.target {
+                    earlier(&mut features[index], own);
+                }
+            }
+        }
+        LookBack { flows, features }
+    }
+}
+
+impl Plan {
+    /// How far behind a flow the event time of a row can lie that it counts in.
+    pub fn reach(&self) -> Micros {
+        let mut reaches: Vec<i64> = Vec::with_capacity(self.features.len());
+        for feature in &self.features {
+            let behind = match feature.upstream {
+                Upstream::Flows => 0,
+                Upstream::Feature(read) => reaches[read],
+            };
+            // What is joined is of the same window.
+            let joined = feature.joins.iter().filter_map(|join| match join.target {
+                JoinTarget::Feature { index, .. } => Some(reaches[index]),
+                JoinTarget::Lookup { .. } => None,
+            });
+            let joined = joined.max().unwrap_or(0);
+            reaches.push(behind.saturating_add(feature.window.size.0).max(joined));
+        }
+        let live = reaches.iter().zip(&self.live).filter(|(_, live)| **live).map(|(reach, _)| *reach);
+        Micros(live.max().unwrap_or(0))
+    }
+}
+
+fn earlier(known: &mut Option<EventTime>, at: EventTime) {
+    *known = Some(known.map_or(at, |known| known.min(at)));
+}
+
+/// The first end of a window whose row has an event time (end − 1 µs) of at least `at`.
+fn first_end(window: WindowPlan, at: EventTime) -> i64 {
+    let every = window.every.0.max(1);
+    at.0.div_euclid(every).saturating_add(1).saturating_mul(every)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::{FeaturePlan, Plan, Upstream, WindowPlan};
+    use crate::record::{EventTime, Micros};
+
+    fn feature(upstream: Upstream, size: i64, every: i64) -> FeaturePlan {
+        FeaturePlan {
+            name: String::new(),
+            upstream,
+            joins: Vec::new(),
+            scope: Vec::new(),
+            row: Vec::new(),
+            filter: None,
+            key: Vec::new(),
+            window: WindowPlan { size: Micros(size), every: Micros(every) },
+            aggregates: Vec::new(),
+            outputs: Vec::new(),
+            derive: Vec::new(),
+            columns: Vec::new(),
+        }
+    }
+
+    fn flows(features: Vec<FeaturePlan>, from: i64) -> i64 {
+        let plan = Plan { live: vec![true; features.len()], features, ..Plan::default() };
+        plan.look_back(EventTime(from)).flows.0
+    }
+
+    #[test]
+    fn chains_of_windows_add_up() {
+        let over = Upstream::Feature(0);
+        // A window that ends just after the start began there.
+        assert_eq!(flows(vec![feature(Upstream::Flows, 10, 10)], 100), 100);
+        // The row of the window that ends at 100 is of 99.
+        assert_eq!(flows(vec![feature(Upstream::Flows, 10, 10)], 99), 90);
+        assert_eq!(flows(vec![feature(Upstream::Flows, 30, 10)], 100), 80);
+        assert_eq!(flows(vec![feature(Upstream::Flows, 10, 10), feature(over, 50, 10)], 100), 60);
+        // Rows of 60 and later: the first hopping window of them ends at 70.
+        assert_eq!(flows(vec![feature(Upstream::Flows, 30, 10), feature(over, 50, 10)], 100), 40);
+        assert_eq!(flows(vec![feature(Upstream::Flows, 30, 10)], -1), -30);
+        assert_eq!(flows(Vec::new(), 100), 100);
+    }
+
+    #[test]
+    fn the_last_window_of_a_row_is_within_its_reach() {
+        let features = vec![feature(Upstream::Flows, 30, 10), feature(Upstream::Feature(0), 50, 10)];
+        let plan = Plan { live: vec![true, true], features, ..Plan::default() };
+        assert_eq!(plan.reach(), Micros(80));
+        assert_eq!(Plan { live: vec![true, false], ..plan }.reach(), Micros(30));
+        assert_eq!(Plan::default().reach(), Micros(0));
+    }
+
+    #[test]
+    fn a_feature_that_is_not_live_reads_nothing() {
+        let features = vec![feature(Upstream::Flows, 10, 10), feature(Upstream::Flows, 1_000, 10)];
+        let plan = Plan { live: vec![true, false], features, ..Plan::default() };
+        let back = plan.look_back(EventTime(100));
+        assert_eq!((back.flows, back.features), (EventTime(100), vec![Some(EventTime(100)), None]));
+    }
+}

@@ -1,0 +1,208 @@
+//! The rows of one day on their way into files, a file a relation.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use crate::pipeline::alert::AlertRecord;
+use crate::pipeline::batch;
+use crate::pipeline::detect::Hit;
+use crate::pipeline::outlet::{Outlet, OutletError};
+use crate::plan::{Plan, RulePlan};
+use crate::port::Store;
+use crate::record::{Column, Day, Disposition, EventTime, Reject, Type, flow};
+
+use super::outlet::{HITS, hit_columns, tap_schema};
+
+pub const ALERTS: &str = "alerts";
+const BUFFER_ROWS: usize = 1_024;
+const ROW_GROUP_ROWS: usize = 262_144;
+const ZSTD_LEVEL: i32 = 1;
+
+/// Takes what a graph puts out, and keeps the rows of one day.
+pub struct DayOutlet {
+    day: Day,
+    relations: BTreeMap<String, Relation>,
+    rules: Vec<Arc<RulePlan>>,
+    hits: Vec<(Hit, Disposition)>,
+    alerts: Vec<AlertRecord>,
+}
+
+struct Relation {
+    /// The place of `event_time`.
+    time: usize,
+    windowed: bool,
+    schema: SchemaRef,
+    writer: ArrowWriter<Box<dyn Write + Send>>,
+    rows: u64,
+}
+
+impl DayOutlet {
+    /// `paths`: by relation, where its rows go.
+    pub fn new(plan: &Plan, day: Day, store: &dyn Store, paths: &[(String, String)]) -> Result<Self, OutletError> {
+        let mut relations = BTreeMap::new();
+        for (name, path) in paths {
+            let failed = |error| OutletError { name: path.clone(), error };
+            let (schema, windowed) =
+                schema_of(plan, name).ok_or_else(|| failed(io::Error::other("no such relation")))?;
+            let zstd = ZstdLevel::try_new(ZSTD_LEVEL).map_err(io::Error::other).map_err(failed)?;
+            let properties = WriterProperties::builder()
+                .set_compression(Compression::ZSTD(zstd))
+                .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
+            let file = store.create(path).map_err(failed)?;
+            let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties.build()));
+            let writer = writer.map_err(io::Error::other).map_err(failed)?;
+            let time = schema.index_of("event_time").map_err(io::Error::other).map_err(failed)?;
+            relations.insert(name.clone(), Relation { time, windowed, schema, writer, rows: 0 });
+        }
+        Ok(Self { day, relations, rules: plan.rules.clone(), hits: Vec::new(), alerts: Vec::new() })
+    }
+
+    /// Completes the files; returns the rows of each relation.
+    pub fn finish(mut self) -> Result<BTreeMap<String, u64>, OutletError> {
+        self.flush_hits()?;
+        self.flush_alerts()?;
+        let mut counts = BTreeMap::new();
+        for (name, relation) in self.relations {
+            let failed = |error| OutletError { name: name.clone(), error };
+            let mut file = relation.writer.into_inner().map_err(io::Error::other).map_err(failed)?;
+            file.flush().map_err(failed)?;
+            counts.insert(name, relation.rows);
+        }
+        Ok(counts)
+    }
+
+    fn flush_hits(&mut self) -> Result<(), OutletError> {
+        let hits = std::mem::take(&mut self.hits);
+        let columns = hit_columns(&self.rules, &hits);
+        self.write_columns(HITS, columns)
+    }
+
+    fn flush_alerts(&mut self) -> Result<(), OutletError> {
+        let alerts = std::mem::take(&mut self.alerts);
+        self.write_columns(ALERTS, alert_rows(&alerts))
+    }
+
+    fn write_columns(&mut self, relation: &str, columns: Vec<ArrayRef>) -> Result<(), OutletError> {
+        let Some(relation) = self.relations.get_mut(relation) else { return Ok(()) };
+        let rows = RecordBatch::try_new(Arc::clone(&relation.schema), columns);
+        let rows = rows.map_err(|error| OutletError { name: "rows".to_owned(), error: io::Error::other(error) })?;
+        relation.write(&rows)
+    }
+}
+
+impl Relation {
+    fn write(&mut self, rows: &RecordBatch) -> Result<(), OutletError> {
+        self.rows += rows.num_rows() as u64;
+        let written = self.writer.write(rows).map_err(io::Error::other);
+        written.map_err(|error| OutletError { name: "a relation of the day".to_owned(), error })
+    }
+}
+
+impl Outlet for DayOutlet {
+    fn wants(&self, relation: &str) -> bool {
+        relation != flow::FLOWS && self.relations.contains_key(relation)
+    }
+
+    fn rows(&mut self, relation: &str, rows: &RecordBatch, partial: bool) -> Result<(), OutletError> {
+        let day = self.day;
+        let Some(relation) = self.relations.get_mut(relation) else { return Ok(()) };
+        let failed = |error| OutletError { name: "rows".to_owned(), error: io::Error::other(error) };
+        let times = rows.column(relation.time).as_primitive::<TimestampMicrosecondType>();
+        let inside: BooleanArray = times.iter().map(|at| at.map(|at| day.holds(EventTime(at)))).collect();
+        let rows = match inside.true_count() {
+            0 => return Ok(()),
+            count if count == rows.num_rows() => rows.clone(),
+            _ => filter_record_batch(rows, &inside).map_err(failed)?,
+        };
+        let mut columns = rows.columns().to_vec();
+        if relation.windowed {
+            columns.push(Arc::new(BooleanArray::from(vec![partial; rows.num_rows()])));
+        }
+        let rows = RecordBatch::try_new(Arc::clone(&relation.schema), columns).map_err(failed)?;
+        relation.write(&rows)
+    }
+
+    fn flows(&mut self, _: &str, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    fn hit(&mut self, _: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError> {
+        if !self.day.holds(hit.event_time) || !self.relations.contains_key(HITS) {
+            return Ok(());
+        }
+        self.hits.push((hit.clone(), disposition));
+        if self.hits.len() >= BUFFER_ROWS { self.flush_hits() } else { Ok(()) }
+    }
+
+    fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError> {
+        if !self.day.holds(EventTime(alert.first_time_us)) || !self.relations.contains_key(ALERTS) {
+            return Ok(());
+        }
+        self.alerts.push(alert.clone());
+        if self.alerts.len() >= BUFFER_ROWS { self.flush_alerts() } else { Ok(()) }
+    }
+}
+
+/// The columns of a relation's files, and whether its rows are windows.
+pub fn schema_of(plan: &Plan, relation: &str) -> Option<(SchemaRef, bool)> {
+    if relation != ALERTS {
+        return tap_schema(plan, relation);
+    }
+    let columns = [
+        ("alert_id", Type::String),
+        ("rule", Type::String),
+        ("severity", Type::String),
+        ("event_time", Type::Timestamp),
+        ("last_time", Type::Timestamp),
+        ("hits", Type::Int64),
+        ("score", Type::Float64),
+        ("hit_id", Type::String),
+        ("title", Type::String),
+        ("values", Type::String),
+        ("fingerprint", Type::String),
+        ("partial", Type::Bool),
+        ("record", Type::String),
+    ];
+    let columns: Vec<Column> = columns.iter().map(|(name, ty)| Column::new(*name, *ty, true)).collect();
+    Some((batch::schema(&columns), false))
+}
+
+fn alert_rows(alerts: &[AlertRecord]) -> Vec<ArrayRef> {
+    let text = |of: &dyn Fn(&AlertRecord) -> String| -> ArrayRef {
+        Arc::new(alerts.iter().map(|alert| Some(of(alert))).collect::<StringArray>())
+    };
+    let time = |of: &dyn Fn(&AlertRecord) -> i64| -> ArrayRef {
+        let times: Vec<i64> = alerts.iter().map(of).collect();
+        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
+    };
+    let hits = alerts.iter().map(|alert| i64::try_from(alert.hits).unwrap_or(i64::MAX));
+    vec![
+        text(&|alert| alert.alert_id.clone()),
+        text(&|alert| alert.rule.clone()),
+        text(&|alert| alert.severity.name().to_owned()),
+        time(&|alert| alert.first_time_us),
+        time(&|alert| alert.last_time_us),
+        Arc::new(Int64Array::from_iter_values(hits)),
+        Arc::new(alerts.iter().map(|alert| Some(alert.score)).collect::<Float64Array>()),
+        text(&|alert| alert.hit_id.clone()),
+        text(&|alert| alert.title.clone()),
+        text(&|alert| alert.json()["hit"]["values"].to_string()),
+        text(&|alert| alert.fingerprint.clone()),
+        Arc::new(BooleanArray::from(alerts.iter().map(|alert| alert.partial).collect::<Vec<_>>())),
+        text(&|alert| alert.json().to_string()),
+    ]
+}

@@ -1,0 +1,214 @@
+//! Inputs into a history: read, normalized and merged as a run does, then kept by day. What is there already is left out.
+//!
+//! Nothing is there until all of it is: an ingest that is stopped, fails or is killed leaves the history as it was.
+
+mod choose;
+mod hashed;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use datafusion::arrow::array::RecordBatch;
+use serde_json::{Value as Json, json};
+
+use crate::history::write::DayRows;
+use crate::history::{History, HistoryError, Manifest, PartLimits, PartWriter, schema};
+use crate::pipeline::alert::AlertRecord;
+use crate::pipeline::detect::Hit;
+use crate::pipeline::ledger::Imbalance;
+use crate::pipeline::outlet::{Outlet, OutletError};
+use crate::plan::Plan;
+use crate::port::Input;
+use crate::record::{Day, Disposition, Reject, flow};
+
+use super::outlet::{Outlets, RunOutlet};
+use super::report::RunReport;
+use super::run::{Progress, RunFailed, RunOptions, log};
+
+use choose::Chosen;
+pub use choose::Skipped;
+
+pub struct IngestOptions {
+    /// Inputs with the index of their source.
+    pub inputs: Vec<(usize, Arc<dyn Input>)>,
+    pub threads: usize,
+    pub generation: String,
+    /// Takes the place of earlier ingests of these inputs.
+    pub again: bool,
+    pub limits: PartLimits,
+}
+
+/// What an ingest did.
+#[derive(Debug)]
+pub struct IngestReport {
+    /// `None` when every input was there already.
+    pub run: Option<RunReport>,
+    pub days: BTreeMap<Day, DayRows>,
+    /// Files that were written, and their bytes.
+    pub parts: usize,
+    pub bytes: u64,
+    pub skipped: Vec<Skipped>,
+    /// Ingests whose place this one took.
+    pub replaced: usize,
+    /// False when nothing was put into the history: it was stopped, or no record was understood.
+    pub kept: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum IngestFailed {
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
+    Run(#[from] RunFailed),
+    #[error("rows were lost; this is a defect of the program")]
+    Imbalance(#[from] Imbalance),
+    #[error("cannot read {name}: {source}")]
+    Input { name: String, source: io::Error },
+    #[error(
+        "{name} has grown since it was ingested, from {before} to {now} bytes\nhelp: `--again` takes it in the place of \
+         what it gave before"
+    )]
+    Grown { name: String, before: u64, now: u64 },
+    #[error(
+        "{name} was ingested in one log with {others}\nhelp: `--again` replaces the whole log: name these inputs too"
+    )]
+    Together { name: String, others: String },
+    #[error("{name} holds what {known} gave before\nhelp: leave it out, or `--again` takes it in the place of that")]
+    StreamKnown { name: String, known: String },
+}
+
+/// Reads the inputs into the history. The plan has to show `flows`.
+pub fn ingest(
+    plan: &Plan,
+    history: &mut History,
+    options: &IngestOptions,
+    taps: Outlets,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<IngestReport, IngestFailed> {
+    let mut chosen = choose::choose(plan, history, options)?;
+    if chosen.inputs.is_empty() {
+        return Ok(IngestReport::nothing(chosen));
+    }
+    let id = history.next_id(&chosen.identities());
+    let sources: Vec<&str> = plan.sources.iter().map(|source| source.name.as_str()).collect();
+    let used = chosen.inputs.iter().map(|input| sources[input.source]);
+    let mut used: Vec<&str> = used.collect();
+    used.sort_unstable();
+    used.dedup();
+    let about = vec![("sources", used.join(",")), ("generation", options.generation.clone())];
+    let mut out = Collected { parts: PartWriter::new(Arc::clone(history.store()), &id, about, options.limits), taps };
+    let run = RunOptions {
+        inputs: chosen.inputs.iter().map(|input| (input.source, Arc::clone(&input.input))).collect(),
+        live: None,
+        threads: options.threads,
+        generation: options.generation.clone(),
+        fault: None,
+    };
+    let report = log(plan, &run, &mut out, progress, stop).inspect_err(|_| {
+        // The error that ended it says more than that its remains could not be removed.
+        let _ = history.abandon(&id);
+    })?;
+    let ledger = &report.ledger;
+    let understood = ledger.offered == 0 || ledger.rejected_total() < ledger.offered;
+    let days = out.parts.by_day().clone();
+    if report.interrupted || !understood {
+        history.abandon(&id)?;
+        return Ok(IngestReport { run: Some(report), days, kept: false, ..IngestReport::nothing(chosen) });
+    }
+    report.verify()?;
+    match chosen.finish_streams(plan, history, options.again) {
+        Ok(()) => {}
+        Err(error) => {
+            history.abandon(&id)?;
+            return match error {
+                IngestFailed::StreamKnown { name, known } if chosen.inputs.len() == 1 => {
+                    chosen.skipped.push(Skipped { name, known });
+                    Ok(IngestReport::nothing(chosen))
+                }
+                error => Err(error),
+            };
+        }
+    }
+    let parts = out.parts.finish()?;
+    let (count, bytes) = (parts.len(), parts.iter().map(|part| part.bytes).sum());
+    history.commit(Manifest {
+        version: schema::VERSION,
+        id,
+        inputs: chosen.identities(),
+        parts,
+        last_watermark: report.last_watermark.map(|at| at.0),
+        generation: options.generation.clone(),
+        replaces: chosen.replaces.iter().cloned().collect(),
+        summary: report.json(),
+    })?;
+    let replaced = chosen.replaces.len();
+    Ok(IngestReport { run: Some(report), days, parts: count, bytes, skipped: chosen.skipped, replaced, kept: true })
+}
+
+impl IngestReport {
+    fn nothing(chosen: Chosen) -> Self {
+        Self { run: None, days: BTreeMap::new(), parts: 0, bytes: 0, skipped: chosen.skipped, replaced: 0, kept: false }
+    }
+
+    pub fn json(&self) -> Json {
+        let days = self.days.iter();
+        let days = days.map(|(day, rows)| json!({"day": day.to_string(), "rows": rows.rows, "late": rows.late}));
+        let skipped = self.skipped.iter().map(|skipped| json!({"name": skipped.name, "known": skipped.known}));
+        json!({
+            "days": days.collect::<Vec<_>>(),
+            "parts": self.parts,
+            "bytes": self.bytes,
+            "skipped": skipped.collect::<Vec<_>>(),
+            "replaced": self.replaced,
+            "kept": self.kept,
+            "run": self.run.as_ref().map(RunReport::json),
+        })
+    }
+}
+
+/// Takes the rows of a log into parts, and what is refused to its tap.
+struct Collected {
+    parts: PartWriter,
+    taps: Outlets,
+}
+
+impl RunOutlet for Collected {
+    fn flush(&mut self) -> Result<(), OutletError> {
+        self.taps.flush()
+    }
+
+    fn finish(&mut self) -> Result<(), OutletError> {
+        self.taps.finish()
+    }
+}
+
+impl Outlet for Collected {
+    fn wants(&self, relation: &str) -> bool {
+        relation == flow::FLOWS || self.taps.wants(relation)
+    }
+
+    fn rows(&mut self, _: &str, _: &RecordBatch, _: bool) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    /// Rows that missed every window belong to the history as well.
+    fn flows(&mut self, _: &str, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
+        let failed = |error| OutletError { name: "the history".to_owned(), error: io::Error::other(error) };
+        self.parts.push(rows, admit).map_err(failed)
+    }
+
+    fn reject(&mut self, reject: Reject) -> Result<(), OutletError> {
+        self.taps.reject(reject)
+    }
+
+    fn hit(&mut self, _: &str, _: &Hit, _: Disposition) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    fn alert(&mut self, _: &AlertRecord) -> Result<(), OutletError> {
+        Ok(())
+    }
+}

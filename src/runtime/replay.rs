@@ -1,0 +1,242 @@
+//! Days computed from a local history: each with its look-back through a graph of its own, its rows into files that take
+//! the place of the old ones.
+//!
+//! A day depends on its flows and on those before it that its windows reach; nothing after it. Its marker says of each
+//! relation of what definitions and parts it was made, and is removed before a file of it changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::history::read::BATCH_ROWS;
+use crate::history::store::put;
+use crate::history::{Feed, History, HistoryError, Scan, Wanted};
+use crate::pipeline::graph::{Fault, Graph, GraphError};
+use crate::pipeline::ledger::Imbalance;
+use crate::pipeline::outlet::OutletError;
+use crate::pipeline::window::feature::BuildError;
+use crate::plan::Plan;
+use crate::port::Store;
+use crate::record::{Day, EventTime};
+use crate::target::bigquery::rule_table;
+use crate::target::datafusion::Lookups;
+
+use super::backfill::{DayCost, DayCounts, DayError, Days, FileCost, Prepared};
+use super::day::{ALERTS, DayOutlet};
+use super::outlet::HITS;
+
+/// Version of what a day's files are; in every marker.
+const VERSION: u32 = 1;
+const FOLDER: &str = "_backfill";
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Outlet(#[from] OutletError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("rows or hits were lost; this is a defect of the program")]
+    Imbalance(#[from] Imbalance),
+}
+
+/// The days of a local history.
+pub struct LocalDays {
+    plan: Plan,
+    history: History,
+    out: Arc<dyn Store>,
+    generation: String,
+    relations: Vec<String>,
+    /// Rows that are read at once.
+    pub batch_rows: usize,
+    /// What a test breaks.
+    pub fault: Option<Fault>,
+}
+
+/// What a day's files were made of, by relation.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Marker {
+    relations: BTreeMap<String, String>,
+}
+
+/// What a backfill can give, in the order of the graph.
+pub fn relations(plan: &Plan) -> Vec<String> {
+    let features = plan.features.iter().map(|feature| feature.name.clone());
+    let rules = plan.rules.iter().map(|rule| rule.name.clone());
+    let settled = if plan.rules.is_empty() { vec![] } else { vec![HITS.to_owned(), ALERTS.to_owned()] };
+    features.chain(rules).chain(settled).collect()
+}
+
+impl LocalDays {
+    /// `relations` are of [`relations`].
+    pub fn new(
+        mut plan: Plan,
+        history: History,
+        out: Arc<dyn Store>,
+        generation: String,
+        relations: Vec<String>,
+    ) -> Self {
+        // Evidence is a run's: it needs every column of every flow, and the place that it was read from.
+        plan.evidence_rows = 0;
+        let settled = relations.iter().any(|name| name == HITS || name == ALERTS);
+        if !settled {
+            plan.rules.retain(|rule| relations.contains(&rule.name));
+        }
+        plan.show(&relations.iter().map(String::as_str).collect::<Vec<_>>());
+        Self { plan, history, out, generation, relations, batch_rows: BATCH_ROWS, fault: None }
+    }
+
+    fn wanted(&self, day: Day) -> Wanted {
+        let from = match self.fault {
+            Some(Fault::NoLookBack) => day.start(),
+            _ => self.plan.look_back(day.start()).flows,
+        };
+        let columns = self.plan.flows_wanted.clone();
+        Wanted { columns, from, to: day.end(), batch_rows: self.batch_rows }
+    }
+
+    fn scan(&self, wanted: &Wanted) -> Result<Scan, HistoryError> {
+        let mut scan = Scan::new(&self.history, wanted)?;
+        match self.fault {
+            Some(Fault::LoseRowGroup) => scan.lose_row_group(),
+            Some(Fault::LoseWatermarks) => scan.lose_watermarks(),
+            _ => {}
+        }
+        Ok(scan)
+    }
+
+    /// The days on which a row of the history can count; none when there is none.
+    pub fn days(&self) -> Vec<Day> {
+        let Some((first, last)) = self.history.span() else { return Vec::new() };
+        let (first, last) = (Day::of(first), Day::of(last.plus(self.plan.reach())));
+        (first.0..=last.0).map(Day).collect()
+    }
+
+    /// A hash over what the day's rows are made of.
+    fn made_of(&self, day: Day, scan: &Scan) -> String {
+        let mut hash = Sha256::new();
+        let mut field = |text: &str| {
+            hash.update(text.len().to_le_bytes());
+            hash.update(text);
+        };
+        field(&VERSION.to_string());
+        field(env!("CARGO_PKG_VERSION"));
+        field(&self.generation);
+        // Where the data ends matters to the windows behind it.
+        field(&self.last_watermark().min(day.end()).0.to_string());
+        scan.parts.iter().for_each(|part| field(&part.part.path));
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn last_watermark(&self) -> EventTime {
+        self.history.last_watermark().unwrap_or(EventTime::MIN)
+    }
+
+    fn marker(&self, day: Day) -> Result<Marker, ReplayError> {
+        let marker = self.out.read(&marker_path(day))?;
+        // A marker that cannot be read says nothing: the day is computed again.
+        Ok(marker.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+    }
+
+    fn table(&self, relation: &str) -> String {
+        let rule = self.plan.rules.iter().find(|rule| rule.name == relation);
+        rule.map_or_else(|| relation.to_owned(), |rule| rule_table(rule))
+    }
+
+    fn play(&self, day: Day, stop: &AtomicBool) -> Result<Option<DayCounts>, ReplayError> {
+        let wanted = self.wanted(day);
+        let scan = self.scan(&wanted)?;
+        let made_of = self.made_of(day, &scan);
+        let unfinished = format!("{FOLDER}/{day}.tmp");
+        let files: Vec<(String, String, String)> = self
+            .relations
+            .iter()
+            .map(|name| {
+                let table = self.table(name);
+                (name.clone(), format!("{unfinished}/{table}.parquet"), format!("{table}/event_day={day}/part.parquet"))
+            })
+            .collect();
+        let paths: Vec<(String, String)> = files.iter().map(|(name, path, _)| (name.clone(), path.clone())).collect();
+        let mut out = DayOutlet::new(&self.plan, day, self.out.as_ref(), &paths)?;
+        let Some(mut counts) = self.compute(day, scan, &wanted, &mut out, stop)? else {
+            self.out.remove(&unfinished)?;
+            return Ok(None);
+        };
+        counts.relations = out.finish()?;
+        let mut marker = self.marker(day)?;
+        // From here on until it is there again the day is not done.
+        self.out.remove(&marker_path(day))?;
+        for (name, path, place) in &files {
+            self.out.rename(path, place)?;
+            marker.relations.insert(name.clone(), made_of.clone());
+        }
+        put(self.out.as_ref(), &marker_path(day), &serde_json::to_vec_pretty(&marker).unwrap_or_default())?;
+        self.out.remove(&unfinished)?;
+        Ok(Some(counts))
+    }
+
+    fn compute(
+        &self,
+        day: Day,
+        scan: Scan,
+        wanted: &Wanted,
+        out: &mut DayOutlet,
+        stop: &AtomicBool,
+    ) -> Result<Option<DayCounts>, ReplayError> {
+        let lookups = Lookups::new(&self.plan.lookups);
+        let mut graph = Graph::new(&self.plan, &lookups, self.generation.clone(), self.fault)?;
+        let mut feed = Feed::new(&self.history, scan, wanted, graph.admission());
+        let last = self.last_watermark().0;
+        let mut ended = false;
+        let mut read = 0;
+        while let Some(mut batch) = feed.step()? {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            // Windows that end behind the data are closed below, where they are marked.
+            batch.watermark = batch.watermark.min(last);
+            if !ended && batch.admit.iter().any(|admit| *admit > day.end().0) {
+                graph.end_at(day.end().0, last, out)?;
+                ended = true;
+            }
+            read += batch.flows.times.len() as u64;
+            graph.ledger.offered += batch.flows.times.len() as u64;
+            graph.push(&batch, out)?;
+        }
+        graph.end_at(day.end().0, last, out)?;
+        // What reaches beyond the day belongs to the next one.
+        graph.stop(out)?;
+        graph.ledger.verify()?;
+        let (row_errors, saturated) = (graph.ledger.row_errors, graph.ledger.saturated);
+        Ok(Some(DayCounts { read: read + feed.left_out, relations: BTreeMap::new(), row_errors, saturated }))
+    }
+}
+
+fn marker_path(day: Day) -> String {
+    format!("{FOLDER}/{day}.json")
+}
+
+impl Days for LocalDays {
+    fn prepare(&self, day: Day) -> Result<Prepared, DayError> {
+        let scan = self.scan(&self.wanted(day))?;
+        let made_of = self.made_of(day, &scan);
+        let marker = self.marker(day)?;
+        let done = self.relations.iter().all(|name| marker.relations.get(name) == Some(&made_of));
+        let files = scan.parts.iter();
+        let files = files.map(|part| FileCost { path: part.path.clone(), bytes: part.bytes, rows: part.rows });
+        let cost = DayCost { bytes: scan.bytes(), rows: Some(scan.rows()), files: files.collect() };
+        Ok(Prepared { done, cost })
+    }
+
+    fn run(&self, day: Day, stop: &AtomicBool) -> Result<Option<DayCounts>, DayError> {
+        Ok(self.play(day, stop)?)
+    }
+}
