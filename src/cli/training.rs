@@ -127,13 +127,13 @@ impl MakeTraining {
         }
         let sampled = all.len() - given;
         let state = Training::new(&plan, &training, all);
-        let (state, report) = windows(&plan, &options, &sources, &shown, state)?;
+        let (mut state, report) = windows(&plan, &options, &sources, &shown, state)?;
         if report.interrupted {
             say("nothing is written: labels would lack what was not read\n");
             return Ok(Exit::Interrupted);
         }
-        let counts = state.counts();
-        let rows = state.finish()?;
+        state.finish();
+        let (counts, rows) = (state.counts(), state.rows()?);
         let mut out = wire::row_writer_by_extension(&self.out, schema(&plan, &training))?;
         out.write(&rows)?;
         out.finish()?;

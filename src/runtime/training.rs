@@ -180,9 +180,13 @@ impl Training {
         }
     }
 
-    /// All windows have come: a row for each label, in the order of the labels.
-    pub fn finish(mut self) -> Result<RecordBatch, ArrowError> {
+    /// All windows have come.
+    pub fn finish(&mut self) {
         self.known.iter_mut().for_each(Known::finish);
+    }
+
+    /// A row for each label, in the order of the labels.
+    pub fn rows(&self) -> Result<RecordBatch, ArrowError> {
         let count = self.labels.len();
         let of = |ty: Type, value: &dyn Fn(&Label) -> Value| -> Result<ArrayRef, ArrowError> {
             let values = self.labels.iter().map(|label| crate::target::datafusion::scalar(&value(label)));

@@ -4,15 +4,17 @@
 //! their order; `…` stands for anything, alone for any lines. A block ` ```yaml file=PATH ` is written to PATH.
 //! `BLESS=1` writes generated tables anew.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value as Json;
+use tripline::diagnostic::{FileId, Text};
 use tripline::language::function::{AGGREGATES, Signature};
-use tripline::language::{AggregateFunction, functions};
-use tripline::record::flow;
+use tripline::language::{AggregateFunction, ExprKind, Scope, bind_expression, functions};
+use tripline::record::{Column, Type, flow};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Between the outputs of two commands.
@@ -31,6 +33,8 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("docs::history", || commands("docs/history.md")),
         Trial::test("docs::bigquery", || commands("docs/bigquery.md")),
         Trial::test("docs::pack", || commands("docs/pack.md")),
+        Trial::test("docs::training", || commands("docs/training.md")),
+        Trial::test("docs::equivalence", || generated("docs/equivalence.md", &equivalence()?)),
         Trial::test("docs::language", || generated("docs/language.md", &language())),
         Trial::test("docs::flows", || generated("docs/flows.md", &flows())),
         Trial::test("docs::definitions", || generated("docs/definitions.md", &definitions())),
@@ -154,6 +158,68 @@ fn generated(page: &str, tables: &str) -> Result<(), Failed> {
     }
     let differs = text.lines().zip(whole.lines()).find(|(now, shall)| now != shall);
     Err(format!("{page} is not what the program says; BLESS=1 writes it. The first difference: {differs:#?}").into())
+}
+
+/// How often each function was judged: recorded answers, and random expressions.
+fn equivalence() -> Result<String, Failed> {
+    let read = |path: &str| -> Result<Json, Failed> {
+        Ok(serde_json::from_str(&fs::read_to_string(Path::new(ROOT).join("tests/golden").join(path))?)?)
+    };
+    let (recorded, judged) = (read("functions.json")?, read("judged.json")?);
+    let mut answers: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for case in recorded.as_array().into_iter().flatten() {
+        let count = case["answers"].as_array().map_or(0, Vec::len);
+        for name in named(case)? {
+            let entry = answers.entry(name).or_default();
+            *entry = (entry.0 + 1, entry.1 + count);
+        }
+    }
+    let mut text = String::from(
+        "| function | class | recorded: expressions, answers | random: expressions, rows | kinds of values |\n\
+         |---|---|---|---|---|\n",
+    );
+    let mut unjudged = Vec::new();
+    for function in functions() {
+        let (expressions, rows) = answers.get(function.name).copied().unwrap_or_default();
+        let random = &judged[function.name];
+        let number = |key: &str| random[key].as_u64().unwrap_or(0);
+        let kinds: Vec<&str> =
+            random["kinds"].as_object().into_iter().flatten().map(|(kind, _)| kind.as_str()).collect();
+        if expressions == 0 {
+            unjudged.push(function.name);
+        }
+        text.push_str(&format!(
+            "| `{}` | {} | {expressions}, {rows} | {}, {} | {} |\n",
+            function.name.replace('|', "\\|"),
+            function.class.name(),
+            number("expressions"),
+            number("rows"),
+            kinds.join(", ")
+        ));
+    }
+    if unjudged.is_empty() { Ok(text) } else { Err(format!("no recorded answer of {unjudged:?}").into()) }
+}
+
+/// The functions in a recorded expression, each once.
+fn named(case: &Json) -> Result<BTreeSet<&'static str>, Failed> {
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let columns: Vec<Column> = case["columns"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|column| Some(Column::new(text(&column[0]), Type::from_name(column[1].as_str()?)?, true)))
+        .collect();
+    let sql = Text::verbatim(text(&case["expression"]), FileId(0), 0);
+    let mut findings = Vec::new();
+    let bound = bind_expression(&sql, &Scope::over("t", &columns), &mut findings);
+    let bound = bound.ok_or_else(|| format!("{}: {findings:?}", sql.as_str()))?;
+    let mut names = BTreeSet::new();
+    bound.walk(&mut |part| {
+        if let ExprKind::Call { function, .. } = &part.kind {
+            names.insert(function.name);
+        }
+    });
+    Ok(names)
 }
 
 fn language() -> String {

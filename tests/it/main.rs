@@ -24,6 +24,7 @@ mod random;
 mod recorded;
 mod scale;
 mod stream;
+mod training;
 mod verdict;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     trials.extend(docs::trials());
     trials.extend(fingerprint::cases());
     trials.extend(query::cases());
+    trials.extend(training::cases());
     trials.extend(expressions::cases());
     trials.extend(files::cases());
     trials.extend(fuzz::cases());

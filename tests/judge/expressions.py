@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Does Google's reference implementation answer random expressions as tripline does?
 
-usage: expressions.py FILE      a file that the test `expressions` writes with TRIPLINE_EXPRESSIONS=COUNT,SEED,FILE
+usage: expressions.py FILE [--record | --check]
+                                a file that the test `expressions` writes with TRIPLINE_EXPRESSIONS=COUNT,SEED,FILE
+--record writes what was judged of each function to tests/golden/judged.json, from which docs/equivalence.md is made;
+--check fails when that file says otherwise.
 
 Each expression is asked as it was written and as it is printed for BigQuery, over its rows; rows that fail here have to
 fail there. GoogleSQL does not say whether an operand of AND or OR is computed when the other decides: where one engine
 fails because it did, the row is counted apart. Prints how often each function was judged and the share of values; exit 1
 on any difference.
 """
-import collections, json, math, sys
+import collections, ipaddress, json, math, pathlib, re, sys
 
 from client import Judge, Refused
 
@@ -75,6 +78,54 @@ def compared(judge, columns, asked, rows, answers):
                 yield f"{text} over {dict(zip([c for c, _ in columns], row))}: {mine[place]} here, {theirs[place]} there"
 
 
+KINDS = ["plain", "NULL", "NaN or infinite", "-0.0", "extreme", "not ASCII", "IPv6", "before 1970"]
+JUDGED = pathlib.Path(__file__).parent.parent / "golden" / "judged.json"
+
+
+def kind_of(kind, text):
+    """What is special about a value."""
+    if text is None:
+        return "NULL"
+    if kind == "FLOAT64":
+        number = float(text)
+        if math.isnan(number) or math.isinf(number):
+            return "NaN or infinite"
+        if number == 0 and math.copysign(1, number) < 0:
+            return "-0.0"
+        return "extreme" if number and not 1e-300 < abs(number) < 1e300 else "plain"
+    if kind == "INT64":
+        return "extreme" if abs(int(text)) >= 1 << 62 else "plain"
+    if kind == "STRING":
+        if not text.isascii():
+            return "not ASCII"
+        try:
+            return "IPv6" if ipaddress.ip_address(text).version == 6 else "plain"
+        except ValueError:
+            return "plain"
+    if kind in ("TIMESTAMP", "DATE"):
+        return "before 1970" if int(text) < 0 else "plain"
+    return "plain"
+
+
+def judged(columns, cases):
+    """By function: expressions, and its rows by what is special about the values of the columns that are named."""
+    found = {}
+    for case in cases:
+        words = set(re.findall(r"\w+", case["expression"]))
+        named = [place for place, (name, _) in enumerate(columns) if name in words]
+        kinds = collections.Counter()
+        for row in case["rows"]:
+            kinds.update({kind_of(columns[place][1], row[place]) for place in named})
+        for name in set(case["functions"]):
+            entry = found.setdefault(name, {"expressions": 0, "rows": 0, "values": 0, "kinds": collections.Counter()})
+            entry["expressions"] += 1
+            entry["rows"] += len(case["rows"])
+            entry["values"] += sum(answer is not None and not fails(answer) for answer in case["answers"])
+            entry["kinds"].update(kinds)
+    return {name: {**entry, "kinds": {kind: entry["kinds"][kind] for kind in KINDS if entry["kinds"][kind]}}
+            for name, entry in sorted(found.items())}
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         head, *cases = [json.loads(line) for line in file]
@@ -89,6 +140,15 @@ def main():
             kinds.update("error" if fails(a) else "NULL" if a is None else case["type"] for a in case["answers"])
     print("judged by function: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
     print("answers by kind: " + ", ".join(f"{name} {count}" for name, count in sorted(kinds.items())))
+    by_function = judged(columns, cases)
+    for name, entry in by_function.items():
+        print(f"  {name}: {entry['expressions']} expressions, {entry['rows']} rows, {entry['values']} values; "
+              + ", ".join(f"{kind} {count}" for kind, count in entry["kinds"].items()))
+    text = "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in by_function.items()) + "\n}\n"
+    if "--record" in sys.argv:
+        JUDGED.write_text(text)
+    elif "--check" in sys.argv and JUDGED.read_text() != text:
+        found.append(f"{JUDGED} is not what was judged here: --record writes it")
     for difference in found[:SHOWN_MAX]:
         print(f"DIFFER {difference}")
     print(f"{len(cases)} expressions as written and as printed, {len(found)} differences, "

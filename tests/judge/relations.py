@@ -391,6 +391,51 @@ def written(run, judge, project):
     return failed
 
 
+TRAINING = ["--features", "hop_5m,all_5m,every_1m", "--max-age", "1m", "--negatives", "2", "--seed", "5"]
+
+
+def training(run, judge, inputs, seed):
+    """Training rows of random labels: how many differ from those of the compiled SQL."""
+    draw = random.Random(seed)
+    windows = lines(run.folder / "hop_5m.jsonl")
+    keys = sorted({(row["subscriber_id"], row["dst_port"]) for row in windows}, key=repr)[::2] + [("nobody", 1)]
+    times = sorted({row[name] for row in windows for name in ("window_start", "window_end", "event_time")})
+    made = []
+    for number in range(300):
+        who, port = draw.choice(keys)
+        made.append({"subscriber_id": who, "dst_port": port, "label_time": draw.choice(times), "label": number % 5})
+    path = run.folder / "labels.jsonl"
+    path.write_text("".join(json.dumps(label) + "\n" for label in made))
+    given = [option for path in inputs for option in ("--input", str(path))]
+    out = run.folder / "training.jsonl"
+    run.tripline("training", "--labels", str(path), *TRAINING, "--source", run.source, *given, "--out", str(out))
+    sql = run.tripline("compile", "--training", *TRAINING, "--as", "query")
+    kinds = [("subscriber_id", "STRING"), ("dst_port", "INT64"), ("label_time", "TIMESTAMP"), ("label", "INT64")]
+    tables = {"labels": table(kinds, made)}
+    for name in ("hop_5m", "all_5m", "every_1m"):
+        tables[name] = table(run.columns(name), run.kept(name))
+    columns, rows = judge.evaluate(sql, tables)
+    mine = table(columns, lines(out))
+    failed = 0
+    try:
+        count, share = compare("training", mine, (columns, rows))
+        print(f"same   training: {len(rows)} rows, {count} columns, {share:.0%} not NULL", flush=True)
+    except Differences as difference:
+        failed += 1
+        print(f"DIFFER {difference}", flush=True)
+    for text, instead in [("IGNORE NULLS", "RESPECT NULLS"), ("at_time, is_label", "at_time, is_label DESC"),
+                          ("INTERVAL 1 MINUTE", "INTERVAL 3 MINUTE"), ("'5:'", "'6:'"), ("* 2 AS wanted", "* 1 AS wanted")]:
+        try:
+            if text not in sql:
+                raise LookupError(text)
+            compare("training", mine, judge.evaluate(sql.replace(text, instead), tables))
+            failed += 1
+            print(f"MISSED training: {instead} instead of {text} makes no difference", flush=True)
+        except (Differences, Refused):
+            pass
+    return failed
+
+
 def noticed(run, judge, name, text, instead):
     """Does a mistake in a relation's SQL make a difference?"""
     sql = run.query(name)
@@ -437,6 +482,7 @@ def main():
         failed += written(run, judge, project)
         if args.project:
             failed += asked(run, judge, pathlib.Path(args.project) / "queries.sql", inputs)
+            failed += training(run, judge, inputs, args.seed)
         failed += sum(not noticed(run, judge, *mistake) for mistake in PLANTED if not (args.input or args.project))
         sys.exit(1 if failed else 0)
 
