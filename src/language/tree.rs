@@ -114,6 +114,8 @@ pub struct Aggregate {
     pub function: AggregateFunction,
     /// `None` for `COUNT(*)`.
     pub arg: Option<Expr>,
+    /// By what the first value is told; empty for all but [`AggregateFunction::First`].
+    pub order: Vec<OrderKey>,
     pub ty: Type,
     pub nullable: bool,
     pub span: Span,
@@ -139,6 +141,18 @@ pub enum AggregateFunction {
     LogicalAnd,
     LogicalOr,
     ApproxCountDistinct,
+    BitAnd,
+    BitOr,
+    BitXor,
+    /// `ARRAY_AGG(x IGNORE NULLS ORDER BY … LIMIT 1)[SAFE_OFFSET(0)]`.
+    First,
+}
+
+impl Aggregate {
+    /// The expressions that it is computed from.
+    pub fn inputs(&self) -> impl Iterator<Item = &Expr> {
+        self.arg.iter().chain(self.order.iter().map(|key| &key.expr))
+    }
 }
 
 /// An expression over aggregates: `SUM(tx_bytes) / COUNT(*)`.

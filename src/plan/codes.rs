@@ -5,6 +5,7 @@ pub const CODES: &[&str] = &[
     "feature.cycle",
     "feature.duplicate-column",
     "feature.float-key",
+    "feature.order",
     "feature.window",
     "flows.impossible-value",
     "join.duplicate-alias",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::language::function::AGGREGATES;
-use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Item, LookupValues};
+use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Item, LookupValues, OrderKey};
 use crate::record::{Type, Value, float_text, flow};
 
 use super::wanted::columns_of;
@@ -182,12 +182,7 @@ fn branch_text(plan: &Plan, branch: &BranchPlan, reads: &mut Reads) -> String {
     }
     for (rank, number) in branch.select.ranks.iter().zip(1..) {
         let partition: Vec<String> = rank.partition.iter().map(|expr| names.expr(plan, expr)).collect();
-        let order = rank.order.iter().map(|key| {
-            let direction = if key.descending { "DESC" } else { "ASC" };
-            let nulls = if key.nulls_first { "FIRST" } else { "LAST" };
-            format!("{} {direction} NULLS {nulls}", names.expr(plan, &key.expr))
-        });
-        let order: Vec<String> = order.collect();
+        let order: Vec<String> = rank.order.iter().map(|key| order_text(key, &names.expr(plan, &key.expr))).collect();
         let (partition, order) = (partition.join(", "), order.join(", "));
         text.push_str(&format!("  rank {number} = {} by {partition} order {order}\n", rank.function.name()));
     }
@@ -215,8 +210,8 @@ fn feature_text(plan: &Plan, feature: &FeaturePlan, mut columns: BTreeSet<usize>
     let mut lines = String::new();
     for (index, item) in feature.outputs.iter().enumerate().filter(|(i, _)| columns.contains(&(outputs + i))) {
         columns_of(&item.expr, &mut |aggregate| {
-            let arg = feature.aggregates.get(aggregate).and_then(|aggregate| aggregate.arg.as_ref());
-            arg.into_iter().for_each(|arg| mark(arg, &mut used));
+            let inputs = feature.aggregates.get(aggregate).into_iter().flat_map(Aggregate::inputs);
+            inputs.for_each(|input| mark(input, &mut used));
         });
         let leaf = |index: usize| feature.aggregates.get(index).map_or(String::new(), |a| aggregation(plan, a, &names));
         let output = expression(&item.expr, &plan.lookups, &leaf);
@@ -282,6 +277,11 @@ fn aggregation(plan: &Plan, aggregate: &Aggregate, names: &Names) -> String {
     let name = entry.map_or("", |entry| entry.name);
     let distinct = if aggregate.function == AggregateFunction::CountDistinct { " DISTINCT" } else { "" };
     let arg = aggregate.arg.as_ref().map_or("*".to_owned(), |arg| names.expr(plan, arg));
+    if !aggregate.order.is_empty() {
+        let order: Vec<String> =
+            aggregate.order.iter().map(|key| order_text(key, &names.expr(plan, &key.expr))).collect();
+        return format!("(FIRST {arg} order {})", order.join(", "));
+    }
     format!("({name}{distinct} {arg})")
 }
 
@@ -337,6 +337,12 @@ fn write(expr: &Expr, lookups: &[Arc<LookupPlan>], leaf: &dyn Fn(usize) -> Strin
         }
     }
     text.push(')');
+}
+
+fn order_text(key: &OrderKey, expr: &str) -> String {
+    let direction = if key.descending { "DESC" } else { "ASC" };
+    let nulls = if key.nulls_first { "FIRST" } else { "LAST" };
+    format!("{expr} {direction} NULLS {nulls}")
 }
 
 /// `LOOKUP name.column`, or `LOOKUP name (value) WHERE (condition)`.

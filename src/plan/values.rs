@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, suggest};
 use crate::language::function::Id;
-use crate::language::tree::{Expr, ExprKind, Item};
+use crate::language::tree::{Aggregate, Expr, ExprKind, Item};
 use crate::record::flow::{self, Values};
 use crate::record::{Column, Value};
 
@@ -44,7 +44,7 @@ fn results(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
 
 pub(super) fn check_feature(plan: &Plan, feature: &FeaturePlan, out: &mut Vec<Diagnostic>) {
     let known = of_feature_scope(plan, feature);
-    let args = feature.aggregates.iter().filter_map(|aggregate| aggregate.arg.as_ref());
+    let args = feature.aggregates.iter().flat_map(Aggregate::inputs);
     let items = feature.row.iter().map(|item| &item.expr);
     for expr in items.chain(&feature.filter).chain(args) {
         check(expr, &feature.scope, &known, out);

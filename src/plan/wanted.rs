@@ -1,6 +1,6 @@
 //! Which columns something reads: decoding the others would be most of the work.
 
-use crate::language::tree::{Expr, ExprKind};
+use crate::language::tree::{Aggregate, Expr, ExprKind};
 use crate::record::flow;
 
 use super::{JoinPlan, JoinTarget, Plan, Upstream};
@@ -33,7 +33,7 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
     let live = plan.features.iter().zip(&plan.live).filter(|(_, live)| **live).map(|(f, _)| f);
     for feature in live.filter(|f| f.upstream == Upstream::Flows) {
         let expressions = feature.row.iter().map(|item| &item.expr).chain(&feature.filter);
-        let args = feature.aggregates.iter().filter_map(|a| a.arg.as_ref());
+        let args = feature.aggregates.iter().flat_map(Aggregate::inputs);
         expressions.chain(args).for_each(|expr| columns_of(expr, &mut see));
         feature.key.iter().for_each(|index| see(*index));
         feature.joins.iter().for_each(|join| joined(&join.target, &mut see));

@@ -49,6 +49,11 @@ impl Type {
         }
     }
 
+    /// The type whose arrays these are.
+    pub fn from_arrow(arrow: &DataType) -> Option<Self> {
+        Self::ALL.into_iter().find(|ty| ty.arrow() == *arrow)
+    }
+
     pub fn is_numeric(self) -> bool {
         matches!(self, Self::Int64 | Self::Float64)
     }

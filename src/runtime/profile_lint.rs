@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::language::tree::{Expr, ExprKind};
+use crate::language::tree::{Aggregate, Expr, ExprKind};
 use crate::plan::wanted::columns_of;
 use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, Plan, RulePlan, Upstream, WINDOW_COLUMNS};
 use crate::record::{Value, flow};
@@ -159,8 +159,8 @@ impl<'a> Reads<'a> {
         } else if let Some(output) = column.checked_sub(outputs) {
             if let Some(item) = feature.outputs.get(output) {
                 for aggregate in aggregates_of(&item.expr) {
-                    let arg = feature.aggregates.get(aggregate).and_then(|a| a.arg.as_ref());
-                    arg.into_iter().for_each(|arg| self.expr(&scope, arg));
+                    let inputs = feature.aggregates.get(aggregate).into_iter().flat_map(Aggregate::inputs);
+                    inputs.for_each(|input| self.expr(&scope, input));
                 }
             } else if let Some(item) = feature.derive.get(output - feature.outputs.len()) {
                 let mut columns = Vec::new();

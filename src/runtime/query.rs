@@ -141,7 +141,7 @@ impl Query {
 
     fn selected(&mut self, rows: RecordBatch) -> Result<(), QueryError> {
         match &mut self.group {
-            Some(group) => Ok(group.push(&rows)?),
+            Some(group) => group.push(&rows),
             None => self.result(rows),
         }
     }

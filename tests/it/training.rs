@@ -8,9 +8,10 @@ use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 
 type Outcome = Result<(), Failed>;
+type Named = (&'static str, fn() -> Outcome);
 
 pub fn cases() -> Vec<Trial> {
-    let all: [(&str, fn() -> Outcome); 6] = [
+    let all: [Named; 6] = [
         ("a_label_takes_the_last_window_before_it", last_before),
         ("the_future_changes_nothing", the_future_changes_nothing),
         ("one_window_later_is_noticed", one_window_later_is_noticed),

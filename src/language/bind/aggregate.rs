@@ -1,29 +1,25 @@
 //! Aggregate calls.
 
-use sqlparser::ast::{DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentList};
+use sqlparser::ast::{
+    self, DuplicateTreatment, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+    FunctionArguments, NullTreatment,
+};
 
 use crate::diagnostic::{Diagnostic, Span};
 use crate::language::codes;
 use crate::language::function::AGGREGATES;
-use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind};
+use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, OrderKey};
 use crate::record::Type;
 
 use super::binder::Binder;
 
+const FIRST: &str = "write ARRAY_AGG(x IGNORE NULLS ORDER BY event_time, row_id LIMIT 1)[SAFE_OFFSET(0)]";
+
 impl Binder<'_> {
     pub(super) fn bind_aggregate(&mut self, name: &str, list: &FunctionArgumentList, span: Span) -> Option<Expr> {
         let upper = name.to_ascii_uppercase();
-        if self.inside_aggregate {
-            let report = Diagnostic::error(codes::AGGREGATE, span, format!("{upper} stands inside an aggregate"))
-                .help("aggregate in one feature, and again in a feature over it");
-            self.report(report);
-            return None;
-        }
-        if self.aggregates.is_none() {
-            let report = Diagnostic::error(codes::AGGREGATE, span, format!("the aggregate {upper} cannot stand here"))
-                .help("aggregates belong into a feature's row");
-            self.report(report);
-            return None;
+        if self.inside_aggregate || self.aggregates.is_none() {
+            return self.misplaced(&upper, span);
         }
         let distinct = match list.duplicate_treatment {
             Some(DuplicateTreatment::Distinct) => true,
@@ -31,9 +27,12 @@ impl Binder<'_> {
             None => false,
         };
         let entry = AGGREGATES.iter().find(|a| a.name == upper)?;
+        if entry.function == F::First {
+            return self.refuse(span, "lists of values are not supported", FIRST);
+        }
         match (list.args.as_slice(), entry.function, distinct) {
             ([FunctionArg::Unnamed(FunctionArgExpr::Wildcard)], AggregateFunction::CountStar, false) => {
-                self.push_aggregate(AggregateFunction::CountStar, None, span)
+                self.push_aggregate(AggregateFunction::CountStar, None, Vec::new(), span)
             }
             ([FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))], function, _) => {
                 self.inside_aggregate = true;
@@ -43,16 +42,24 @@ impl Binder<'_> {
                     (AggregateFunction::CountStar, false) => AggregateFunction::Count,
                     (AggregateFunction::CountStar, true) => AggregateFunction::CountDistinct,
                     // Repeated values change nothing.
-                    (F::Min | F::Max | F::AnyValue | F::LogicalAnd | F::LogicalOr | F::ApproxCountDistinct, true) => {
-                        function
-                    }
+                    (
+                        F::Min
+                        | F::Max
+                        | F::AnyValue
+                        | F::LogicalAnd
+                        | F::LogicalOr
+                        | F::BitAnd
+                        | F::BitOr
+                        | F::ApproxCountDistinct,
+                        true,
+                    ) => function,
                     (_, true) => {
                         let help = "COUNT(DISTINCT x) is the only one that takes DISTINCT";
                         return self.refuse(span, format!("{upper}(DISTINCT x) is not supported"), help);
                     }
                     (function, false) => function,
                 };
-                self.push_aggregate(function, Some(arg?), span)
+                self.push_aggregate(function, Some(arg?), Vec::new(), span)
             }
             _ => {
                 let usage = match entry.function {
@@ -85,11 +92,74 @@ impl Binder<'_> {
     /// A key of GROUP BY, which all rows of a group share.
     pub(super) fn any_of_group(&mut self, key: Expr) -> Option<Expr> {
         let (span, nullable) = (key.span, key.nullable);
-        let found = self.push_aggregate(AggregateFunction::AnyValue, Some(key), span)?;
+        let found = self.push_aggregate(AggregateFunction::AnyValue, Some(key), Vec::new(), span)?;
         Some(Expr { nullable, ..found })
     }
 
-    fn push_aggregate(&mut self, function: AggregateFunction, arg: Option<Expr>, span: Span) -> Option<Expr> {
+    /// An aggregate where none may stand.
+    fn misplaced(&mut self, name: &str, span: Span) -> Option<Expr> {
+        let report = if self.inside_aggregate {
+            Diagnostic::error(codes::AGGREGATE, span, format!("{name} stands inside an aggregate"))
+                .help("aggregate in one feature, and again in a feature over it")
+        } else {
+            Diagnostic::error(codes::AGGREGATE, span, format!("the aggregate {name} cannot stand here"))
+                .help("aggregates belong into a feature's row")
+        };
+        self.report(report);
+        None
+    }
+
+    /// `ARRAY_AGG(x IGNORE NULLS ORDER BY … LIMIT 1)`, of which the first element is taken.
+    pub(super) fn bind_first(&mut self, call: &Function, span: Span) -> Option<Expr> {
+        if self.inside_aggregate || self.aggregates.is_none() {
+            return self.bind_aggregate(
+                "ANY_VALUE",
+                &FunctionArgumentList { duplicate_treatment: None, args: Vec::new(), clauses: Vec::new() },
+                span,
+            );
+        }
+        let FunctionArguments::List(list) = &call.args else { return self.refuse(span, "this is no list", FIRST) };
+        // sqlparser gives IGNORE NULLS to the call that stands before it.
+        let mut arg = match list.args.as_slice() {
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))] => arg.clone(),
+            _ => return self.refuse(span, "ARRAY_AGG takes one argument", FIRST),
+        };
+        let inner = match &mut arg {
+            ast::Expr::Function(inner) => inner.null_treatment.take(),
+            _ => None,
+        };
+        let own = list.clauses.iter().find_map(|clause| match clause {
+            FunctionArgumentClause::IgnoreOrRespectNulls(treatment) => Some(*treatment),
+            _ => None,
+        });
+        let ignores = inner.or(own).or(call.null_treatment) == Some(NullTreatment::IgnoreNulls);
+        let order = list.clauses.iter().find_map(|clause| match clause {
+            FunctionArgumentClause::OrderBy(keys) => Some(keys.as_slice()),
+            _ => None,
+        });
+        let one = list
+            .clauses
+            .iter()
+            .any(|clause| matches!(clause, FunctionArgumentClause::Limit(limit) if limit.to_string() == "1"));
+        let plain = call.over.is_none() && call.filter.is_none() && list.duplicate_treatment.is_none();
+        let (Some(order), true, true, true) = (order, ignores, one, plain) else {
+            return self.refuse(span, "this form of ARRAY_AGG is not supported", FIRST);
+        };
+        self.inside_aggregate = true;
+        let arg = self.bind(&arg);
+        let order: Vec<Option<OrderKey>> = order.iter().map(|key| self.bind_order(key)).collect();
+        self.inside_aggregate = false;
+        let order: Vec<OrderKey> = order.into_iter().collect::<Option<_>>()?;
+        self.push_aggregate(F::First, Some(arg?), order, span)
+    }
+
+    fn push_aggregate(
+        &mut self,
+        function: AggregateFunction,
+        arg: Option<Expr>,
+        order: Vec<OrderKey>,
+        span: Span,
+    ) -> Option<Expr> {
         let arg_type = arg.as_ref().map_or(Type::Int64, |a| a.ty);
         let Some(ty) = function.result(arg_type) else {
             let message = format!("this aggregate takes {}, not {arg_type}", function.takes());
@@ -107,7 +177,7 @@ impl Binder<'_> {
         let nullable = function.nullable(arg.as_ref().is_some_and(|a| a.nullable));
         let aggregates = self.aggregates.as_mut()?;
         let index = aggregates.len();
-        aggregates.push(Aggregate { function, arg, ty, nullable, span });
+        aggregates.push(Aggregate { function, arg, order, ty, nullable, span });
         Some(Expr { kind: ExprKind::Aggregate(index), ty, nullable, span })
     }
 }

@@ -69,7 +69,8 @@ fn distinct(items: &[Item], diagnostics: &mut Vec<Diagnostic>) -> Option<Group> 
         let Expr { ty, nullable, span, .. } = item.expr;
         let of = |kind| Expr { kind, ty, nullable, span };
         let arg = Some(of(ExprKind::Column(index)));
-        aggregates.push(Aggregate { function: AggregateFunction::AnyValue, arg, ty, nullable, span });
+        let function = AggregateFunction::AnyValue;
+        aggregates.push(Aggregate { function, arg, order: Vec::new(), ty, nullable, span });
         results.push(Item { name: item.name.clone(), expr: of(ExprKind::Aggregate(index)) });
     }
     Some(Group { keys: items.len(), aggregates, having: None, items: results })
@@ -117,9 +118,10 @@ fn grouped(
     check_names(&items[..columns], diagnostics)?;
     let mut read: Vec<Item> = keys.iter().map(|key| Item { name: String::new(), expr: key.expr.clone() }).collect();
     for aggregate in &mut aggregates {
-        if let Some(arg) = &mut aggregate.arg {
-            let column = Expr { kind: ExprKind::Column(read.len()), ..*arg };
-            read.push(Item { name: String::new(), expr: std::mem::replace(arg, column) });
+        let order = aggregate.order.iter_mut().map(|key| &mut key.expr);
+        for input in aggregate.arg.iter_mut().chain(order) {
+            let column = Expr { kind: ExprKind::Column(read.len()), ..*input };
+            read.push(Item { name: String::new(), expr: std::mem::replace(input, column) });
         }
     }
     let bound = Bound { filter, ranks: Vec::new(), qualify: None, items: read };

@@ -83,7 +83,7 @@ impl Binder<'_> {
         Some(expr)
     }
 
-    fn bind_order(&mut self, key: &ast::OrderByExpr) -> Option<OrderKey> {
+    pub(super) fn bind_order(&mut self, key: &ast::OrderByExpr) -> Option<OrderKey> {
         let expr = self.bind(&key.expr)?;
         if matches!(expr.kind, ExprKind::Literal(_)) {
             return self.refuse(expr.span, "a constant orders nothing", "name a column");

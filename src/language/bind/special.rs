@@ -150,6 +150,12 @@ impl Binder<'_> {
 
     /// `SPLIT(text, delimiter)[SAFE_OFFSET(n)]`: arrays have no other use yet.
     fn bind_element(&mut self, root: &ast::Expr, chain: &[AccessExpr], span: Span) -> Option<Expr> {
+        if let (ast::Expr::Function(call), [AccessExpr::Subscript(ast::Subscript::Index { index })]) = (root, chain)
+            && is_named(call, "ARRAY_AGG")
+            && index.to_string().eq_ignore_ascii_case("SAFE_OFFSET(0)")
+        {
+            return self.bind_first(call, span);
+        }
         let help = "write SPLIT(text, delimiter)[SAFE_OFFSET(n)]";
         if let ast::Expr::Function(call) = root
             && let Some((message, help)) = replacement(&call.name.to_string()).filter(|_| !is_named(call, "SPLIT"))

@@ -41,6 +41,15 @@ pub static AGGREGATES: &[AggregateEntry] = &[
     entry(F::AnyValue, "ANY_VALUE", Class::Exact, "a value: the smallest, so that it does not depend on order"),
     entry(F::LogicalAnd, "LOGICAL_AND", Class::Exact, "TRUE when all are"),
     entry(F::LogicalOr, "LOGICAL_OR", Class::Exact, "TRUE when one is"),
+    entry(F::BitAnd, "BIT_AND", Class::Exact, "bits that all values have"),
+    entry(F::BitOr, "BIT_OR", Class::Exact, "bits that one value has"),
+    entry(F::BitXor, "BIT_XOR", Class::Exact, "bits that an odd number of values have"),
+    entry(
+        F::First,
+        "ARRAY_AGG",
+        Class::Exact,
+        "the value of the first row by an order that tells all rows apart, NULL not counted; the last by DESC",
+    ),
     entry(F::ApproxCountDistinct, "APPROX_COUNT_DISTINCT", Class::Approximate, "about how many different values"),
 ];
 
@@ -55,7 +64,8 @@ impl AggregateFunction {
             Self::Avg | Self::StddevSamp | Self::StddevPop | Self::VarSamp | Self::VarPop => {
                 arg.is_numeric().then_some(Type::Float64)
             }
-            Self::Min | Self::Max | Self::AnyValue => Some(arg),
+            Self::Min | Self::Max | Self::AnyValue | Self::First => Some(arg),
+            Self::BitAnd | Self::BitOr | Self::BitXor => (arg == Type::Int64).then_some(Type::Int64),
             Self::LogicalAnd | Self::LogicalOr => (arg == Type::Bool).then_some(Type::Bool),
         }
     }
@@ -76,6 +86,7 @@ impl AggregateFunction {
             Self::Sum | Self::Avg | Self::StddevSamp | Self::StddevPop | Self::VarSamp | Self::VarPop => {
                 "INT64 or FLOAT64"
             }
+            Self::BitAnd | Self::BitOr | Self::BitXor => "INT64",
             Self::CountDistinct => "any type but FLOAT64",
             _ => "any type",
         }

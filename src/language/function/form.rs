@@ -32,6 +32,9 @@ impl AggregateEntry {
         match self.function {
             AggregateFunction::CountStar => "COUNT(*)".to_owned(),
             AggregateFunction::CountDistinct => "COUNT(DISTINCT x)".to_owned(),
+            AggregateFunction::First => {
+                "ARRAY_AGG(x IGNORE NULLS ORDER BY t, row_id LIMIT 1)[SAFE_OFFSET(0)]".to_owned()
+            }
             _ => format!("{}(x)", self.name),
         }
     }

@@ -93,6 +93,15 @@ fn aggregates() {
         ("STDDEV_SAMP(tx_bytes)", F::StddevSamp, Type::Float64, true),
         ("LOGICAL_OR(blocked)", F::LogicalOr, Type::Bool, true),
         ("ANY_VALUE(src_ip)", F::AnyValue, Type::String, false),
+        ("BIT_OR(dst_port)", F::BitOr, Type::Int64, false),
+        ("BIT_AND(DISTINCT rx_bytes)", F::BitAnd, Type::Int64, true),
+        ("BIT_XOR(rx_bytes)", F::BitXor, Type::Int64, true),
+        (
+            "ARRAY_AGG(LOWER(dst_ip) IGNORE NULLS ORDER BY event_time DESC, src_ip LIMIT 1)[safe_offset(0)]",
+            F::First,
+            Type::String,
+            true,
+        ),
         ("MIN(event_time)", F::Min, Type::Timestamp, false),
         ("APPROX_COUNT_DISTINCT(dst_ip)", F::ApproxCountDistinct, Type::Int64, false),
     ];

@@ -188,6 +188,14 @@ fn aggregations() {
             "APPROX_QUANTILES(tx_bytes, 100)[OFFSET(50",
             "quantiles",
         ),
+        ("ARRAY_AGG(dst_ip)", codes::REFUSED, "ARRAY_AGG(dst_ip)", "[SAFE_OFFSET(0)]"),
+        (
+            "ARRAY_AGG(dst_ip ORDER BY event_time LIMIT 1)[SAFE_OFFSET(0)]",
+            codes::REFUSED,
+            "ARRAY_AGG(dst_ip ORDER BY event_time LIMIT 1)[SAFE_OFFSET(0",
+            "IGNORE NULLS",
+        ),
+        ("BIT_OR(score)", codes::TYPE_MISMATCH, "BIT_OR(score)", "INT64"),
         ("SUM(dst_port = 53)", codes::TYPE_MISMATCH, "SUM(dst_port = 53)", "write COUNTIF(dst_port = 53)"),
         ("AVG(dst_port = 53)", codes::TYPE_MISMATCH, "AVG(dst_port = 53)", "write COUNTIF(dst_port = 53) / COUNT(*)"),
         (

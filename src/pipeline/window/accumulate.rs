@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
+    TimestampMicrosecondArray, new_null_array,
 };
 use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, i256,
 };
+use datafusion::common::ScalarValue;
 use zetasketch::HyperLogLogPlusPlus;
 
 use crate::language::tree::AggregateFunction;
-use crate::record::Type;
+use crate::record::{Type, Value};
+use crate::target::datafusion::scalar;
 
 use super::distinct::{Distinct, NULL_ID, Values};
 use super::exact::ExactSum;
@@ -44,6 +46,9 @@ pub enum States {
     Float(Extreme, Vec<Option<f64>>),
     Bytes(Extreme, Vec<Option<Box<[u8]>>>),
     Bool(Extreme, Vec<Option<bool>>),
+    Bits(Vec<Option<i64>>),
+    /// The order of the first row, as bytes, and its value.
+    First(Vec<Option<(Box<[u8]>, Value)>>),
     Distinct(Vec<Distinct>),
     Sketch(Vec<Option<Box<HyperLogLogPlusPlus>>>),
 }
@@ -76,6 +81,8 @@ impl States {
             F::StddevSamp | F::StddevPop | F::VarSamp | F::VarPop => Self::SpreadInt(Vec::new()),
             F::Min | F::AnyValue | F::LogicalAnd => Self::extreme(Extreme::Smallest, kind.arg),
             F::Max | F::LogicalOr => Self::extreme(Extreme::Largest, kind.arg),
+            F::BitAnd | F::BitOr | F::BitXor => Self::Bits(Vec::new()),
+            F::First => Self::First(Vec::new()),
         }
     }
 
@@ -102,6 +109,8 @@ impl States {
             Self::Float(_, s) => s.resize(slots, None),
             Self::Bytes(_, s) => s.resize(slots, None),
             Self::Bool(_, s) => s.resize(slots, None),
+            Self::Bits(s) => s.resize(slots, None),
+            Self::First(s) => s.resize(slots, None),
             Self::Distinct(s) => s.resize_with(slots, Distinct::default),
             Self::Sketch(s) => s.resize_with(slots, || None),
         }
@@ -180,13 +189,15 @@ impl States {
                     }
                 }
             }
+            Self::Bits(states) => each::<Int64Type>(slots, arg, |slot, v| keep_bits(function, &mut states[slot], v)),
+            Self::First(states) => update_first(states, slots, arg),
             Self::Sketch(states) => update_sketch(states, slots, arg)?,
         }
         Ok(())
     }
 
     /// Adds slot `i` of `other` to slot `slots[i]` of `self`.
-    pub fn merge(&mut self, other: &Self, slots: &[u32]) -> Result<(), SketchError> {
+    pub fn merge(&mut self, function: AggregateFunction, other: &Self, slots: &[u32]) -> Result<(), SketchError> {
         let at = |slot: &u32| *slot as usize;
         match (self, other) {
             (Self::Count(mine), Self::Count(other)) => {
@@ -248,6 +259,20 @@ impl States {
                     }
                 }
             }
+            (Self::Bits(mine), Self::Bits(other)) => {
+                for (slot, o) in slots.iter().zip(other) {
+                    if let Some(o) = o {
+                        keep_bits(function, &mut mine[at(slot)], *o);
+                    }
+                }
+            }
+            (Self::First(mine), Self::First(other)) => {
+                for (slot, o) in slots.iter().zip(other) {
+                    if let Some((order, value)) = o {
+                        keep_first(&mut mine[at(slot)], order, || value.clone());
+                    }
+                }
+            }
             (Self::Distinct(mine), Self::Distinct(other)) => {
                 slots.iter().zip(other).for_each(|(slot, o)| mine[at(slot)].merge(o));
             }
@@ -292,6 +317,8 @@ impl States {
             Self::Bytes(_, s) => Arc::new(
                 s.iter().map(|v| v.as_deref().and_then(|v| std::str::from_utf8(v).ok())).collect::<StringArray>(),
             ),
+            Self::Bits(s) => Arc::new(Int64Array::from(s.clone())),
+            Self::First(s) => values_of(s, kind.arg.unwrap_or(Type::Int64)),
             Self::Distinct(s) => Arc::new(s.iter().map(|set| i64::try_from(set.count()).ok()).collect::<Int64Array>()),
             Self::Sketch(s) => Arc::new(
                 s.iter().map(|sketch| Some(sketch.as_ref().map_or(0, |s| s.cardinality()))).collect::<Int64Array>(),
@@ -355,6 +382,40 @@ fn keep_bytes(extreme: Extreme, state: &mut Option<Box<[u8]>>, value: &[u8]) {
     if better {
         *state = Some(value.into());
     }
+}
+
+fn keep_bits(function: AggregateFunction, state: &mut Option<i64>, value: i64) {
+    *state = Some(match (*state, function) {
+        (None, _) => value,
+        (Some(old), AggregateFunction::BitAnd) => old & value,
+        (Some(old), AggregateFunction::BitOr) => old | value,
+        (Some(old), _) => old ^ value,
+    });
+}
+
+fn keep_first(state: &mut Option<(Box<[u8]>, Value)>, order: &[u8], value: impl Fn() -> Value) {
+    if state.as_ref().is_none_or(|(first, _)| order < &**first) {
+        *state = Some((order.into(), value()));
+    }
+}
+
+/// `arg` holds each row's value, and behind it its order: see [`super::ordered`].
+fn update_first(states: &mut [Option<(Box<[u8]>, Value)>], slots: &[u32], arg: &ArrayRef) {
+    let Some([values, orders]) = arg.as_struct_opt().map(|pair| pair.columns()) else { return };
+    let (Some(ty), Some(orders)) = (Type::from_arrow(values.data_type()), orders.as_binary_opt::<i32>()) else {
+        return;
+    };
+    for (row, slot) in slots.iter().enumerate() {
+        if values.is_valid(row) {
+            keep_first(&mut states[*slot as usize], orders.value(row), || Value::at(values, row, ty));
+        }
+    }
+}
+
+fn values_of(states: &[Option<(Box<[u8]>, Value)>], ty: Type) -> ArrayRef {
+    let null = Value::Null(ty);
+    let values = states.iter().map(|state| state.as_ref().map_or(&null, |(_, value)| value));
+    ScalarValue::iter_to_array(values.map(scalar)).unwrap_or_else(|_| new_null_array(&ty.arrow(), states.len()))
 }
 
 fn merge_copies<T: PartialOrd + Copy>(extreme: Extreme, mine: &mut [Option<T>], other: &[Option<T>], slots: &[u32]) {

@@ -14,6 +14,7 @@ use crate::target::datafusion::{Lookups, LowerContext, LowerError};
 use super::accumulate::AggregateKind;
 use super::evidence::{EvidenceRow, EvidenceRows, SeeFlow};
 use super::operator::{Hop, WindowError, WindowRows, WindowState};
+use super::ordered::Argument;
 use crate::pipeline::batch;
 use crate::pipeline::compiled::Compiled;
 use crate::pipeline::detect::nearest::{Conditions, Nearest};
@@ -50,7 +51,7 @@ pub struct FeatureStage {
     row: Vec<Compiled>,
     filter: Option<Compiled>,
     key: Vec<usize>,
-    args: Vec<Option<Compiled>>,
+    args: Vec<Option<Argument>>,
     outputs: Vec<Compiled>,
     derive: Vec<Compiled>,
     results_schema: SchemaRef,
@@ -83,7 +84,7 @@ impl FeatureStage {
     ) -> Result<Self, BuildError> {
         let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(upstream_time) };
         let compile = |expr| Compiled::new(expr, scope);
-        let args = plan.aggregates.iter().map(|a| a.arg.as_ref().map(compile).transpose());
+        let args = plan.aggregates.iter().map(|aggregate| Argument::new(aggregate, scope));
         let kinds: Vec<AggregateKind> = plan
             .aggregates
             .iter()

@@ -7,4 +7,5 @@ pub mod exact;
 pub mod feature;
 pub mod key;
 pub mod operator;
+pub mod ordered;
 mod sketch;

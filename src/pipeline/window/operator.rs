@@ -245,8 +245,8 @@ impl WindowState {
         let mut whole = Pane::new(&self.kinds, self.evidence_rows);
         for pane in self.panes.range(start..end).map(|(_, pane)| pane) {
             let slots = whole.slots_of(&pane.keys, self.keys.count());
-            for (mine, theirs) in whole.states.iter_mut().zip(&pane.states) {
-                mine.merge(theirs, &slots)?;
+            for ((mine, theirs), kind) in whole.states.iter_mut().zip(&pane.states).zip(&self.kinds) {
+                mine.merge(kind.function, theirs, &slots)?;
             }
             whole.evidence.merge(&pane.evidence, &slots);
         }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, new_null_array};
-use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::compute::{SortOptions, filter_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
 
-use crate::language::{AggregateFunction, Expr, ExprKind, Group};
+use crate::language::{Aggregate, AggregateFunction, Expr, ExprKind, Group};
 use crate::pipeline::batch;
 use crate::pipeline::compiled::Compiled;
 use crate::pipeline::halve::RowErrors;
+use crate::pipeline::rank::sortable;
 use crate::pipeline::window::accumulate::AggregateKind;
-use crate::pipeline::window::operator::{Hop, WindowError, WindowRows, WindowState};
+use crate::pipeline::window::operator::{Hop, WindowRows, WindowState};
+use crate::pipeline::window::ordered::ordered;
 use crate::record::Column;
 use crate::target::datafusion::{Lookups, LowerContext};
 
@@ -23,8 +25,8 @@ const WINDOW: Hop = Hop { size: 1, every: 1 };
 pub struct GroupStage {
     keys: usize,
     state: WindowState,
-    /// The column of each aggregate's argument.
-    args: Vec<Option<usize>>,
+    /// The column of each aggregate's argument, and those that order it.
+    args: Vec<(Option<usize>, Vec<(usize, SortOptions)>)>,
     kinds: Vec<AggregateFunction>,
     results: Vec<Column>,
     having: Option<Compiled>,
@@ -39,6 +41,13 @@ impl GroupStage {
             let mut found = None;
             crate::plan::wanted::columns_of(arg, &mut |index| found = Some(index));
             found
+        };
+        let args = |aggregate: &Aggregate| {
+            let order = aggregate.order.iter().filter_map(|key| {
+                let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
+                Some((column(&key.expr)?, options))
+            });
+            (aggregate.arg.as_ref().and_then(column), order.collect())
         };
         let kinds = group.aggregates.iter().map(|aggregate| AggregateKind {
             function: aggregate.function,
@@ -56,7 +65,7 @@ impl GroupStage {
         Ok(Self {
             keys: group.keys,
             state: WindowState::new(WINDOW, kinds.collect(), (0..group.keys).map(of).collect(), 0)?,
-            args: group.aggregates.iter().map(|aggregate| aggregate.arg.as_ref().and_then(column)).collect(),
+            args: group.aggregates.iter().map(args).collect(),
             kinds: group.aggregates.iter().map(|aggregate| aggregate.function).collect(),
             having: group.having.as_ref().map(compile).transpose()?,
             items: group.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?,
@@ -65,12 +74,18 @@ impl GroupStage {
         })
     }
 
-    pub fn push(&mut self, rows: &RecordBatch) -> Result<(), WindowError> {
+    pub fn push(&mut self, rows: &RecordBatch) -> Result<(), QueryError> {
         let times = vec![0i64; rows.num_rows()];
-        let args: Vec<Option<ArrayRef>> =
-            self.args.iter().map(|arg| arg.map(|column| Arc::clone(rows.column(column)))).collect();
+        let args = self.args.iter().map(|(arg, order)| {
+            let Some(value) = arg.map(|column| Arc::clone(rows.column(column))) else { return Ok(None) };
+            let columns: Vec<ArrayRef> =
+                order.iter().map(|(column, _)| sortable(Arc::clone(rows.column(*column)))).collect();
+            let options: Vec<SortOptions> = order.iter().map(|(_, options)| *options).collect();
+            Ok::<_, QueryError>(Some(ordered(value, &columns, &options)?))
+        });
+        let args: Vec<Option<ArrayRef>> = args.collect::<Result<_, _>>()?;
         let keys = &rows.columns()[..self.keys];
-        self.state.push(&WindowRows { times: &times, keys, args: &args, evidence: None })
+        Ok(self.state.push(&WindowRows { times: &times, keys, args: &args, evidence: None })?)
     }
 
     /// The groups that HAVING lets through.

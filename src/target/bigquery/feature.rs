@@ -4,13 +4,14 @@
 //! aggregated once; only exact distinct counts keep their values until the window is known.
 
 use crate::language::function::COUNT_DISTINCT_MAX;
-use crate::language::tree::{Aggregate, AggregateFunction as F, ExprKind};
+use crate::language::tree::{Aggregate, AggregateFunction as F, Expr, ExprKind};
 use crate::plan::{FeaturePlan, Plan, Upstream};
 use crate::record::Type;
 use crate::record::flow::ADMIT_WATERMARK;
 
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
+use super::rule::direction;
 use super::scope::{self, Rows, conjuncts, lookup_names};
 use super::text::{aliased, interval, name};
 
@@ -136,10 +137,11 @@ impl Builder<'_> {
         (items, group)
     }
 
-    fn panes(&self, rows: &Rows, names: &[String], columns: &dyn Fn(&Aggregate, &str) -> States) -> Step {
+    fn panes(&self, rows: &Rows, names: &[String], columns: &dyn Fn(&Aggregate, &str, &[String]) -> States) -> Step {
         let (mut items, group) = self.pane_items();
         for (aggregate, own) in self.feature.aggregates.iter().zip(names) {
-            for (suffix, sql) in columns(aggregate, &self.argument(aggregate, rows)) {
+            let order: Vec<String> = aggregate.order.iter().map(|key| self.print(&key.expr, rows)).collect();
+            for (suffix, sql) in columns(aggregate, &self.argument(aggregate, rows), &order) {
                 items.push(format!("{sql} AS {}", suffixed(own, suffix)));
             }
         }
@@ -150,9 +152,12 @@ impl Builder<'_> {
     }
 
     fn argument(&self, aggregate: &Aggregate, rows: &Rows) -> String {
+        aggregate.arg.as_ref().map(|arg| self.print(arg, rows)).unwrap_or_default()
+    }
+
+    fn print(&self, expr: &Expr, rows: &Rows) -> String {
         let lookups = lookup_names(self.plan);
-        let names = Names { columns: &rows.columns, lookups: &lookups, event_time: "event_time" };
-        aggregate.arg.as_ref().map(|arg| print(arg, &names)).unwrap_or_default()
+        print(expr, &Names { columns: &rows.columns, lookups: &lookups, event_time: "event_time" })
     }
 
     fn hopping(&self, rows: &Rows, names: &[String]) -> Vec<Step> {
@@ -207,7 +212,7 @@ impl Builder<'_> {
         let states: Vec<String> = self
             .aggregates(names)
             .flat_map(|(aggregate, own)| {
-                pane_states(aggregate, "").into_iter().map(move |(suffix, _)| suffixed(own, suffix))
+                pane_states(aggregate, "", &[]).into_iter().map(move |(suffix, _)| suffixed(own, suffix))
             })
             .collect();
         let branch = |from: &str, has: &dyn Fn(&str) -> bool| {
@@ -319,8 +324,14 @@ fn center(own: &str) -> String {
     format!("SAFE_DIVIDE(SUM({n} * {mean}) OVER one_window, SUM({n}) OVER one_window) AS {center}")
 }
 
+/// `a DESC, b NULLS LAST`.
+fn ordering(aggregate: &Aggregate, order: &[String]) -> String {
+    let keys = aggregate.order.iter().zip(order).map(|(key, sql)| format!("{sql}{}", direction(key)));
+    keys.collect::<Vec<_>>().join(", ")
+}
+
 /// An aggregate over rows.
-fn direct(aggregate: &Aggregate, x: &str) -> States {
+fn direct(aggregate: &Aggregate, x: &str, order: &[String]) -> States {
     let sql = match aggregate.function {
         F::CountStar => "COUNT(*)".to_owned(),
         F::Count => format!("COUNT({x})"),
@@ -337,13 +348,29 @@ fn direct(aggregate: &Aggregate, x: &str) -> States {
         F::LogicalAnd => format!("LOGICAL_AND({x})"),
         F::LogicalOr => format!("LOGICAL_OR({x})"),
         F::ApproxCountDistinct => format!("APPROX_COUNT_DISTINCT({x})"),
+        F::BitAnd => format!("BIT_AND({x})"),
+        F::BitOr => format!("BIT_OR({x})"),
+        F::BitXor => format!("BIT_XOR({x})"),
+        F::First => {
+            format!("ARRAY_AGG({x} IGNORE NULLS ORDER BY {} LIMIT 1)[SAFE_OFFSET(0)]", ordering(aggregate, order))
+        }
     };
     vec![("", sql)]
 }
 
 /// What a pane keeps of an aggregate.
-fn pane_states(aggregate: &Aggregate, x: &str) -> States {
+fn pane_states(aggregate: &Aggregate, x: &str, order: &[String]) -> States {
     match aggregate.function {
+        F::First => {
+            let fields = order.iter().zip(1..).map(|(key, number)| format!("{key} AS order_{number}"));
+            let fields: Vec<String> = [format!("{x} AS first_value")].into_iter().chain(fields).collect();
+            let by = ordering(aggregate, order);
+            let first = format!(
+                "ARRAY_AGG(IF({x} IS NULL, NULL, STRUCT({})) IGNORE NULLS ORDER BY {by} LIMIT 1)",
+                fields.join(", ")
+            );
+            vec![("", format!("{first}[SAFE_OFFSET(0)]"))]
+        }
         F::CountDistinct => Vec::new(),
         F::Avg => vec![("_sum", format!("SUM({x})")), ("_n", format!("COUNT({x})"))],
         function if is_spread(function) => {
@@ -355,7 +382,7 @@ fn pane_states(aggregate: &Aggregate, x: &str) -> States {
             states
         }
         F::ApproxCountDistinct => vec![("_sketch", format!("HLL_COUNT.INIT({x}, 15)"))],
-        _ => direct(aggregate, x),
+        _ => direct(aggregate, x, order),
     }
 }
 
@@ -373,6 +400,15 @@ fn combined(aggregate: &Aggregate, own: &str) -> String {
         F::Max => format!("MAX({own})"),
         F::LogicalAnd => format!("LOGICAL_AND({own})"),
         F::LogicalOr => format!("LOGICAL_OR({own})"),
+        F::BitAnd => format!("BIT_AND({own})"),
+        F::BitOr => format!("BIT_OR({own})"),
+        F::BitXor => format!("BIT_XOR({own})"),
+        F::First => {
+            let order: Vec<String> =
+                (1..=aggregate.order.len()).map(|number| format!("{own}.order_{number}")).collect();
+            let by = ordering(aggregate, &order);
+            format!("ARRAY_AGG({own} IGNORE NULLS ORDER BY {by} LIMIT 1)[SAFE_OFFSET(0)].first_value")
+        }
         F::ApproxCountDistinct => format!("HLL_COUNT.MERGE({})", part("_sketch")),
         F::CountDistinct => format!("LEAST(COUNT(DISTINCT {own}), {COUNT_DISTINCT_MAX})"),
         F::StddevSamp | F::StddevPop | F::VarSamp | F::VarPop => spread(aggregate, &part),

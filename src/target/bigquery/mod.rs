@@ -21,7 +21,7 @@ mod training;
 
 use std::collections::BTreeSet;
 
-use crate::language::tree::{Expr, ExprKind};
+use crate::language::tree::{Aggregate, Expr, ExprKind};
 use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream};
 use crate::record::{Column, Type, flow};
 
@@ -183,7 +183,7 @@ impl<'a> Warehouse<'a> {
                 read.push(self.upstream(feature.upstream));
                 self.joined(&feature.joins, &mut read, &mut lookups);
                 let items = feature.row.iter().chain(&feature.outputs).chain(&feature.derive).map(|item| &item.expr);
-                let args = feature.aggregates.iter().filter_map(|a| a.arg.as_ref());
+                let args = feature.aggregates.iter().flat_map(Aggregate::inputs);
                 items.chain(&feature.filter).chain(args).for_each(|expr| lookups_of(expr, &mut lookups));
             }
             Relation::Rule(rule) => {

@@ -1,6 +1,6 @@
 //! Rules: rows to hits with their ids, hits to incidents and alerts.
 
-use crate::language::tree::{Expr, Rank};
+use crate::language::tree::{Expr, OrderKey, Rank};
 use crate::plan::{AlertWhen, BranchPlan, ExceptionPlan, Plan, RulePlan, Status, TitlePart};
 use crate::record::{Column, Type, Value, hit};
 
@@ -66,19 +66,20 @@ fn branch_body(
     select(&items, &rows.from, &conditions) + &qualify
 }
 
+/// What stands behind a key of ORDER BY. GoogleSQL takes NULL for the smallest value.
+pub(super) fn direction(key: &OrderKey) -> &'static str {
+    match (key.descending, key.nulls_first) {
+        (false, true) => "",
+        (false, false) => " NULLS LAST",
+        (true, false) => " DESC",
+        (true, true) => " DESC NULLS FIRST",
+    }
+}
+
 /// `ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)`.
 fn rank_call(rank: &Rank, text: &dyn Fn(&Expr) -> String) -> String {
     let partition: Vec<String> = rank.partition.iter().map(text).collect();
-    let order = rank.order.iter().map(|key| {
-        let direction = if key.descending { " DESC" } else { "" };
-        // GoogleSQL takes NULL for the smallest value.
-        let nulls = match (key.descending, key.nulls_first) {
-            (false, false) => " NULLS LAST",
-            (true, true) => " NULLS FIRST",
-            _ => "",
-        };
-        format!("{}{direction}{nulls}", text(&key.expr))
-    });
+    let order = rank.order.iter().map(|key| format!("{}{}", text(&key.expr), direction(key)));
     let order = order.collect::<Vec<_>>().join(", ");
     let partition =
         if partition.is_empty() { String::new() } else { format!("PARTITION BY {} ", partition.join(", ")) };

@@ -1,0 +1,55 @@
+//! The argument of an aggregate: its value, and where it needs one, the order of each row.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, BinaryArray, RecordBatch, StructArray};
+use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::datatypes::{DataType, Field, Fields};
+use datafusion::arrow::error::ArrowError;
+
+use crate::language::tree::{Aggregate, OrderKey};
+use crate::pipeline::compiled::Compiled;
+use crate::pipeline::halve::Attempt;
+use crate::pipeline::rank::{rows_of, sortable};
+use crate::target::datafusion::{LowerContext, LowerError};
+
+pub struct Argument {
+    value: Compiled,
+    order: Vec<Compiled>,
+    options: Vec<SortOptions>,
+}
+
+impl Argument {
+    /// `None` for an aggregate without an argument.
+    pub fn new(aggregate: &Aggregate, scope: LowerContext<'_>) -> Result<Option<Self>, LowerError> {
+        let Some(arg) = &aggregate.arg else { return Ok(None) };
+        let options = |key: &OrderKey| SortOptions { descending: key.descending, nulls_first: key.nulls_first };
+        Ok(Some(Self {
+            value: Compiled::new(arg, scope)?,
+            order: aggregate.order.iter().map(|key| Compiled::new(&key.expr, scope)).collect::<Result<_, _>>()?,
+            options: aggregate.order.iter().map(options).collect(),
+        }))
+    }
+
+    /// The values; with an order, pairs of value and order as bytes that compare.
+    pub fn run(&self, rows: &RecordBatch) -> Result<ArrayRef, Attempt> {
+        let value = self.value.run(rows)?;
+        if self.order.is_empty() {
+            return Ok(value);
+        }
+        let columns = self.order.iter().map(|key| Ok(sortable(key.run(rows)?))).collect::<Result<Vec<_>, Attempt>>()?;
+        Ok(ordered(value, &columns, &self.options)?)
+    }
+}
+
+/// Pairs of value and order.
+pub fn ordered(value: ArrayRef, order: &[ArrayRef], options: &[SortOptions]) -> Result<ArrayRef, ArrowError> {
+    let Some(rows) = rows_of(order, options)? else { return Ok(value) };
+    let order: BinaryArray = rows.iter().map(|row| Some(row.data().to_vec())).collect();
+    let fields = Fields::from(vec![
+        Field::new("value", value.data_type().clone(), true),
+        Field::new("order", DataType::Binary, true),
+    ]);
+    let arrays: Vec<ArrayRef> = vec![value, Arc::new(order)];
+    Ok(Arc::new(StructArray::try_new(fields, arrays, None)?))
+}
