@@ -48,10 +48,13 @@ pub enum States {
     Bool(Extreme, Vec<Option<bool>>),
     Bits(Vec<Option<i64>>),
     /// The order of the first row, as bytes, and its value.
-    First(Vec<Option<(Box<[u8]>, Value)>>),
+    First(Vec<Option<Ordered>>),
     Distinct(Vec<Distinct>),
     Sketch(Vec<Option<Box<HyperLogLogPlusPlus>>>),
 }
+
+/// The order of a row, as bytes that compare, and its value.
+type Ordered = (Box<[u8]>, Value);
 
 /// Which value is kept. For BOOL the smallest is AND, the largest OR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -393,14 +396,14 @@ fn keep_bits(function: AggregateFunction, state: &mut Option<i64>, value: i64) {
     });
 }
 
-fn keep_first(state: &mut Option<(Box<[u8]>, Value)>, order: &[u8], value: impl Fn() -> Value) {
+fn keep_first(state: &mut Option<Ordered>, order: &[u8], value: impl Fn() -> Value) {
     if state.as_ref().is_none_or(|(first, _)| order < &**first) {
         *state = Some((order.into(), value()));
     }
 }
 
 /// `arg` holds each row's value, and behind it its order: see [`super::ordered`].
-fn update_first(states: &mut [Option<(Box<[u8]>, Value)>], slots: &[u32], arg: &ArrayRef) {
+fn update_first(states: &mut [Option<Ordered>], slots: &[u32], arg: &ArrayRef) {
     let Some([values, orders]) = arg.as_struct_opt().map(|pair| pair.columns()) else { return };
     let (Some(ty), Some(orders)) = (Type::from_arrow(values.data_type()), orders.as_binary_opt::<i32>()) else {
         return;
@@ -412,7 +415,7 @@ fn update_first(states: &mut [Option<(Box<[u8]>, Value)>], slots: &[u32], arg: &
     }
 }
 
-fn values_of(states: &[Option<(Box<[u8]>, Value)>], ty: Type) -> ArrayRef {
+fn values_of(states: &[Option<Ordered>], ty: Type) -> ArrayRef {
     let null = Value::Null(ty);
     let values = states.iter().map(|state| state.as_ref().map_or(&null, |(_, value)| value));
     ScalarValue::iter_to_array(values.map(scalar)).unwrap_or_else(|_| new_null_array(&ty.arrow(), states.len()))

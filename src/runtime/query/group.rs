@@ -22,11 +22,14 @@ use super::QueryError;
 /// The one window.
 const WINDOW: Hop = Hop { size: 1, every: 1 };
 
+/// The column of an argument, and the columns that order it.
+type ArgumentColumns = (Option<usize>, Vec<(usize, SortOptions)>);
+
 pub struct GroupStage {
     keys: usize,
     state: WindowState,
     /// The column of each aggregate's argument, and those that order it.
-    args: Vec<(Option<usize>, Vec<(usize, SortOptions)>)>,
+    args: Vec<ArgumentColumns>,
     kinds: Vec<AggregateFunction>,
     results: Vec<Column>,
     having: Option<Compiled>,
