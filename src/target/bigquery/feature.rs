@@ -13,7 +13,7 @@ use super::expr::{Names, print};
 use super::query::{Query, Step, select};
 use super::rule::direction;
 use super::scope::{self, Rows, conjuncts, lookup_names};
-use super::text::{aliased, interval, name};
+use super::text::{aliased, fresh, interval, name};
 
 /// The columns that keep an aggregate: a suffix of its name, and SQL.
 type States = Vec<(&'static str, String)>;
@@ -22,6 +22,7 @@ type States = Vec<(&'static str, String)>;
 struct Added {
     pane: String,
     late: String,
+    hop: String,
 }
 
 pub(super) fn query(plan: &Plan, feature: &FeaturePlan, ranged: bool) -> Query {
@@ -29,14 +30,9 @@ pub(super) fn query(plan: &Plan, feature: &FeaturePlan, ranged: bool) -> Query {
 }
 
 fn added(feature: &FeaturePlan) -> Added {
-    let fresh = |base: &str| {
-        let mut name = base.to_owned();
-        while feature.scope.iter().chain(&feature.columns).any(|c| c.name.eq_ignore_ascii_case(&name)) {
-            name.push('_');
-        }
-        name
-    };
-    Added { pane: fresh("pane_start"), late: fresh("late_after") }
+    let taken = feature.scope.iter().chain(&feature.columns).map(|column| column.name.as_str());
+    let own = |base: &str| fresh(base, taken.clone());
+    Added { pane: own("pane_start"), late: own("late_after"), hop: own("hop") }
 }
 
 struct Builder<'a> {
@@ -90,7 +86,17 @@ impl Builder<'_> {
             let mut plain = self.feature.outputs.iter();
             plain.find(|item| matches!(item.expr.kind, ExprKind::Column(i) if i == index)).map(|item| name(&item.name))
         };
-        (0..self.feature.aggregates.len()).map(|i| own(i).unwrap_or_else(|| format!("aggregate_{}", i + 1))).collect()
+        let columns = || self.feature.scope.iter().chain(&self.feature.columns).map(|column| column.name.as_str());
+        // What panes keep of an aggregate is named after it.
+        let clashes = |own: &String| {
+            STATES
+                .iter()
+                .any(|suffix| columns().any(|c| c.eq_ignore_ascii_case(suffixed(own, suffix).trim_matches('`'))))
+        };
+        let numbered = |i: usize| fresh(&format!("aggregate_{}", i + 1), columns());
+        (0..self.feature.aggregates.len())
+            .map(|i| own(i).filter(|own| !clashes(own)).unwrap_or_else(|| numbered(i)))
+            .collect()
     }
 
     /// Rows that windows of the range may hold.
@@ -232,16 +238,16 @@ impl Builder<'_> {
 
     /// Panes in every window that holds them.
     fn hops(&self, panes: &str) -> Step {
-        let window = self.feature.window;
+        let (window, hop) = (self.feature.window, &self.added.hop);
         let back = match interval(window.every.0).strip_prefix("INTERVAL ").and_then(|text| text.split_once(' ')) {
-            Some(("1", part)) => format!("INTERVAL hop {part}"),
-            Some((count, part)) => format!("INTERVAL hop * {count} {part}"),
+            Some(("1", part)) => format!("INTERVAL {hop} {part}"),
+            Some((count, part)) => format!("INTERVAL {hop} * {count} {part}"),
             None => String::new(),
         };
         let start = format!("TIMESTAMP_SUB({}, {back})", self.added.pane);
         let items = ["*".to_owned(), format!("{start} AS window_start")];
         let hops = window.size.0 / window.every.0 - 1;
-        let tables = format!("{panes}\nCROSS JOIN UNNEST(GENERATE_ARRAY(0, {hops})) AS hop");
+        let tables = format!("{panes}\nCROSS JOIN UNNEST(GENERATE_ARRAY(0, {hops})) AS {hop}");
         let mut conditions = Vec::new();
         if self.late() {
             let late = &self.added.late;
@@ -306,6 +312,9 @@ impl Builder<'_> {
         Query { comment, steps: rows.steps, body }
     }
 }
+
+/// What may stand behind an aggregate's name.
+const STATES: [&str; 8] = ["_n", "_mean", "_var", "_min", "_max", "_sum", "_sketch", "_center"];
 
 fn suffixed(own: &str, suffix: &str) -> String {
     match own.strip_suffix('`') {

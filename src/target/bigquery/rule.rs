@@ -7,7 +7,7 @@ use crate::record::{Column, Type, Value, hit};
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
 use super::scope::{self, conjuncts, lookup_names};
-use super::text::{aliased, field, id_text, interval, literal, name, string, timestamp};
+use super::text::{aliased, field, fresh, id_text, interval, literal, name, string, timestamp};
 
 pub(super) const HITS: &str = "hits";
 pub(super) const ALERTS: &str = "alerts";
@@ -104,7 +104,8 @@ pub(super) fn hits(plan: &Plan, ranged: bool) -> Query {
 
 fn hit_steps(plan: &Plan, rule: &RulePlan, ranged: bool) -> [Step; 3] {
     let prefix = format!("hits__{}", table(rule));
-    let columns: Vec<String> = rule.columns.iter().map(|c| format!("t.{}", name(&c.name))).collect();
+    let t = fresh("t", rule.columns.iter().map(|column| column.name.as_str()));
+    let columns: Vec<String> = rule.columns.iter().map(|c| format!("{t}.{}", name(&c.name))).collect();
     let lookups = lookup_names(plan);
     let event_time = columns[rule.event_time].clone();
     let names = Names { columns: &columns, lookups: &lookups, event_time: &event_time };
@@ -126,10 +127,10 @@ fn hit_steps(plan: &Plan, rule: &RulePlan, ranged: bool) -> [Step; 3] {
         format!("{order} AS key_order"),
         format!("{} AS alert_key", key_text(rule, &columns)),
         format!("{} AS title", title(rule, &columns)),
-        "TO_JSON_STRING(t) AS `values`".to_owned(),
+        format!("TO_JSON_STRING({t}) AS `values`"),
     ];
-    let range = if ranged { in_range("t") } else { Vec::new() };
-    let own = format!("{} AS t", name(&table(rule)));
+    let range = if ranged { in_range(&t) } else { Vec::new() };
+    let own = format!("{} AS {t}", name(&table(rule)));
     let rows = Step {
         name: name(&format!("{prefix}__rows")),
         comment: format!("Hits of {}.", rule.name),

@@ -8,7 +8,7 @@ use crate::record::{Column, Type, Value};
 
 use super::expr::{LookupName, Names, print};
 use super::query::{Step, select};
-use super::text::{literal, name};
+use super::text::{fresh, literal, name};
 
 /// Rows under construction: where they come from, and what each column of the scope is called there.
 pub(super) struct Rows {
@@ -48,16 +48,19 @@ pub(super) fn joined(
     if joins.is_empty() {
         return Rows { steps: Vec::new(), from, columns: own };
     }
-    let mut items = vec!["t.*".to_owned()];
-    let mut tables = format!("{from} AS t");
+    let names = || own.iter().map(String::as_str);
+    let aliases: Vec<String> = joins.iter().map(|join| name(&fresh(&join.alias, names()))).collect();
+    let base = fresh("t", names().chain(aliases.iter().map(String::as_str)));
+    let mut items = vec![format!("{base}.*")];
+    let mut tables = format!("{from} AS {base}");
     let mut columns = own.clone();
-    let scope: Vec<String> = own.iter().map(|column| format!("t.{column}")).collect();
-    for join in joins {
-        let alias = name(&join.alias);
+    let scope: Vec<String> = own.iter().map(|column| format!("{base}.{column}")).collect();
+    for (join, alias) in joins.iter().zip(&aliases) {
+        let ours = Sides { base: &base, alias };
         let (table, absent, there) = match &join.target {
-            JoinTarget::Feature { index, on } => feature(plan, &alias, *index, on, &scope, range),
-            JoinTarget::Lookup { index, on, longest_prefix: false } => lookup(plan, &alias, *index, on, &scope),
-            JoinTarget::Lookup { index, on, longest_prefix: true } => network(plan, &alias, *index, on, &scope),
+            JoinTarget::Feature { index, on } => feature(plan, ours, *index, on, &scope, range),
+            JoinTarget::Lookup { index, on, longest_prefix: false } => lookup(plan, ours, *index, on, &scope),
+            JoinTarget::Lookup { index, on, longest_prefix: true } => network(plan, ours, *index, on, &scope),
         };
         tables.push_str(&table);
         for ((column, missing), there) in join.columns.iter().zip(&join.missing).zip(there) {
@@ -73,15 +76,22 @@ pub(super) fn joined(
     let step = Step {
         name: name(&format!("{prefix}__joined")),
         comment: "Each row beside what is joined to it.".to_owned(),
-        sql: select(&items, &tables, &range("t")),
+        sql: select(&items, &tables, &range(&base)),
     };
     Rows { from: step.name.clone(), steps: vec![step], columns }
+}
+
+/// The names of the two sides of a join.
+#[derive(Clone, Copy)]
+struct Sides<'a> {
+    base: &'a str,
+    alias: &'a str,
 }
 
 /// The same window of another feature. Gives the join, a column that is NULL without a match, the columns there.
 fn feature(
     plan: &Plan,
-    alias: &str,
+    Sides { base, alias }: Sides<'_>,
     index: usize,
     on: &[(usize, usize)],
     scope: &[String],
@@ -89,7 +99,7 @@ fn feature(
 ) -> (String, String, Vec<String>) {
     let there = &plan.features[index];
     let mut conditions =
-        vec![format!("t.window_start = {alias}.window_start"), format!("t.window_end = {alias}.window_end")];
+        vec![format!("{base}.window_start = {alias}.window_start"), format!("{base}.window_end = {alias}.window_end")];
     for (left, right) in on {
         let column = &there.columns[*right];
         conditions.extend(same_key(&scope[*left], &format!("{alias}.{}", name(&column.name)), column));
@@ -119,7 +129,7 @@ fn same_key(here: &str, there: &str, column: &Column) -> Vec<String> {
 
 fn lookup(
     plan: &Plan,
-    alias: &str,
+    Sides { base, alias }: Sides<'_>,
     index: usize,
     on: &[(usize, usize)],
     scope: &[String],
@@ -129,24 +139,24 @@ fn lookup(
     let mut conditions: Vec<String> =
         on.iter().map(|(left, right)| format!("{} = {alias}.{}", scope[*left], field(*right))).collect();
     if has_valid_times(there) {
-        conditions.push(valid(alias));
+        conditions.push(valid(base, alias));
     }
     let table = format!("\nLEFT JOIN {} AS {alias}\n  ON {}", name(&there.name), conditions.join("\n  AND "));
     let absent = on.first().map(|(_, right)| format!("{alias}.{}", field(*right))).unwrap_or_default();
     (table, absent, (0..there.fields.len()).map(field).collect())
 }
 
-fn valid(alias: &str) -> String {
+fn valid(base: &str, alias: &str) -> String {
     format!(
-        "({alias}.valid_from IS NULL OR {alias}.valid_from <= t.event_time)\n  AND \
-         ({alias}.valid_to IS NULL OR t.event_time < {alias}.valid_to)"
+        "({alias}.valid_from IS NULL OR {alias}.valid_from <= {base}.event_time)\n  AND \
+         ({alias}.valid_to IS NULL OR {base}.event_time < {alias}.valid_to)"
     )
 }
 
 /// The longest network that has the address.
 fn network(
     plan: &Plan,
-    alias: &str,
+    Sides { base, alias }: Sides<'_>,
     index: usize,
     on: &[(usize, usize)],
     scope: &[String],
@@ -155,17 +165,17 @@ fn network(
     let field = |index: usize| name(&there.fields[index].name);
     let (address, cidr) = on.first().map(|(left, right)| (scope[*left].clone(), field(*right))).unwrap_or_default();
     let address = format!("NET.SAFE_IP_FROM_STRING({address})");
-    let base = format!("NET.IP_FROM_STRING(SPLIT(l.{cidr}, '/')[SAFE_OFFSET(0)])");
-    let bits = format!("8 * BYTE_LENGTH({base})");
+    let network = format!("NET.IP_FROM_STRING(SPLIT(l.{cidr}, '/')[SAFE_OFFSET(0)])");
+    let bits = format!("8 * BYTE_LENGTH({network})");
     let length = format!("COALESCE(CAST(SPLIT(l.{cidr}, '/')[SAFE_OFFSET(1)] AS INT64), {bits})");
     let mut conditions = vec![
-        format!("BYTE_LENGTH({address}) = BYTE_LENGTH({base})"),
+        format!("BYTE_LENGTH({address}) = BYTE_LENGTH({network})"),
         format!(
-            "NET.IP_TRUNC({address}, LEAST({length}, 8 * BYTE_LENGTH({address}))) = NET.IP_TRUNC({base}, {length})"
+            "NET.IP_TRUNC({address}, LEAST({length}, 8 * BYTE_LENGTH({address}))) = NET.IP_TRUNC({network}, {length})"
         ),
     ];
     if has_valid_times(there) {
-        conditions.push(valid("l"));
+        conditions.push(valid(base, "l"));
     }
     // Over an array, because a subquery over a table may not depend on the row by inequality.
     let rows = format!("UNNEST((SELECT ARRAY_AGG(r) FROM {} AS r)) AS l", name(&there.name));

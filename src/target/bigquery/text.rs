@@ -74,6 +74,15 @@ pub(super) fn string(text: &str) -> String {
     quoted
 }
 
+/// A name that none of these has, in any case: underscores are put behind it.
+pub(super) fn fresh<'a>(base: &str, taken: impl Iterator<Item = &'a str> + Clone) -> String {
+    let mut own = base.to_owned();
+    while taken.clone().any(|other| other.trim_matches('`').eq_ignore_ascii_case(&own)) {
+        own.push('_');
+    }
+    own
+}
+
 /// An instant.
 pub(super) fn timestamp(micros: i64) -> String {
     let shown = EventTime(micros).to_string();
