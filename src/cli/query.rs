@@ -18,6 +18,7 @@ use crate::record::flow::{COUNT, FLOWS, LATE};
 use crate::runtime::outlet::{HITS, Outlets, REJECTS};
 use crate::runtime::past::Past;
 use crate::runtime::query::{self, QueryTap, visible};
+use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunOptions, run};
 use crate::target::datafusion::Lookups;
 
@@ -105,11 +106,7 @@ impl Query {
         drop(outlets);
         let report = report?;
         report.verify().context("rows were lost; this is a defect of the program")?;
-        let full = finish(&state, report.ledger.offered)?;
-        let rejected = report.ledger.rejected_total();
-        if rejected > 0 {
-            note(&format!("{rejected} of {} records were rejected: `FROM rejects` shows them", report.ledger.offered));
-        }
+        let full = finish(&state, Some(&report), report.ledger.offered)?;
         Ok(if report.interrupted && !full { Exit::Interrupted } else { Exit::Fine })
     }
 
@@ -128,7 +125,7 @@ impl Query {
         });
         let report = past.rows(writers.collect(), &columns, &stop)?;
         tell_origins(past, &report);
-        let full = finish(&state, report.read)?;
+        let full = finish(&state, None, report.read)?;
         Ok(if report.stopped && !full { Exit::Interrupted } else { Exit::Fine })
     }
 
@@ -206,13 +203,17 @@ fn taps(plan: &Plan, query: &AdHocPlan) -> Vec<(String, String)> {
 }
 
 /// All rows have come; tells what they do not say, and whether no further row was wanted.
-fn finish(state: &RefCell<query::Query>, records: u64) -> anyhow::Result<bool> {
+fn finish(state: &RefCell<query::Query>, run: Option<&RunReport>, records: u64) -> anyhow::Result<bool> {
     let mut query = state.borrow_mut();
     let full = query.is_full();
     query.finish()?;
     if let Some(first) = &query.errors.first {
         let count = query.errors.count;
         note(&format!("{count} rows could not be computed and are left out; the first: {}", first.message));
+    }
+    let rejected = run.map_or(0, |run| run.ledger.rejected_total());
+    if rejected > 0 {
+        note(&format!("{rejected} of {records} records were rejected: `FROM rejects` shows them"));
     }
     if query.rows == 0 {
         note(&format!("no rows, of {records} records"));
