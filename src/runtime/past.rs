@@ -46,6 +46,9 @@ pub enum Origin {
     Computed,
 }
 
+/// Takes rows of `flows`, with the watermark before each.
+pub type SeeFlows<'a> = dyn FnMut(&RecordBatch, &[i64]) -> Result<(), ReplayError> + 'a;
+
 /// What was read.
 #[derive(Debug, Default)]
 pub struct PastReport {
@@ -176,7 +179,7 @@ impl Past {
         from: EventTime,
         columns: &[bool],
         stop: &AtomicBool,
-        see: &mut dyn FnMut(&RecordBatch, &[i64]) -> Result<(), ReplayError>,
+        see: &mut SeeFlows<'_>,
     ) -> Result<(), ReplayError> {
         let wanted = Wanted { columns: columns.to_vec(), from, to: self.to.start(), batch_rows: BATCH_ROWS };
         let scan = Scan::new(&self.history, &wanted)?;
