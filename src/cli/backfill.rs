@@ -3,12 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 
-use crate::diagnostic::suggest;
-use crate::history::History;
 use crate::plan::Plan;
 use crate::record::Day;
 use crate::runtime::backfill::{
@@ -17,6 +15,7 @@ use crate::runtime::backfill::{
 use crate::runtime::replay::{LocalDays, relations};
 
 use super::exit::Exit;
+use super::history::{chosen, open_history, span};
 use super::project::{Opened, open_valid};
 use super::stop::stop_flag;
 use super::summary::progress_bar;
@@ -78,7 +77,8 @@ impl Backfill {
         let (target, known): (Box<dyn Days>, Vec<Day>) = match self.target {
             Target::Local => self.local(opened, relations)?,
         };
-        let days = self.days(&known)?;
+        let (from, to) = span(&known, self.from.as_deref(), self.to.as_deref())?;
+        let days: Vec<Day> = (from.0..to.0).map(Day).collect();
         let options = BackfillOptions { parallel: self.parallel.into(), again: self.again, dry_run: self.dry_run };
         let stop = stop_flag()?;
         let bar = DayBar(progress_bar(Some(days.len() as u64), "days"));
@@ -101,14 +101,7 @@ impl Backfill {
     /// The days of local files, and which they are.
     fn local(&self, opened: Opened, relations: Vec<String>) -> anyhow::Result<(Box<dyn Days>, Vec<Day>)> {
         let folder = self.history.as_deref().context("--target local needs --history")?;
-        if !folder.is_dir() {
-            bail!(
-                "{} is not a folder\nhelp: `tripline ingest --to {}` makes a history",
-                folder.display(),
-                folder.display()
-            );
-        }
-        let history = History::read(wire::store(folder))?;
+        let history = open_history(folder)?;
         let out = wire::store(self.out.as_deref().unwrap_or(folder));
         let days = LocalDays::new(opened.plan, history, out, opened.generation, relations);
         let known = days.days();
@@ -116,38 +109,8 @@ impl Backfill {
     }
 
     fn relations(&self, plan: &Plan) -> anyhow::Result<Vec<String>> {
-        let known = relations(plan);
-        if self.relation.is_empty() {
-            return Ok(known);
-        }
-        for name in &self.relation {
-            if !known.contains(name) {
-                let help = match suggest(name, known.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("the relations are {}", known.join(", ")),
-                };
-                bail!("no relation `{name}`\nhelp: {help}");
-            }
-        }
-        Ok(known.into_iter().filter(|name| self.relation.contains(name)).collect())
+        chosen(relations(plan), &self.relation)
     }
-
-    fn days(&self, known: &[Day]) -> anyhow::Result<Vec<Day>> {
-        let parse = |text: &Option<String>| text.as_deref().map(parse_day).transpose();
-        let from = parse(&self.from)?.or(known.first().copied());
-        let to = parse(&self.to)?.or(known.last().map(|last| Day(last.0 + 1)));
-        let (Some(from), Some(to)) = (from, to) else {
-            bail!("the history has no rows\nhelp: `tripline ingest` puts some in, or say which days: --from, --to");
-        };
-        if from >= to {
-            bail!("--from {from} is not before --to {to}\nhelp: --to is the day after the last");
-        }
-        Ok((from.0..to.0).map(Day).collect())
-    }
-}
-
-fn parse_day(text: &str) -> anyhow::Result<Day> {
-    Day::parse(text).with_context(|| format!("`{text}` is not a day\nhelp: write it as 2026-01-05"))
 }
 
 struct DayBar(ProgressBar);

@@ -1,5 +1,6 @@
 //! The inputs of a command, and the sources that they are of.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -8,7 +9,9 @@ use clap::Args;
 use crate::diagnostic::suggest;
 use crate::plan::Plan;
 use crate::port::Input;
+use crate::runtime::past::Past;
 
+use super::history::past;
 use super::wire;
 
 #[derive(Debug, Args)]
@@ -20,6 +23,40 @@ pub struct Inputs {
     /// read too. Several inputs are merged by event time
     #[arg(long, required = true, num_args = 1.., value_name = "INPUT")]
     input: Vec<String>,
+}
+
+/// Inputs, or what was ingested from some before.
+#[derive(Debug, Args)]
+pub struct InputsOrHistory {
+    /// The source of inputs that do not name one
+    #[arg(long, value_name = "NAME", conflicts_with = "history")]
+    source: Option<String>,
+    /// A path, a glob, or `-` for standard input; `SOURCE=PATH` for one of another source. `.gz` and `.zst` are
+    /// read too. Several inputs are merged by event time
+    #[arg(long, num_args = 1.., value_name = "INPUT", required_unless_present = "history", conflicts_with = "history")]
+    input: Vec<String>,
+    /// The folder that `tripline ingest --to` filled, in the place of inputs
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
+    /// The first day of the history (default: its first)
+    #[arg(long, value_name = "DAY", requires = "history")]
+    from: Option<String>,
+    /// The day after the last (default: behind the last on which a row of the history counts)
+    #[arg(long, value_name = "DAY", requires = "history")]
+    to: Option<String>,
+}
+
+impl InputsOrHistory {
+    /// Inputs with their source's index.
+    pub fn open(&self, plan: &Plan) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
+        open(plan, self.source.as_deref(), &self.input)
+    }
+
+    /// The days of the history, when there is one; `relations` are those that are read.
+    pub fn past(&self, plan: &Plan, generation: &str) -> anyhow::Result<Option<Past>> {
+        let Some(folder) = &self.history else { return Ok(None) };
+        past(folder, plan, generation, self.from.as_deref(), self.to.as_deref()).map(Some)
+    }
 }
 
 impl Inputs {

@@ -7,6 +7,7 @@ mod demo;
 mod exit;
 mod explain;
 mod generate;
+mod history;
 mod ingest;
 mod init;
 mod inputs;

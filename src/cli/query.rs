@@ -14,16 +14,19 @@ use crate::diagnostic::{Severity, SourceFiles, Text, render_text};
 use crate::pipeline::batch;
 use crate::plan::{AdHocPlan, Plan, bind_adhoc};
 use crate::port::{Input, RowFormat, RowWriter};
-use crate::runtime::outlet::{HITS, Outlets};
+use crate::record::flow::{COUNT, FLOWS, LATE};
+use crate::runtime::outlet::{HITS, Outlets, REJECTS};
+use crate::runtime::past::Past;
 use crate::runtime::query::{self, QueryTap, visible};
 use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunOptions, run};
 use crate::target::datafusion::Lookups;
 
 use super::exit::Exit;
-use super::inputs::Inputs;
+use super::history::tell_origins;
+use super::inputs::InputsOrHistory;
 use super::place::check_outputs;
-use super::project::open_valid;
+use super::project::{Opened, open_valid};
 use super::run::default_threads;
 use super::say::{note, say};
 use super::stop::stop_flag;
@@ -45,7 +48,7 @@ pub struct Query {
     #[arg(value_name = "SQL")]
     sql: String,
     #[command(flatten)]
-    inputs: Inputs,
+    inputs: InputsOrHistory,
     /// Where the rows go; `-` is standard output
     #[arg(long, short, default_value = "-", value_name = "FILE")]
     output: String,
@@ -63,13 +66,20 @@ const COMMAND: &str = "query";
 impl Query {
     pub fn run(self) -> anyhow::Result<Exit> {
         let opened = open_valid(self.project.as_deref())?;
-        let mut plan = opened.plan;
         let sql = self.text()?;
-        let query = bind(&plan, &sql)?;
-        let taps = taps(&plan, &query);
+        let query = bind(&opened.plan, &sql)?;
+        let taps = taps(&opened.plan, &query);
+        match self.inputs.past(&opened.plan, &opened.generation)? {
+            Some(past) => self.over_history(&past, &query, taps),
+            None => self.over_inputs(opened, &query, taps),
+        }
+    }
+
+    fn over_inputs(&self, opened: Opened, query: &AdHocPlan, taps: Vec<(String, String)>) -> anyhow::Result<Exit> {
+        let mut plan = opened.plan;
         let shown: Vec<&str> = taps.iter().map(|(_, tap)| tap.as_str()).collect();
-        let rules = shown.iter().any(|tap| *tap == HITS || plan.rules.iter().any(|rule| rule.name == **tap));
-        if !rules {
+        let settled = |tap: &str| tap == HITS || tap == LATE || plan.rules.iter().any(|rule| rule.name == tap);
+        if !shown.iter().any(|tap| settled(tap)) {
             plan.rules.clear();
         }
         plan.evidence_rows = 0;
@@ -82,11 +92,7 @@ impl Query {
             inputs: self.inputs.open(&plan)?,
         };
         let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
-        check_outputs(&[self.output.as_str()], &sources)?;
-        let schema = visible(&batch::schema(&query.items), query.columns);
-        let out = wire::format_writer(&self.output, schema, self.format()?)?;
-        let lookups = Lookups::new(&plan.lookups);
-        let state = Rc::new(RefCell::new(query::Query::new(&query, &lookups, out)?));
+        let state = self.state(&plan, query, &sources)?;
         let stop = stop_flag()?;
         let open = |path: &str, _: SchemaRef| -> io::Result<Box<dyn RowWriter>> {
             Ok(Box::new(QueryTap { relation: path.to_owned(), query: Rc::clone(&state), stop: Arc::clone(&stop) }))
@@ -100,11 +106,40 @@ impl Query {
         drop(outlets);
         let report = report?;
         report.verify().context("rows were lost; this is a defect of the program")?;
-        let mut state = state.borrow_mut();
-        let full = state.is_full();
-        state.finish()?;
-        tell(&state, &report);
+        let full = finish(&state, Some(&report), report.ledger.offered)?;
         Ok(if report.interrupted && !full { Exit::Interrupted } else { Exit::Fine })
+    }
+
+    fn over_history(&self, past: &Past, query: &AdHocPlan, taps: Vec<(String, String)>) -> anyhow::Result<Exit> {
+        if taps.iter().any(|(_, tap)| tap == REJECTS) {
+            bail!(
+                "a history keeps no rejects\nhelp: `tripline ingest --rejects FILE` writes them, `--input` finds them"
+            );
+        }
+        let state = self.state(&past.plan, query, &[])?;
+        let stop = stop_flag()?;
+        let columns = query.columns_of(FLOWS, COUNT);
+        let writers = taps.into_iter().map(|(relation, tap)| {
+            let writer = QueryTap { relation, query: Rc::clone(&state), stop: Arc::clone(&stop) };
+            (tap, Box::new(writer) as Box<dyn RowWriter>)
+        });
+        let report = past.rows(writers.collect(), &columns, &stop)?;
+        tell_origins(past, &report);
+        let full = finish(&state, None, report.read)?;
+        Ok(if report.stopped && !full { Exit::Interrupted } else { Exit::Fine })
+    }
+
+    fn state(
+        &self,
+        plan: &Plan,
+        query: &AdHocPlan,
+        sources: &[Arc<dyn Input>],
+    ) -> anyhow::Result<Rc<RefCell<query::Query>>> {
+        check_outputs(&[self.output.as_str()], sources)?;
+        let schema = visible(&batch::schema(&query.items), query.columns);
+        let out = wire::format_writer(&self.output, schema, self.format()?)?;
+        let lookups = Lookups::new(&plan.lookups);
+        Ok(Rc::new(RefCell::new(query::Query::new(query, &lookups, out)?)))
     }
 
     fn text(&self) -> anyhow::Result<String> {
@@ -167,17 +202,21 @@ fn taps(plan: &Plan, query: &AdHocPlan) -> Vec<(String, String)> {
     read.collect()
 }
 
-/// What the rows do not say.
-fn tell(query: &query::Query, report: &RunReport) {
-    let (count, first) = (query.errors.count, query.errors.first.as_ref());
-    if let Some(first) = first {
+/// All rows have come; tells what they do not say, and whether no further row was wanted.
+fn finish(state: &RefCell<query::Query>, run: Option<&RunReport>, records: u64) -> anyhow::Result<bool> {
+    let mut query = state.borrow_mut();
+    let full = query.is_full();
+    query.finish()?;
+    if let Some(first) = &query.errors.first {
+        let count = query.errors.count;
         note(&format!("{count} rows could not be computed and are left out; the first: {}", first.message));
     }
-    let rejected = report.ledger.rejected_total();
+    let rejected = run.map_or(0, |run| run.ledger.rejected_total());
     if rejected > 0 {
-        note(&format!("{rejected} of {} records were rejected: `FROM rejects` shows them", report.ledger.offered));
+        note(&format!("{rejected} of {records} records were rejected: `FROM rejects` shows them"));
     }
     if query.rows == 0 {
-        note(&format!("no rows, of {} records", report.ledger.offered));
+        note(&format!("no rows, of {records} records"));
     }
+    Ok(full)
 }

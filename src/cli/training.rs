@@ -15,14 +15,15 @@ use crate::plan::{LABEL, LABEL_TIME, Plan, TrainingPlan};
 use crate::port::{Input, RowWriter};
 use crate::record::{Column, Decode, Format, Micros, RawField, RawSchema, Type};
 use crate::runtime::outlet::Outlets;
-use crate::runtime::report::RunReport;
+use crate::runtime::past::Past;
 use crate::runtime::run::{RunOptions, run};
 use crate::runtime::training::{Label, Negatives, Training, Windows, WindowsTap, labels, schema};
 
 use super::exit::Exit;
-use super::inputs::Inputs;
+use super::history::tell_origins;
+use super::inputs::InputsOrHistory;
 use super::place::check_outputs;
-use super::project::open_valid;
+use super::project::{Opened, open_valid};
 use super::run::default_threads;
 use super::say::say;
 use super::stop::stop_flag;
@@ -85,7 +86,7 @@ pub struct MakeTraining {
     #[command(flatten)]
     made: Made,
     #[command(flatten)]
-    inputs: Inputs,
+    inputs: InputsOrHistory,
     /// Where the rows go: Parquet, CSV or JSON lines, by its extension
     #[arg(long, value_name = "FILE")]
     out: String,
@@ -97,38 +98,27 @@ pub struct MakeTraining {
 impl MakeTraining {
     pub fn run(self) -> anyhow::Result<Exit> {
         let opened = open_valid(self.project.as_deref())?;
-        let mut plan = opened.plan;
-        let training = self.made.plan(&plan)?;
+        let training = self.made.plan(&opened.plan)?;
         let mut all = self.read_labels(&training)?;
-        plan.rules.clear();
-        plan.evidence_rows = 0;
+        let plan = opened.plan.clone();
         let shown: Vec<String> = training.features.iter().map(|index| plan.features[*index].name.clone()).collect();
-        plan.show(&shown.iter().map(String::as_str).collect::<Vec<_>>());
-        let options = RunOptions {
-            live: None,
-            threads: default_threads(),
-            generation: opened.generation,
-            fault: None,
-            inputs: self.inputs.open(&plan)?,
-        };
-        let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
-        check_outputs(&[self.out.as_str()], &sources)?;
+        let flows = self.flows(opened, &shown)?;
         let given = all.len();
         if let Some(negatives) = Negatives::new(&plan, &training, &all) {
-            if sources.iter().any(|input| input.size_bytes().is_none()) {
+            if flows.once() {
                 bail!("negatives take two passes, and a stream has one\nhelp: write the records to a file first");
             }
             let first = vec![negatives.feature().to_owned()];
-            let (mut negatives, report) = windows(&plan, &options, &sources, &first, negatives)?;
-            if report.interrupted {
+            let (mut negatives, whole) = flows.windows(&first, negatives)?;
+            if !whole {
                 return Ok(Exit::Interrupted);
             }
             all.extend(negatives.finish());
         }
         let sampled = all.len() - given;
         let state = Training::new(&plan, &training, all);
-        let (mut state, report) = windows(&plan, &options, &sources, &shown, state)?;
-        if report.interrupted {
+        let (mut state, whole) = flows.windows(&shown, state)?;
+        if !whole {
             say("nothing is written: labels would lack what was not read\n");
             return Ok(Exit::Interrupted);
         }
@@ -142,6 +132,27 @@ impl MakeTraining {
             say(&format!("  {feature:<24} known for {count} of {}\n", given + sampled));
         }
         Ok(Exit::Fine)
+    }
+
+    fn flows(&self, opened: Opened, shown: &[String]) -> anyhow::Result<Flows> {
+        if let Some(past) = self.inputs.past(&opened.plan, &opened.generation)? {
+            check_outputs(&[self.out.as_str()], &[])?;
+            return Ok(Flows::Past(Box::new(past)));
+        }
+        let mut plan = opened.plan;
+        plan.rules.clear();
+        plan.evidence_rows = 0;
+        plan.show(&shown.iter().map(String::as_str).collect::<Vec<_>>());
+        let options = RunOptions {
+            live: None,
+            threads: default_threads(),
+            generation: opened.generation,
+            fault: None,
+            inputs: self.inputs.open(&plan)?,
+        };
+        let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
+        check_outputs(&[self.out.as_str()], &sources)?;
+        Ok(Flows::Inputs { plan: Box::new(plan), options, sources })
     }
 
     /// Every label has to be understood: a lost one would be a wrong set.
@@ -188,27 +199,57 @@ impl MakeTraining {
     }
 }
 
-/// One pass over the inputs, whose windows go to `to`.
-fn windows<W: Windows + 'static>(
+/// Where windows are computed from.
+enum Flows {
+    Inputs { plan: Box<Plan>, options: RunOptions, sources: Vec<Arc<dyn Input>> },
+    Past(Box<Past>),
+}
+
+impl Flows {
+    /// Can they be read only once?
+    fn once(&self) -> bool {
+        match self {
+            Self::Inputs { sources, .. } => sources.iter().any(|input| input.size_bytes().is_none()),
+            Self::Past(_) => false,
+        }
+    }
+
+    /// One pass, whose windows go to `to`; and whether all of them have come.
+    fn windows<W: Windows + 'static>(&self, features: &[String], to: W) -> anyhow::Result<(W, bool)> {
+        let to = Rc::new(RefCell::new(to));
+        let whole = match self {
+            Self::Inputs { plan, options, sources } => over_inputs(plan, options, sources, features, &to)?,
+            Self::Past(past) => {
+                let tap = |name: &String| (name.clone(), tap(name, &to));
+                let report = past.rows(features.iter().map(tap).collect(), &[], stop_flag()?.as_ref())?;
+                tell_origins(past, &report);
+                !report.stopped
+            }
+        };
+        let Ok(to) = Rc::try_unwrap(to) else { bail!("a tap outlived its run; this is a defect of the program") };
+        Ok((to.into_inner(), whole))
+    }
+}
+
+fn tap<W: Windows + 'static>(feature: &str, to: &Rc<RefCell<W>>) -> Box<dyn RowWriter> {
+    Box::new(WindowsTap { feature: feature.to_owned(), to: Rc::clone(to) })
+}
+
+fn over_inputs<W: Windows + 'static>(
     plan: &Plan,
     options: &RunOptions,
     sources: &[Arc<dyn Input>],
     features: &[String],
-    to: W,
-) -> anyhow::Result<(W, RunReport)> {
-    let to = Rc::new(RefCell::new(to));
-    let open = |path: &str, _: SchemaRef| -> io::Result<Box<dyn RowWriter>> {
-        Ok(Box::new(WindowsTap { feature: path.to_owned(), to: Rc::clone(&to) }))
-    };
+    to: &Rc<RefCell<W>>,
+) -> anyhow::Result<bool> {
+    let open = |path: &str, _: SchemaRef| -> io::Result<Box<dyn RowWriter>> { Ok(tap(path, to)) };
     let taps: Vec<(String, String)> = features.iter().map(|name| (name.clone(), name.clone())).collect();
     let mut outlets = Outlets::new(plan, &taps, None, &open)?;
     let bar = RunBar::new(sources);
     let stop = stop_flag()?;
     let report = run(plan, options, &mut outlets, &bar, &stop);
     bar.clear();
-    drop(outlets);
     let report = report?;
     report.verify().context("rows were lost; this is a defect of the program")?;
-    let Ok(to) = Rc::try_unwrap(to) else { bail!("a tap outlived its run; this is a defect of the program") };
-    Ok((to.into_inner(), report))
+    Ok(!report.interrupted)
 }

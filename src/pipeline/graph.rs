@@ -418,6 +418,17 @@ pub struct Admission {
 }
 
 impl Admission {
+    /// As [`Graph::admission`], for somebody who wants to see every row where it was in its log.
+    pub fn of_all(mut self) -> Self {
+        self.always = true;
+        self
+    }
+
+    /// Nothing is computed: every row comes where it was in its log.
+    pub fn rows_only() -> Self {
+        Self { hops: Vec::new(), always: true }
+    }
+
     /// Did the row miss a window, so that its place in the log matters?
     pub fn misses_some(&self, time: i64, admit: i64) -> bool {
         time < admit && (self.always || self.hops.iter().any(|hop| hop.first_end(time) <= admit))

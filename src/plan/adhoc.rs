@@ -6,6 +6,7 @@ use crate::language::tree::{AdHoc, Group, OrderColumn, Select};
 use crate::language::{self};
 use crate::record::Column;
 
+use super::wanted::columns_of;
 use super::{Plan, SelectPlan};
 
 /// A query that is asked once.
@@ -29,6 +30,20 @@ impl AdHocPlan {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Which of so many columns of a relation it reads.
+    pub fn columns_of(&self, relation: &str, count: usize) -> Vec<bool> {
+        let mut read = vec![false; count];
+        let mut see = |index: usize| {
+            if let Some(read) = read.get_mut(index) {
+                *read = true;
+            }
+        };
+        for (_, select) in self.branches.iter().filter(|(name, _)| name == relation) {
+            select.expressions().for_each(|expr| columns_of(expr, &mut see));
+        }
+        read
     }
 
     /// Do rows have to be there all before the first comes out?

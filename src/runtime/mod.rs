@@ -6,6 +6,7 @@ pub mod day;
 pub mod ingest;
 pub mod lane;
 pub mod outlet;
+pub mod past;
 pub mod profile;
 pub mod profile_column;
 pub mod profile_lint;

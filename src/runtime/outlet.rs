@@ -95,6 +95,22 @@ impl Outlets {
         })
     }
 
+    /// Taps that are open; their relations are known.
+    pub fn of(plan: &Plan, writers: Vec<(String, Box<dyn RowWriter>)>) -> Self {
+        let taps = writers.into_iter().filter_map(|(name, writer)| {
+            let (schema, windowed) = tap_schema(plan, &name)?;
+            Some((name.clone(), Tap { path: name, writer, schema, windowed }))
+        });
+        Self {
+            taps: taps.collect(),
+            alerts: None,
+            rules: plan.rules.clone(),
+            hits: Vec::new(),
+            rejects: Vec::new(),
+            kept_alerts: None,
+        }
+    }
+
     fn write(&mut self, relation: &str, columns: Vec<ArrayRef>) -> Result<(), OutletError> {
         let Some(tap) = self.taps.get_mut(relation) else { return Ok(()) };
         let failed = |error| OutletError { name: tap.path.clone(), error };

@@ -16,7 +16,7 @@ use crate::history::store::put;
 use crate::history::{Feed, History, HistoryError, Scan, Wanted};
 use crate::pipeline::graph::{Fault, Graph, GraphError};
 use crate::pipeline::ledger::Imbalance;
-use crate::pipeline::outlet::OutletError;
+use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::Plan;
 use crate::port::Store;
@@ -51,12 +51,14 @@ pub enum ReplayError {
 /// The days of a local history.
 pub struct LocalDays {
     plan: Plan,
-    history: History,
+    history: Arc<History>,
     out: Arc<dyn Store>,
     generation: String,
     relations: Vec<String>,
     /// Rows that are read at once.
     pub batch_rows: usize,
+    /// Late rows that count nowhere come out too, as `late`.
+    pub keep_late: bool,
     /// What a test breaks.
     pub fault: Option<Fault>,
 }
@@ -79,7 +81,7 @@ impl LocalDays {
     /// `relations` are of [`relations`].
     pub fn new(
         mut plan: Plan,
-        history: History,
+        history: impl Into<Arc<History>>,
         out: Arc<dyn Store>,
         generation: String,
         relations: Vec<String>,
@@ -91,16 +93,21 @@ impl LocalDays {
             plan.rules.retain(|rule| relations.contains(&rule.name));
         }
         plan.show(&relations.iter().map(String::as_str).collect::<Vec<_>>());
-        Self { plan, history, out, generation, relations, batch_rows: BATCH_ROWS, fault: None }
+        let history = history.into();
+        Self { plan, history, out, generation, relations, batch_rows: BATCH_ROWS, keep_late: false, fault: None }
     }
 
-    fn wanted(&self, day: Day) -> Wanted {
+    fn wanted(&self, from: EventTime, to: EventTime) -> Wanted {
         let from = match self.fault {
-            Some(Fault::NoLookBack) => day.start(),
-            _ => self.plan.look_back(day.start()).flows,
+            Some(Fault::NoLookBack) => from,
+            _ => self.plan.look_back(from).flows,
         };
         let columns = self.plan.flows_wanted.clone();
-        Wanted { columns, from, to: day.end(), batch_rows: self.batch_rows }
+        Wanted { columns, from, to, batch_rows: self.batch_rows }
+    }
+
+    fn wanted_of(&self, day: Day) -> Wanted {
+        self.wanted(day.start(), day.end())
     }
 
     fn scan(&self, wanted: &Wanted) -> Result<Scan, HistoryError> {
@@ -152,7 +159,7 @@ impl LocalDays {
     }
 
     fn play(&self, day: Day, stop: &AtomicBool) -> Result<Option<DayCounts>, ReplayError> {
-        let wanted = self.wanted(day);
+        let wanted = self.wanted_of(day);
         let scan = self.scan(&wanted)?;
         let made_of = self.made_of(day, &scan);
         let unfinished = format!("{FOLDER}/{day}.tmp");
@@ -161,12 +168,12 @@ impl LocalDays {
             .iter()
             .map(|name| {
                 let table = self.table(name);
-                (name.clone(), format!("{unfinished}/{table}.parquet"), format!("{table}/event_day={day}/part.parquet"))
+                (name.clone(), format!("{unfinished}/{table}.parquet"), file_of(&table, day))
             })
             .collect();
         let paths: Vec<(String, String)> = files.iter().map(|(name, path, _)| (name.clone(), path.clone())).collect();
         let mut out = DayOutlet::new(&self.plan, day, self.out.as_ref(), &paths)?;
-        let Some(mut counts) = self.compute(day, scan, &wanted, &mut out, stop)? else {
+        let Some(mut counts) = self.compute(day.end(), scan, &wanted, &mut out, stop)? else {
             self.out.remove(&unfinished)?;
             return Ok(None);
         };
@@ -183,17 +190,38 @@ impl LocalDays {
         Ok(Some(counts))
     }
 
+    /// The rows of a span of time go to `out`, with some of those before it; `None` when it was stopped.
+    pub fn span(
+        &self,
+        from: EventTime,
+        to: EventTime,
+        out: &mut dyn Outlet,
+        stop: &AtomicBool,
+    ) -> Result<Option<DayCounts>, ReplayError> {
+        let wanted = self.wanted(from, to);
+        let scan = self.scan(&wanted)?;
+        self.compute(to, scan, &wanted, out, stop)
+    }
+
+    /// Where a relation's rows of a day lie, when a backfill has written them of the same definitions and files.
+    pub fn written(&self, day: Day, relation: &str) -> Result<Option<String>, ReplayError> {
+        let scan = self.scan(&self.wanted_of(day))?;
+        let same = self.marker(day)?.relations.get(relation) == Some(&self.made_of(day, &scan));
+        Ok(same.then(|| file_of(&self.table(relation), day)))
+    }
+
     fn compute(
         &self,
-        day: Day,
+        end: EventTime,
         scan: Scan,
         wanted: &Wanted,
-        out: &mut DayOutlet,
+        out: &mut dyn Outlet,
         stop: &AtomicBool,
     ) -> Result<Option<DayCounts>, ReplayError> {
         let lookups = Lookups::new(&self.plan.lookups);
         let mut graph = Graph::new(&self.plan, &lookups, self.generation.clone(), self.fault)?;
-        let mut feed = Feed::new(&self.history, scan, wanted, graph.admission());
+        let admission = if self.keep_late { graph.admission().of_all() } else { graph.admission() };
+        let mut feed = Feed::new(&self.history, scan, wanted, admission);
         let last = self.last_watermark().0;
         let mut ended = false;
         let mut read = 0;
@@ -203,15 +231,15 @@ impl LocalDays {
             }
             // Windows that end behind the data are closed below, where they are marked.
             batch.watermark = batch.watermark.min(last);
-            if !ended && batch.admit.iter().any(|admit| *admit > day.end().0) {
-                graph.end_at(day.end().0, last, out)?;
+            if !ended && batch.admit.iter().any(|admit| *admit > end.0) {
+                graph.end_at(end.0, last, out)?;
                 ended = true;
             }
             read += batch.flows.times.len() as u64;
             graph.ledger.offered += batch.flows.times.len() as u64;
             graph.push(&batch, out)?;
         }
-        graph.end_at(day.end().0, last, out)?;
+        graph.end_at(end.0, last, out)?;
         // What reaches beyond the day belongs to the next one.
         graph.stop(out)?;
         graph.ledger.verify()?;
@@ -220,13 +248,17 @@ impl LocalDays {
     }
 }
 
+fn file_of(table: &str, day: Day) -> String {
+    format!("{table}/event_day={day}/part.parquet")
+}
+
 fn marker_path(day: Day) -> String {
     format!("{FOLDER}/{day}.json")
 }
 
 impl Days for LocalDays {
     fn prepare(&self, day: Day) -> Result<Prepared, DayError> {
-        let scan = self.scan(&self.wanted(day))?;
+        let scan = self.scan(&self.wanted_of(day))?;
         let made_of = self.made_of(day, &scan);
         let marker = self.marker(day)?;
         let done = self.relations.iter().all(|name| marker.relations.get(name) == Some(&made_of));

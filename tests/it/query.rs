@@ -10,7 +10,11 @@ use libtest_mimic::{Failed, Trial};
 const FOLDER: &str = "tests/query";
 
 pub fn cases() -> Vec<Trial> {
-    let mut trials = vec![Trial::test("query::formats", formats)];
+    let mut trials = vec![
+        Trial::test("query::formats", formats),
+        Trial::test("query::a_history_answers_as_its_inputs", over_history),
+        Trial::test("query::only_named_columns_are_decoded", columns),
+    ];
     let Ok(entries) = fs::read_dir(FOLDER) else { return trials };
     let mut paths: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
@@ -44,9 +48,17 @@ fn prepare(text: &str, folder: &Path) -> Result<Vec<String>, Failed> {
 /// Standard output and standard error of a query, its options behind it.
 fn ask(folder: &Path, sql: &str, options: &[&str]) -> Result<(String, String), Failed> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
-    command.arg("query").arg(sql).args(["--project", "project", "--input", "input.jsonl"]).args(options);
+    command.arg("query").arg(sql).args(["--project", "project"]).args(options);
+    if !options.contains(&"--history") {
+        command.args(["--input", "input.jsonl"]);
+    }
     let done = command.current_dir(folder).output()?;
     Ok((String::from_utf8(done.stdout)?, String::from_utf8(done.stderr)?))
+}
+
+fn tripline(folder: &Path, arguments: &[&str]) -> Result<(), Failed> {
+    let done = Command::new(env!("CARGO_BIN_EXE_tripline")).args(arguments).current_dir(folder).output()?;
+    if done.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&done.stderr).into_owned().into()) }
 }
 
 fn answers(path: &Path) -> Result<(), Failed> {
@@ -94,4 +106,69 @@ fn formats() -> Result<(), Failed> {
         return Err(format!("{rows} rows in Parquet, of {lines}; {said}").into());
     }
     Ok(())
+}
+
+fn ingested() -> Result<(tempfile::TempDir, Vec<String>), Failed> {
+    let folder = tempfile::tempdir()?;
+    let queries = prepare(&fs::read_to_string(Path::new(FOLDER).join("flows.txt"))?, folder.path())?;
+    tripline(folder.path(), &["ingest", "--project", "project", "--to", "history", "input.jsonl"])?;
+    Ok((folder, queries))
+}
+
+/// Every query that has an answer has it over a history too, before a backfill and after it.
+fn over_history() -> Result<(), Failed> {
+    let (folder, queries) = ingested()?;
+    let mut compared = 0;
+    for filled in [false, true] {
+        if filled {
+            tripline(folder.path(), &["backfill", "--project", "project", "--history", "history"])?;
+        }
+        for query in queries.iter().filter(|query| !query.contains("rejects")) {
+            let (expected, said) = ask(folder.path(), query, &["--format", "csv"])?;
+            if said.contains("error") {
+                continue;
+            }
+            let (found, said) = ask(folder.path(), query, &["--history", "history", "--format", "csv"])?;
+            let sorted = |text: &str| {
+                let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+                lines.sort();
+                lines
+            };
+            if sorted(&found) != sorted(&expected) {
+                return Err(format!("{query}\nover the inputs\n{expected}over the history\n{found}{said}").into());
+            }
+            let told = if filled { "talk_1m: as a backfill wrote it" } else { "talk_1m: computed for 2026-01-05" };
+            if query.contains("FROM talk_1m") && !said.contains(told) {
+                return Err(format!("{query}\ndoes not say `{told}`: {said}").into());
+            }
+            compared += 1;
+        }
+    }
+    let (_, said) = ask(folder.path(), "SELECT reason FROM rejects", &["--history", "history"])?;
+    if compared < 28 || !said.contains("help: `tripline ingest --rejects") {
+        return Err(format!("{compared} compared; {said}").into());
+    }
+    Ok(())
+}
+
+/// A damaged column matters to those who read it.
+fn columns() -> Result<(), Failed> {
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let (folder, _) = ingested()?;
+    let days = folder.path().join("history/flows/event_day=2026-01-05");
+    let path = fs::read_dir(days)?.flatten().map(|entry| entry.path()).next().ok_or("no file")?;
+    let about = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path)?)?;
+    let column = about.schema().index_of("tx_bytes")?;
+    let (start, length) = about.metadata().row_group(0).column(column).byte_range();
+    let mut bytes = fs::read(&path)?;
+    let (start, length) = (usize::try_from(start)?, usize::try_from(length)?);
+    bytes[start..start + length].fill(0xff);
+    fs::write(&path, bytes)?;
+    let ask = |sql: &str| ask(folder.path(), sql, &["--history", "history", "--format", "csv"]);
+    let (rows, said) = ask("SELECT src_ip FROM flows WHERE dst_port = 1")?;
+    if rows != "src_ip\na\n" || said.contains("error") {
+        return Err(format!("{rows}{said}").into());
+    }
+    let (_, said) = ask("SELECT tx_bytes FROM flows")?;
+    if said.contains("error: ") && said.contains("help: ") { Ok(()) } else { Err(said.into()) }
 }
