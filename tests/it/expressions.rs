@@ -227,7 +227,8 @@ impl Generator {
             })
             .collect();
         self.guard(function, &mut args);
-        written(function, &args)
+        let safe = function.syntax == Syntax::Call && function.guard != Guard::None && self.random.one_in(6);
+        format!("{}{}", if safe { "SAFE." } else { "" }, written(function, &args))
     }
 
     fn guard(&mut self, function: &Function, args: &mut [String]) {
@@ -349,6 +350,7 @@ fn text(value: &Value) -> Json {
 fn rough(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Call { function, args } => function.class != Class::Exact || args.iter().any(rough),
+        ExprKind::Safe(call) => rough(call),
         _ => false,
     }
 }
@@ -378,15 +380,16 @@ fn printed(count: usize, seed: u64) -> Result<(), Failed> {
         }
         functions_of(&case.expr, &mut |name| *seen.entry(name).or_default() += 1);
     }
-    let missing: Vec<&str> = functions().iter().map(|f| f.name).filter(|name| !seen.contains_key(name)).collect();
+    let missing: Vec<&str> =
+        functions().iter().map(|f| f.name).chain(["SAFE."]).filter(|name| !seen.contains_key(name)).collect();
     if missing.is_empty() { Ok(()) } else { Err(format!("no expression has {missing:?}").into()) }
 }
 
 fn functions_of(expr: &Expr, see: &mut dyn FnMut(&'static str)) {
-    expr.walk(&mut |part| {
-        if let ExprKind::Call { function, .. } = part.kind {
-            see(function.name);
-        }
+    expr.walk(&mut |part| match part.kind {
+        ExprKind::Call { function, .. } => see(function.name),
+        ExprKind::Safe(_) => see("SAFE."),
+        _ => {}
     });
 }
 

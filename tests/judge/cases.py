@@ -232,7 +232,24 @@ add(["LOG(a, b)"], FLOAT2, rows=[["inf", "1.0"], ["2.0", "1.0"], ["inf", "2.0"],
 add(["FARM_FINGERPRINT(a)"], [("a", "STRING")], rows=[["ab1c" * (n // 4) + "ab1c"[:n % 4]] for n in LENGTHS])
 
 
+def safe():
+    add(["SAFE.LN(a)", "SAFE.SQRT(a)", "SAFE.EXP(a)", "SAFE.POW(a, a)", "SAFE.LOG10(a) + 1", "SAFE.ROUND(a, -308)",
+         "COALESCE(SAFE.LN(a), -1.0)", "SAFE.LN(a) IS NULL"], [("a", "FLOAT64")], FLOATS, tolerance=LIBRARY)
+    add(["SAFE.LN(LN(a))"], [("a", "FLOAT64")], FLOATS, tolerance=LIBRARY)
+    add(["SAFE.DIV(a, b)", "SAFE.MOD(a, b)"], INT2, rows=thin(INTS, INTS, step=3))
+    add(["SAFE.ABS(a)", "SAFE.TIMESTAMP_SECONDS(a)", "SAFE.NET.IPV4_FROM_INT64(a)", "SAFE.TIMESTAMP_MICROS(a) IS NULL",
+         "IF(SAFE.ABS(a) IS NULL, 0, a)"], [("a", "INT64")], INTS)
+    add(["SAFE.SUBSTR(a, 1, b)", "SAFE.LEFT(a, b)", "safe.right(a, b)"], [("a", "STRING"), ("b", "INT64")],
+        rows=thin(STRINGS, SMALL, step=4))
+    add(["SAFE.FROM_HEX(a)", "SAFE.NET.IP_FROM_STRING(a)", "NET.IP_TO_STRING(SAFE.NET.IP_FROM_STRING(a))"],
+        [("a", "STRING")], ADDRESSES + ["00", "abc"])
+    add(["SAFE.REGEXP_REPLACE(a, r'(b)', b)"], STRING2, rows=thin(TEXTS, [r"\1", r"\2", "x\\", "", None], step=1))
+    add(["SAFE.TIMESTAMP_ADD(a, INTERVAL b DAY)", "SAFE.TIMESTAMP_DIFF(a, TIMESTAMP '2000-01-01 00:00:00+00', MICROSECOND)"],
+        [("a", "TIMESTAMP"), ("b", "INT64")], rows=thin(MOMENTS, SMALL, step=3))
+    add(["SAFE.DATE(a, b, 30)"], INT2, rows=thin(["2024", "1", "0", "10000", None], ["1", "2", "13", None], step=1))
+
+
 def all_cases():
-    for family in [comparison, logic, arithmetic, mathematics, strings, patterns, casts, times, networks]:
+    for family in [comparison, logic, arithmetic, mathematics, strings, patterns, casts, times, networks, safe]:
         family()
     return CASES

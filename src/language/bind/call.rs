@@ -4,8 +4,8 @@ use sqlparser::ast::{self, DateTimeField, FunctionArg, FunctionArgExpr, Function
 
 use crate::diagnostic::{Diagnostic, Span, suggest};
 use crate::language::codes;
-use crate::language::function::{self, AGGREGATES, Function, Id, Param, call_names};
-use crate::language::tree::Expr;
+use crate::language::function::{self, AGGREGATES, Function, Guard, Id, Param, call_names};
+use crate::language::tree::{Expr, ExprKind};
 use crate::record::Value;
 
 use super::binder::Binder;
@@ -34,14 +34,30 @@ impl Binder<'_> {
         if AGGREGATES.iter().any(|a| a.name.eq_ignore_ascii_case(&name)) {
             return self.bind_aggregate(&name, list, span);
         }
-        let Some(function) = function::named(&name) else {
+        let (safe, bare) = match name.split_once('.') {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case("SAFE") => (true, rest),
+            _ => (false, name.as_str()),
+        };
+        let Some(function) = function::named(bare) else {
             return self.unknown_function(&name, span);
         };
         if list.duplicate_treatment.is_some() {
             return self.error(codes::WRONG_ARGUMENTS, span, format!("{} takes no DISTINCT", function.name));
         }
         let args = self.bind_args(function, list, span)?;
-        self.apply(function.id, args, span)
+        if safe { self.apply_safe(function, args, span) } else { self.apply(function.id, args, span) }
+    }
+
+    /// `SAFE.NAME(…)`.
+    fn apply_safe(&mut self, function: &Function, args: Vec<Expr>, span: Span) -> Option<Expr> {
+        let name = function.name;
+        if function.guard == Guard::None {
+            let help =
+                format!("write {name}(…); SAFE. does not reach into the arguments, it stands before their calls");
+            return self.refuse(span, format!("{name} itself never fails"), help);
+        }
+        let call = self.apply_guarded(function.id, args, span, true)?;
+        Some(Expr { ty: call.ty, nullable: true, span, kind: ExprKind::Safe(Box::new(call)) })
     }
 
     fn function_name(&self, name: &ast::ObjectName) -> String {

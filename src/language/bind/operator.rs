@@ -157,6 +157,11 @@ impl Binder<'_> {
 
     /// Calls an entry: finds its signature, converts the arguments, checks its guard.
     pub(super) fn apply(&mut self, id: Id, args: Vec<Expr>, span: Span) -> Option<Expr> {
+        self.apply_guarded(id, args, span, false)
+    }
+
+    /// The same; `safe`: a row that the call fails is NULL, so that a divisor may be zero.
+    pub(super) fn apply_guarded(&mut self, id: Id, args: Vec<Expr>, span: Span, safe: bool) -> Option<Expr> {
         let function = function::by_id(id)?;
         self.check_null_operand(id, &args, span)?;
         let fit = function.signatures.iter().filter_map(|s| fit(s, &args)).min_by_key(|fit| fit.cost);
@@ -169,7 +174,9 @@ impl Binder<'_> {
         for (arg, ty) in args.into_iter().zip(fit.args) {
             converted.push(self.convert(arg, ty)?);
         }
-        self.check_guard(function, &converted, span)?;
+        if !(safe && function.guard == Guard::NonZeroDivisor) {
+            self.check_guard(function, &converted, span)?;
+        }
         self.call(id, converted, fit.result, span)
     }
 

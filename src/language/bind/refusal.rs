@@ -59,7 +59,6 @@ pub(super) fn replacement(name: &str) -> Option<(String, String)> {
         "ARRAY" | "STRUCT" | "UNNEST" => {
             return Some((format!("{upper}: arrays and structs are not supported yet"), "write scalar values".into()));
         }
-        _ if upper.starts_with("SAFE.") => "a SAFE_ function such as SAFE_DIVIDE or SAFE_CAST, if there is one",
         _ => return None,
     };
     Some((format!("{upper} is not supported"), format!("write {instead}")))

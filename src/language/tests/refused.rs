@@ -43,6 +43,8 @@ const EXPRESSIONS: &[Case] = &[
     ("\"DST_IP\"", codes::DOUBLE_QUOTED_COLUMN, "\"DST_IP\"", "a string"),
     ("tx_bytes / rx_bytes > 100", codes::DIVISION, "tx_bytes / rx_bytes", "tx_bytes > 100 * rx_bytes"),
     ("tx_bytes / rx_bytes", codes::DIVISION, "tx_bytes / rx_bytes", "SAFE_DIVIDE(tx_bytes, rx_bytes)"),
+    ("SAFE.LOWER(src_ip)", codes::REFUSED, "SAFE.LOWER(src_ip)", "write LOWER(…)"),
+    ("SAFE.COUNT(1)", codes::UNKNOWN_FUNCTION, "SAFE.COUNT(1)", "no function is named SAFE.COUNT"),
     ("tx_bytes / 0", codes::DIVISION, "tx_bytes / 0", "by zero"),
     ("MOD(tx_bytes, dst_port)", codes::DIVISION, "MOD(tx_bytes, dst_port)", "MOD(tx_bytes, NULLIF(dst_port, 0))"),
     ("rows > 3", codes::REFUSED, "rows", "rows is a reserved word of GoogleSQL; as a name write `rows`, in backticks"),

@@ -61,6 +61,7 @@ fn form(expr: &Expr, names: &Names<'_>) -> (String, Binding) {
             (text, binding)
         }
         ExprKind::Call { function, args } => call(function, args, names),
+        ExprKind::Safe(call) => (format!("SAFE.{}", print(call, names)), Binding::Atom),
         ExprKind::Case { branches, otherwise } => (case(branches, otherwise.as_ref().as_ref(), names), Binding::Atom),
         ExprKind::Cast { expr: inner, safe } => {
             let word = if *safe { "SAFE_CAST" } else { "CAST" };

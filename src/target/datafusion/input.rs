@@ -52,6 +52,15 @@ where
 }
 
 impl Inputs {
+    /// The arguments of some rows.
+    pub fn slice(&self, from: usize, rows: usize) -> Self {
+        let part = |input: &Input| Input {
+            array: if input.scalar { Arc::clone(&input.array) } else { input.array.slice(from, rows) },
+            scalar: input.scalar,
+        };
+        Self { columns: self.columns.iter().map(part).collect(), rows }
+    }
+
     pub fn input(&self, index: usize) -> Result<&Input, String> {
         self.columns.get(index).ok_or_else(|| format!("argument {index} is missing"))
     }

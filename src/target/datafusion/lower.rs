@@ -16,7 +16,7 @@ use crate::record::{Type, Value};
 
 use super::conditional::CoalesceExpr;
 use super::kernel;
-use super::kernel_expr::{Kernel, KernelExpr};
+use super::kernel_expr::{Kernel, KernelExpr, safe};
 use super::{LowerContext, LowerError};
 
 type Physical = Arc<dyn PhysicalExpr>;
@@ -27,6 +27,14 @@ pub fn lower(expr: &Expr, context: &LowerContext<'_>) -> Result<Physical, LowerE
         ExprKind::Column(index) => column(*index, context),
         ExprKind::Literal(value) => Ok(Arc::new(Literal::new(scalar(value)))),
         ExprKind::Call { function, args } => call(function, args, expr.ty, context),
+        ExprKind::Safe(inner) => match &inner.kind {
+            ExprKind::Call { function, args } => {
+                let kernel = kernel::of(function.id, args)?.ok_or(LowerError::Arguments(function.name))?;
+                let args = args.iter().map(|arg| lower(arg, context)).collect::<Result<Vec<_>, _>>()?;
+                Ok(kernel_call(function.name, args, expr.ty, safe(kernel, expr.ty)))
+            }
+            _ => lower(inner, context),
+        },
         ExprKind::Case { branches, otherwise } => {
             let mut pairs = Vec::with_capacity(branches.len());
             for (condition, value) in branches {
