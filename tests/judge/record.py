@@ -48,7 +48,7 @@ def answer(judge, expression, columns, rows):
 def record(judge):
     golden = []
     for case in cases.all_cases():
-        kind, answers = answer(judge, case["expression"], case["columns"], case["rows"])
+        kind, answers = answer(judge, case.get("judged", case["expression"]), case["columns"], case["rows"])
         golden.append({**case, "type": kind, "answers": answers})
     return golden
 

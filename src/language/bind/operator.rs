@@ -5,11 +5,11 @@ use sqlparser::ast::{self, BinaryOperator};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::language::codes;
 use crate::language::function::{self, Function, Guard, Id, Output, Param, Signature};
-use crate::language::pattern;
 use crate::language::tree::{Expr, ExprKind};
 use crate::record::{Type, Value};
 
 use super::binder::{Binder, is_comparison_operator};
+use super::call::FIXED_PARTS;
 use super::coerce::{self, Refusal};
 use super::null_operand::is_null;
 
@@ -106,7 +106,12 @@ impl Binder<'_> {
             if is_null(&left) {
                 return self.null_operand(span);
             }
-            let [count, part] = self.bind_interval(interval, right)?;
+            if left.ty == Type::Date {
+                let name = if id == Id::Add { "DATE_ADD" } else { "DATE_SUB" };
+                let help = format!("write {name}({}, {})", self.quoted(left.span), self.source(right));
+                return self.refuse(span, "a DATE and an INTERVAL make a DATETIME, which is not supported", help);
+            }
+            let [count, part] = self.bind_interval(interval, right, FIXED_PARTS)?;
             return self.apply(shift, vec![left, count, part], span);
         }
         let right = self.bind(right);
@@ -280,43 +285,6 @@ impl Binder<'_> {
             (Some(text), _) | (None, Some(text)) => report.help(format!("write {text}")),
             (None, None) if a.ty == Type::String => report.help(format!("write SAFE_CAST({left} AS {})", b.ty)),
             (None, None) => report.help(format!("write SAFE_CAST({right} AS {})", a.ty)),
-        }
-    }
-
-    fn check_guard(&mut self, function: &Function, args: &[Expr], span: Span) -> Option<()> {
-        match function.guard {
-            Guard::NonZeroDivisor => self.check_divisor(function, args, span),
-            Guard::ConstantPattern => self.check_pattern(function.id, args),
-            Guard::Domain if function.id == Id::Like => match args.get(1).map(|a| (&a.kind, a.span)) {
-                Some((ExprKind::Literal(Value::String(p)), at)) if !pattern::like_is_closed(p) => {
-                    self.error(codes::BAD_PATTERN, at, "the pattern ends with a backslash")
-                }
-                _ => Some(()),
-            },
-            Guard::Domain | Guard::None => Some(()),
-        }
-    }
-
-    fn check_pattern(&mut self, id: Id, args: &[Expr]) -> Option<()> {
-        let at = args.get(1)?;
-        let ExprKind::Literal(Value::String(source)) = &at.kind else {
-            if is_null(at) {
-                return Some(());
-            }
-            let report = Diagnostic::error(codes::BAD_PATTERN, at.span, "the pattern is not constant")
-                .help("write the pattern as a literal, or as a @param");
-            self.report(report);
-            return None;
-        };
-        match pattern::groups(source) {
-            Err(message) => self.error(codes::BAD_PATTERN, at.span, message),
-            Ok(groups) if id == Id::RegexpExtract && groups > 1 => {
-                let report = Diagnostic::error(codes::BAD_PATTERN, at.span, "REGEXP_EXTRACT takes one group at most")
-                    .help("write (?:…) for the groups that are not to be extracted");
-                self.report(report);
-                None
-            }
-            Ok(_) => Some(()),
         }
     }
 }

@@ -72,6 +72,11 @@ impl Inputs {
         Ok(Cells { array, step: usize::from(!input.scalar) })
     }
 
+    /// The same of an argument that may be left out.
+    pub fn optional<A: Array + 'static>(&self, index: usize) -> Result<Option<Cells<'_, A>>, String> {
+        if index < self.columns.len() { self.cells(index).map(Some) } else { Ok(None) }
+    }
+
     /// Computes each row from one argument; NULL stays NULL.
     pub fn unary<'a, A, T, O>(
         &'a self,

@@ -11,6 +11,7 @@ use datafusion::physical_expr::expressions::{
 };
 
 use crate::language::function::{Function, Id};
+use crate::language::own;
 use crate::language::tree::{Expr, ExprKind, LookupValues};
 use crate::record::{Type, Value};
 
@@ -97,6 +98,12 @@ fn kernel_call(name: &'static str, args: Vec<Physical>, ty: Type, kernel: Kernel
 }
 
 fn call(function: &Function, args: &[Expr], ty: Type, context: &LowerContext<'_>) -> Result<Physical, LowerError> {
+    // A table is faster than its definition.
+    if function.id != Id::PortService
+        && let Some(definition) = own::definition(function.id, args)
+    {
+        return lower(&definition, context);
+    }
     if let Some(fused) = fused(function, args, context)? {
         return Ok(fused);
     }

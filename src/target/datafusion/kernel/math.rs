@@ -51,6 +51,31 @@ pub(super) fn of_one(id: Id) -> Option<Kernel> {
     })
 }
 
+/// Trigonometry, and CBRT. The angle of an infinity's sine is NaN.
+pub(super) fn angle(id: Id) -> Option<Kernel> {
+    kernel(move |inputs| {
+        inputs.unary::<Float64Array, f64, Float64Array>(|a| {
+            Ok(Some(match id {
+                Id::Sin => a.sin(),
+                Id::Cos => a.cos(),
+                Id::Tan => a.tan(),
+                Id::Asin | Id::Acos if a.is_finite() && a.abs() > 1.0 => return Err(format!("{a} is beyond 1")),
+                Id::Asin => a.asin(),
+                Id::Acos => a.acos(),
+                Id::Atan => a.atan(),
+                Id::Sinh => finite(a.sinh(), &[a]).ok_or(OVERFLOW)?,
+                Id::Cosh => finite(a.cosh(), &[a]).ok_or(OVERFLOW)?,
+                Id::Tanh => a.tanh(),
+                _ => a.cbrt(),
+            }))
+        })
+    })
+}
+
+pub(super) fn atan2(inputs: &Inputs) -> Computed {
+    inputs.binary::<Float64Array, Float64Array, f64, Float64Array>(|y, x| Ok(Some(y.atan2(x))))
+}
+
 /// The argument of a logarithm; that of -inf is NaN, as GoogleSQL has it.
 fn positive(a: f64) -> Result<f64, String> {
     if a <= 0.0 && a.is_finite() { Err(format!("{a} has no logarithm")) } else { Ok(a) }
