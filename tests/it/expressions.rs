@@ -257,6 +257,11 @@ impl Generator {
             (Guard::ConstantPattern, Id::RegexpInstr) => args[1] = (*self.random.pick(&COUNTED)).to_owned(),
             (Guard::ConstantPattern, _) if args.len() > 2 => args[1] = (*self.random.pick(&COUNTED)).to_owned(),
             (Guard::ConstantPattern, _) => args[1] = (*self.random.pick(&PATTERNS)).to_owned(),
+            // Most numbers are no degrees.
+            (_, Id::GeoKm) => {
+                let small = ["f2 / 60", "i2", "f1 / 60"];
+                args.iter_mut().for_each(|arg| (*self.random.pick(&small)).clone_into(arg));
+            }
             (Guard::ConstantNetwork, _) => args[1] = (*self.random.pick(&NETWORKS)).to_owned(),
             (Guard::ConstantPath, _) => {
                 if self.random.one_in(2) {

@@ -108,7 +108,7 @@ impl Binder<'_> {
             }
             if left.ty == Type::Date {
                 let name = if id == Id::Add { "DATE_ADD" } else { "DATE_SUB" };
-                let help = format!("write {name}({}, {})", self.quoted(left.span), self.source(right));
+                let help = format!("write {name}({}, {right})", self.quoted(left.span));
                 return self.refuse(span, "a DATE and an INTERVAL make a DATETIME, which is not supported", help);
             }
             let [count, part] = self.bind_interval(interval, right, FIXED_PARTS)?;

@@ -97,7 +97,7 @@ static REFUSED: &[Refused] = &[
     instead(&["BASE64_DECODE", "B64DECODE"], "write FROM_BASE64(x)"),
     instead(&["SHA", "SHA2"], "write SHA256(x)"),
     instead(&["TRY_CAST", "TRY_TO_NUMBER"], "write SAFE_CAST(x AS type)"),
-    instead(&["CONVERT", "TO_NUMBER", "TO_INT", "TOINT64"], "write CAST(x AS type)"),
+    instead(&["TO_NUMBER", "TO_INT", "TOINT64"], "write CAST(x AS type)"),
     // Numbers.
     instead(&["LOG2"], "write LOG(x, 2)"),
     instead(&["LOG1P"], "write LN(1 + x)"),
@@ -222,8 +222,8 @@ mod tests {
     /// Calls whose syntax is not a plain call's in sqlparser.
     const FORMS: [(&str, &str); 6] = [
         ("POSITION", "POSITION('a', 'b')"),
-        ("CONVERT", "CONVERT('a', 'b')"),
-        ("ARRAY", "ARRAY(1)"),
+        ("TRY_CAST", "TRY_CAST('a' AS INT64)"),
+        ("ARRAY", "ARRAY(SELECT 1)"),
         ("STRUCT", "STRUCT(1)"),
         ("COLLATE", "COLLATE('a', 'und:ci')"),
         ("UNNEST", "UNNEST(1)"),

@@ -167,7 +167,7 @@ fn every_function_is_recorded() {
 }
 
 /// Mistakes that a lowering might make: one function taken for another, or an argument changed.
-const PLANTED: [(Id, Plant); 26] = [
+const PLANTED: [(Id, Plant); 47] = [
     (Id::Log, Plant::Instead(Id::Log10)),
     (Id::Greatest, Plant::Instead(Id::Coalesce)),
     (Id::Least, Plant::Instead(Id::Greatest)),
@@ -194,6 +194,27 @@ const PLANTED: [(Id, Plant); 26] = [
     (Id::IpTrunc, Plant::OneMore(1)),
     (Id::StartsWith, Plant::Instead(Id::EndsWith)),
     (Id::Md5, Plant::Instead(Id::Sha256)),
+    (Id::IsDistinctFrom, Plant::Instead(Id::IsNotDistinctFrom)),
+    (Id::LPad, Plant::Instead(Id::RPad)),
+    (Id::RPad, Plant::OneMore(1)),
+    (Id::Repeat, Plant::Instead(Id::Left)),
+    (Id::InitCap, Plant::Instead(Id::LTrim)),
+    (Id::Unicode, Plant::Instead(Id::Ascii)),
+    (Id::Instr, Plant::Instead(Id::StrPos)),
+    (Id::Instr, Plant::OneMore(2)),
+    (Id::RegexpExtract, Plant::OneMore(3)),
+    (Id::RegexpInstr, Plant::OneMore(2)),
+    (Id::Sha1, Plant::Instead(Id::Md5)),
+    (Id::Sin, Plant::Instead(Id::Cos)),
+    (Id::Asin, Plant::Instead(Id::Acos)),
+    (Id::Sinh, Plant::Instead(Id::Cosh)),
+    (Id::Tan, Plant::Instead(Id::Tanh)),
+    (Id::Atan2, Plant::Backwards),
+    (Id::DateAdd, Plant::Instead(Id::DateSub)),
+    (Id::DateDiff, Plant::Backwards),
+    (Id::DateTrunc, Plant::Instead(Id::LastDay)),
+    (Id::GeoKm, Plant::Backwards),
+    (Id::PortService, Plant::OneMore(0)),
 ];
 
 #[derive(Debug, Clone, Copy)]

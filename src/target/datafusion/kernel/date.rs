@@ -16,13 +16,13 @@ use super::time::truncate_days;
 const OUT_OF_RANGE: &str = "the day is not within the years 1 to 9999";
 
 /// Functions whose last argument is a part, known when lowering.
-pub(super) fn with_part(id: Id, args: &[Expr]) -> Result<Kernel, LowerError> {
+pub(super) fn with_part(id: Id, args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
     let part = match args.last().map(|a| &a.kind) {
         Some(ExprKind::Literal(Value::String(part))) => part.clone(),
         _ if id == Id::LastDay => "MONTH".to_owned(),
         _ => return Err(LowerError::Arguments("a date function")),
     };
-    let kernel = match id {
+    Ok(match id {
         Id::DateAdd | Id::DateSub => kernel(move |inputs| {
             inputs.binary::<Date32Array, Int64Array, i32, Date32Array>(|day, count| {
                 let count = if id == Id::DateSub { count.checked_neg() } else { Some(count) };
@@ -41,8 +41,7 @@ pub(super) fn with_part(id: Id, args: &[Expr]) -> Result<Kernel, LowerError> {
             // The day before the next period begins.
             inputs.unary::<Date32Array, i32, Date32Array>(|day| in_range(last(day, &part)).map(Some))
         }),
-    };
-    kernel.ok_or(LowerError::Arguments("a date function"))
+    })
 }
 
 /// UNIX_DATE and DATE_FROM_UNIX_DATE.

@@ -72,7 +72,16 @@ pub(super) fn angle(id: Id) -> Option<Kernel> {
     })
 }
 
-pub(super) fn atan2(inputs: &Inputs) -> Computed {
+/// ATAN2, POW and LOG.
+pub(super) fn of_two(id: Id) -> Option<Kernel> {
+    match id {
+        Id::Atan2 => kernel(atan2),
+        Id::Pow => kernel(pow),
+        _ => kernel(log),
+    }
+}
+
+fn atan2(inputs: &Inputs) -> Computed {
     inputs.binary::<Float64Array, Float64Array, f64, Float64Array>(|y, x| Ok(Some(y.atan2(x))))
 }
 
@@ -81,7 +90,7 @@ fn positive(a: f64) -> Result<f64, String> {
     if a <= 0.0 && a.is_finite() { Err(format!("{a} has no logarithm")) } else { Ok(a) }
 }
 
-pub(super) fn pow(inputs: &Inputs) -> Computed {
+fn pow(inputs: &Inputs) -> Computed {
     inputs.binary::<Float64Array, Float64Array, f64, Float64Array>(|a, b| {
         let result = a.powf(b);
         if result.is_nan() && !a.is_nan() && !b.is_nan() {
@@ -91,7 +100,7 @@ pub(super) fn pow(inputs: &Inputs) -> Computed {
     })
 }
 
-pub(super) fn log(inputs: &Inputs) -> Computed {
+fn log(inputs: &Inputs) -> Computed {
     if inputs.columns.len() < 2 {
         return inputs.unary::<Float64Array, f64, Float64Array>(|a| Ok(Some(positive(a)?.ln())));
     }

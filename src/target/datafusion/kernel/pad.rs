@@ -19,7 +19,11 @@ fn count(value: i64, what: &str) -> Result<usize, String> {
     usize::try_from(value).map_err(|_| format!("the {what} {value} is negative"))
 }
 
-pub(super) fn repeat(ty: Type) -> Option<Kernel> {
+pub(super) fn of(id: Id, ty: Type) -> Option<Kernel> {
+    if id == Id::Repeat { repeat(ty) } else { pad(id, ty) }
+}
+
+fn repeat(ty: Type) -> Option<Kernel> {
     fn times(length: usize, value: i64) -> Result<usize, String> {
         let times = count(value, "count")?;
         if length == 0 {
@@ -42,7 +46,7 @@ pub(super) fn repeat(ty: Type) -> Option<Kernel> {
 }
 
 /// LPAD and RPAD.
-pub(super) fn pad(id: Id, ty: Type) -> Option<Kernel> {
+fn pad(id: Id, ty: Type) -> Option<Kernel> {
     let left = id == Id::LPad;
     if ty == Type::Bytes { kernel(move |inputs| bytes(inputs, left)) } else { kernel(move |inputs| text(inputs, left)) }
 }

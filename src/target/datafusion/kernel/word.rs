@@ -13,8 +13,18 @@ use crate::target::datafusion::kernel_expr::Kernel;
 use super::number::float;
 use super::{Computed, kernel};
 
+pub(super) fn of(id: Id) -> Option<Kernel> {
+    match id {
+        Id::InitCap => kernel(initcap),
+        Id::Translate => kernel(translate),
+        Id::Soundex => kernel(soundex),
+        Id::Entropy => kernel(entropy),
+        _ => code(id),
+    }
+}
+
 /// ASCII, UNICODE and CHR.
-pub(super) fn code(id: Id) -> Option<Kernel> {
+fn code(id: Id) -> Option<Kernel> {
     if id == Id::Chr {
         return kernel(|inputs| {
             inputs.unary::<Int64Array, String, StringArray>(|code| {
@@ -37,7 +47,7 @@ pub(super) fn code(id: Id) -> Option<Kernel> {
 /// The signs between words, white space apart.
 const BETWEEN_WORDS: &str = "[](){}/|\\<>!?@\"^#$&~_,.:;*%+-";
 
-pub(super) fn initcap(inputs: &Inputs) -> Computed {
+fn initcap(inputs: &Inputs) -> Computed {
     let (values, signs) = (inputs.cells::<StringArray>(0)?, inputs.optional::<StringArray>(1)?);
     let rows = (0..inputs.rows).map(|row| {
         let value = values.get(row)?;
@@ -83,7 +93,7 @@ fn lower(c: char) -> char {
     c.to_lowercase().next().unwrap_or(c)
 }
 
-pub(super) fn translate(inputs: &Inputs) -> Computed {
+fn translate(inputs: &Inputs) -> Computed {
     let values = inputs.cells::<StringArray>(0)?;
     let (from, to) = (inputs.cells::<StringArray>(1)?, inputs.cells::<StringArray>(2)?);
     let rows = (0..inputs.rows).map(|row| {
@@ -102,7 +112,7 @@ pub(super) fn translate(inputs: &Inputs) -> Computed {
     Ok(Arc::new(rows.collect::<Result<StringArray, String>>()?))
 }
 
-pub(super) fn entropy(inputs: &Inputs) -> Computed {
+fn entropy(inputs: &Inputs) -> Computed {
     inputs.unary::<StringArray, f64, Float64Array>(|text| Ok(Some(bits_per_character(text))))
 }
 
@@ -114,7 +124,7 @@ fn bits_per_character(text: &str) -> f64 {
     counts.into_values().fold(0.0, |bits, count| bits + float(count) / length * (length / float(count)).log2())
 }
 
-pub(super) fn soundex(inputs: &Inputs) -> Computed {
+fn soundex(inputs: &Inputs) -> Computed {
     inputs.unary::<StringArray, String, StringArray>(|text| Ok(Some(soundex_of(text))))
 }
 
