@@ -173,6 +173,12 @@ static REFUSED: &[Refused] = &[
     ),
     refused(&["ARRAY_CONTAINS", "ARRAY_INCLUDES"], ARRAYS, "write x IN (a, b, …)"),
     refused(&["STRUCT"], "makes a struct, which is not supported", "write scalar values"),
+    refused(
+        &["APPROX_TOP_COUNT", "APPROX_TOP_SUM"],
+        "makes an array, in another order on each engine",
+        "make the value part of a feature's key, and rank its rows",
+    ),
+    instead(&["CORR", "COVAR_POP", "COVAR_SAMP"], "write it with AVG(x * y), AVG(x) and AVG(y)"),
     refused(&["HLL_COUNT.*", "KLL_QUANTILES.*"], SKETCHES, "write APPROX_COUNT_DISTINCT(x)"),
     instead(&["JSON_EXTRACT_SCALAR", "GET_JSON_OBJECT", "JSON_UNQUOTE"], "write JSON_VALUE(json, '$.a')"),
     refused(
@@ -268,8 +274,18 @@ mod tests {
                 let start =
                     before.rfind(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.')).map_or(0, |i| i + 1);
                 let name = &before[start..];
-                let known =
-                    ["", "IN", "CAST", "SAFE_CAST", "SPLIT", "EXTRACT", "SAFE_OFFSET", "APPROX_COUNT_DISTINCT", "r"];
+                let known = [
+                    "",
+                    "IN",
+                    "CAST",
+                    "SAFE_CAST",
+                    "SPLIT",
+                    "EXTRACT",
+                    "SAFE_OFFSET",
+                    "APPROX_COUNT_DISTINCT",
+                    "AVG",
+                    "r",
+                ];
                 assert!(known.contains(&name) || named(name).is_some(), "{name} in: {}", refused.help);
             }
         }

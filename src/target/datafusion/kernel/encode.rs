@@ -26,7 +26,7 @@ pub(super) fn of(id: Id) -> Option<Kernel> {
             inputs.unary::<StringArray, Vec<u8>, BinaryArray>(|text| {
                 let text: String = text.chars().filter(|c| !c.is_ascii_whitespace() && *c != '\u{b}').collect();
                 // Padding is whole or left out.
-                let whole = !text.contains('=') || text.len() % 4 == 0;
+                let whole = !text.contains('=') || text.len().is_multiple_of(4);
                 let decoded = if whole { BASE64.decode(text).ok() } else { None };
                 decoded.map(Some).ok_or_else(|| "not Base64".into())
             })
