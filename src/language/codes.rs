@@ -28,7 +28,7 @@ pub const CODES: &[(&str, &str)] = &[
     (AGGREGATE, "an aggregate stands where none may stand, or a column is not aggregated"),
     (AMBIGUOUS_COLUMN, "a name that more than one joined relation has"),
     (BAD_LITERAL, "a literal that GoogleSQL cannot read"),
-    (BAD_PATTERN, "a pattern that RE2 or LIKE cannot read, or that is not constant"),
+    (BAD_PATTERN, "a pattern, format, path or network that cannot be read, or that is not constant"),
     (DIVISION, "a division whose divisor may be zero"),
     (DOUBLE_QUOTED_COLUMN, "a column's name in double quotes is a string"),
     (DUPLICATE_ITEM, "two items of a SELECT have one name"),

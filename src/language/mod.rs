@@ -6,9 +6,12 @@
 
 mod bind;
 pub mod codes;
+pub mod format;
 pub mod function;
 pub mod instant;
+pub mod json_path;
 mod null;
+pub mod own;
 pub mod pattern;
 pub mod scope;
 mod syntax;

@@ -86,9 +86,11 @@ fn is_silenced<'a>(expr: &'a Expr, proven: &[usize], culprits: &mut Vec<&'a Expr
             Id::NotEq | Id::Lt | Id::LtEq | Id::Gt | Id::GtEq | Id::Not | Id::If => may_be_null(expr, proven, culprits),
             _ => false,
         },
-        ExprKind::Literal(_) | ExprKind::Aggregate(_) | ExprKind::Case { .. } | ExprKind::Cast { .. } => {
-            may_be_null(expr, proven, culprits)
-        }
+        ExprKind::Literal(_)
+        | ExprKind::Aggregate(_)
+        | ExprKind::Safe(_)
+        | ExprKind::Case { .. }
+        | ExprKind::Cast { .. } => may_be_null(expr, proven, culprits),
     }
 }
 
@@ -123,6 +125,10 @@ fn may_be_null<'a>(expr: &'a Expr, proven: &[usize], culprits: &mut Vec<&'a Expr
                 result(function.null, &nulls)
             }
         },
+        ExprKind::Safe(inner) => {
+            may_be_null(inner, proven, culprits);
+            true
+        }
         ExprKind::Case { branches, otherwise } => {
             let mut nullable = otherwise.is_none();
             let mut known = proven.to_vec();

@@ -46,6 +46,12 @@ pub fn groups(pattern: &str) -> Result<usize, String> {
     Ok(regex.captures_len() - 1)
 }
 
+/// May a pattern match the text between two characters?
+pub(super) fn matches_nothing(pattern: &str) -> bool {
+    let hir = to_rust(pattern).ok().and_then(|source| regex_syntax::parse(&source).ok());
+    hir.is_none_or(|hir| hir.properties().minimum_len().is_none_or(|least| least == 0))
+}
+
 struct Rewriter<'a> {
     pattern: &'a str,
     edits: Vec<(Span, &'static str)>,

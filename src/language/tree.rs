@@ -33,6 +33,8 @@ pub enum ExprKind {
     Literal(Value),
     /// An entry of the function table; operators are entries too.
     Call { function: &'static Function, args: Vec<Expr> },
+    /// `SAFE.NAME(…)`: the call within, but NULL where it has no value. Its arguments may still fail.
+    Safe(Box<Expr>),
     /// `CASE` without operand: (condition, result) pairs; `IF` is an entry of the table.
     Case { branches: Vec<(Expr, Expr)>, otherwise: Box<Option<Expr>> },
     /// `CAST` or `SAFE_CAST` to the node's type.
@@ -57,7 +59,7 @@ impl ExprKind {
                 }
                 otherwise.iter().for_each(see);
             }
-            Self::Cast { expr, .. } | Self::InLookup { expr, .. } => see(expr),
+            Self::Safe(expr) | Self::Cast { expr, .. } | Self::InLookup { expr, .. } => see(expr),
             Self::InList { expr, list, .. } => {
                 see(expr);
                 list.iter().for_each(see);
@@ -69,6 +71,7 @@ impl ExprKind {
     /// The same with other expressions directly below.
     pub fn map_children(&self, of: &mut dyn FnMut(&Expr) -> Expr) -> Self {
         match self {
+            Self::Safe(expr) => Self::Safe(Box::new(of(expr))),
             Self::Cast { expr, safe } => Self::Cast { expr: Box::new(of(expr)), safe: *safe },
             Self::InLookup { expr, set, negated } => {
                 Self::InLookup { expr: Box::new(of(expr)), set: Arc::clone(set), negated: *negated }

@@ -308,6 +308,10 @@ fn write(expr: &Expr, lookups: &[Arc<LookupPlan>], leaf: &dyn Fn(usize) -> Strin
             opened(text, &false, function.name);
             args.iter().for_each(|expr| arg(text, expr));
         }
+        ExprKind::Safe(call) => {
+            opened(text, &false, "SAFE");
+            arg(text, call);
+        }
         ExprKind::Case { branches, otherwise } => {
             opened(text, &false, "CASE");
             for (condition, result) in branches {

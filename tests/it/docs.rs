@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tripline::diagnostic::{FileId, Text};
 use tripline::language::function::{AGGREGATES, Signature};
 use tripline::language::{AggregateFunction, ExprKind, Scope, bind_expression, functions};
@@ -36,6 +36,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("docs::training", || commands("docs/training.md")),
         Trial::test("docs::equivalence", || generated("docs/equivalence.md", &equivalence()?)),
         Trial::test("docs::language", || generated("docs/language.md", &language())),
+        Trial::test("docs::completion", completion),
         Trial::test("docs::flows", || generated("docs/flows.md", &flows())),
         Trial::test("docs::definitions", || generated("docs/definitions.md", &definitions())),
         Trial::test("docs::links", links),
@@ -232,7 +233,7 @@ fn language() -> String {
             format!(" (also {})", function.aliases.iter().map(|a| format!("`{a}`")).collect::<Vec<_>>().join(", "))
         };
         text.push_str(&row(&[
-            format!("`{}`{aliases}", function.form()),
+            format!("`{}`{aliases}{}", function.form(), if function.is_own() { ", tripline's own" } else { "" }),
             types.join("; "),
             format!("{:?}", function.null).to_lowercase(),
             function.class.name().to_owned(),
@@ -246,6 +247,50 @@ fn language() -> String {
         text.push_str(&row(&[format!("`{}`", entry.form()), takes.to_owned(), class, entry.doc.to_owned()]));
     }
     text
+}
+
+/// What editors offer, from the same tables.
+fn completion() -> Result<(), Failed> {
+    let functions: Vec<Json> = functions()
+        .iter()
+        .map(|function| {
+            let examples = function.examples.iter().map(|(sql, value)| json!({"sql": sql, "value": value}));
+            json!({
+                "name": function.name,
+                "aliases": function.aliases,
+                "form": function.form(),
+                "signatures": function.signatures.iter().map(Signature::form).collect::<Vec<_>>(),
+                "null": format!("{:?}", function.null).to_lowercase(),
+                "against_bigquery": function.class.name(),
+                "own": function.is_own(),
+                "doc": function.doc,
+                "examples": examples.collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let aggregates: Vec<Json> = AGGREGATES
+        .iter()
+        .map(|entry| {
+            let takes = if entry.function == AggregateFunction::CountStar { "" } else { entry.function.takes() };
+            json!({
+                "name": entry.name,
+                "form": entry.form(),
+                "takes": takes,
+                "against_bigquery": entry.class.name(),
+                "doc": entry.doc,
+            })
+        })
+        .collect();
+    let all = json!({"functions": functions, "aggregates": aggregates});
+    let text = serde_json::to_string_pretty(&all)? + "\n";
+    let path = Path::new(ROOT).join("docs/completion.json");
+    if std::env::var_os("BLESS").is_some() {
+        return Ok(fs::write(&path, text)?);
+    }
+    if fs::read_to_string(&path)? == text {
+        return Ok(());
+    }
+    Err("docs/completion.json is not what the program says; BLESS=1 writes it".into())
 }
 
 fn flows() -> String {

@@ -42,13 +42,16 @@ LENGTHS = [15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 191, 192, 193, 256
 CASES = []
 
 
-def add(expressions, columns, *pools, rows=None, tolerance=None):
+def add(expressions, columns, *pools, rows=None, tolerance=None, judged=None):
     """Adds expressions over rows made of the pools, one pool for each column."""
     if rows is None:
         rows = [list(row) for row in (zip(*pools) if len(pools) == 1 else itertools.product(*pools))]
     columns = [list(column) for column in columns]
     for expression in expressions:
         case = {"expression": expression, "columns": columns, "rows": rows}
+        if judged:
+            # What the judge is asked instead: it has no functions of our own.
+            case["judged"] = judged
         if tolerance:
             case["tolerance"] = tolerance
         CASES.append(case)
@@ -232,7 +235,186 @@ add(["LOG(a, b)"], FLOAT2, rows=[["inf", "1.0"], ["2.0", "1.0"], ["inf", "2.0"],
 add(["FARM_FINGERPRINT(a)"], [("a", "STRING")], rows=[["ab1c" * (n // 4) + "ab1c"[:n % 4]] for n in LENGTHS])
 
 
+def safe():
+    add(["SAFE.LN(a)", "SAFE.SQRT(a)", "SAFE.EXP(a)", "SAFE.POW(a, a)", "SAFE.LOG10(a) + 1", "SAFE.ROUND(a, -308)",
+         "COALESCE(SAFE.LN(a), -1.0)", "SAFE.LN(a) IS NULL"], [("a", "FLOAT64")], FLOATS, tolerance=LIBRARY)
+    add(["SAFE.LN(LN(a))"], [("a", "FLOAT64")], FLOATS, tolerance=LIBRARY)
+    add(["SAFE.DIV(a, b)", "SAFE.MOD(a, b)"], INT2, rows=thin(INTS, INTS, step=3))
+    add(["SAFE.ABS(a)", "SAFE.TIMESTAMP_SECONDS(a)", "SAFE.NET.IPV4_FROM_INT64(a)", "SAFE.TIMESTAMP_MICROS(a) IS NULL",
+         "IF(SAFE.ABS(a) IS NULL, 0, a)"], [("a", "INT64")], INTS)
+    add(["SAFE.SUBSTR(a, 1, b)", "SAFE.LEFT(a, b)", "safe.right(a, b)"], [("a", "STRING"), ("b", "INT64")],
+        rows=thin(STRINGS, SMALL, step=4))
+    add(["SAFE.FROM_HEX(a)", "SAFE.NET.IP_FROM_STRING(a)", "NET.IP_TO_STRING(SAFE.NET.IP_FROM_STRING(a))"],
+        [("a", "STRING")], ADDRESSES + ["00", "abc"])
+    add(["SAFE.REGEXP_REPLACE(a, r'(b)', b)"], STRING2, rows=thin(TEXTS, [r"\1", r"\2", "x\\", "", None], step=1))
+    add(["SAFE.TIMESTAMP_ADD(a, INTERVAL b DAY)", "SAFE.TIMESTAMP_DIFF(a, TIMESTAMP '2000-01-01 00:00:00+00', MICROSECOND)"],
+        [("a", "TIMESTAMP"), ("b", "INT64")], rows=thin(MOMENTS, SMALL, step=3))
+    add(["SAFE.DATE(a, b, 30)"], INT2, rows=thin(["2024", "1", "0", "10000", None], ["1", "2", "13", None], step=1))
+
+
+WEEKS = ["WEEK", "WEEK(MONDAY)", "WEEK(TUESDAY)", "WEEK(WEDNESDAY)", "WEEK(THURSDAY)", "WEEK(FRIDAY)", "WEEK(SATURDAY)",
+         "WEEK(SUNDAY)", "ISOWEEK"]
+CALENDAR = DAYS + [str(d) for d in range(18618, 18634)] + ["20819", "-366", "-719161", "-719156", "2932895", "2932890",
+                                                          "20484", "20512", "20543"]
+
+
+def dates():
+    periods = WEEKS + ["MONTH", "QUARTER", "YEAR", "ISOYEAR"]
+    date, dates = [("a", "DATE")], [("a", "DATE"), ("b", "DATE")]
+    add([f"DATE_TRUNC(a, {p})" for p in ["DAY"] + periods] + [f"LAST_DAY(a, {p})" for p in periods] + ["LAST_DAY(a)"],
+        date, CALENDAR)
+    add([f"EXTRACT({p} FROM a)" for p in WEEKS], date, CALENDAR)
+    add([f"EXTRACT({p} FROM a)" for p in WEEKS[1:4]], [("a", "TIMESTAMP")], MOMENTS)
+    add([f"DATE_DIFF(a, b, {p})" for p in ["DAY"] + periods], dates, rows=thin(CALENDAR, CALENDAR, step=29))
+    shifts = ["0", "1", "-1", "12", "13", "-25", "119988", "9223372036854775807", "-9223372036854775808", "-4294967297", None]
+    for part in ["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"]:
+        add([f"DATE_ADD(a, INTERVAL b {part})", f"DATE_SUB(a, INTERVAL b {part})"], date + [("b", "INT64")],
+            rows=thin(CALENDAR, shifts, step=7))
+    add(["UNIX_DATE(a)", "TIMESTAMP(a)", "FORMAT_DATE('%Y-%m-%d %F %a %A %b %B %d %e %j %y %E4Y %u %w %V %G %U %W %D %h%%', a)",
+         "FORMAT_DATE('', a)", "a IS DISTINCT FROM DATE '2026-01-01'", "SAFE.DATE_ADD(a, INTERVAL 1 YEAR)",
+         "DATE_SUB(a, INTERVAL 1 DAY) < a"], date, CALENDAR[:14] + CALENDAR[20:])
+    add(["DATE_FROM_UNIX_DATE(a)"], [("a", "INT64")], INTS + ["-719162", "-719163", "2932896", "2932897", "4294967296"])
+    add(["TIMESTAMP(a)", "SAFE.TIMESTAMP(a)"], [("a", "STRING")], TIMES)
+    add(["STRING(a)", "FORMAT_TIMESTAMP('%F %T', a)", "FORMAT_TIMESTAMP('%Y-%m-%dT%H:%M:%E*SZ', a)",
+         "FORMAT_TIMESTAMP('%a, %d %b %Y %I:%M %p %z %Z %Ez|%E1S %E2S %E3S %E4S %E5S %E6S %R|%s|%y %j %e %u %w', a)",
+         "FORMAT_TIMESTAMP('%G-W%V-%u %U %W %A %B %h %D %E4Y é日 100%%', a)"], [("a", "TIMESTAMP")], MOMENTS)
+
+
+def parsing():
+    times = ["2026-01-05 09:08:07", " 2026-1-5   9:8:7 ", "2026-01-0509:08:07", "2026-01-05 09:08:07x", "2026-02-30 00:00:00",
+             "2026-13-01 00:00:00", "0000-01-01 00:00:00", "10000-01-01 00:00:00", "9999-12-31 23:59:60",
+             "2026-01-05 24:00:00", "2026-01-05 23:59:61", "2026-01-05 23:60:00", "", "2026-01-05\t09:08:07\n", None]
+    add(["PARSE_TIMESTAMP('%F %T', a)", "SAFE.PARSE_TIMESTAMP('%F %T', a)", "PARSE_TIMESTAMP('%F', SUBSTR(a, 1, 10))",
+         "PARSE_DATE('%F', LEFT(a, 10))"], [("a", "STRING")], times)
+    fractions = ["2026-01-05T09:08:07.123456Z", "2026-01-05T09:08:07Z", "2026-01-05T09:08:07.Z", "2026-01-05T09:08:60.5Z",
+                 "2026-01-05T09:08:07.1Z", "2026-01-05T09:08:07.1234567890123456789Z", "2026-01-05t09:08:07Z",
+                 "2026-01-05T9:8:7.5Z", "2026-01-05T09:08:07.5z", None]
+    add(["PARSE_TIMESTAMP('%Y-%m-%dT%H:%M:%E*SZ', a)"], [("a", "STRING")], fractions)
+    logs = ["05/Jan/2026:09:08:07 +0200", "05/jan/2026:09:08:07 -0230", "5/JANUARY/2026:09:08:07+0200",
+            "05/Jan/2026:09:08:07 +02", "05/Jan/2026:09:08:07 +2", "05/Jan/2026:09:08:07 +02:00", "05/Jan/2026:09:08:07 Z",
+            "05/Foo/2026:09:08:07 +0000", "05/Jan/2026:09:08:07 +1401", "05/Jan/2026:09:08:07 -1400",
+            "05/Jan/2026:09:08:07 +0060", "31/Jun/2026:09:08:07 +0000", "01/Jan/0001:00:00:00 +0100",
+            "31/Dec/9999:23:59:59 -0100", "29/Feb/2024:00:00:00 +0000", "05/Sept/2026:09:08:07 +0000",
+            " 05/Sep/2026:09:08:07    +0000 ", None]
+    add(["PARSE_TIMESTAMP('%d/%b/%Y:%T %z', a)", "PARSE_TIMESTAMP('%e/%B/%Y:%H:%M:%S %z', a)"], [("a", "STRING")], logs)
+    add(["PARSE_TIMESTAMP('%s', a)"], [("a", "STRING")],
+        ["0", "1767604087", "-1", "+1", "1.5", "253402300799", "253402300800", "-62135596800", "-62135596801", " 5", "- 5",
+         "99999999999999999999", "000000000005", "0000000000005", "-00000000005", "", None])
+    add(["PARSE_DATE('%Y%m%d', a)", "PARSE_DATE('%d %b %Y', a)", "PARSE_TIMESTAMP('%Y', a)", "PARSE_TIMESTAMP('%Y%m', a)",
+         "PARSE_TIMESTAMP('%m %d', a)", "PARSE_TIMESTAMP('%m-%e', a)", "PARSE_DATE('%Y-%m', a)", "PARSE_TIMESTAMP('%H', a)",
+         "PARSE_TIMESTAMP('x%%y', a)", "PARSE_TIMESTAMP('%b%d', a)", "PARSE_TIMESTAMP('%R', a)"], [("a", "STRING")],
+        ["20260105", "2026010", "20260230", "5 Jan 2026", "05 january 2026", "2026", "02026", "20266", "10000", "26", "0",
+         "202612", "0202612", "1 2", "123", "12", "1- 5", "1-5", "2026-02", "2026-2", "3", "03", "003", "23", "24", "x%y", "x y",
+         "mar5", "mar 5", "MARCH31", "5:6", "05:06", "", None])
+
+
+def letters():
+    add(["LPAD(a, b)", "RPAD(a, b)", "LPAD(a, b, 'xy')", "RPAD(a, b, '日本')", "LPAD(a, b, '')", "REPEAT(a, b)"],
+        [("a", "STRING"), ("b", "INT64")], rows=thin(STRINGS, SMALL + ["3", "7", "-9223372036854775808",
+                                                                      "9223372036854775807"], step=5))
+    add(["LPAD(a, b)", "RPAD(a, b, b'xy')", "LPAD(a, b, a)", "REPEAT(a, b)"], [("a", "BYTES"), ("b", "INT64")],
+        rows=thin(BYTES, SMALL, step=2))
+    add(["LENGTH(LPAD('', a, 'é'))", "BYTE_LENGTH(RPAD('é', a, 'a'))", "LENGTH(REPEAT('a', a))", "LENGTH(LPAD(b'', a))",
+         "REPEAT('', a)", "CHR(a)", "LENGTH(REPEAT('é', a))"], [("a", "INT64")],
+        INTS + ["524288", "524289", "1048575", "1048576", "1048577", "55296", "1114111", "1114112", "233", "128512", "2147483648"])
+    add(["LPAD(a, 3, b)", "TRANSLATE(a, b, 'xyz')", "TRANSLATE(a, 'abc', b)", "INITCAP(a, b)", "INSTR(a, b)",
+         "INSTR(a, b, -1)", "INSTR(a, b, 2, 2)", "a IS DISTINCT FROM b", "a IS NOT DISTINCT FROM b"],
+        STRING2, rows=thin(TEXTS + ["abcabc", "hello WORLD"], PARTS + ["bc", "aa", "o", "ab"], step=3))
+    add(["INITCAP(a)", "ASCII(a)", "UNICODE(a)", "SOUNDEX(a)", "SAFE.ASCII(a)", "SHA1(a)", "TO_BASE64(CAST(a AS BYTES))",
+         "FROM_BASE64(TO_BASE64(MD5(a)))", "TRANSLATE(a, 'abcé', 'xy')"], [("a", "STRING")],
+        STRINGS + ["hello WORLD-foo_bar", "it's 3rd [x](y){z}<w>@a#b$c%d^e&f*g+h=i|j\\k~l`m\"n!o?p,q", "Robert", "Tymczak",
+                   "Pfister", "Ashcraft", "Jackson", "VanDeusen", "éRobert", "bhb b", "ΑΣ ΑΣ", "ǆa", "ŉb ﬁa", "a　b", "1a",
+                   "x\vy"])
+    add(["INSTR(a, b, c)", "INSTR(a, b, c, 2)", "INSTR(a, b, 1, c)"],
+        [("a", "STRING"), ("b", "STRING"), ("c", "INT64")],
+        rows=thin(["banana", "abcabc", "日本日本", "aaa", "", None], ["an", "abc", "日", "aa", "", "zzz", None],
+                  ["1", "2", "-1", "-2", "-3", "-4", "-7", "7", "4", "0", "100", "-100", "9223372036854775807",
+                   "-9223372036854775808", None], step=2))
+    add(["INSTR(a, b'\\x00')", "INSTR(a, b'', -1)", "TO_BASE64(a)", "SAFE_CONVERT_BYTES_TO_STRING(a)", "SHA1(a)",
+         "a IS DISTINCT FROM b'abc'"], [("a", "BYTES")],
+        BYTES + ["61ff62", "e69762", "f09f99", "eda080", "c080", "e697a5", "f09f9982", "80", "fffefd", "61e6"])
+    add(["FROM_BASE64(a)", "SAFE.FROM_BASE64(a)"], [("a", "STRING")],
+        ["YWJjZA==", "YWJjZA", "YW Jj\nZA==", "YWJj=", "_-8=", "", " ", "Y", "YQ=", "YQ", "Y=Q=", "YWI=", "YWI==", "=", "====",
+         "YWJj====", "YX==", "YWJjZA==YWJj", "日", "YQ==\v", "Y Q = =", "+/8=", None])
+    for columns, pool in [("FLOAT64", FLOATS), ("INT64", INTS), ("TIMESTAMP", MOMENTS), ("BOOL", BOOLS)]:
+        add(["a IS DISTINCT FROM b", "a IS NOT DISTINCT FROM b", "a IS DISTINCT FROM NULL"], [("a", columns), ("b", columns)],
+            rows=thin(pool, pool, step=1 if columns == "BOOL" else 4))
+    add(["a IS NOT DISTINCT FROM 1.5", "NOT a IS DISTINCT FROM 1"], [("a", "INT64")], INTS)
+
+
+def occurrences():
+    texts = TEXTS + ["banana", "日a日a", "axaxax", "abcabc"]
+    numbers = ["1", "2", "3", "7", "0", "-1", "100", "9223372036854775807", None]
+    columns = [("a", "STRING"), ("b", "INT64")]
+    for pattern in [r"a", r"an", r"^a", r"\ba\w", r"(a)n", r"a(x)", r"[a-z]+", r"\d", r"日", r"a(n)?x?", r"."]:
+        add([f"REGEXP_EXTRACT(a, r'{pattern}', b)", f"REGEXP_EXTRACT(a, r'{pattern}', 1, b)",
+             f"REGEXP_SUBSTR(a, r'{pattern}', 2, b)", f"REGEXP_INSTR(a, r'{pattern}', b)",
+             f"REGEXP_INSTR(a, r'{pattern}', 1, b)", f"REGEXP_INSTR(a, r'{pattern}', 1, 1, b)"],
+            columns, rows=thin(texts, numbers, step=5))
+        add([f"REGEXP_INSTR(a, r'{pattern}')"], [("a", "STRING")], texts)
+
+
+def angles():
+    one = ["SIN(a)", "COS(a)", "TAN(a)", "ASIN(a)", "ACOS(a)", "ATAN(a)", "SINH(a)", "COSH(a)", "TANH(a)", "CBRT(a)"]
+    add(one + ["SAFE.ASIN(a)", "SAFE.COSH(a)"], [("a", "FLOAT64")], FLOATS + ["-1.0", "0.999", "27.0", "-27.0", "710.0", "711.0"],
+        tolerance=LIBRARY)
+    add(one[:3], [("a", "INT64")], INTS, tolerance=LIBRARY)
+    add(["ATAN2(a, b)"], FLOAT2, rows=thin(FLOATS, FLOATS, step=5), tolerance=LIBRARY)
+
+
+def json():
+    texts = ['{"a":{"b":[1,2]}}', '{"a":1.0}', '{"a":1e10}', '{"a":-0.0}', '{"a":true}', '{"a":null}', '{"a":"x\\u0041\\n"}',
+             '{"a":"x"', '{"a":"x"} junk', 'junk', '', '"s"', '12345678901234567890123', '{"a":"x","a":"y"}', '{"a":[1,{"b":"x"}]}',
+             '{"a b":"x"}', '{"0":"x"}', '["x"]', "{'a':1}", '{"a":1,}', '[1,2,]', '{"a":01}', '{"a":+1}', '{"a":.5}', '{"a":1.50}',
+             '{"a":1E+2}', ' {"a" : "x"} ', '{"a":"\\ud83d\\ude00"}', '{"a":"\t"}', '{"a":"\\x"}', '{"a":1, "a":{"b":"y"}}',
+             '{"a":"it\\\'s"}', '{"a":TRUE}', '{"a":truex}', '{"a":1x}', '{"a":1.}', '{"a":1e}', '{"a":-}', '{"a":-01}', '{"a":0x1F}',
+             '{"a":{"c":1},"a":{"b":2}}', '{"a":null,"a":2}', '{"a":[],"a":2}', '{"b":zzz,"a":1}', '{"b":1 "a":1}', '{,"a":1}',
+             '[,1]', '[1 2]', '[1,,2]', '{"b":[[1,],{"c":1,}],"a":1}', '{"b":"\\q\\v\\101\\8\\400\\xe9","a":1}',
+             '{"a":"\\q\\v\\101\\8\\400\\xe9\\0"}', '{"\\u0061":"x"}', '{"a":"\\u12"}', '{"b":1e5,"a":1}', '{"b":1.,"a":1}',
+             '{"a":{"b":[["deep"]]}}', '[[1],[2,{"b":3}]]', '{"a":"日本"}', '{"日":"本"}', '{"a":[5,[6]]}', '\v{"a":1}', '　{"a":1}',
+             '{"a":"x\\/y\\b\\f\\r\\t"}', '{"a"', '{"a":', '[', '{"a":{"b":null}}', None]
+    add(["JSON_VALUE(a, '$.a')", "JSON_VALUE(a, '$')", "JSON_VALUE(a)", "JSON_VALUE(a, '$.a.b')", "JSON_VALUE(a, '$.a[1].b')",
+         "JSON_VALUE(a, '$[0]')", "JSON_VALUE(a, '$[1]')", "JSON_VALUE(a, '$[2]')", "JSON_VALUE(a, '$.0')",
+         "JSON_VALUE(a, '$.\"a b\"')", "JSON_VALUE(a, '$.a.b[0][0]')", "JSON_VALUE(a, '$[1][1].b')", "JSON_VALUE(a, '$.日')",
+         "SAFE_CAST(JSON_VALUE(a, '$.a') AS INT64)"], [("a", "STRING")], texts)
+    add(["JSON_VALUE(CONCAT('{\"b\":', REPEAT('[', a), REPEAT(']', a), ',\"a\":1}'), '$.a')",
+         "SAFE.JSON_VALUE(CONCAT('{\"b\":', REPEAT('[', a), REPEAT(']', a), ',\"a\":1}'), '$.a')"],
+        [("a", "INT64")], ["1", "100", "999", "1000", "5000", None])
+
+
+SERVICES = {20: "ftp-data", 21: "ftp", 22: "ssh", 23: "telnet", 53: "dns", 443: "https", 8080: "http-alt", 27017: "mongodb"}
+
+
+def own():
+    places = ["0.0", "-0.0", "52.52", "-33.8688", "90.0", "-90.0", "90.1", "1e308", "nan", "inf", "48.8566", None]
+    angles = ["0.0", "13.405", "151.2093", "180.0", "-180.0", "180.5", "-0.1278", "-inf", None]
+    radians = "(ACOS(-1) / 180)"
+    distance = ("CASE WHEN lat1 BETWEEN -90 AND 90 AND lat2 BETWEEN -90 AND 90 AND lon1 BETWEEN -180 AND 180 AND lon2 BETWEEN -180 "
+                "AND 180 THEN 2 * 6371.010 * ASIN(LEAST(1, SQRT(POW(SIN((lat2 - lat1) * R / 2), 2) + COS(lat1 * R) * COS(lat2 * R)"
+                " * POW(SIN((lon2 - lon1) * R / 2), 2)))) END").replace("R", radians).replace("SQ" + radians + "T", "SQRT")
+    columns = [("lat1", "FLOAT64"), ("lon1", "FLOAT64"), ("lat2", "FLOAT64"), ("lon2", "FLOAT64")]
+    add(["geo_km(lat1, lon1, lat2, lon2)"], columns, rows=thin(places, angles, places, angles, step=97), tolerance="1e-9",
+        judged=distance.replace("COS(-1)", "COS(-1)"))
+    for network, judged in [
+            ("10.0.0.0/8", "IF(LENGTH(x) = 4, NET.IP_TO_STRING(NET.IP_TRUNC(x, 8)) = '10.0.0.0', FALSE)"),
+            ("0.0.0.0/0", "LENGTH(x) = 4"), ("::/0", "LENGTH(x) = 16"), ("10.0.0.1/32", "NET.IP_TO_STRING(x) = '10.0.0.1'"),
+            ("2001:db8::/32", "IF(LENGTH(x) = 16, NET.IP_TO_STRING(NET.IP_TRUNC(x, 32)) = '2001:db8::', FALSE)"),
+            ("2001:db8::/64", "IF(LENGTH(x) = 16, NET.IP_TO_STRING(NET.IP_TRUNC(x, 64)) = '2001:db8::', FALSE)"),
+            ("::1/128", "NET.IP_TO_STRING(x) = '::1'")]:
+        value = "NET.SAFE_IP_FROM_STRING(a)"
+        add([f"in_cidr(a, '{network}')"], [("a", "STRING")], ADDRESSES + ["10.255.0.1", "11.0.0.0", "2001:db8::ffff", "2001:db9::"],
+            judged=f"IF({value} IS NULL, NULL, {judged.replace('x)', value + ')').replace('x,', value + ',')})")
+    named = " ".join(f"WHEN a = {port} THEN '{name}'" for port, name in SERVICES.items())
+    add(["port_service(a)"], [("a", "INT64")], [str(port) for port in SERVICES] + ["0", "-1", "24", "65535", "9223372036854775807",
+                                                                                  "4711", None], judged=f"CASE {named} END")
+    parts = "(SELECT COUNT(*) AS n FROM UNNEST(SPLIT(a, '')) AS c GROUP BY c)"
+    entropy = f"(SELECT -SUM(n / LENGTH(a) * LN(n / LENGTH(a))) / LN(2) FROM {parts})"
+    add(["entropy(a)"], [("a", "STRING")], STRINGS + TEXTS + ["aabb", "0123456789abcdef", "日日本"], tolerance="1e-9",
+        judged=f"IF(a = '', 0, {entropy})")
+
+
 def all_cases():
-    for family in [comparison, logic, arithmetic, mathematics, strings, patterns, casts, times, networks]:
+    for family in [comparison, logic, arithmetic, mathematics, strings, patterns, casts, times, networks, safe, dates, parsing,
+                   letters, occurrences, angles, json, own]:
         family()
     return CASES

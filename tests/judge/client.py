@@ -35,7 +35,9 @@ class Judge:
             port = free.getsockname()[1]
         self.process = subprocess.Popen([str(SERVER), "localhost", str(port)], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
-        limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
+                  # An error quotes the value, which may be long.
+                  ("grpc.max_metadata_size", 1 << 24), ("grpc.absolute_max_metadata_size", 1 << 24)]
         self.channel = grpc.insecure_channel(f"localhost:{port}", options=limits)
         grpc.channel_ready_future(self.channel).result(timeout=START_SECONDS_MAX)
         self.stub = stubs.ZetaSqlLocalServiceStub(self.channel)

@@ -123,6 +123,8 @@ impl<'a> Binder<'a> {
             ast::Expr::IsNotTrue(e) => self.bind_test(Id::IsNotTrue, e, ast),
             ast::Expr::IsFalse(e) => self.bind_test(Id::IsFalse, e, ast),
             ast::Expr::IsNotFalse(e) => self.bind_test(Id::IsNotFalse, e, ast),
+            ast::Expr::IsDistinctFrom(left, right) => self.bind_distinct(Id::IsDistinctFrom, left, right),
+            ast::Expr::IsNotDistinctFrom(left, right) => self.bind_distinct(Id::IsNotDistinctFrom, left, right),
             ast::Expr::Between { expr, negated, low, high } => self.bind_between(expr, *negated, low, high),
             ast::Expr::InList { expr, list, negated } => self.bind_in_list(expr, list, *negated, ast),
             ast::Expr::InSubquery { expr, subquery, negated } => self.bind_in_lookup(expr, subquery, *negated, ast),
@@ -194,6 +196,15 @@ impl<'a> Binder<'a> {
         self.apply(id, vec![arg], span)
     }
 
+    fn bind_distinct(&mut self, id: Id, left: &ast::Expr, right: &ast::Expr) -> Option<Expr> {
+        self.check_level(left)?;
+        self.check_level(right)?;
+        let (left, right) = (self.bind(left), self.bind(right));
+        let (left, right) = (left?, right?);
+        let span = left.span.to(right.span);
+        self.apply(id, vec![left, right], span)
+    }
+
     /// GoogleSQL's comparisons do not chain: `a = b IS NULL` needs parentheses.
     pub fn check_level(&mut self, operand: &ast::Expr) -> Option<()> {
         let not = matches!(operand, ast::Expr::UnaryOp { op: UnaryOperator::Not, .. });
@@ -233,6 +244,8 @@ fn is_comparison(ast: &ast::Expr) -> bool {
         | ast::Expr::IsNotTrue(_)
         | ast::Expr::IsFalse(_)
         | ast::Expr::IsNotFalse(_)
+        | ast::Expr::IsDistinctFrom(..)
+        | ast::Expr::IsNotDistinctFrom(..)
         | ast::Expr::Between { .. }
         | ast::Expr::InList { .. }
         | ast::Expr::InSubquery { .. }

@@ -4,11 +4,22 @@ use sqlparser::ast::{self, DateTimeField, FunctionArg, FunctionArgExpr, Function
 
 use crate::diagnostic::{Diagnostic, Span, suggest};
 use crate::language::codes;
-use crate::language::function::{self, AGGREGATES, Function, Id, Param, call_names};
-use crate::language::tree::Expr;
+use crate::language::function::{self, AGGREGATES, DATE_SHIFT, Function, Guard, Id, Param, call_names};
+use crate::language::tree::{Expr, ExprKind};
 use crate::record::Value;
 
 use super::binder::Binder;
+
+/// The parts of a TIMESTAMP's interval.
+pub(super) const FIXED_PARTS: &[&str] = &["MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY"];
+
+/// The parts that an entry takes as its last argument.
+fn parts_of(function: &Function) -> Option<&'static [&'static str]> {
+    function.signatures.iter().find_map(|s| match s.params.last() {
+        Some(Param::Part(words)) => Some(*words),
+        _ => None,
+    })
+}
 
 impl Binder<'_> {
     pub(super) fn bind_function(&mut self, call: &ast::Function, ast: &ast::Expr) -> Option<Expr> {
@@ -34,14 +45,30 @@ impl Binder<'_> {
         if AGGREGATES.iter().any(|a| a.name.eq_ignore_ascii_case(&name)) {
             return self.bind_aggregate(&name, list, span);
         }
-        let Some(function) = function::named(&name) else {
+        let (safe, bare) = match name.split_once('.') {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case("SAFE") => (true, rest),
+            _ => (false, name.as_str()),
+        };
+        let Some(function) = function::named(bare) else {
             return self.unknown_function(&name, span);
         };
         if list.duplicate_treatment.is_some() {
             return self.error(codes::WRONG_ARGUMENTS, span, format!("{} takes no DISTINCT", function.name));
         }
         let args = self.bind_args(function, list, span)?;
-        self.apply(function.id, args, span)
+        if safe { self.apply_safe(function, args, span) } else { self.apply(function.id, args, span) }
+    }
+
+    /// `SAFE.NAME(…)`.
+    fn apply_safe(&mut self, function: &Function, args: Vec<Expr>, span: Span) -> Option<Expr> {
+        let name = function.name;
+        if function.guard == Guard::None || function.is_own() {
+            let help =
+                format!("write {name}(…); SAFE. does not reach into the arguments, it stands before their calls");
+            return self.refuse(span, format!("{name} itself never fails"), help);
+        }
+        let call = self.apply_guarded(function.id, args, span, true)?;
+        Some(Expr { ty: call.ty, nullable: true, span, kind: ExprKind::Safe(Box::new(call)) })
     }
 
     fn function_name(&self, name: &ast::ObjectName) -> String {
@@ -61,7 +88,8 @@ impl Binder<'_> {
                 _ => None,
             });
             if let ast::Expr::Interval(interval) = expr {
-                match self.bind_interval(interval, expr) {
+                let words = parts_of(function).unwrap_or(FIXED_PARTS);
+                match self.bind_interval(interval, expr, words) {
                     Some([count, part]) => args.extend([Some(count), Some(part)]),
                     None => args.push(None),
                 }
@@ -104,7 +132,12 @@ impl Binder<'_> {
     }
 
     /// `INTERVAL n part`, as a count and a part.
-    pub(super) fn bind_interval(&mut self, interval: &ast::Interval, ast: &ast::Expr) -> Option<[Expr; 2]> {
+    pub(super) fn bind_interval(
+        &mut self,
+        interval: &ast::Interval,
+        ast: &ast::Expr,
+        words: &'static [&'static str],
+    ) -> Option<[Expr; 2]> {
         let span = self.span(ast);
         let field = match (&interval.leading_field, &interval.last_field, interval.leading_precision) {
             (Some(field), None, None) => field,
@@ -113,13 +146,13 @@ impl Binder<'_> {
                 return self.refuse(span, "this form of interval is not supported", help);
             }
         };
-        if matches!(field, DateTimeField::Month | DateTimeField::Year | DateTimeField::Quarter) {
+        let month = matches!(field, DateTimeField::Month | DateTimeField::Year | DateTimeField::Quarter);
+        if month && words != DATE_SHIFT {
             let help = "a TIMESTAMP moves by parts up to DAY: write INTERVAL 30 DAY";
             return self.refuse(span, format!("an interval of {field} has no fixed length"), help);
         }
-        const WORDS: &[&str] = &["MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY"];
         let count = self.bind(&interval.value);
-        let part = self.part(&field.to_string(), WORDS, span);
+        let part = self.part(&field.to_string(), words, span);
         Some([count?, part?])
     }
 

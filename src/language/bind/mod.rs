@@ -10,6 +10,7 @@ mod coerce;
 mod constant;
 mod division;
 mod form;
+mod guard;
 mod layer;
 mod membership;
 mod name;
@@ -19,6 +20,7 @@ mod outer;
 mod query;
 mod rank;
 mod refusal;
+mod refused;
 mod select;
 mod special;
 

@@ -5,11 +5,11 @@ use sqlparser::ast::{self, BinaryOperator};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::language::codes;
 use crate::language::function::{self, Function, Guard, Id, Output, Param, Signature};
-use crate::language::pattern;
 use crate::language::tree::{Expr, ExprKind};
 use crate::record::{Type, Value};
 
 use super::binder::{Binder, is_comparison_operator};
+use super::call::FIXED_PARTS;
 use super::coerce::{self, Refusal};
 use super::null_operand::is_null;
 
@@ -106,7 +106,12 @@ impl Binder<'_> {
             if is_null(&left) {
                 return self.null_operand(span);
             }
-            let [count, part] = self.bind_interval(interval, right)?;
+            if left.ty == Type::Date {
+                let name = if id == Id::Add { "DATE_ADD" } else { "DATE_SUB" };
+                let help = format!("write {name}({}, {right})", self.quoted(left.span));
+                return self.refuse(span, "a DATE and an INTERVAL make a DATETIME, which is not supported", help);
+            }
+            let [count, part] = self.bind_interval(interval, right, FIXED_PARTS)?;
             return self.apply(shift, vec![left, count, part], span);
         }
         let right = self.bind(right);
@@ -157,6 +162,11 @@ impl Binder<'_> {
 
     /// Calls an entry: finds its signature, converts the arguments, checks its guard.
     pub(super) fn apply(&mut self, id: Id, args: Vec<Expr>, span: Span) -> Option<Expr> {
+        self.apply_guarded(id, args, span, false)
+    }
+
+    /// The same; `safe`: a row that the call fails is NULL, so that a divisor may be zero.
+    pub(super) fn apply_guarded(&mut self, id: Id, args: Vec<Expr>, span: Span, safe: bool) -> Option<Expr> {
         let function = function::by_id(id)?;
         self.check_null_operand(id, &args, span)?;
         let fit = function.signatures.iter().filter_map(|s| fit(s, &args)).min_by_key(|fit| fit.cost);
@@ -169,7 +179,9 @@ impl Binder<'_> {
         for (arg, ty) in args.into_iter().zip(fit.args) {
             converted.push(self.convert(arg, ty)?);
         }
-        self.check_guard(function, &converted, span)?;
+        if !(safe && function.guard == Guard::NonZeroDivisor) {
+            self.check_guard(function, &converted, span)?;
+        }
         self.call(id, converted, fit.result, span)
     }
 
@@ -273,43 +285,6 @@ impl Binder<'_> {
             (Some(text), _) | (None, Some(text)) => report.help(format!("write {text}")),
             (None, None) if a.ty == Type::String => report.help(format!("write SAFE_CAST({left} AS {})", b.ty)),
             (None, None) => report.help(format!("write SAFE_CAST({right} AS {})", a.ty)),
-        }
-    }
-
-    fn check_guard(&mut self, function: &Function, args: &[Expr], span: Span) -> Option<()> {
-        match function.guard {
-            Guard::NonZeroDivisor => self.check_divisor(function, args, span),
-            Guard::ConstantPattern => self.check_pattern(function.id, args),
-            Guard::Domain if function.id == Id::Like => match args.get(1).map(|a| (&a.kind, a.span)) {
-                Some((ExprKind::Literal(Value::String(p)), at)) if !pattern::like_is_closed(p) => {
-                    self.error(codes::BAD_PATTERN, at, "the pattern ends with a backslash")
-                }
-                _ => Some(()),
-            },
-            Guard::Domain | Guard::None => Some(()),
-        }
-    }
-
-    fn check_pattern(&mut self, id: Id, args: &[Expr]) -> Option<()> {
-        let at = args.get(1)?;
-        let ExprKind::Literal(Value::String(source)) = &at.kind else {
-            if is_null(at) {
-                return Some(());
-            }
-            let report = Diagnostic::error(codes::BAD_PATTERN, at.span, "the pattern is not constant")
-                .help("write the pattern as a literal, or as a @param");
-            self.report(report);
-            return None;
-        };
-        match pattern::groups(source) {
-            Err(message) => self.error(codes::BAD_PATTERN, at.span, message),
-            Ok(groups) if id == Id::RegexpExtract && groups > 1 => {
-                let report = Diagnostic::error(codes::BAD_PATTERN, at.span, "REGEXP_EXTRACT takes one group at most")
-                    .help("write (?:…) for the groups that are not to be extracted");
-                self.report(report);
-                None
-            }
-            Ok(_) => Some(()),
         }
     }
 }

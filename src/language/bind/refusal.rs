@@ -2,52 +2,22 @@
 
 use sqlparser::ast;
 
-use crate::language::NETWORKS;
 use crate::language::tree::Expr;
 
 use super::binder::Binder;
+use super::refused;
 
 /// A function of another dialect, or one that the two engines do not share: message and replacement.
 pub(super) fn replacement(name: &str) -> Option<(String, String)> {
     let upper = name.to_ascii_uppercase();
+    if let Some(refused) = refused::by_name(&upper) {
+        return Some(refused);
+    }
     let instead = match upper.as_str() {
-        "CURRENT_TIMESTAMP" | "NOW" | "CURRENT_DATE" | "CURRENT_TIME" | "CURRENT_DATETIME" => {
-            let message = format!("{upper} depends on the clock, so a replay would differ");
-            return Some((message, "use the row's event_time".into()));
-        }
-        "RAND" | "RANDOM" | "GENERATE_UUID" => {
-            return Some((format!("{upper} differs at each run"), "FARM_FINGERPRINT(x) spreads values".into()));
-        }
-        "CIDRMATCH" | "CIDR_MATCH" | "IPV4_IS_IN_RANGE" | "IPV4_IS_MATCH" | "ISIPADDRESSINRANGE" | "INET_CONTAINS" => {
-            return Some((format!("{upper} is not supported"), NETWORKS.into()));
-        }
-        "ISNULL" => "x IS NULL, or IFNULL(x, y)",
-        "NOTNULL" | "ISNOTNULL" => "x IS NOT NULL",
-        "ILIKE" => "LOWER(x) LIKE 'pattern'",
-        "INSTR" | "POSITION" | "CHARINDEX" | "LOCATE" => "STRPOS(text, part)",
-        "REGEXP_LIKE" | "REGEXP_MATCHES" | "REGEXP" | "RLIKE" => "REGEXP_CONTAINS(x, r'pattern')",
-        "REGEXP_SUBSTR" => "REGEXP_EXTRACT(x, r'pattern')",
-        "NVL" => "IFNULL(x, y)",
-        "LEN" => "LENGTH(x)",
-        "IIF" => "IF(condition, a, b)",
-        "DATE_TRUNC" | "DATETIME_TRUNC" => "TIMESTAMP_TRUNC(t, part)",
-        "DATE_ADD" | "DATETIME_ADD" => "TIMESTAMP_ADD(t, INTERVAL n part)",
-        "DATE_SUB" | "DATETIME_SUB" => "TIMESTAMP_SUB(t, INTERVAL n part)",
-        "DATE_DIFF" | "DATETIME_DIFF" | "DATEDIFF" => "TIMESTAMP_DIFF(a, b, part)",
-        "DATE_PART" | "YEAR" | "MONTH" | "DAY" | "HOUR" | "MINUTE" | "DAYOFWEEK" => "EXTRACT(part FROM t)",
-        "TO_TIMESTAMP" | "FROM_UNIXTIME" => "TIMESTAMP_SECONDS(n) or CAST(x AS TIMESTAMP)",
-        "TIMESTAMP" => "CAST(x AS TIMESTAMP), or the literal TIMESTAMP '2026-01-31 12:00:00+00'",
-        "DATETIME" => "TIMESTAMP, which is UTC; DATETIME has no zone",
         "COUNT_IF" => "COUNTIF(condition)",
         "BOOL_AND" | "EVERY" => "LOGICAL_AND(x)",
         "BOOL_OR" => "LOGICAL_OR(x)",
         "APPROX_DISTINCT" => "APPROX_COUNT_DISTINCT(x)",
-        "TRY_CAST" => "SAFE_CAST(x AS type)",
-        "LPAD" | "RPAD" | "REPEAT" => "the text itself; a length from data is not bounded",
-        "SPLIT" => "SPLIT(text, delimiter)[SAFE_OFFSET(n)]",
-        "SHA1" => "SHA256(x)",
-        "XOR" => "a != b",
-        "LOG2" => "LOG(x, 2)",
         "COUNT_DISTINCT" | "UNIQ" | "UNIQEXACT" | "DCOUNT" | "DC" => "COUNT(DISTINCT x)",
         "MEDIAN" | "PERCENTILE" | "PERCENTILE_CONT" | "PERCENTILE_DISC" | "APPROX_QUANTILES" | "QUANTILE" => {
             "a threshold over AVG and STDDEV_SAMP; quantiles are not supported yet"
@@ -56,10 +26,6 @@ pub(super) fn replacement(name: &str) -> Option<(String, String)> {
             let message = format!("{upper}: lists of values are not supported yet");
             return Some((message, "write MIN(x), MAX(x) or ANY_VALUE(x); evidence shows a hit's first flows".into()));
         }
-        "ARRAY" | "STRUCT" | "UNNEST" => {
-            return Some((format!("{upper}: arrays and structs are not supported yet"), "write scalar values".into()));
-        }
-        _ if upper.starts_with("SAFE.") => "a SAFE_ function such as SAFE_DIVIDE or SAFE_CAST, if there is one",
         _ => return None,
     };
     Some((format!("{upper} is not supported"), format!("write {instead}")))
@@ -83,10 +49,6 @@ impl Binder<'_> {
             ast::Expr::Subquery(_) | ast::Expr::Exists { .. } => (
                 "subqueries are not supported".to_owned(),
                 "write x IN (SELECT column FROM lookup), or a join".to_owned(),
-            ),
-            ast::Expr::IsDistinctFrom(..) | ast::Expr::IsNotDistinctFrom(..) => (
-                "IS DISTINCT FROM is not supported yet".to_owned(),
-                "write COALESCE(a, …) != COALESCE(b, …)".to_owned(),
             ),
             ast::Expr::IsUnknown(_) | ast::Expr::IsNotUnknown(_) => {
                 ("IS UNKNOWN is not supported".to_owned(), "write IS NULL".to_owned())

@@ -52,6 +52,7 @@ impl Signature {
             letters.push(match param {
                 // The part belongs to the number before it.
                 Param::Part(_) if index > 0 && interval(index - 1) => continue,
+                Param::Part(_) if index + self.optional >= self.params.len() => "[part]".to_owned(),
                 Param::Part(_) => "part".to_owned(),
                 _ if interval(index) => format!("INTERVAL {letter} part"),
                 _ if index + self.optional >= self.params.len() => format!("[{letter}]"),

@@ -34,6 +34,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     infix(Id::LtEq, "<=", "less or equal").examples(&[("1 <= 1", "TRUE")]),
     infix(Id::Gt, ">", "greater").examples(&[("2 > 1", "TRUE")]),
     infix(Id::GtEq, ">=", "greater or equal").examples(&[("1 >= 2", "FALSE")]),
+    infix(Id::IsDistinctFrom, "IS DISTINCT FROM", "not equal, where NULL is a value like others; never NULL")
+        .null(NullRule::Never)
+        .examples(&[("1 IS DISTINCT FROM NULL", "TRUE")]),
+    infix(Id::IsNotDistinctFrom, "IS NOT DISTINCT FROM", "equal, where NULL is a value like others; never NULL")
+        .null(NullRule::Never)
+        .examples(&[("NULL IS NOT DISTINCT FROM NULL", "TRUE")]),
     test(Id::IsNull, "IS NULL", ANY, "TRUE for NULL").examples(&[("NULL IS NULL", "TRUE")]),
     test(Id::IsNotNull, "IS NOT NULL", ANY, "TRUE for a value").examples(&[("1 IS NOT NULL", "TRUE")]),
     test(Id::IsTrue, "IS TRUE", TRUTH, "TRUE for TRUE, FALSE for NULL"),

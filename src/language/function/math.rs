@@ -13,6 +13,11 @@ const fn library(id: Id, name: &'static str, signatures: &'static [Signature], d
     Function::new(id, name, signatures, doc).guard(Guard::Domain).class(Class::FloatOrder)
 }
 
+/// The same, with a value for every number.
+const fn everywhere(id: Id, name: &'static str, signatures: &'static [Signature], doc: &'static str) -> Function {
+    Function::new(id, name, signatures, doc).class(Class::FloatOrder)
+}
+
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new(Id::Abs, "ABS", NUMBER, "without its sign; an overflow fails the row")
         .guard(Guard::Domain)
@@ -45,6 +50,21 @@ pub(super) const FUNCTIONS: &[Function] = &[
     .examples(&[("LOG(8, 2)", "3.0")]),
     library(Id::Log10, "LOG10", FLOAT_ONE, "logarithm to 10; zero and less fail the row")
         .examples(&[("LOG10(1000)", "3.0")]),
+    everywhere(Id::Sin, "SIN", FLOAT_ONE, "sine of an angle in radians").examples(&[("SIN(0)", "0.0")]),
+    everywhere(Id::Cos, "COS", FLOAT_ONE, "cosine of an angle in radians").examples(&[("COS(0)", "1.0")]),
+    everywhere(Id::Tan, "TAN", FLOAT_ONE, "tangent of an angle in radians").examples(&[("TAN(0)", "0.0")]),
+    library(Id::Asin, "ASIN", FLOAT_ONE, "angle of a sine; beyond -1 and 1 the row fails")
+        .examples(&[("ASIN(0)", "0.0")]),
+    library(Id::Acos, "ACOS", FLOAT_ONE, "angle of a cosine; beyond -1 and 1 the row fails")
+        .examples(&[("ACOS(1)", "0.0")]),
+    everywhere(Id::Atan, "ATAN", FLOAT_ONE, "angle of a tangent").examples(&[("ATAN(0)", "0.0")]),
+    everywhere(Id::Atan2, "ATAN2", &[sig(&[FLOAT, FLOAT], TO_FLOAT)], "angle of a point, ATAN2(y, x)")
+        .examples(&[("ATAN2(0, 1)", "0.0")]),
+    library(Id::Sinh, "SINH", FLOAT_ONE, "hyperbolic sine; an overflow fails the row").examples(&[("SINH(0)", "0.0")]),
+    library(Id::Cosh, "COSH", FLOAT_ONE, "hyperbolic cosine; an overflow fails the row")
+        .examples(&[("COSH(0)", "1.0")]),
+    everywhere(Id::Tanh, "TANH", FLOAT_ONE, "hyperbolic tangent").examples(&[("TANH(0)", "0.0")]),
+    everywhere(Id::Cbrt, "CBRT", FLOAT_ONE, "cube root").examples(&[("CBRT(0)", "0.0")]),
     Function::new(Id::IsNan, "IS_NAN", TEST, "TRUE for NaN").examples(&[("IS_NAN(1)", "FALSE")]),
     Function::new(Id::IsInf, "IS_INF", TEST, "TRUE for an infinity").examples(&[("IS_INF(1)", "FALSE")]),
 ];

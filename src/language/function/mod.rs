@@ -9,6 +9,7 @@ mod form;
 mod logic;
 mod math;
 mod network;
+mod own;
 mod text;
 mod time;
 
@@ -16,6 +17,9 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::record::Type;
+
+pub use own::SERVICES;
+pub(crate) use time::DATE_SHIFT;
 
 pub use aggregate::{AGGREGATES, AggregateEntry, COUNT_DISTINCT_MAX};
 
@@ -37,6 +41,8 @@ pub enum Id {
     IsNotTrue,
     IsFalse,
     IsNotFalse,
+    IsDistinctFrom,
+    IsNotDistinctFrom,
     Like,
     If,
     Coalesce,
@@ -75,6 +81,17 @@ pub enum Id {
     Ln,
     Log,
     Log10,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Atan2,
+    Sinh,
+    Cosh,
+    Tanh,
+    Cbrt,
     IsNan,
     IsInf,
     Concat,
@@ -94,13 +111,30 @@ pub enum Id {
     StrPos,
     Replace,
     Reverse,
+    LPad,
+    RPad,
+    Repeat,
+    Instr,
+    InitCap,
+    Translate,
+    Ascii,
+    Chr,
+    Unicode,
+    Soundex,
     SplitPart,
+    JsonValue,
+    Entropy,
     RegexpContains,
     RegexpExtract,
+    RegexpInstr,
     RegexpReplace,
     ToHex,
     FromHex,
+    ToBase64,
+    FromBase64,
+    SafeConvertBytesToString,
     Md5,
+    Sha1,
     Sha256,
     Sha512,
     FarmFingerprint,
@@ -115,7 +149,20 @@ pub enum Id {
     TimestampMicros,
     TimestampMillis,
     TimestampSeconds,
+    TimestampOf,
     DateOf,
+    DateAdd,
+    DateSub,
+    DateDiff,
+    DateTrunc,
+    LastDay,
+    UnixDate,
+    DateFromUnixDate,
+    FormatTimestamp,
+    FormatDate,
+    ParseTimestamp,
+    ParseDate,
+    StringOf,
     IpFromString,
     SafeIpFromString,
     IpToString,
@@ -123,6 +170,9 @@ pub enum Id {
     IpTrunc,
     Ipv4ToInt64,
     Ipv4FromInt64,
+    GeoKm,
+    InCidr,
+    PortService,
 }
 
 /// How an entry is written.
@@ -191,6 +241,12 @@ pub enum Guard {
     NonZeroDivisor,
     /// The second argument is a constant regular expression that RE2 reads as we do.
     ConstantPattern,
+    /// The first argument is a constant format of elements that every engine reads alike.
+    ConstantFormat,
+    /// The second argument, if there is one, is a constant path into JSON.
+    ConstantPath,
+    /// The second argument is a constant network.
+    ConstantNetwork,
     /// Values outside the domain fail the row with an error.
     Domain,
 }
@@ -238,6 +294,11 @@ impl Function {
             doc,
             examples: &[],
         }
+    }
+
+    /// Is it tripline's own, which BigQuery has not?
+    pub fn is_own(&self) -> bool {
+        own::is_own(self.id)
     }
 
     const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
@@ -314,16 +375,20 @@ static TABLE: LazyLock<Vec<Function>> = LazyLock::new(|| {
         math::FUNCTIONS,
         text::STRINGS,
         text::SEARCHES,
+        text::JSON,
         text::HASHES,
         time::FUNCTIONS,
+        time::DATES,
+        time::FORMATS,
         network::FUNCTIONS,
+        own::FUNCTIONS,
     ];
     families.concat()
 });
 
 static BY_NAME: LazyLock<HashMap<String, &'static Function>> = LazyLock::new(|| {
     let named = functions().iter().filter(|f| f.syntax == Syntax::Call);
-    named.flat_map(|f| f.aliases.iter().chain([&f.name]).map(move |name| ((*name).to_owned(), f))).collect()
+    named.flat_map(|f| f.aliases.iter().chain([&f.name]).map(move |name| (name.to_ascii_uppercase(), f))).collect()
 });
 
 static BY_ID: LazyLock<HashMap<Id, &'static Function>> =

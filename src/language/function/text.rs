@@ -9,6 +9,9 @@ const SIZE: &[Signature] = &[sig(&[STRING], TO_INT), sig(&[BYTES], TO_INT)];
 const TEST: &[Signature] = &[sig(&[STRING, STRING], TO_BOOL), sig(&[BYTES, BYTES], TO_BOOL)];
 const TRIM: &[Signature] = &[sig_optional(&[STRING, STRING], 1, TO_STRING)];
 const CUT: &[Signature] = &[sig(&[STRING, INT], TO_STRING), sig(&[BYTES, INT], TO_BYTES)];
+const PAD: &[Signature] =
+    &[sig_optional(&[STRING, INT, STRING], 1, TO_STRING), sig_optional(&[BYTES, INT, BYTES], 1, TO_BYTES)];
+const CODE: &[Signature] = &[sig(&[STRING], TO_INT)];
 const HASH: &[Signature] = &[sig(&[BYTES], TO_BYTES), sig(&[STRING], TO_BYTES)];
 
 pub(super) const STRINGS: &[Function] = &[
@@ -54,6 +57,40 @@ pub(super) const STRINGS: &[Function] = &[
         .examples(&[("REPLACE('a-b-c', '-', '.')", "'a.b.c'")]),
     Function::new(Id::Reverse, "REVERSE", TEXT_OR_BYTES, "from the end to the start")
         .examples(&[("REVERSE('abc')", "'cba'")]),
+    Function::new(Id::LPad, "LPAD", PAD, "filled on the left with a text (a space) to a length, or cut to it")
+        .guard(Guard::Domain)
+        .examples(&[("LPAD('7', 3, '0')", "'007'"), ("LPAD('abc', 2)", "'ab'")]),
+    Function::new(Id::RPad, "RPAD", PAD, "filled on the right with a text (a space) to a length, or cut to it")
+        .guard(Guard::Domain)
+        .examples(&[("RPAD('7', 3, '.')", "'7..'")]),
+    Function::new(Id::Repeat, "REPEAT", CUT, "many times after one another; beyond 1 MiB the row fails")
+        .guard(Guard::Domain)
+        .examples(&[("REPEAT('ab', 3)", "'ababab'")]),
+    Function::new(
+        Id::InitCap,
+        "INITCAP",
+        &[sig_optional(&[STRING, STRING], 1, TO_STRING)],
+        "each word's first letter in upper case, the rest in lower; the second argument has the signs between words",
+    )
+    .examples(&[("INITCAP('evil CORP')", "'Evil Corp'")]),
+    Function::new(
+        Id::Translate,
+        "TRANSLATE",
+        &[sig(&[STRING, STRING, STRING], TO_STRING)],
+        "each character of the second argument becomes the one at its place in the third, or goes",
+    )
+    .guard(Guard::Domain)
+    .examples(&[("TRANSLATE('a-b.c', '-.', '_')", "'a_bc'")]),
+    Function::new(Id::Ascii, "ASCII", CODE, "code of the first character, 0 for ''; one beyond 127 fails the row")
+        .guard(Guard::Domain)
+        .examples(&[("ASCII('A')", "65")]),
+    Function::new(Id::Unicode, "UNICODE", CODE, "code point of the first character, 0 for ''")
+        .examples(&[("UNICODE('é')", "233")]),
+    Function::new(Id::Chr, "CHR", &[sig(&[INT], TO_STRING)], "the character with a code point")
+        .guard(Guard::Domain)
+        .examples(&[("CHR(65)", "'A'")]),
+    Function::new(Id::Soundex, "SOUNDEX", TEXT, "code of how an English word sounds")
+        .examples(&[("SOUNDEX('Robert')", "'R163'")]),
 ];
 
 pub(super) const SEARCHES: &[Function] = &[
@@ -68,6 +105,15 @@ pub(super) const SEARCHES: &[Function] = &[
     )
     .examples(&[("STRPOS('abc', 'c')", "3")]),
     Function::new(
+        Id::Instr,
+        "INSTR",
+        &[sig_optional(&[STRING, STRING, INT, INT], 2, TO_INT), sig_optional(&[BYTES, BYTES, INT, INT], 2, TO_INT)],
+        "INSTR(text, part, [position], [occurrence]): where the part stands, searched from a position (from the end when it \
+         is negative); 0 when nowhere",
+    )
+    .guard(Guard::Domain)
+    .examples(&[("INSTR('a.b.c', '.', 1, 2)", "4"), ("INSTR('a.b.c', '.', -1)", "4")]),
+    Function::new(
         Id::RegexpContains,
         "REGEXP_CONTAINS",
         &[sig(&[STRING, STRING], TO_BOOL)],
@@ -78,12 +124,23 @@ pub(super) const SEARCHES: &[Function] = &[
     Function::new(
         Id::RegexpExtract,
         "REGEXP_EXTRACT",
-        &[sig(&[STRING, STRING], TO_STRING)],
-        "the part that matches, or its only group; NULL when nothing does",
+        &[sig_optional(&[STRING, STRING, INT, INT], 2, TO_STRING)],
+        "the part that matches, or its only group; NULL when nothing does. REGEXP_EXTRACT(text, pattern, [position], \
+         [occurrence]): with these the pattern matches one character at least",
     )
+    .aliases(&["REGEXP_SUBSTR"])
     .null(NullRule::Nullable)
     .guard(Guard::ConstantPattern)
     .examples(&[(r"REGEXP_EXTRACT('a12', r'\d+')", "'12'")]),
+    Function::new(
+        Id::RegexpInstr,
+        "REGEXP_INSTR",
+        &[sig_optional(&[STRING, STRING, INT, INT, INT], 3, TO_INT)],
+        "REGEXP_INSTR(text, pattern, [position], [occurrence], [0 or 1]): where a match, or its only group, begins (1: the \
+         place behind it); 0 when nowhere. The pattern matches one character at least",
+    )
+    .guard(Guard::ConstantPattern)
+    .examples(&[(r"REGEXP_INSTR('ab12', r'\d+')", "3")]),
     Function::new(
         Id::RegexpReplace,
         "REGEXP_REPLACE",
@@ -103,14 +160,39 @@ pub(super) const SEARCHES: &[Function] = &[
     .examples(&[("SPLIT('a.b', '.')[SAFE_OFFSET(1)]", "'b'")]),
 ];
 
+pub(super) const JSON: &[Function] = &[Function::new(
+    Id::JsonValue,
+    "JSON_VALUE",
+    &[sig_optional(&[STRING, STRING], 1, TO_STRING)],
+    "JSON_VALUE(json, '$.a.b[0]'): the text, number or truth at a constant path, as text; NULL for all else and for what is \
+     no JSON; nested deeper than 1000 fails the row",
+)
+.null(NullRule::Nullable)
+.guard(Guard::ConstantPath)
+.examples(&[(r#"JSON_VALUE('{"a": {"b": [5]}}', '$.a.b[0]')"#, "'5'"), (r#"JSON_VALUE('{"a": null}', '$.a')"#, "NULL")])];
+
 pub(super) const HASHES: &[Function] = &[
     Function::new(Id::ToHex, "TO_HEX", &[sig(&[BYTES], TO_STRING)], "as hexadecimal digits")
         .examples(&[("TO_HEX(b'\\x0a')", "'0a'")]),
     Function::new(Id::FromHex, "FROM_HEX", &[sig(&[STRING], TO_BYTES)], "from hexadecimal digits")
         .guard(Guard::Domain)
         .examples(&[("FROM_HEX('0A')", "b'\\x0a'")]),
+    Function::new(Id::ToBase64, "TO_BASE64", &[sig(&[BYTES], TO_STRING)], "as Base64")
+        .examples(&[("TO_BASE64(b'abcd')", "'YWJjZA=='")]),
+    Function::new(Id::FromBase64, "FROM_BASE64", &[sig(&[STRING], TO_BYTES)], "from Base64, white space left out")
+        .guard(Guard::Domain)
+        .examples(&[("FROM_BASE64('YWJjZA==')", "b'abcd'")]),
+    Function::new(
+        Id::SafeConvertBytesToString,
+        "SAFE_CONVERT_BYTES_TO_STRING",
+        &[sig(&[BYTES], TO_STRING)],
+        "as text; each byte that is not UTF-8 becomes U+FFFD",
+    )
+    .examples(&[("SAFE_CONVERT_BYTES_TO_STRING(b'a\\xff')", "'a\u{fffd}'")]),
     Function::new(Id::Md5, "MD5", HASH, "MD5, 16 bytes")
         .examples(&[("TO_HEX(MD5('a'))", "'0cc175b9c0f1b6a831c399e269772661'")]),
+    Function::new(Id::Sha1, "SHA1", HASH, "SHA-1, 20 bytes")
+        .examples(&[("TO_HEX(SHA1('a'))", "'86f7e437faa5a7fce15d1ddcb9eaeaea377667b8'")]),
     Function::new(Id::Sha256, "SHA256", HASH, "SHA-256, 32 bytes"),
     Function::new(Id::Sha512, "SHA512", HASH, "SHA-512, 64 bytes"),
     Function::new(

@@ -33,6 +33,7 @@ pub(in super::super) fn names(text: &Text) -> Names {
     // Has a SELECT begun between these parentheses? EXTRACT(part FROM time) names no table.
     let mut selects = vec![false];
     let mut after_from = false;
+    let mut after_distinct = false;
     for token in &tokens {
         match &token.token {
             Token::LParen => selects.push(false),
@@ -50,8 +51,10 @@ pub(in super::super) fn names(text: &Text) -> Names {
             }
             _ => {}
         }
-        let from = matches!(&token.token, Token::Word(word) if word.keyword == Keyword::FROM);
-        after_from = from && selects.last() == Some(&true);
+        let is = |wanted| matches!(&token.token, Token::Word(word) if word.keyword == wanted);
+        // `a IS DISTINCT FROM b` names no table either.
+        after_from = is(Keyword::FROM) && !after_distinct && selects.last() == Some(&true);
+        after_distinct = is(Keyword::DISTINCT);
     }
     found
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use sqlparser::ast;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
@@ -58,6 +59,7 @@ fn parse<T>(
         return None;
     }
     tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
+    plain_behind_points(&mut tokens);
     if let Some(excess) = limit::excess(tokens.iter().map(|t| &t.token)) {
         let at = tokens.get(excess.token).and_then(|t| places.bytes(t.span));
         let report = Diagnostic::error(codes::TOO_LARGE, places.span(text, at), excess.message).help(excess.help);
@@ -73,6 +75,18 @@ fn parse<T>(
         return None;
     }
     run_parser(text, tokens, places, diagnostics, run)
+}
+
+/// Behind a point a word is a name, though its call has a form of its own elsewhere: SAFE.SUBSTR.
+fn plain_behind_points(tokens: &mut [TokenWithSpan]) {
+    for at in 1..tokens.len() {
+        let (before, from) = tokens.split_at_mut(at);
+        if let (Some(Token::Period), [word, open, ..]) = (before.last().map(|t| &t.token), from)
+            && let (Token::Word(word), Token::LParen) = (&mut word.token, &open.token)
+        {
+            word.keyword = Keyword::NoKeyword;
+        }
+    }
 }
 
 /// Signs of other languages that sqlparser reads, or stumbles over without a useful word.

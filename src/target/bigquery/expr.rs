@@ -61,6 +61,7 @@ fn form(expr: &Expr, names: &Names<'_>) -> (String, Binding) {
             (text, binding)
         }
         ExprKind::Call { function, args } => call(function, args, names),
+        ExprKind::Safe(call) => (format!("SAFE.{}", print(call, names)), Binding::Atom),
         ExprKind::Case { branches, otherwise } => (case(branches, otherwise.as_ref().as_ref(), names), Binding::Atom),
         ExprKind::Cast { expr: inner, safe } => {
             let word = if *safe { "SAFE_CAST" } else { "CAST" };
@@ -133,6 +134,9 @@ fn lookup_rows(part: &LookupValues, names: &Names<'_>) -> String {
 }
 
 fn call(function: &Function, args: &[Expr], names: &Names<'_>) -> (String, Binding) {
+    if let Some(definition) = language::own::definition(function.id, args) {
+        return form(&definition, names);
+    }
     match (function.syntax, args) {
         (Syntax::Infix, _) => infix(function, args, names),
         (Syntax::Prefix, [arg]) => {
@@ -186,9 +190,10 @@ fn named(function: &Function, args: &[Expr], names: &Names<'_>) -> String {
             format!("IF({condition}, {}, {})", value(&args[1], yes), value(&args[2], no))
         }
         (Id::Extract, [time, _]) => format!("EXTRACT({} FROM {time})", word(args.get(1))),
-        (Id::TimestampAdd | Id::TimestampSub, [time, count, _]) => {
+        (Id::TimestampAdd | Id::TimestampSub | Id::DateAdd | Id::DateSub, [time, count, _]) => {
             format!("{}({time}, INTERVAL {count} {})", function.name, word(args.get(2)))
         }
+        (Id::Entropy, [text]) => entropy(text),
         (Id::SplitPart, [text, delimiter, offset]) => format!("SPLIT({text}, {delimiter})[SAFE_OFFSET({offset})]"),
         _ => {
             // Words such as HOUR are literals in the tree.
@@ -202,6 +207,15 @@ fn named(function: &Function, args: &[Expr], names: &Names<'_>) -> String {
             format!("{}({})", function.name, parts.collect::<Vec<_>>().join(", "))
         }
     }
+}
+
+/// The definition of `entropy`.
+fn entropy(text: &str) -> String {
+    format!(
+        "IF({text} = '', 0.0, (SELECT SUM(entropy_count / LENGTH({text}) * LOG(LENGTH({text}) / entropy_count, 2)) \
+         FROM (SELECT COUNT(*) AS entropy_count FROM UNNEST(SPLIT({text}, '')) AS entropy_character \
+         GROUP BY entropy_character)))"
+    )
 }
 
 fn word(arg: Option<&Expr>) -> String {

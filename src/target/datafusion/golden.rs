@@ -146,27 +146,17 @@ fn every_recorded_answer_is_given() {
 
 #[test]
 fn every_function_is_recorded() {
-    fn visit(expr: &Expr, seen: &mut BTreeSet<String>) {
-        match &expr.kind {
-            ExprKind::Call { function, args } => {
-                seen.insert(format!("{:?}", function.id));
-                args.iter().for_each(|arg| visit(arg, seen));
-            }
-            ExprKind::Case { branches, otherwise } => {
-                branches.iter().for_each(|(a, b)| [a, b].into_iter().for_each(|e| visit(e, seen)));
-                otherwise.iter().for_each(|e| visit(e, seen));
-            }
-            ExprKind::Cast { expr, .. } => visit(expr, seen),
-            _ => {}
-        }
-    }
     let golden: Json = serde_json::from_str(GOLDEN).unwrap();
     let mut seen = BTreeSet::new();
     let (mut values, mut all) = (0, 0);
     for case in golden.as_array().unwrap() {
         let columns = columns_of(case);
         if let Ok(expr) = bind(case["expression"].as_str().unwrap(), &columns) {
-            visit(&expr, &mut seen);
+            expr.walk(&mut |part| {
+                if let ExprKind::Call { function, .. } = &part.kind {
+                    seen.insert(format!("{:?}", function.id));
+                }
+            });
         }
         all += case["answers"].as_array().unwrap().len();
         values += case["answers"].as_array().unwrap().iter().filter(|a| a.is_string()).count();
@@ -177,7 +167,7 @@ fn every_function_is_recorded() {
 }
 
 /// Mistakes that a lowering might make: one function taken for another, or an argument changed.
-const PLANTED: [(Id, Plant); 26] = [
+const PLANTED: [(Id, Plant); 47] = [
     (Id::Log, Plant::Instead(Id::Log10)),
     (Id::Greatest, Plant::Instead(Id::Coalesce)),
     (Id::Least, Plant::Instead(Id::Greatest)),
@@ -204,6 +194,27 @@ const PLANTED: [(Id, Plant); 26] = [
     (Id::IpTrunc, Plant::OneMore(1)),
     (Id::StartsWith, Plant::Instead(Id::EndsWith)),
     (Id::Md5, Plant::Instead(Id::Sha256)),
+    (Id::IsDistinctFrom, Plant::Instead(Id::IsNotDistinctFrom)),
+    (Id::LPad, Plant::Instead(Id::RPad)),
+    (Id::RPad, Plant::OneMore(1)),
+    (Id::Repeat, Plant::Instead(Id::Left)),
+    (Id::InitCap, Plant::Instead(Id::LTrim)),
+    (Id::Unicode, Plant::Instead(Id::Ascii)),
+    (Id::Instr, Plant::Instead(Id::StrPos)),
+    (Id::Instr, Plant::OneMore(2)),
+    (Id::RegexpExtract, Plant::OneMore(3)),
+    (Id::RegexpInstr, Plant::OneMore(2)),
+    (Id::Sha1, Plant::Instead(Id::Md5)),
+    (Id::Sin, Plant::Instead(Id::Cos)),
+    (Id::Asin, Plant::Instead(Id::Acos)),
+    (Id::Sinh, Plant::Instead(Id::Cosh)),
+    (Id::Tan, Plant::Instead(Id::Tanh)),
+    (Id::Atan2, Plant::Backwards),
+    (Id::DateAdd, Plant::Instead(Id::DateSub)),
+    (Id::DateDiff, Plant::Backwards),
+    (Id::DateTrunc, Plant::Instead(Id::LastDay)),
+    (Id::GeoKm, Plant::Backwards),
+    (Id::PortService, Plant::OneMore(0)),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -217,6 +228,9 @@ enum Plant {
 
 /// Plants a mistake in every call of a function; says whether there was one.
 fn plant(expr: &mut Expr, id: Id, mistake: Plant) -> bool {
+    if let ExprKind::Safe(call) = &mut expr.kind {
+        return plant(call, id, mistake);
+    }
     let ExprKind::Call { function, args } = &mut expr.kind else { return false };
     let mut planted = false;
     args.iter_mut().for_each(|arg| planted |= plant(arg, id, mistake));
@@ -265,7 +279,14 @@ fn printed_expressions_mean_the_same() {
         let printed = crate::target::bigquery::expression(&expr, &columns);
         let mut again = case.clone();
         again["expression"] = printed.as_str().into();
-        found.extend(differences(&again));
+        // Its definition has a subquery, which the judge is asked about.
+        let mut subquery = false;
+        expr.walk(&mut |part| {
+            subquery |= matches!(part.kind, ExprKind::Call { function, .. } if function.id == Id::Entropy)
+        });
+        if !subquery {
+            found.extend(differences(&again));
+        }
         texts.push(serde_json::to_string(&printed).unwrap());
     }
     assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));

@@ -52,6 +52,15 @@ where
 }
 
 impl Inputs {
+    /// The arguments of some rows.
+    pub fn slice(&self, from: usize, rows: usize) -> Self {
+        let part = |input: &Input| Input {
+            array: if input.scalar { Arc::clone(&input.array) } else { input.array.slice(from, rows) },
+            scalar: input.scalar,
+        };
+        Self { columns: self.columns.iter().map(part).collect(), rows }
+    }
+
     pub fn input(&self, index: usize) -> Result<&Input, String> {
         self.columns.get(index).ok_or_else(|| format!("argument {index} is missing"))
     }
@@ -61,6 +70,11 @@ impl Inputs {
         let array = input.array.as_any().downcast_ref::<A>();
         let array = array.ok_or_else(|| format!("argument {index} is {}", input.array.data_type()))?;
         Ok(Cells { array, step: usize::from(!input.scalar) })
+    }
+
+    /// The same of an argument that may be left out.
+    pub fn optional<A: Array + 'static>(&self, index: usize) -> Result<Option<Cells<'_, A>>, String> {
+        if index < self.columns.len() { self.cells(index).map(Some) } else { Ok(None) }
     }
 
     /// Computes each row from one argument; NULL stays NULL.

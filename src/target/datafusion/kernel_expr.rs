@@ -4,7 +4,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, TimestampMicrosecondArray, new_null_array};
+use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
@@ -17,6 +18,34 @@ use super::input::{Input, Inputs};
 
 /// Computes an array from arguments, or says why a row has no value.
 pub(super) type Kernel = Arc<dyn Fn(&Inputs) -> std::result::Result<ArrayRef, String> + Send + Sync>;
+
+/// The same kernel with NULL for the rows that fail it.
+pub(super) fn safe(kernel: Kernel, ty: Type) -> Kernel {
+    Arc::new(move |inputs| {
+        let mut parts = Vec::new();
+        try_rows(&kernel, inputs, 0, inputs.rows, &mut parts);
+        let computed = parts.iter().flatten().next().map(|part| part.data_type().clone());
+        let null = new_null_array(&computed.unwrap_or_else(|| ty.arrow()), 1);
+        let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_deref().unwrap_or(null.as_ref())).collect();
+        if parts.is_empty() { kernel(inputs) } else { concat(&parts).map_err(|error| error.to_string()) }
+    })
+}
+
+/// Most batches have no row that fails, or few: they are looked for by halves. `None` stands for one that does.
+fn try_rows(kernel: &Kernel, inputs: &Inputs, from: usize, rows: usize, parts: &mut Vec<Option<ArrayRef>>) {
+    if rows == 0 {
+        return;
+    }
+    match kernel(&inputs.slice(from, rows)) {
+        Ok(array) => parts.push(Some(array)),
+        Err(_) if rows == 1 => parts.push(None),
+        Err(_) => {
+            let half = rows / 2;
+            try_rows(kernel, inputs, from, half, parts);
+            try_rows(kernel, inputs, from + half, rows - half, parts);
+        }
+    }
+}
 
 /// A call of a kernel.
 pub(super) struct KernelExpr {

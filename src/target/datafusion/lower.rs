@@ -11,12 +11,13 @@ use datafusion::physical_expr::expressions::{
 };
 
 use crate::language::function::{Function, Id};
+use crate::language::own;
 use crate::language::tree::{Expr, ExprKind, LookupValues};
 use crate::record::{Type, Value};
 
 use super::conditional::CoalesceExpr;
 use super::kernel;
-use super::kernel_expr::{Kernel, KernelExpr};
+use super::kernel_expr::{Kernel, KernelExpr, safe};
 use super::{LowerContext, LowerError};
 
 type Physical = Arc<dyn PhysicalExpr>;
@@ -27,6 +28,14 @@ pub fn lower(expr: &Expr, context: &LowerContext<'_>) -> Result<Physical, LowerE
         ExprKind::Column(index) => column(*index, context),
         ExprKind::Literal(value) => Ok(Arc::new(Literal::new(scalar(value)))),
         ExprKind::Call { function, args } => call(function, args, expr.ty, context),
+        ExprKind::Safe(inner) => match &inner.kind {
+            ExprKind::Call { function, args } => {
+                let kernel = kernel::of(function.id, args)?.ok_or(LowerError::Arguments(function.name))?;
+                let args = args.iter().map(|arg| lower(arg, context)).collect::<Result<Vec<_>, _>>()?;
+                Ok(kernel_call(function.name, args, expr.ty, safe(kernel, expr.ty)))
+            }
+            _ => lower(inner, context),
+        },
         ExprKind::Case { branches, otherwise } => {
             let mut pairs = Vec::with_capacity(branches.len());
             for (condition, value) in branches {
@@ -89,6 +98,12 @@ fn kernel_call(name: &'static str, args: Vec<Physical>, ty: Type, kernel: Kernel
 }
 
 fn call(function: &Function, args: &[Expr], ty: Type, context: &LowerContext<'_>) -> Result<Physical, LowerError> {
+    // A table is faster than its definition.
+    if function.id != Id::PortService
+        && let Some(definition) = own::definition(function.id, args)
+    {
+        return lower(&definition, context);
+    }
     if let Some(fused) = fused(function, args, context)? {
         return Ok(fused);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, Float64Array};
 use datafusion::arrow::compute::kernels::cmp;
 use datafusion::arrow::compute::kernels::zip::zip;
-use datafusion::arrow::compute::{is_null, nullif, or};
+use datafusion::arrow::compute::{is_null, not, nullif, or};
 use datafusion::arrow::datatypes::DataType;
 
 use crate::language::function::Id;
@@ -46,6 +46,26 @@ pub(super) fn truth(id: Id) -> Option<Kernel> {
         });
         Ok(Arc::new(rows.collect::<BooleanArray>()))
     })
+}
+
+/// `IS [NOT] DISTINCT FROM`: never NULL; NaN is like NaN.
+pub(super) fn distinct(id: Id, inputs: &Inputs) -> Computed {
+    let (a, b) = (inputs.input(0)?, inputs.input(1)?);
+    let distinct: BooleanArray = if *a.array.data_type() == DataType::Float64 {
+        let (a, b) = (inputs.cells::<Float64Array>(0)?, inputs.cells::<Float64Array>(1)?);
+        let rows = (0..inputs.rows).map(|row| match (a.get(row), b.get(row)) {
+            (Some(a), Some(b)) => Some(a != b && !(a.is_nan() && b.is_nan())),
+            (None, None) => Some(false),
+            _ => Some(true),
+        });
+        rows.collect()
+    } else {
+        cmp::distinct(a, b).map_err(|e| e.to_string())?
+    };
+    if id == Id::IsDistinctFrom {
+        return Ok(Arc::new(distinct));
+    }
+    Ok(Arc::new(not(&distinct).map_err(|e| e.to_string())?))
 }
 
 pub(super) fn null_if(inputs: &Inputs) -> Computed {

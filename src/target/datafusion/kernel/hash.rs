@@ -8,6 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::config::ConfigOptions;
 use datafusion::functions::crypto::digest;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
+use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::language::function::Id;
@@ -40,7 +41,11 @@ pub(super) fn of(id: Id, ty: Type) -> Option<Kernel> {
 }
 
 fn sha(id: Id, bytes: &[u8]) -> Vec<u8> {
-    if id == Id::Sha256 { Sha256::digest(bytes).to_vec() } else { Sha512::digest(bytes).to_vec() }
+    match id {
+        Id::Sha1 => Sha1::digest(bytes).to_vec(),
+        Id::Sha256 => Sha256::digest(bytes).to_vec(),
+        _ => Sha512::digest(bytes).to_vec(),
+    }
 }
 
 fn fingerprint(bytes: &[u8]) -> i64 {

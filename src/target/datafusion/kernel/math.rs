@@ -51,12 +51,46 @@ pub(super) fn of_one(id: Id) -> Option<Kernel> {
     })
 }
 
+/// Trigonometry, and CBRT. The angle of an infinity's sine is NaN.
+pub(super) fn angle(id: Id) -> Option<Kernel> {
+    kernel(move |inputs| {
+        inputs.unary::<Float64Array, f64, Float64Array>(|a| {
+            Ok(Some(match id {
+                Id::Sin => a.sin(),
+                Id::Cos => a.cos(),
+                Id::Tan => a.tan(),
+                Id::Asin | Id::Acos if a.is_finite() && a.abs() > 1.0 => return Err(format!("{a} is beyond 1")),
+                Id::Asin => a.asin(),
+                Id::Acos => a.acos(),
+                Id::Atan => a.atan(),
+                Id::Sinh => finite(a.sinh(), &[a]).ok_or(OVERFLOW)?,
+                Id::Cosh => finite(a.cosh(), &[a]).ok_or(OVERFLOW)?,
+                Id::Tanh => a.tanh(),
+                _ => a.cbrt(),
+            }))
+        })
+    })
+}
+
+/// ATAN2, POW and LOG.
+pub(super) fn of_two(id: Id) -> Option<Kernel> {
+    match id {
+        Id::Atan2 => kernel(atan2),
+        Id::Pow => kernel(pow),
+        _ => kernel(log),
+    }
+}
+
+fn atan2(inputs: &Inputs) -> Computed {
+    inputs.binary::<Float64Array, Float64Array, f64, Float64Array>(|y, x| Ok(Some(y.atan2(x))))
+}
+
 /// The argument of a logarithm; that of -inf is NaN, as GoogleSQL has it.
 fn positive(a: f64) -> Result<f64, String> {
     if a <= 0.0 && a.is_finite() { Err(format!("{a} has no logarithm")) } else { Ok(a) }
 }
 
-pub(super) fn pow(inputs: &Inputs) -> Computed {
+fn pow(inputs: &Inputs) -> Computed {
     inputs.binary::<Float64Array, Float64Array, f64, Float64Array>(|a, b| {
         let result = a.powf(b);
         if result.is_nan() && !a.is_nan() && !b.is_nan() {
@@ -66,7 +100,7 @@ pub(super) fn pow(inputs: &Inputs) -> Computed {
     })
 }
 
-pub(super) fn log(inputs: &Inputs) -> Computed {
+fn log(inputs: &Inputs) -> Computed {
     if inputs.columns.len() < 2 {
         return inputs.unary::<Float64Array, f64, Float64Array>(|a| Ok(Some(positive(a)?.ln())));
     }

@@ -7,13 +7,22 @@ mod arithmetic;
 mod bits;
 mod cast;
 mod compare;
+mod date;
+mod encode;
+mod format;
 mod hash;
+mod instr;
+mod json;
 mod math;
 mod network;
 mod number;
+mod occurrence;
+mod pad;
+mod parse;
 mod pattern;
 mod text;
 mod time;
+mod word;
 
 use std::sync::Arc;
 
@@ -32,6 +41,9 @@ pub(super) use network::canonical_address;
 
 type Computed = Result<ArrayRef, String>;
 
+/// A result may not outgrow its text by more than a row may hold.
+const RESULT_BYTES_MAX: usize = 1 << 20;
+
 /// A function of the arguments as a kernel.
 fn kernel(f: impl Fn(&Inputs) -> Computed + Send + Sync + 'static) -> Option<Kernel> {
     Some(Arc::new(f))
@@ -42,12 +54,18 @@ pub(super) fn of(id: Id, args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
     let ty = args.first().map_or(Type::Int64, |a| a.ty);
     let last = args.last().map_or(Type::Int64, |a| a.ty);
     Ok(match id {
+        // By their definitions.
+        Id::GeoKm | Id::InCidr => None,
+        Id::PortService => kernel(network::port_service),
         Id::And | Id::Or | Id::Not | Id::IsNull | Id::IsNotNull | Id::If | Id::Coalesce | Id::IfNull => None,
         Id::Eq | Id::NotEq | Id::Lt | Id::LtEq | Id::Gt | Id::GtEq => compare::float(id),
+        Id::IsDistinctFrom | Id::IsNotDistinctFrom => kernel(move |inputs| compare::distinct(id, inputs)),
         Id::IsTrue | Id::IsNotTrue | Id::IsFalse | Id::IsNotFalse => compare::truth(id),
         Id::NullIf => kernel(compare::null_if),
         Id::Greatest | Id::Least => compare::extreme(id == Id::Greatest, ty),
-        Id::Like | Id::RegexpContains | Id::RegexpExtract | Id::RegexpReplace => return pattern::of(id, args),
+        Id::Like | Id::RegexpContains | Id::RegexpExtract | Id::RegexpInstr | Id::RegexpReplace => {
+            return pattern::of(id, args);
+        }
         Id::Add | Id::Subtract | Id::Multiply | Id::Divide | Id::Negate => arithmetic::checked(id, ty),
         Id::SafeAdd | Id::SafeSubtract | Id::SafeMultiply | Id::SafeDivide | Id::SafeNegate => arithmetic::safe(id, ty),
         Id::Div | Id::Mod => arithmetic::whole(id),
@@ -57,8 +75,9 @@ pub(super) fn of(id: Id, args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
         Id::Abs | Id::Sign => math::signs(id, ty),
         Id::Round | Id::Trunc => math::digits(id, args.len()),
         Id::Floor | Id::Ceil | Id::Sqrt | Id::Exp | Id::Ln | Id::Log10 | Id::IsNan | Id::IsInf => math::of_one(id),
-        Id::Pow => kernel(math::pow),
-        Id::Log => kernel(math::log),
+        Id::Sin | Id::Cos | Id::Tan | Id::Asin | Id::Acos | Id::Atan => math::angle(id),
+        Id::Sinh | Id::Cosh | Id::Tanh | Id::Cbrt => math::angle(id),
+        Id::Atan2 | Id::Pow | Id::Log => math::of_two(id),
         Id::Concat => text::concat(ty),
         Id::Length | Id::CharLength | Id::ByteLength => text::length(id, ty),
         Id::Lower | Id::Upper | Id::Reverse => text::transform(id, ty),
@@ -66,9 +85,16 @@ pub(super) fn of(id: Id, args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
         Id::Substr => text::substr(ty),
         Id::Left | Id::Right => text::end(id == Id::Left, ty),
         Id::StartsWith | Id::EndsWith | Id::StrPos => text::find(id, ty),
+        Id::LPad | Id::RPad | Id::Repeat => pad::of(id, ty),
+        Id::Instr => instr::instr(ty),
+        Id::InitCap | Id::Translate | Id::Soundex | Id::Entropy | Id::Ascii | Id::Unicode | Id::Chr => word::of(id),
+        Id::JsonValue => return json::value(args),
         Id::Replace => kernel(text::replace),
         Id::SplitPart => kernel(text::split_part),
-        Id::ToHex | Id::FromHex | Id::Md5 | Id::Sha256 | Id::Sha512 | Id::FarmFingerprint => hash::of(id, ty),
+        Id::ToBase64 | Id::FromBase64 | Id::SafeConvertBytesToString => encode::of(id),
+        Id::ToHex | Id::FromHex | Id::Md5 | Id::Sha1 | Id::Sha256 | Id::Sha512 | Id::FarmFingerprint => {
+            hash::of(id, ty)
+        }
         Id::TimestampAdd | Id::TimestampSub | Id::TimestampDiff | Id::TimestampTrunc | Id::Extract => {
             return time::with_part(id, ty, args).map(Some);
         }
@@ -78,6 +104,12 @@ pub(super) fn of(id: Id, args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
         | Id::TimestampMicros
         | Id::TimestampMillis
         | Id::TimestampSeconds => time::unix(id),
+        Id::TimestampOf => cast(ty, Type::Timestamp, false),
+        Id::StringOf => cast(ty, Type::String, false),
+        Id::UnixDate | Id::DateFromUnixDate => date::unix(id),
+        Id::DateAdd | Id::DateSub | Id::DateDiff | Id::DateTrunc | Id::LastDay => return date::with_part(id, args),
+        Id::FormatTimestamp | Id::FormatDate => return format::of(id, args),
+        Id::ParseTimestamp | Id::ParseDate => return parse::of(id, args),
         Id::DateOf => time::date(last),
         Id::IpFromString
         | Id::SafeIpFromString

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, BinaryArray, Int64Array, StringArray, StringBuilder};
 
-use crate::language::function::Id;
+use crate::language::function::{Id, SERVICES};
 use crate::record::{Network, network};
 use crate::target::datafusion::input::Inputs;
 use crate::target::datafusion::kernel_expr::Kernel;
@@ -56,6 +56,14 @@ pub(super) fn of(id: Id) -> Option<Kernel> {
             })
         }),
     }
+}
+
+/// SERVICES are in the order of their ports.
+pub(super) fn port_service(inputs: &Inputs) -> Computed {
+    inputs.unary::<Int64Array, &str, StringArray>(|port| {
+        let found = SERVICES.binary_search_by_key(&port, |(port, _)| i64::from(*port)).ok();
+        Ok(found.and_then(|at| SERVICES.get(at)).map(|(_, name)| *name))
+    })
 }
 
 fn not_address(s: &str) -> String {

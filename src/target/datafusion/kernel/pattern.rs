@@ -10,7 +10,7 @@ use crate::record::Value;
 use crate::target::datafusion::LowerError;
 use crate::target::datafusion::kernel_expr::Kernel;
 
-use super::kernel;
+use super::{kernel, occurrence};
 
 pub(super) fn of(id: Id, args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
     let constant = args.get(1).and_then(|arg| match &arg.kind {
@@ -30,11 +30,17 @@ pub(super) fn of(id: Id, args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
         Id::RegexpContains => kernel(move |inputs| {
             inputs.binary::<StringArray, StringArray, bool, BooleanArray>(|s, _| Ok(Some(regex.is_match(s))))
         }),
-        Id::RegexpExtract => {
+        Id::RegexpExtract | Id::RegexpInstr => {
             if regex.captures_len() > 2 {
                 return Err(LowerError::Pattern("REGEXP_EXTRACT takes one group at most".into()));
             }
             let group = regex.captures_len() - 1;
+            if id == Id::RegexpInstr {
+                return Ok(occurrence::instr(regex, group));
+            }
+            if args.len() > 2 {
+                return Ok(occurrence::extract(regex, group));
+            }
             kernel(move |inputs| {
                 inputs.binary::<StringArray, StringArray, &str, StringArray>(|s, _| Ok(extract(&regex, group, s)))
             })

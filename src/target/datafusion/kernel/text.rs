@@ -10,7 +10,7 @@ use crate::record::Type;
 use crate::target::datafusion::input::Inputs;
 use crate::target::datafusion::kernel_expr::Kernel;
 
-use super::{Computed, kernel};
+use super::{Computed, RESULT_BYTES_MAX, kernel};
 
 fn int(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
@@ -211,9 +211,6 @@ pub(super) fn find(id: Id, ty: Type) -> Option<Kernel> {
         }),
     }
 }
-
-/// A result may not outgrow its text by more than a row may hold.
-const RESULT_BYTES_MAX: usize = 1 << 20;
 
 pub(super) fn replace(inputs: &Inputs) -> Computed {
     let values = inputs.cells::<StringArray>(0)?;

@@ -83,27 +83,39 @@ fn truncate(micros: i64, part: &str) -> Result<i64, String> {
         return Ok(micros - micros.rem_euclid(unit));
     }
     let (days, date) = day_of(micros)?;
+    let start = truncate_days(days, date, part);
+    let start = start.and_then(|d| d.checked_mul(MICROS_PER_DAY)).filter(|t| timestamp_in_range(*t));
+    start.ok_or_else(|| OUT_OF_RANGE.into())
+}
+
+/// How many days a day is behind the start of its week; `WEEK` starts on Sunday.
+fn day_of_week(days: i64, week: &str) -> i64 {
     // 1970-01-01 was a Thursday: days since a Sunday, from 0.
     let since_sunday = (days + 4).rem_euclid(7);
+    let first = match week {
+        "ISOWEEK" | "WEEK(MONDAY)" => 1,
+        "WEEK(TUESDAY)" => 2,
+        "WEEK(WEDNESDAY)" => 3,
+        "WEEK(THURSDAY)" => 4,
+        "WEEK(FRIDAY)" => 5,
+        "WEEK(SATURDAY)" => 6,
+        _ => 0,
+    };
+    (since_sunday - first).rem_euclid(7)
+}
+
+/// The first day of the part that a day is in.
+pub(super) fn truncate_days(days: i64, date: NaiveDate, part: &str) -> Option<i64> {
     let first = |year, month| NaiveDate::from_ymd_opt(year, month, 1).map(|d| i64::from(days_of(d)));
-    let start = match part {
-        "WEEK" | "WEEK(SUNDAY)" => Some(days - since_sunday),
-        "ISOWEEK" | "WEEK(MONDAY)" => Some(days - (since_sunday + 6).rem_euclid(7)),
-        "WEEK(TUESDAY)" => Some(days - (since_sunday + 5).rem_euclid(7)),
-        "WEEK(WEDNESDAY)" => Some(days - (since_sunday + 4).rem_euclid(7)),
-        "WEEK(THURSDAY)" => Some(days - (since_sunday + 3).rem_euclid(7)),
-        "WEEK(FRIDAY)" => Some(days - (since_sunday + 2).rem_euclid(7)),
-        "WEEK(SATURDAY)" => Some(days - (since_sunday + 1).rem_euclid(7)),
+    match part {
         "MONTH" => first(date.year(), date.month()),
         "QUARTER" => first(date.year(), (date.month() - 1) / 3 * 3 + 1),
         "YEAR" => first(date.year(), 1),
         "ISOYEAR" => {
             NaiveDate::from_isoywd_opt(date.iso_week().year(), 1, chrono::Weekday::Mon).map(|d| i64::from(days_of(d)))
         }
-        _ => None,
-    };
-    let start = start.and_then(|d| d.checked_mul(MICROS_PER_DAY)).filter(|t| timestamp_in_range(*t));
-    start.ok_or_else(|| OUT_OF_RANGE.into())
+        week => Some(days - day_of_week(days, week)),
+    }
 }
 
 fn extract(micros: i64, part: &str) -> Result<i64, String> {
@@ -119,14 +131,13 @@ fn extract(micros: i64, part: &str) -> Result<i64, String> {
     if let Some(value) = clock {
         return Ok(value);
     }
-    let (_, date) = day_of(micros)?;
-    let weekday = date.weekday().num_days_from_sunday();
+    let (days, date) = day_of(micros)?;
     Ok(match part {
-        "DAYOFWEEK" => i64::from(weekday) + 1,
+        "DAYOFWEEK" => day_of_week(days, "WEEK") + 1,
         "DAY" => i64::from(date.day()),
         "DAYOFYEAR" => i64::from(date.ordinal()),
-        // Days before the year's first Sunday are in week 0.
-        "WEEK" => i64::from((date.ordinal0() + 7 - weekday) / 7),
+        // Days before the year's first start of a week are in week 0.
+        week if week.starts_with("WEEK") => (i64::from(date.ordinal0()) + 7 - day_of_week(days, week)) / 7,
         "ISOWEEK" => i64::from(date.iso_week().week()),
         "MONTH" => i64::from(date.month()),
         "QUARTER" => i64::from((date.month() - 1) / 3 + 1),
