@@ -197,12 +197,19 @@ fn backfill_tells() -> Outcome {
     let folder = folder()?;
     run(folder.path(), 0, &ingest(&["in.jsonl"]))?;
     let (out, _) = run(folder.path(), 0, &backfill(&["--dry-run", "--out", "o"]))?;
-    let planned = ["2026-01-05 reads 50 rows, ", "           flows/event_day=2026-01-06/", "days       2 to do, reading 100 rows"];
+    let planned = [
+        "2026-01-05 reads 50 rows, ",
+        "           flows/event_day=2026-01-06/",
+        "days       2 to do, reading 100 rows",
+    ];
     expect(&out, &planned)?;
     ensure(!folder.path().join("o").join("contact_1m").exists(), "nothing is written")?;
     // Without `--parallel`: as many as there are processors.
     let (out, err) = run(folder.path(), 0, &backfill(&["--out", "o"]))?;
-    expect(&out, &["2026-01-05 50 rows read, ", " written, 0 hits, 0 alerts, ", "days       2 done, 100 rows read\ntime       "])?;
+    expect(
+        &out,
+        &["2026-01-05 50 rows read, ", " written, 0 hits, 0 alerts, ", "days       2 done, 100 rows read\ntime       "],
+    )?;
     ensure(err.is_empty(), &err)?;
     let written = files(&folder.path().join("o"))?;
     for part in ["contact_1m", "rule_net_beacon", "hits", "alerts"] {
@@ -211,7 +218,8 @@ fn backfill_tells() -> Outcome {
     }
     let (out, _) = run(folder.path(), 0, &backfill(&["--out", "o"]))?;
     expect(&out, &["2026-01-05 there already\n2026-01-06 there already\ndays       2 there already\n"])?;
-    let (out, _) = run(folder.path(), 0, &backfill(&["--out", "o", "--again", "--to", "2026-01-06", "--parallel", "1"]))?;
+    let (out, _) =
+        run(folder.path(), 0, &backfill(&["--out", "o", "--again", "--to", "2026-01-06", "--parallel", "1"]))?;
     expect(&out, &["days       1 done, 50 rows read\n"])
 }
 
