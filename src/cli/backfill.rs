@@ -23,6 +23,7 @@ use super::summary::progress_bar;
 use super::wire;
 
 const PARALLEL_MAX: u16 = 64;
+const NO_HISTORY: &str = "--target local needs --history\nhelp: `tripline ingest --to DIR` makes one: --history DIR";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
@@ -107,7 +108,7 @@ impl Backfill {
 
     /// The days of local files, and which they are.
     fn local(&self, opened: Opened, relations: Vec<String>) -> anyhow::Result<(Box<dyn Days>, Vec<Day>)> {
-        let folder = self.history.as_deref().context("--target local needs --history")?;
+        let folder = self.history.as_deref().context(NO_HISTORY)?;
         let history = open_history(folder)?;
         let out = wire::store(self.out.as_deref().unwrap_or(folder));
         let days = LocalDays::new(opened.plan, history, out, opened.generation, relations);

@@ -82,11 +82,11 @@ fn ingest_tells() -> Outcome {
     let folder = folder()?;
     let mut rows = fs::read_to_string(folder.path().join("in.jsonl"))?;
     rows.push_str("no record\n");
-    // Late by two days, behind every window.
+    // Late by two days, behind every window; it is kept all the same.
     rows.push_str(&flow(4, 1));
     fs::write(folder.path().join("more.jsonl"), rows)?;
     let (out, err) = run(folder.path(), 0, &ingest(&["more.jsonl", "--rejects", "r.jsonl"]))?;
-    let summed = "rows       102 offered = 101 accepted + 0 filtered + 1 rejected + 0 duplicate + 0 late\n";
+    let summed = "rows       102 offered = 100 accepted + 0 filtered + 1 rejected + 0 duplicate + 1 late\n";
     expect(&out, &[summed, "days       2026-01-04 1 rows, 1 of them behind the watermark\n"])?;
     expect(&out, &["           2026-01-05 50 rows\n", "history    3 files, ", ", in h\n", "time       "])?;
     ensure(err.is_empty(), &err)?;
@@ -272,7 +272,7 @@ fn wrong_use() -> Outcome {
         (ingest(&["netlgo=in.jsonl"]), &["netlgo"]),
         (ingest(&["in.jsonl", "--rejects", "in.jsonl"]), &["in.jsonl is also an input"]),
         (vec!["ingest", "--project", "p", "--to", "h", "in.jsonl"], &["which source", "help: add --source"]),
-        (vec!["backfill", "--project", "p"], &["--history <DIR>"]),
+        (vec!["backfill", "--project", "p"], &["--target local needs --history", "help: `tripline ingest --to DIR`"]),
         (vec!["backfill", "--project", "p", "--history", "no"], &["no is not a folder", "`tripline ingest --to no`"]),
     ];
     let more: [(&[&str], &[&str]); 7] = [
