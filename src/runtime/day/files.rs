@@ -124,3 +124,109 @@ fn properties(schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
     }
     Ok(properties.build())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
+    use super::DayFiles;
+    use crate::port::{Share, Store, StoredFile};
+
+    /// Takes so many bytes.
+    struct Memory {
+        bytes: Arc<Mutex<Vec<u8>>>,
+        room: usize,
+    }
+
+    impl Store for Memory {
+        fn name(&self) -> String {
+            "memory".to_owned()
+        }
+
+        fn list(&self, _: &str) -> io::Result<Vec<StoredFile>> {
+            Ok(Vec::new())
+        }
+
+        fn read(&self, _: &str) -> io::Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn open(&self, _: &str) -> io::Result<File> {
+            Err(io::Error::other("not here"))
+        }
+
+        fn create(&self, _: &str) -> io::Result<Box<dyn Write + Send>> {
+            Ok(Box::new(Self { bytes: Arc::clone(&self.bytes), room: self.room }))
+        }
+
+        fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn remove(&self, _: &str) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn lock(&self, _: &str, _: Share) -> io::Result<Option<Box<dyn Send + Sync>>> {
+            Ok(None)
+        }
+    }
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut written = self.bytes.lock().expect("bytes");
+            if written.len() + bytes.len() > self.room {
+                return Err(io::Error::other("no room"));
+            }
+            written.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn rows(from: i64) -> RecordBatch {
+        let column: ArrayRef = Arc::new((from..from + 1_000).collect::<Int64Array>());
+        RecordBatch::try_from_iter([("n", column)]).expect("a batch")
+    }
+
+    /// What is written, and the store's errors.
+    fn written(room: usize, batches: i64, finish: bool) -> (Vec<u8>, Result<(), String>) {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let store = Memory { bytes: Arc::clone(&bytes), room };
+        let mut files = DayFiles::new(&store, &[("a.parquet", rows(0).schema())]).expect("begins");
+        let pushed = (0..batches).try_for_each(|batch| files.push(0, rows(batch * 1_000)));
+        let ended = pushed.and_then(|()| {
+            if finish {
+                return files.finish();
+            }
+            drop(files);
+            Ok(())
+        });
+        (bytes.lock().expect("bytes").clone(), ended.map_err(|error| format!("{error:?}")))
+    }
+
+    #[test]
+    fn a_file_is_whole_when_it_is_finished_alone() {
+        let ends_whole = |bytes: &[u8]| bytes.len() > 8 && bytes.ends_with(b"PAR1");
+        let (bytes, ended) = written(usize::MAX, 5, true);
+        assert!(ends_whole(&bytes) && ended.is_ok(), "{ended:?}");
+        assert!(!ends_whole(&written(usize::MAX, 5, false).0));
+    }
+
+    #[test]
+    fn the_writers_error_is_told() {
+        // At the end, and while rows are pushed.
+        for batches in [5, 2_000] {
+            let (_, ended) = written(1_000, batches, true);
+            let told = ended.expect_err("no room");
+            assert!(told.contains("a.parquet") && told.contains("no room"), "{told}");
+        }
+    }
+}
