@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::thread;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -20,6 +21,9 @@ use super::project::{Opened, open_valid};
 use super::stop::stop_flag;
 use super::summary::progress_bar;
 use super::wire;
+
+const PARALLEL_MAX: u16 = 64;
+const NO_HISTORY: &str = "--target local needs --history\nhelp: `tripline ingest --to DIR` makes one: --history DIR";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
@@ -59,9 +63,9 @@ pub struct Backfill {
     /// Compute days again that are there
     #[arg(long, conflicts_with = "dry_run")]
     again: bool,
-    /// Days side by side
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
-    parallel: u16,
+    /// Days side by side, each with its memory (default: as many as there are processors)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=PARALLEL_MAX.into()))]
+    parallel: Option<u16>,
     /// The project's folder (default: here)
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
@@ -79,7 +83,11 @@ impl Backfill {
         };
         let (from, to) = span(&known, self.from.as_deref(), self.to.as_deref())?;
         let days: Vec<Day> = (from.0..to.0).map(Day).collect();
-        let options = BackfillOptions { parallel: self.parallel.into(), again: self.again, dry_run: self.dry_run };
+        let options = BackfillOptions {
+            parallel: self.parallel.map_or_else(default_parallel, usize::from),
+            again: self.again,
+            dry_run: self.dry_run,
+        };
         let stop = stop_flag()?;
         let bar = DayBar(progress_bar(Some(days.len() as u64), "days"));
         let report = backfill(&days, target.as_ref(), options, &bar, &stop);
@@ -100,7 +108,7 @@ impl Backfill {
 
     /// The days of local files, and which they are.
     fn local(&self, opened: Opened, relations: Vec<String>) -> anyhow::Result<(Box<dyn Days>, Vec<Day>)> {
-        let folder = self.history.as_deref().context("--target local needs --history")?;
+        let folder = self.history.as_deref().context(NO_HISTORY)?;
         let history = open_history(folder)?;
         let out = wire::store(self.out.as_deref().unwrap_or(folder));
         let days = LocalDays::new(opened.plan, history, out, opened.generation, relations);
@@ -111,6 +119,11 @@ impl Backfill {
     fn relations(&self, plan: &Plan) -> anyhow::Result<Vec<String>> {
         chosen(relations(plan), &self.relation)
     }
+}
+
+/// As many days as there are processors: a day is one thread.
+fn default_parallel() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(PARALLEL_MAX.into())
 }
 
 struct DayBar(ProgressBar);

@@ -1,7 +1,9 @@
 //! The rows of one day on their way into files, a file a relation.
 
+mod files;
+
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -9,9 +11,6 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::batch;
@@ -22,27 +21,28 @@ use crate::port::Store;
 use crate::record::{Column, Day, Disposition, EventTime, Reject, Type, flow};
 
 use super::outlet::{HITS, hit_columns, tap_schema};
+use files::DayFiles;
 
 pub const ALERTS: &str = "alerts";
 const BUFFER_ROWS: usize = 1_024;
-const ROW_GROUP_ROWS: usize = 262_144;
-const ZSTD_LEVEL: i32 = 1;
 
 /// Takes what a graph puts out, and keeps the rows of one day.
 pub struct DayOutlet {
     day: Day,
     relations: BTreeMap<String, Relation>,
+    files: DayFiles,
     rules: Vec<Arc<RulePlan>>,
     hits: Vec<(Hit, Disposition)>,
     alerts: Vec<AlertRecord>,
 }
 
 struct Relation {
+    /// The number of its file.
+    file: usize,
     /// The place of `event_time`.
     time: usize,
     windowed: bool,
     schema: SchemaRef,
-    writer: ArrowWriter<Box<dyn Write + Send>>,
     rows: u64,
 }
 
@@ -50,35 +50,25 @@ impl DayOutlet {
     /// `paths`: by relation, where its rows go.
     pub fn new(plan: &Plan, day: Day, store: &dyn Store, paths: &[(String, String)]) -> Result<Self, OutletError> {
         let mut relations = BTreeMap::new();
-        for (name, path) in paths {
+        let mut files = Vec::with_capacity(paths.len());
+        for (file, (name, path)) in paths.iter().enumerate() {
             let failed = |error| OutletError { name: path.clone(), error };
             let (schema, windowed) =
                 schema_of(plan, name).ok_or_else(|| failed(io::Error::other("no such relation")))?;
-            let zstd = ZstdLevel::try_new(ZSTD_LEVEL).map_err(io::Error::other).map_err(failed)?;
-            let properties = WriterProperties::builder()
-                .set_compression(Compression::ZSTD(zstd))
-                .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
-            let file = store.create(path).map_err(failed)?;
-            let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties.build()));
-            let writer = writer.map_err(io::Error::other).map_err(failed)?;
             let time = schema.index_of("event_time").map_err(io::Error::other).map_err(failed)?;
-            relations.insert(name.clone(), Relation { time, windowed, schema, writer, rows: 0 });
+            files.push((path.as_str(), Arc::clone(&schema)));
+            relations.insert(name.clone(), Relation { file, time, windowed, schema, rows: 0 });
         }
-        Ok(Self { day, relations, rules: plan.rules.clone(), hits: Vec::new(), alerts: Vec::new() })
+        let files = DayFiles::new(store, &files)?;
+        Ok(Self { day, relations, files, rules: plan.rules.clone(), hits: Vec::new(), alerts: Vec::new() })
     }
 
     /// Completes the files; returns the rows of each relation.
     pub fn finish(mut self) -> Result<BTreeMap<String, u64>, OutletError> {
         self.flush_hits()?;
         self.flush_alerts()?;
-        let mut counts = BTreeMap::new();
-        for (name, relation) in self.relations {
-            let failed = |error| OutletError { name: name.clone(), error };
-            let mut file = relation.writer.into_inner().map_err(io::Error::other).map_err(failed)?;
-            file.flush().map_err(failed)?;
-            counts.insert(name, relation.rows);
-        }
-        Ok(counts)
+        self.files.finish()?;
+        Ok(self.relations.into_iter().map(|(name, relation)| (name, relation.rows)).collect())
     }
 
     fn flush_hits(&mut self) -> Result<(), OutletError> {
@@ -96,15 +86,8 @@ impl DayOutlet {
         let Some(relation) = self.relations.get_mut(relation) else { return Ok(()) };
         let rows = RecordBatch::try_new(Arc::clone(&relation.schema), columns);
         let rows = rows.map_err(|error| OutletError { name: "rows".to_owned(), error: io::Error::other(error) })?;
-        relation.write(&rows)
-    }
-}
-
-impl Relation {
-    fn write(&mut self, rows: &RecordBatch) -> Result<(), OutletError> {
-        self.rows += rows.num_rows() as u64;
-        let written = self.writer.write(rows).map_err(io::Error::other);
-        written.map_err(|error| OutletError { name: "a relation of the day".to_owned(), error })
+        relation.rows += rows.num_rows() as u64;
+        self.files.push(relation.file, rows)
     }
 }
 
@@ -129,7 +112,8 @@ impl Outlet for DayOutlet {
             columns.push(Arc::new(BooleanArray::from(vec![partial; rows.num_rows()])));
         }
         let rows = RecordBatch::try_new(Arc::clone(&relation.schema), columns).map_err(failed)?;
-        relation.write(&rows)
+        relation.rows += rows.num_rows() as u64;
+        self.files.push(relation.file, rows)
     }
 
     fn flows(&mut self, _: &str, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {

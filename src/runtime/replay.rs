@@ -174,6 +174,7 @@ impl LocalDays {
         let paths: Vec<(String, String)> = files.iter().map(|(name, path, _)| (name.clone(), path.clone())).collect();
         let mut out = DayOutlet::new(&self.plan, day, self.out.as_ref(), &paths)?;
         let Some(mut counts) = self.compute(day.end(), scan, &wanted, &mut out, stop)? else {
+            drop(out);
             self.out.remove(&unfinished)?;
             return Ok(None);
         };

@@ -52,7 +52,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Runs and returns standard output and standard error; another exit code fails.
-fn run(folder: &Path, code: i32, args: &[&str]) -> Result<(String, String), Failed> {
+pub fn run(folder: &Path, code: i32, args: &[&str]) -> Result<(String, String), Failed> {
     let output = tripline(folder, args)?;
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     if output.status.code() != Some(code) {
@@ -64,14 +64,14 @@ fn run(folder: &Path, code: i32, args: &[&str]) -> Result<(String, String), Fail
     Ok((out, err))
 }
 
-fn expect(text: &str, parts: &[&str]) -> Outcome {
+pub fn expect(text: &str, parts: &[&str]) -> Outcome {
     match parts.iter().find(|part| !text.contains(**part)) {
         Some(part) => Err(format!("`{part}` is not in:\n{text}").into()),
         None => Ok(()),
     }
 }
 
-fn ensure(held: bool, what: &str) -> Outcome {
+pub fn ensure(held: bool, what: &str) -> Outcome {
     if held { Ok(()) } else { Err(what.into()) }
 }
 
@@ -85,7 +85,7 @@ fn project(events: &str) -> Result<TempDir, Failed> {
 }
 
 /// One NetLog row.
-fn row(second: u32, flags: u32, more: &str) -> String {
+pub fn row(second: u32, flags: u32, more: &str) -> String {
     format!(
         "{{\"subscriberId\":\"S1\",\"srcIP\":\"10.0.0.1\",\"dstIP\":\"10.0.0.{}\",\"srcPort\":1000,\"dstPort\":{},\
          \"txBytes\":10,\"rxBytes\":0,\"tcpFlag\":{flags},\"endTime\":\"2026-01-05T09:00:{second:02}Z\",\

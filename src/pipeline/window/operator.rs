@@ -94,6 +94,8 @@ pub struct WindowState {
     closed: Option<i64>,
     numbers: Vec<u32>,
     ids: Vec<u32>,
+    /// Slots by key number, all [`NONE`] between two windows.
+    slots: Vec<u32>,
     /// Keys and values when unused ones were last dropped.
     compacted_at: usize,
     /// Sums that stopped at the bounds of INT64.
@@ -121,6 +123,7 @@ impl WindowState {
             closed: None,
             numbers: Vec::new(),
             ids: Vec::new(),
+            slots: Vec::new(),
             compacted_at: COMPACT_MIN,
             saturated: 0,
         })
@@ -241,8 +244,10 @@ impl WindowState {
         Ok(closed)
     }
 
-    fn combine(&self, start: i64, end: i64) -> Result<Pane, WindowError> {
+    fn combine(&mut self, start: i64, end: i64) -> Result<Pane, WindowError> {
         let mut whole = Pane::new(&self.kinds, self.evidence_rows);
+        // Of many keys a window has few: what it does not touch need not be written again.
+        whole.slots = std::mem::take(&mut self.slots);
         for pane in self.panes.range(start..end).map(|(_, pane)| pane) {
             let slots = whole.slots_of(&pane.keys, self.keys.count());
             for ((mine, theirs), kind) in whole.states.iter_mut().zip(&pane.states).zip(&self.kinds) {
@@ -250,6 +255,8 @@ impl WindowState {
             }
             whole.evidence.merge(&pane.evidence, &slots);
         }
+        self.slots = std::mem::take(&mut whole.slots);
+        whole.keys.iter().for_each(|key| self.slots[*key as usize] = NONE);
         Ok(whole)
     }
 

@@ -16,7 +16,7 @@ use tripline::adapter::local::LocalStore;
 use tripline::history::{History, PartLimits};
 use tripline::port::{Input, Share, Store, StoredFile};
 
-use super::{Flow, How, Random, Scene, computed, differences, filled, ingested, input, said};
+use super::{Flow, How, Random, Scene, computed, differences, filled, ingested, input, patiently, said};
 use crate::arrival;
 
 type Outcome = Result<(), Failed>;
@@ -123,7 +123,7 @@ fn store(folder: &Path) -> Arc<dyn Store> {
 
 /// Ids of all rows, as a reader of the history finds them, and what each file is.
 fn rows(folder: &Path) -> Result<(u64, BTreeSet<String>), Failed> {
-    let history = History::read(store(folder))?;
+    let history = patiently(|| History::read(store(folder)))?;
     let mut files = BTreeSet::new();
     for (_, part) in history.parts() {
         let path = history.place(part)?;
