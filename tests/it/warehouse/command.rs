@@ -36,8 +36,10 @@ pub const ALONE: &[Alone] = &[
 /// A normalization and a rule.
 const PROJECT_FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulator/project");
 
-const WINDOWS: (&str, &str) =
-    ("features/each.yaml", "feature: each\nfrom: flows\nkey: [src_ip]\nwindow: 1h\ncolumns:\n  flows: COUNT(*)\n");
+const WINDOWS: (&str, &str) = (
+    "features/each.yaml",
+    "feature: each\nfrom: flows\nkey: [src_ip]\nwindow: {size: 1h}\ncolumns:\n  flows: COUNT(*)\n",
+);
 
 const ROWS: &str = "INSERT INTO log (time, src, port, tx, admit_watermark, event_day) VALUES \
     (TIMESTAMP '2026-01-05 10:00:00+00', 'a', 443, 500, NULL, DATE '2026-01-05'), \
