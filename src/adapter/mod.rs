@@ -1,3 +1,4 @@
 //! Adapters.
 
+pub mod gcp;
 pub mod local;

@@ -4,22 +4,24 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::thread;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 
 use crate::plan::Plan;
 use crate::record::Day;
 use crate::runtime::backfill::{
-    BackfillOptions, BackfillReport, DayProgress, DayReport, Days, Outcome, backfill, causes,
+    BackfillOptions, BackfillReport, DayCounts, DayProgress, DayReport, Days, Outcome, backfill, causes,
 };
 use crate::runtime::replay::{LocalDays, relations};
+use crate::runtime::warehouse::{WarehouseDays, WarehouseOptions};
 
 use super::exit::Exit;
 use super::history::{chosen, open_history, span};
 use super::project::{Opened, open_valid};
 use super::stop::stop_flag;
 use super::summary::progress_bar;
+use super::warehouse::WarehousePlace;
 use super::wire;
 
 const PARALLEL_MAX: u16 = 64;
@@ -29,6 +31,8 @@ const NO_HISTORY: &str = "--target local needs --history\nhelp: `tripline ingest
 enum Target {
     /// Over local files, to local files
     Local,
+    /// In BigQuery, over its tables, to its tables
+    Bigquery,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -66,6 +70,11 @@ pub struct Backfill {
     /// Days side by side, each with its memory (default: as many as there are processors)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=PARALLEL_MAX.into()))]
     parallel: Option<u16>,
+    /// BigQuery refuses a job that would bill more bytes
+    #[arg(long, value_name = "BYTES", help_heading = "BigQuery")]
+    max_bytes: Option<u64>,
+    #[command(flatten)]
+    place: WarehousePlace,
     /// The project's folder (default: here)
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
@@ -78,11 +87,10 @@ impl Backfill {
     pub fn run(self) -> anyhow::Result<Exit> {
         let opened = open_valid(self.project.as_deref())?;
         let relations = self.relations(&opened.plan)?;
-        let (target, known): (Box<dyn Days>, Vec<Day>) = match self.target {
+        let (target, days) = match self.target {
             Target::Local => self.local(opened, relations)?,
+            Target::Bigquery => self.bigquery(opened, &relations)?,
         };
-        let (from, to) = span(&known, self.from.as_deref(), self.to.as_deref())?;
-        let days: Vec<Day> = (from.0..to.0).map(Day).collect();
         let options = BackfillOptions {
             parallel: self.parallel.map_or_else(default_parallel, usize::from),
             again: self.again,
@@ -108,12 +116,46 @@ impl Backfill {
 
     /// The days of local files, and which they are.
     fn local(&self, opened: Opened, relations: Vec<String>) -> anyhow::Result<(Box<dyn Days>, Vec<Day>)> {
+        if self.place.given() || self.max_bytes.is_some() {
+            bail!("--dataset, --max-bytes and the like are of BigQuery\nhelp: --target bigquery");
+        }
         let folder = self.history.as_deref().context(NO_HISTORY)?;
         let history = open_history(folder)?;
         let out = wire::store(self.out.as_deref().unwrap_or(folder));
         let days = LocalDays::new(opened.plan, history, out, opened.generation, relations);
-        let known = days.days();
-        Ok((Box::new(days), known))
+        let asked = self.days(&days.days())?;
+        Ok((Box::new(days), asked))
+    }
+
+    fn days(&self, known: &[Day]) -> anyhow::Result<Vec<Day>> {
+        let (from, to) = span(known, self.from.as_deref(), self.to.as_deref())?;
+        Ok((from.0..to.0).map(Day).collect())
+    }
+
+    fn bigquery(&self, opened: Opened, relations: &[String]) -> anyhow::Result<(Box<dyn Days>, Vec<Day>)> {
+        if self.history.is_some() || self.out.is_some() {
+            bail!("--history and --out are folders of --target local\nhelp: --dataset names a dataset of BigQuery");
+        }
+        if self.from.is_none() || self.to.is_none() {
+            bail!("BigQuery is not asked which days it has\nhelp: say which: --from 2026-01-05 --to 2026-01-06");
+        }
+        let days = self.days(&[])?;
+        let (Some(from), Some(last)) = (days.first().copied(), days.last().copied()) else {
+            bail!("no days\nhelp: --to is the day after the last");
+        };
+        let (_, service) = self.place.open(&opened.project.config.warehouse)?;
+        let name = service.name();
+        if !service.has_dataset()? {
+            bail!("the dataset {name} is not there\nhelp: `bq mk {name}` makes it; --dataset names another");
+        }
+        let options = WarehouseOptions {
+            from,
+            to: Day(last.0 + 1),
+            max_bytes: self.max_bytes,
+            again: self.again,
+            dry_run: self.dry_run,
+        };
+        Ok((Box::new(WarehouseDays::new(opened.plan, service, relations, options)), days))
     }
 
     fn relations(&self, plan: &Plan) -> anyhow::Result<Vec<String>> {
@@ -167,7 +209,8 @@ fn text(report: &BackfillReport) -> String {
             .map(|(count, what)| format!("{count} {what}"))
             .collect();
     if planned > 0 {
-        parts.push(format!("{planned} to do, reading {} rows in {}", HumanCount(read), HumanBytes(bytes)));
+        let rows = if read > 0 { format!("{} rows in ", HumanCount(read)) } else { String::new() };
+        parts.push(format!("{planned} to do, reading {rows}{}", HumanBytes(bytes)));
     } else if read > 0 {
         parts.push(format!("{} rows read", HumanCount(read)));
     }
@@ -186,6 +229,13 @@ fn line(report: &DayReport) -> String {
             let files = files.map(|file| format!("\n           {} {}", file.path, HumanBytes(file.bytes)));
             format!("reads {rows}{}{}", HumanBytes(cost.bytes), files.collect::<String>())
         }
+        Outcome::Done(DayCounts { billed: Some(billed), .. }, elapsed) => format!(
+            "{} jobs, {} there already, {} billed, {:.2} s",
+            billed.jobs,
+            billed.found,
+            HumanBytes(billed.bytes),
+            elapsed.as_secs_f64()
+        ),
         Outcome::Done(counts, elapsed) => {
             let of = |relation: &str| counts.relations.get(relation).map(|rows| (relation.to_owned(), *rows));
             let settled = ["hits", "alerts"].into_iter().filter_map(of).map(|(name, rows)| format!(", {rows} {name}"));

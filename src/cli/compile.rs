@@ -14,6 +14,8 @@ use crate::target::bigquery::{File, Range, Warehouse, files, query, select, trai
 use super::exit::Exit;
 use super::project::{open_valid, parse_time};
 use super::training::Made;
+use super::verify::Verify;
+use super::warehouse::WarehousePlace;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
@@ -65,6 +67,11 @@ pub struct Compile {
     /// The day after the last
     #[arg(long, value_name = "DATE", requires = "from")]
     to: Option<String>,
+    /// Have BigQuery judge every file, and a selection of recorded answers; nothing is made
+    #[arg(long, conflicts_with_all = ["out", "form"])]
+    verify: bool,
+    #[command(flatten)]
+    place: WarehousePlace,
 }
 
 impl Compile {
@@ -82,7 +89,15 @@ impl Compile {
             bail!("{one} and {other} would share a table in BigQuery\nhelp: rename one of them");
         }
         let range = self.range()?;
+        if !self.verify && self.place.given() {
+            bail!("the dataset is asked for nothing here\nhelp: --verify has it judge what is compiled");
+        }
         let mut out = std::io::stdout().lock();
+        if self.verify {
+            let (_, service) = self.place.open(&opened.project.config.warehouse)?;
+            let only = self.relation.as_deref();
+            return Verify { compiled: warehouse, range, only, service: service.as_ref() }.run(&mut out);
+        }
         if self.training {
             let training = self.made.plan(&opened.plan)?;
             let text = match self.form {

@@ -23,6 +23,8 @@ mod stop;
 mod summary;
 mod test;
 mod training;
+mod verify;
+mod warehouse;
 mod wire;
 
 use std::process::ExitCode;

@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 
+use crate::adapter::gcp::{BigQuery, Options, Patience};
 use crate::adapter::local::clock::SystemClock;
 use crate::adapter::local::{Embedded, Folder, LocalStore, MemoryInput, input, output};
+use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Store};
+
+use super::warehouse::Dataset;
 
 pub fn folder(path: &Path) -> Box<dyn FileTree> {
     Box::new(Folder::new(path))
@@ -57,4 +61,16 @@ pub fn store(folder: &Path) -> Arc<dyn Store> {
 
 pub fn memory(name: &str, bytes: Vec<u8>) -> Arc<dyn Input> {
     Arc::new(MemoryInput::new(name, bytes))
+}
+
+pub fn warehouse(place: &Dataset) -> Result<Box<dyn Warehouse>, WarehouseError> {
+    let options = Options {
+        project: place.project.clone(),
+        dataset: place.dataset.clone(),
+        location: place.location.clone(),
+        endpoint: place.endpoint.clone(),
+        labels: place.labels.clone(),
+        patience: Patience::default(),
+    };
+    Ok(Box::new(BigQuery::connect(options)?))
 }

@@ -1,6 +1,6 @@
 //! `tripline.yaml`: the project's name and its overrides of rules.
 
-use super::model::{Config, Override};
+use super::model::{Config, Override, WarehouseConfig};
 use super::rule::{self, EXCEPTION, STATUS};
 use super::shape::{Shape, Table, later, optional};
 use super::yaml::Node;
@@ -21,12 +21,12 @@ pub(super) static CONFIG: Table = Table {
             Shape::Map { name: &Shape::RuleName, value: &Shape::Object(&OVERRIDE), empty: true },
             "Overrides, by the rule's name",
         ),
+        optional("warehouse", Shape::Object(&WAREHOUSE), "The BigQuery dataset of this project's history"),
         later("use", "copy the pack's files into the project for now: `tripline init`"),
         later("sources", OWN_FLAGS),
         later("sinks", OWN_FLAGS),
         later("state", OWN_FLAGS),
         later("model", "leave it out: rules alert without a model"),
-        later("warehouse", OWN_FLAGS),
         later("risk", "leave it out: rules with `when: always` alert by themselves"),
     ],
 };
@@ -49,9 +49,48 @@ static OVERRIDE: Table = Table {
     ],
 };
 
+static WAREHOUSE: Table = Table {
+    name: "`warehouse`",
+    doc: "Where `compile --verify` asks and `backfill --target bigquery` computes; the command line overrides it",
+    keys: &[
+        optional("project", Shape::Text, "The Google Cloud project that is billed and holds the dataset"),
+        optional("dataset", Shape::Text, "The dataset; it has to be there"),
+        optional("location", Shape::Text, "The dataset's location: `EU`, `US`, `europe-west3`"),
+        optional(
+            "endpoint",
+            Shape::Text,
+            "Another service that speaks its REST, such as an emulator: `localhost:9050`",
+        ),
+        optional(
+            "labels",
+            Shape::Map { name: &Shape::Name, value: &Shape::Text, empty: true },
+            "Labels of every job, beside `tripline`",
+        ),
+    ],
+};
+
 impl Default for Config {
     fn default() -> Self {
-        Self { name: None, evidence: EVIDENCE, overrides: std::collections::BTreeMap::new() }
+        Self {
+            name: None,
+            evidence: EVIDENCE,
+            overrides: std::collections::BTreeMap::new(),
+            warehouse: WarehouseConfig::default(),
+        }
+    }
+}
+
+fn warehouse(node: &Node) -> WarehouseConfig {
+    let Some(node) = node.get("warehouse") else { return WarehouseConfig::default() };
+    let text = |key: &str| node.text_at(key).map(|text| text.text);
+    let labels = node.entries_at("labels").iter();
+    let labels = labels.filter_map(|(name, value)| Some((name.text.clone(), value.text()?.text.clone())));
+    WarehouseConfig {
+        project: text("project"),
+        dataset: text("dataset"),
+        location: text("location"),
+        endpoint: text("endpoint"),
+        labels: labels.collect(),
     }
 }
 
@@ -66,5 +105,10 @@ pub(super) fn read(node: &Node) -> Config {
         (name.text.clone(), change)
     });
     let evidence = node.count_at("evidence").and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= 100);
-    Config { name: node.text_at("name"), evidence: evidence.unwrap_or(EVIDENCE), overrides: overrides.collect() }
+    Config {
+        name: node.text_at("name"),
+        evidence: evidence.unwrap_or(EVIDENCE),
+        overrides: overrides.collect(),
+        warehouse: warehouse(node),
+    }
 }

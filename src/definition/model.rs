@@ -27,6 +27,17 @@ pub struct Config {
     /// Raw flows kept as evidence in an alert (default 3, 0 to 100).
     pub evidence: u32,
     pub overrides: BTreeMap<String, Override>,
+    pub warehouse: WarehouseConfig,
+}
+
+/// `warehouse:` of `tripline.yaml`: where the history lies in BigQuery, as far as it says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WarehouseConfig {
+    pub project: Option<String>,
+    pub dataset: Option<String>,
+    pub location: Option<String>,
+    pub endpoint: Option<String>,
+    pub labels: Vec<(String, String)>,
 }
 
 /// `rules: {NAME: {params, status, exceptions}}` of `tripline.yaml`.

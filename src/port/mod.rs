@@ -1,5 +1,7 @@
 //! Traits that adapters fill: what the program asks of the world outside.
 
+pub mod warehouse;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;

@@ -62,6 +62,18 @@ pub struct DayCounts {
     pub row_errors: u64,
     /// Sums that stopped at the bounds of INT64.
     pub saturated: u64,
+    /// Of a day in a warehouse, which tells no rows.
+    pub billed: Option<Billed>,
+}
+
+/// The jobs of a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Billed {
+    pub bytes: u64,
+    /// That were run now.
+    pub jobs: u64,
+    /// That had ended well before.
+    pub found: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -189,6 +201,13 @@ impl DayReport {
                 let files: Vec<Json> = files.collect();
                 json!({"outcome": "planned", "bytes": cost.bytes, "rows": cost.rows, "files": files})
             }
+            Outcome::Done(DayCounts { billed: Some(billed), .. }, elapsed) => json!({
+                "outcome": "done",
+                "bytes_billed": billed.bytes,
+                "jobs": billed.jobs,
+                "jobs_found": billed.found,
+                "seconds": elapsed.as_secs_f64(),
+            }),
             Outcome::Done(counts, elapsed) => json!({
                 "outcome": "done",
                 "read": counts.read,

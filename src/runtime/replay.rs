@@ -245,7 +245,13 @@ impl LocalDays {
         graph.stop(out)?;
         graph.ledger.verify()?;
         let (row_errors, saturated) = (graph.ledger.row_errors, graph.ledger.saturated);
-        Ok(Some(DayCounts { read: read + feed.left_out, relations: BTreeMap::new(), row_errors, saturated }))
+        Ok(Some(DayCounts {
+            read: read + feed.left_out,
+            relations: BTreeMap::new(),
+            row_errors,
+            saturated,
+            billed: None,
+        }))
     }
 }
 

@@ -26,6 +26,7 @@ mod scale;
 mod stream;
 mod training;
 mod verdict;
+mod warehouse;
 
 use std::process::ExitCode;
 
@@ -74,5 +75,6 @@ fn main() -> ExitCode {
     trials.extend(scale::cases());
     trials.extend(stream::cases());
     trials.extend(verdict::cases());
+    trials.extend(warehouse::cases());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

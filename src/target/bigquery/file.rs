@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::plan::SourcePlan;
-use crate::record::{EventTime, flow};
+use crate::record::{EventTime, Micros, flow};
 
 use super::query::{comment, indented};
 use super::text::{name, timestamp};
@@ -23,6 +23,30 @@ pub struct File {
     pub text: String,
 }
 
+/// A table and the file that fills it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// What `--relation` calls it; a source's own name.
+    pub relation: String,
+    pub path: String,
+    pub table: String,
+    /// The tables that it reads.
+    pub inputs: Vec<String>,
+    /// How long before a day rows are read that count in it.
+    pub look_back: Micros,
+    pub kind: UnitKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitKind {
+    /// Only made; its rows are loaded.
+    Source,
+    /// Made anew, as a whole.
+    Lookup,
+    /// Replaced by day.
+    Days,
+}
+
 pub const MANIFEST: &str = "manifest.json";
 
 /// Every relation's file, in the order in which they run, and the manifest.
@@ -39,6 +63,57 @@ pub fn files(warehouse: Warehouse<'_>, range: Option<Range>) -> Vec<File> {
 }
 
 impl Warehouse<'_> {
+    /// All tables, each after those that it reads.
+    pub fn units(&self) -> Vec<Unit> {
+        let sources = self.sources.iter().map(|source| Unit {
+            relation: source.name.clone(),
+            path: format!("sources/{}.sql", source.name),
+            table: source.name.clone(),
+            inputs: Vec::new(),
+            look_back: Micros(0),
+            kind: UnitKind::Source,
+        });
+        let relations = self.relations().into_iter().map(|relation| Unit {
+            relation: self.title(relation),
+            path: path(*self, relation),
+            table: self.table(relation),
+            inputs: inputs(*self, relation),
+            look_back: look_back(relation),
+            kind: if matches!(relation, Relation::Lookup(_)) { UnitKind::Lookup } else { UnitKind::Days },
+        });
+        sources.chain(relations).collect()
+    }
+
+    /// The file of a unit, for these days where it has days.
+    pub fn text(&self, unit: &Unit, range: Option<Range>) -> Option<String> {
+        let file = match unit.kind {
+            UnitKind::Source => {
+                let source = self.sources.iter().find(|source| source.name == unit.table)?;
+                source_file(&source.name, &source_columns(source))
+            }
+            UnitKind::Lookup | UnitKind::Days => self.file(&unit.table, range)?,
+        };
+        Some(file.text)
+    }
+
+    /// The file's statements one by one, as a dry run can judge them: BigQuery's stops behind the first CREATE, and takes
+    /// nothing from variables. Each stands on its lines of the file, with days in the place of variables.
+    pub fn judged(&self, unit: &Unit, range: Option<Range>) -> Option<Vec<String>> {
+        let text = self.text(unit, range)?;
+        if unit.kind != UnitKind::Days {
+            return Some(vec![text]);
+        }
+        let [to, from] = bounds(range);
+        let from = from.replace("tripline_to", &to);
+        let (create, replace) = (text.find("\nCREATE ")? + 1, text.find("\n-- Replaces ")? + 1);
+        let blank = |text: &str| "\n".repeat(text.matches('\n').count());
+        let statement = text[replace..].replace("tripline_from", &from).replace("tripline_to", &to);
+        Some(vec![
+            format!("{}{}", blank(&text[..create]), &text[create..replace]),
+            format!("{}{statement}", blank(&text[..replace])),
+        ])
+    }
+
     /// The file of one relation.
     pub fn file(&self, relation: &str, range: Option<Range>) -> Option<File> {
         Some(relation_file(*self, self.find(relation)?, range))
@@ -67,15 +142,7 @@ fn kind(relation: Relation<'_>) -> &'static str {
 }
 
 fn entry(warehouse: Warehouse<'_>, relation: Relation<'_>) -> Json {
-    let mut inputs: Vec<String> = warehouse.reads(relation).into_iter().map(|read| warehouse.table(read)).collect();
-    if matches!(relation, Relation::Flows) {
-        inputs.extend(warehouse.sources.iter().map(|source| source.name.clone()));
-    }
     let partition = if matches!(relation, Relation::Lookup(_)) { Json::Null } else { json!("DATE(event_time)") };
-    let look_back = match relation {
-        Relation::Feature(feature) => feature.window.size.to_string(),
-        _ => "0s".to_owned(),
-    };
     let columns = warehouse.columns(relation);
     let columns: Vec<Json> = columns.iter().map(|c| json!({"name": c.name, "type": c.ty.name()})).collect();
     json!({
@@ -83,13 +150,28 @@ fn entry(warehouse: Warehouse<'_>, relation: Relation<'_>) -> Json {
         "kind": kind(relation),
         "table": warehouse.table(relation),
         "file": path(warehouse, relation),
-        "inputs": inputs,
+        "inputs": inputs(warehouse, relation),
         "columns": columns,
-        "look_back": look_back,
+        "look_back": look_back(relation).to_string(),
         "partition_by": partition,
         "cluster_by": warehouse.cluster(relation),
         "labels": {"tripline": kind(relation)},
     })
+}
+
+fn inputs(warehouse: Warehouse<'_>, relation: Relation<'_>) -> Vec<String> {
+    let mut inputs: Vec<String> = warehouse.reads(relation).into_iter().map(|read| warehouse.table(read)).collect();
+    if matches!(relation, Relation::Flows) {
+        inputs.extend(warehouse.sources.iter().map(|source| source.name.clone()));
+    }
+    inputs
+}
+
+fn look_back(relation: Relation<'_>) -> Micros {
+    match relation {
+        Relation::Feature(feature) => feature.window.size,
+        _ => Micros(0),
+    }
 }
 
 fn source_entry(source: &SourcePlan) -> Json {
@@ -133,14 +215,18 @@ fn relation_file(warehouse: Warehouse<'_>, relation: Relation<'_>, range: Option
 
 /// Which days are replaced: those given, or yesterday, so that the text stays the same.
 fn declare(range: Option<Range>) -> String {
-    let (from, to) = match range {
-        Some(range) => (timestamp(range.from.0), timestamp(range.to.0)),
-        None => (
-            "TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY)".to_owned(),
-            "TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)".to_owned(),
-        ),
-    };
+    let [to, from] = bounds(range);
     format!("DECLARE tripline_to TIMESTAMP DEFAULT {to};\nDECLARE tripline_from TIMESTAMP DEFAULT {from};\n")
+}
+
+fn bounds(range: Option<Range>) -> [String; 2] {
+    match range {
+        Some(range) => [timestamp(range.to.0), timestamp(range.from.0)],
+        None => [
+            "TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)".to_owned(),
+            "TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY)".to_owned(),
+        ],
+    }
 }
 
 fn create(warehouse: Warehouse<'_>, relation: Relation<'_>) -> String {

@@ -64,6 +64,18 @@ fn step(plan: &Plan, source: &SourcePlan, ranged: bool) -> Step {
     }
 }
 
+/// A source's table, without rows.
+pub(super) fn absent(source: &SourcePlan) -> Step {
+    let own = source.raw.fields.iter().map(|field| (field.name.as_str(), field.ty));
+    let columns = own.chain([(flow::ADMIT_WATERMARK, Type::Timestamp), (EVENT_DAY, Type::Date)]);
+    let items: Vec<String> = columns.map(|(column, ty)| format!("CAST(NULL AS {ty}) AS {}", name(column))).collect();
+    Step {
+        name: name(&source.name),
+        comment: "Its table is not there.".to_owned(),
+        sql: select(&items, "UNNEST(ARRAY<INT64>[])", &[]),
+    }
+}
+
 /// A column of `flows`; two of them are never NULL.
 fn given(column: &Column, expr: Option<&Expr>, names: &Names<'_>) -> String {
     let fallback = match column.name.as_str() {

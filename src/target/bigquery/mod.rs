@@ -12,6 +12,7 @@ mod expr;
 mod feature;
 mod file;
 mod flows;
+pub mod golden;
 mod lookup;
 mod query;
 mod rule;
@@ -25,7 +26,7 @@ use crate::language::tree::{Aggregate, Expr, ExprKind};
 use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream};
 use crate::record::{Column, Type, flow};
 
-pub use file::{File, Range, files};
+pub use file::{File, Range, Unit, UnitKind, files};
 pub use training::{training_query, training_table};
 
 /// A relation of the warehouse.
@@ -59,8 +60,16 @@ pub fn rule_table(rule: &RulePlan) -> String {
 
 /// One SELECT over the sources' tables that gives a relation's rows; `None` for an unknown name.
 pub fn select(warehouse: Warehouse<'_>, relation: &str) -> Option<String> {
+    select_without(warehouse, relation, &[])
+}
+
+/// As [`select`], with an empty table of the right columns in the place of each source whose own is not there.
+pub fn select_without(warehouse: Warehouse<'_>, relation: &str, absent: &[&SourcePlan]) -> Option<String> {
     let relation = warehouse.find(relation)?;
-    let mut steps = Vec::new();
+    let mut steps = match relation {
+        Relation::Lookup(_) => Vec::new(),
+        _ => absent.iter().map(|source| flows::absent(source)).collect(),
+    };
     for read in warehouse.reads_all(relation) {
         let table = warehouse.table(read);
         steps.extend(warehouse.query(read, false).into_steps(text::name(&table)));
