@@ -38,6 +38,9 @@ const PAGE: i32 = 10_000;
 /// Of a file that is sent in one request; it is held in memory.
 const FILE_MAX: u64 = 1 << 30;
 
+/// The names of Google's services end so, those of private endpoints too.
+const GOOGLE: &str = ".googleapis.com";
+
 /// Where, and as what.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -324,15 +327,18 @@ fn endpoint(given: &str) -> String {
     if given.contains("://") { given.to_owned() } else { format!("http://{given}") }
 }
 
-/// Is it plain HTTP on this machine? To other machines nothing is sent in clear text.
+/// Is it plain HTTP on this machine? Elsewhere only Google is spoken to, and never in clear text: credentials go with
+/// every call, and a project's file, which may be somebody else's, names the endpoint.
 fn local(endpoint: &str) -> Result<bool, Failure> {
     let url = reqwest::Url::parse(endpoint).map_err(|error| Failure::input(format!("endpoint {endpoint}: {error}")))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
     match url.scheme() {
-        "https" => Ok(false),
+        "https" if host.ends_with(GOOGLE) => Ok(false),
         "http" if here => Ok(true),
-        _ => Err(Failure::input(format!("endpoint {endpoint}: to another machine only https:// is spoken"))),
+        _ => Err(Failure::input(format!(
+            "endpoint {endpoint}: credentials are sent to https://*{GOOGLE} only, and nothing to others but this machine"
+        ))),
     }
 }
 
@@ -349,12 +355,16 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_is_spoken_to_in_clear_text() {
+    fn credentials_go_to_google_alone() {
         for (endpoint, here) in [
             ("http://localhost:9050", Some(true)),
             ("http://127.0.0.1:9050", Some(true)),
             ("http://[::1]:9050", Some(true)),
             ("https://bigquery.googleapis.com", Some(false)),
+            ("https://bigquery-mine.p.googleapis.com", Some(false)),
+            ("https://example.com", None),
+            ("https://bigquery.googleapis.com.example.com", None),
+            ("https://notgoogleapis.com", None),
             ("http://example.com", None),
             ("http://127.0.0.1.example.com", None),
             ("ftp://localhost", None),
