@@ -23,7 +23,7 @@ use tripline::target::datafusion::{Lookups, LowerContext, evaluate, lower};
 
 use super::random::Random;
 
-const COUNT: usize = 1_200;
+const COUNT: usize = 4_500;
 const DEPTH_MAX: usize = 4;
 const ROWS: usize = 12;
 /// Of all expressions, so many at least are accepted.

@@ -339,6 +339,8 @@ def letters():
     for columns, pool in [("FLOAT64", FLOATS), ("INT64", INTS), ("TIMESTAMP", MOMENTS), ("BOOL", BOOLS)]:
         add(["a IS DISTINCT FROM b", "a IS NOT DISTINCT FROM b", "a IS DISTINCT FROM NULL"], [("a", columns), ("b", columns)],
             rows=thin(pool, pool, step=1 if columns == "BOOL" else 4))
+    add(["a IS DISTINCT FROM b AND c", "a IS NOT DISTINCT FROM b OR c", "a AND b IS DISTINCT FROM c OR a"],
+        [("a", "BOOL"), ("b", "BOOL"), ("c", "BOOL")], BOOLS, BOOLS, BOOLS)
     add(["a IS NOT DISTINCT FROM 1.5", "NOT a IS DISTINCT FROM 1"], [("a", "INT64")], INTS)
 
 

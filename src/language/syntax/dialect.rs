@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId};
 
+use sqlparser::ast::Expr;
 use sqlparser::dialect::{BigQueryDialect, Dialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -110,6 +111,19 @@ impl Dialect for GoogleSql {
             Token::StringConcat => Some(Ok(self.prec_value(Precedence::MulDivModOp))),
             _ => None,
         }
+    }
+
+    // sqlparser takes all that follows as the right side, `b AND c` too.
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+        let distinct = parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]);
+        if !distinct && !parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]) {
+            return None;
+        }
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        let left = Box::new(left.clone());
+        Some(right.map(Box::new).map(|right| {
+            if distinct { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) }
+        }))
     }
 
     fn prec_value(&self, prec: Precedence) -> u8 {
