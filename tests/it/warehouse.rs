@@ -74,7 +74,7 @@ impl Place {
     /// The rows of a query, asked of the emulator without a proxy.
     fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Failed> {
         let client = self.client()?;
-        let done = run(&client, &query(&format!("rows_{}", name_of(sql)), sql).again())?;
+        let done = run(&client, &query(&format!("rows_{}_{}", self.dataset, name_of(sql)), sql).again())?;
         let mut rows = Vec::new();
         client.rows(&done.id, &mut |page| rows.extend(page))?;
         Ok(rows)
