@@ -8,6 +8,8 @@
 
 #[path = "warehouse/command.rs"]
 mod command;
+#[path = "warehouse/days.rs"]
+mod days;
 #[path = "warehouse/emulator.rs"]
 mod emulator;
 #[path = "warehouse/fault.rs"]
@@ -43,8 +45,11 @@ pub fn cases() -> Vec<Trial> {
         });
         trial.with_ignored_flag(skip)
     });
-    let alone =
-        fault::ALONE.iter().chain(command::ALONE).map(|(name, case)| Trial::test(format!("warehouse::{name}"), case));
+    let alone = fault::ALONE
+        .iter()
+        .chain(command::ALONE)
+        .chain(days::ALONE)
+        .map(|(name, case)| Trial::test(format!("warehouse::{name}"), case));
     with_emulator.chain(alone).collect()
 }
 
@@ -69,7 +74,7 @@ impl Place {
     /// The rows of a query, asked of the emulator without a proxy.
     fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Failed> {
         let client = self.client()?;
-        let done = run(&client, &query(&format!("rows_{}", name_of(sql)), sql).again())?;
+        let done = run(&client, &query(&format!("rows_{}_{}", self.dataset, name_of(sql)), sql).again())?;
         let mut rows = Vec::new();
         client.rows(&done.id, &mut |page| rows.extend(page))?;
         Ok(rows)

@@ -143,9 +143,8 @@ impl Failure {
             (_, Some("notFound")) | (Kind::Status(404), _) => Trouble::NotFound,
             (_, Some("invalidQuery")) => Trouble::Statement,
             (_, Some("stopped")) => Trouble::Deadline,
-            (Kind::Status(403), _) => Trouble::Permission,
-            (Kind::Status(429 | 500..), _) => Trouble::Unavailable,
             _ if self.passes() => Trouble::Unavailable,
+            (Kind::Status(403), _) => Trouble::Permission,
             _ => Trouble::Other,
         }
     }
