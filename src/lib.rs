@@ -19,7 +19,7 @@
 //! | [`target`] | what an engine runs: expressions in `target/datafusion`, whole relations as SQL in `target/bigquery` |
 //! | [`pipeline`] | the stages: `ingest` `normalize` `merge` `window` `detect` `alert`; `graph` drives, `ledger` counts |
 //! | [`history`] | flows as they are kept: parts by day, manifests, a reader that prunes |
-//! | [`runtime`] | a run: threads, stopping, taps, the report; `ingest` into a history, days of it (`backfill`, `replay`); the rules' own tests (`case`) |
+//! | [`runtime`] | a run: threads, stopping, taps, the report; `ingest` into a history, days of it (`backfill`, `replay`), compared with a run (`reconcile`); the rules' own tests (`case`) |
 //! | [`generate`] | synthetic NetLog with labelled attacks |
 //! | [`port`] | traits for what is outside: inputs, files, writers, the clock, a warehouse |
 //! | [`adapter`] | what fills them: `adapter/local`, and `adapter/gcp` for BigQuery |
@@ -63,7 +63,8 @@
 //! is there whole or not at all. A day of a backfill is read by `history/read.rs` with the look-back that
 //! `plan/look_back.rs` tells, goes through a graph of its own in `runtime/replay.rs`, and its rows into files
 //! (`runtime/day.rs`). Which days, and what became of them, is `runtime/backfill.rs`, for every place that days are computed
-//! at.
+//! at. `runtime/reconcile.rs` compares what a run wrote with what days give, and finds why rows differ by computing them again
+//! from the flows that the run had (`runtime/patch.rs`).
 //!
 //! # Invariants
 //!

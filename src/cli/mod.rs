@@ -15,6 +15,7 @@ mod place;
 mod profile;
 mod project;
 mod query;
+mod reconcile;
 mod run;
 mod say;
 mod schema;
@@ -65,6 +66,8 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Run the definitions over a history, day by day
     Backfill(backfill::Backfill),
+    /// Compare what a run wrote with what a history gives, and say why rows differ
+    Reconcile(reconcile::Reconcile),
     /// Generate plausible NetLog with labelled attacks
     Generate(generate::Generate),
     /// Draft a source from a sample, or profile real input
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Training(command) => command.run(),
         Command::Ingest(command) => command.run(),
         Command::Backfill(command) => command.run(),
+        Command::Reconcile(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Source(command) => command.run(),
         Command::Schema(command) => command.run(),

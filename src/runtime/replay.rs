@@ -18,7 +18,7 @@ use crate::pipeline::graph::{Fault, Graph, GraphError};
 use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::pipeline::window::feature::BuildError;
-use crate::plan::Plan;
+use crate::plan::{Plan, RulePlan};
 use crate::port::Store;
 use crate::record::{Day, EventTime};
 use crate::target::bigquery::rule_table;
@@ -27,6 +27,7 @@ use crate::target::datafusion::Lookups;
 use super::backfill::{DayCost, DayCounts, DayError, Days, FileCost, Prepared};
 use super::day::{ALERTS, DayOutlet};
 use super::outlet::HITS;
+use super::patch::{Patch, Patched};
 
 /// Version of what a day's files are; in every marker.
 const VERSION: u32 = 1;
@@ -59,6 +60,8 @@ pub struct LocalDays {
     pub batch_rows: usize,
     /// Late rows that count nowhere come out too, as `late`.
     pub keep_late: bool,
+    /// The history as somebody else has seen it.
+    pub patch: Option<Patch>,
     /// What a test breaks.
     pub fault: Option<Fault>,
 }
@@ -94,7 +97,22 @@ impl LocalDays {
         }
         plan.show(&relations.iter().map(String::as_str).collect::<Vec<_>>());
         let history = history.into();
-        Self { plan, history, out, generation, relations, batch_rows: BATCH_ROWS, keep_late: false, fault: None }
+        Self {
+            plan,
+            history,
+            out,
+            generation,
+            relations,
+            batch_rows: BATCH_ROWS,
+            keep_late: false,
+            patch: None,
+            fault: None,
+        }
+    }
+
+    /// Those that hits name by their place.
+    pub fn rules(&self) -> &[Arc<RulePlan>] {
+        &self.plan.rules
     }
 
     fn wanted(&self, from: EventTime, to: EventTime) -> Wanted {
@@ -226,7 +244,11 @@ impl LocalDays {
         let last = self.last_watermark().0;
         let mut ended = false;
         let mut read = 0;
-        while let Some(mut batch) = feed.step()? {
+        let mut patched = self.patch.as_ref().map(Patched::new);
+        while let Some(mut batch) = match &mut patched {
+            Some(patched) => patched.step(&mut feed)?,
+            None => feed.step()?,
+        } {
             if stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }

@@ -33,6 +33,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("docs::history", || commands("docs/history.md")),
         Trial::test("docs::bigquery", || commands("docs/bigquery.md")),
         Trial::test("docs::pack", || commands("docs/pack.md")),
+        Trial::test("docs::reconcile", || commands("docs/reconcile.md")),
         Trial::test("docs::training", || commands("docs/training.md")),
         Trial::test("docs::equivalence", || generated("docs/equivalence.md", &equivalence()?)),
         Trial::test("docs::language", || generated("docs/language.md", &language())),

@@ -21,6 +21,7 @@ mod oracle;
 mod order;
 mod query;
 mod random;
+mod reconcile;
 mod recorded;
 mod scale;
 mod stream;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
     trials.extend(layout::cases());
     trials.extend(mutation::cases());
     trials.extend(order::cases());
+    trials.extend(reconcile::cases());
     trials.extend(recorded::cases());
     trials.extend(scale::cases());
     trials.extend(stream::cases());
