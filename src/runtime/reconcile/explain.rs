@@ -19,6 +19,9 @@ use super::flows::{FlowDifference, FlowKind, FlowLog, patch};
 use super::shape::Shape;
 use super::sink::{Shaped, Sink};
 
+/// What a row's cause is, and what shows it.
+type CauseOf<'a> = dyn Fn(&Shape, &Difference) -> Option<(Cause, String)> + 'a;
+
 /// Why a row differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
@@ -210,12 +213,7 @@ impl Asked<'_> {
     }
 
     /// Rows that come out as they were emitted get a cause.
-    fn again(
-        &self,
-        open: &mut [Open],
-        mut days: LocalDays,
-        cause: &dyn Fn(&Shape, &Difference) -> Option<(Cause, String)>,
-    ) -> Result<bool, ReplayError> {
+    fn again(&self, open: &mut [Open], mut days: LocalDays, cause: &CauseOf<'_>) -> Result<bool, ReplayError> {
         let mut wanted: BTreeMap<String, BTreeMap<String, Vec<Vec<Value>>>> = BTreeMap::new();
         let (mut first, mut last) = (i64::MAX, i64::MIN);
         for relation in open.iter() {

@@ -54,8 +54,8 @@ impl FlowLog {
     pub fn push(&mut self, rows: &RecordBatch, span: std::ops::Range<i64>) {
         let ids = rows.column(flow::ROW_ID).as_primitive::<Int64Type>();
         let times = times(rows);
-        for row in 0..rows.num_rows() {
-            if span.contains(&times[row]) {
+        for (row, time) in times.iter().enumerate() {
+            if span.contains(time) {
                 self.places.entry(ids.value(row)).or_default().push((self.batches.len(), row));
             }
         }
