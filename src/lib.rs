@@ -32,7 +32,9 @@
 //!    keys (`source.rs`, `feature.rs`, `rule.rs`, …), `model.rs` is the result. SQL is still text.
 //! 3. `plan/resolve.rs` puts features in order (`order.rs`) and binds sources, lookups, features and rules.
 //! 4. For each expression `language/syntax` parses and `language/bind` gives names, types and NULL rules
-//!    (`language/function` is the table); `language/null.rs` finds conditions that a NULL can silence.
+//!    (`language/function` is the table); `language/null.rs` finds conditions that a NULL can silence. A query's `WITH`,
+//!    subqueries and `UNION ALL` become one SELECT for each part (`bind/query.rs`, `layer.rs`); `plan/branch.rs` makes each a
+//!    branch of its rule.
 //! 5. `plan/fingerprint.rs` hashes what each rule means; `plan/wanted.rs` marks what is read: other features do not run,
 //!    other columns are not decoded.
 //! 6. `pipeline/graph.rs` builds a stage for each live feature and rule; `pipeline/compiled.rs` has
@@ -50,7 +52,7 @@
 //! 5. `pipeline/window/feature.rs` evaluates `row`, `where`, key and arguments; `operator.rs` keeps panes, `accumulate.rs` exact
 //!    states, `distinct.rs` sets, `evidence.rs` the first flows of each key.
 //! 6. When the watermark passes a window's end, `graph.rs` closes it: feature rows go to features over features (joined in
-//!    `join.rs`) and to the rules, `pipeline/detect`.
+//!    `join.rs`) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch, `rank.rs` its ranks.
 //! 7. `pipeline/alert` orders hits, applies exceptions, merges them to incidents (`incident.rs`) and writes
 //!    alerts (`record.rs`) when no further hit can belong to one.
 //! 8. `pipeline/outlet.rs` is the port for all that comes out: `runtime/outlet.rs` takes rows to taps and alerts to their file; `runtime/report.rs` tells the counts of
@@ -65,6 +67,12 @@
 //! (`runtime/day.rs`). Which days, and what became of them, is `runtime/backfill.rs`, for every place that days are computed
 //! at. `runtime/reconcile.rs` compares what a run wrote with what days give, and finds why rows differ by computing them again
 //! from the flows that the run had (`runtime/patch.rs`).
+//!
+//! # Questions and training rows
+//!
+//! Both are runs with taps that end in memory: `runtime/query.rs` puts GROUP BY (`query/group.rs`, the states of a feature)
+//! and ORDER BY (`query/order.rs`) around the stage of a SELECT; `runtime/training.rs` gives each label the last window
+//! before it. `runtime/past.rs` reads both from a history.
 //!
 //! # Invariants
 //!
