@@ -106,7 +106,7 @@ impl Query {
         drop(outlets);
         let report = report?;
         report.verify().context("rows were lost; this is a defect of the program")?;
-        let full = finish(&state, Some(&report), report.ledger.offered)?;
+        let full = finish(&state, Some(&report), report.interrupted, report.ledger.offered)?;
         Ok(if report.interrupted && !full { Exit::Interrupted } else { Exit::Fine })
     }
 
@@ -125,7 +125,7 @@ impl Query {
         });
         let report = past.rows(writers.collect(), &columns, &stop)?;
         tell_origins(past, &report);
-        let full = finish(&state, None, report.read)?;
+        let full = finish(&state, None, report.stopped, report.read)?;
         Ok(if report.stopped && !full { Exit::Interrupted } else { Exit::Fine })
     }
 
@@ -161,7 +161,10 @@ impl Query {
             (None, Some("parquet")) => RowFormat::Parquet,
             (None, Some("csv")) => RowFormat::Csv,
             (None, _) if self.output == "-" => RowFormat::Table,
-            (None, _) => RowFormat::Json,
+            (None, None | Some("json" | "jsonl" | "ndjson")) => RowFormat::Json,
+            (None, Some(other)) => bail!(
+                "the extension .{other} says no format\nhelp: name the file .json, .jsonl, .csv or .parquet, or add --format"
+            ),
         };
         if format == RowFormat::Parquet && self.output == "-" {
             bail!("Parquet is written to a file\nhelp: --output FILE.parquet");
@@ -203,9 +206,16 @@ fn taps(plan: &Plan, query: &AdHocPlan) -> Vec<(String, String)> {
 }
 
 /// All rows have come; tells what they do not say, and whether no further row was wanted.
-fn finish(state: &RefCell<query::Query>, run: Option<&RunReport>, records: u64) -> anyhow::Result<bool> {
+fn finish(state: &RefCell<query::Query>, run: Option<&RunReport>, stopped: bool, records: u64) -> anyhow::Result<bool> {
     let mut query = state.borrow_mut();
     let full = query.is_full();
+    if stopped && !full {
+        if query.waits() {
+            note("stopped: nothing is written, for it would be of a part of the rows");
+            return Ok(false);
+        }
+        note("stopped: these are the rows until then");
+    }
     query.finish()?;
     if let Some(first) = &query.errors.first {
         let count = query.errors.count;

@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use crate::pipeline::ingest::{Reader, ReaderOptions};
 use crate::plan::{LABEL, LABEL_TIME, Plan, TrainingPlan};
 use crate::port::{Input, RowWriter};
-use crate::record::{Column, Decode, Format, Micros, RawField, RawSchema, Type};
+use crate::record::{Column, Decode, Format, Micros, RawField, RawSchema, Type, Value};
 use crate::runtime::outlet::Outlets;
 use crate::runtime::past::Past;
 use crate::runtime::run::{RunOptions, run};
@@ -158,6 +158,7 @@ impl MakeTraining {
     /// Every label has to be understood: a lost one would be a wrong set.
     fn read_labels(&self, training: &TrainingPlan) -> anyhow::Result<Vec<Label>> {
         let inputs = wire::inputs(std::slice::from_ref(&self.labels))?;
+        check_outputs(&[self.out.as_str()], &inputs)?;
         let extension = self.labels.trim_end_matches(".gz").trim_end_matches(".zst");
         let format = match Path::new(extension).extension().and_then(|extension| extension.to_str()) {
             Some("parquet") => Format::Parquet,
@@ -181,19 +182,28 @@ impl MakeTraining {
                 .with_context(|| format!("cannot read {name}"))?;
             while let Some(batch) = reader.next_batch().with_context(|| format!("cannot read {name}"))? {
                 if let Some(reject) = batch.rejects.first() {
-                    let names: Vec<String> = columns.iter().map(|c| format!("{} {}", c.name, c.ty)).collect();
                     bail!(
                         "{name}:{}: {}\nhelp: labels have {}; `--label-type` says what `{LABEL}` is",
                         reject.origin.line,
                         reject.detail,
-                        names.join(", ")
+                        names(&columns)
                     );
                 }
                 all.extend(labels(training, &batch.rows));
             }
         }
         if all.is_empty() {
-            bail!("{} holds no label", self.labels);
+            bail!("{} holds no label\nhelp: each is a line with {}", self.labels, names(&columns));
+        }
+        // A column under another name would make every entity unknown.
+        let empty = |place: usize| all.iter().all(|label| label.key.get(place).is_none_or(Value::is_null));
+        if let Some(column) = (0..training.key.len()).find(|place| empty(*place)).map(|place| &training.key[place]) {
+            bail!(
+                "no label of {} has a value of `{}`\nhelp: labels have {}",
+                self.labels,
+                column.name,
+                names(&columns)
+            );
         }
         Ok(all)
     }
@@ -252,4 +262,9 @@ fn over_inputs<W: Windows + 'static>(
     let report = report?;
     report.verify().context("rows were lost; this is a defect of the program")?;
     Ok(!report.interrupted)
+}
+
+/// `src_ip STRING, label_time TIMESTAMP`.
+fn names(columns: &[Column]) -> String {
+    columns.iter().map(|column| format!("{} {}", column.name, column.ty)).collect::<Vec<_>>().join(", ")
 }

@@ -156,6 +156,11 @@ impl Query {
         }
     }
 
+    /// Do rows wait for all others before they are written?
+    pub fn waits(&self) -> bool {
+        self.group.is_some() || self.sorter.is_some() || self.branches.iter().any(|branch| branch.waiting.is_some())
+    }
+
     /// Is there nothing more to come?
     pub fn is_full(&self) -> bool {
         self.limit == Some(0) && self.sorter.is_none() && self.group.is_none()
@@ -223,7 +228,11 @@ pub struct QueryTap {
 impl RowWriter for QueryTap {
     fn write(&mut self, rows: &RecordBatch) -> io::Result<()> {
         let mut query = self.query.borrow_mut();
-        query.push(&self.relation, rows).map_err(io::Error::other)?;
+        query.push(&self.relation, rows).map_err(|error| match error {
+            // A closed pipe has to be known as one.
+            QueryError::Write(error) => error,
+            other => io::Error::other(other),
+        })?;
         if query.is_full() {
             self.stop.store(true, Ordering::Relaxed);
         }

@@ -170,7 +170,12 @@ fn every_format() -> Outcome {
 
 fn wrong_labels_are_told() -> Outcome {
     let folder = project(&MINUTES)?;
-    let cases: [(&str, &[&str], &str); 8] = [
+    let cases: [(&str, &[&str], &str); 9] = [
+        (
+            "srcip,label_time,label\na,2026-01-05T00:01:00Z,1\n",
+            &["--features", "by_source"],
+            "has a value of `src_ip`\nhelp: labels have src_ip STRING, label_time TIMESTAMP, label INT64",
+        ),
         ("src_ip,label_time,label\na,yesterday,1\n", &["--features", "by_source"], "labels.csv:2: "),
         ("src_ip,label_time,label\na,2026-01-05T00:00:00Z,bad\n", &["--features", "by_source"], "`--label-type` says"),
         ("src_ip,label_time\na,2026-01-05T00:00:00Z\n", &["--features", "by_source"], "label"),
@@ -187,6 +192,11 @@ fn wrong_labels_are_told() -> Outcome {
             Err(error) if error.message().is_some_and(|said| said.contains(words)) => {}
             Err(error) => return Err(format!("{options:?}: {:?} without {words:?}", error.message()).into()),
         }
+    }
+    fs::write(folder.path().join("labels.csv"), LABELS)?;
+    match training(folder.path(), "labels.csv", "labels.csv", &["--features", "by_source"]) {
+        Err(error) if error.message().is_some_and(|said| said.contains("is also an input")) => {}
+        other => return Err(format!("labels are overwritten: {other:?}").into()),
     }
     let text = "src_ip,label_time,label\na,2026-01-05T00:01:00Z,bad\n";
     fs::write(folder.path().join("labels.csv"), text)?;
