@@ -28,9 +28,9 @@ pub trait Input: Send + Sync {
     fn consumed_bytes(&self) -> Option<u64> {
         None
     }
-    /// A hash over what is stored, or over its first bytes: the same for the same content. `None` where that can be read
-    /// only once.
-    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<String>> {
+    /// How many bytes it holds when it is not compressed, and a hash over them; or of the first of them. The same for the
+    /// same content, compressed or not. `None` where that can be read only once.
+    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<(u64, String)>> {
         let _ = first_bytes;
         Ok(None)
     }

@@ -101,12 +101,16 @@ impl Input for LocalFile {
         Some(self.consumed.load(Ordering::Relaxed))
     }
 
-    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<String>> {
+    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<(u64, String)>> {
         if self.size_bytes.is_none() {
             return Ok(None);
         }
-        let file = File::open(&self.path)?;
-        digest_of(&mut file.take(first_bytes.unwrap_or(u64::MAX))).map(Some)
+        let first_bytes = first_bytes.unwrap_or(u64::MAX);
+        let digest = match self.open()? {
+            InputBytes::Stream(stream) => digest_of(&mut stream.take(first_bytes)),
+            InputBytes::File(file) => digest_of(&mut file.take(first_bytes)),
+        };
+        digest.map(Some)
     }
 
     fn open(&self) -> io::Result<InputBytes> {
@@ -125,15 +129,17 @@ impl Input for LocalFile {
     }
 }
 
-/// SHA-256 of what is left, in hexadecimal.
-pub(super) fn digest_of(bytes: &mut dyn Read) -> io::Result<String> {
+/// How many bytes are left, and their SHA-256 in hexadecimal.
+pub(super) fn digest_of(bytes: &mut dyn Read) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();
+    let mut count = 0;
     let mut buffer = vec![0; STORED_BUFFER_BYTES];
     loop {
         let read = bytes.read(&mut buffer)?;
         if read == 0 {
-            return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok((count, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()));
         }
+        count += read as u64;
         hash.update(&buffer[..read]);
     }
 }

@@ -87,7 +87,7 @@ impl Input for MemoryInput {
         u64::try_from(self.bytes.len()).ok()
     }
 
-    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<String>> {
+    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<(u64, String)>> {
         let count = first_bytes.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
         digest_of(&mut &self.bytes[..count.min(self.bytes.len())]).map(Some)
     }

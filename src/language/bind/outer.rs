@@ -152,13 +152,22 @@ impl Binder<'_> {
                 return self.refuse_key(key, "GROUP BY has the number of no item");
             };
             expr
-        } else if let ast::Expr::Identifier(name) = key
-            && self.matching(None, &name.value).is_empty()
-        {
+        } else if let ast::Expr::Identifier(name) = key {
             let named = |(_, alias): &(ast::Expr, Option<String>)| {
                 alias.as_ref().is_some_and(|alias| alias.eq_ignore_ascii_case(&name.value))
             };
-            projection.iter().filter_map(item).find(named).map_or_else(|| key.clone(), |(expr, _)| expr)
+            match projection.iter().filter_map(item).find(named) {
+                // GoogleSQL means the item, whoever reads it may mean the column.
+                Some((expr, _)) if expr != *key && !self.matching(None, &name.value).is_empty() => {
+                    let span = self.span(key);
+                    let message = format!("{} is an item and a column", name.value);
+                    let report = Diagnostic::error(codes::AMBIGUOUS_COLUMN, span, message);
+                    self.report(report.help("give the item a name of its own"));
+                    return None;
+                }
+                Some((expr, _)) => expr,
+                None => key.clone(),
+            }
         } else {
             key.clone()
         };

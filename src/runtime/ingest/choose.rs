@@ -40,13 +40,12 @@ pub fn choose(plan: &Plan, history: &History, options: &IngestOptions) -> Result
         let name = input.name().to_string();
         let unreadable = |source| IngestFailed::Input { name: name.clone(), source };
         let source_name = plan.sources[*source].name.clone();
-        let Some(digest) = input.digest(None).map_err(unreadable)? else {
+        let Some((bytes, digest)) = input.digest(None).map_err(unreadable)? else {
             let (input, passed) = Hashed::over(Arc::clone(input));
             let identity = IngestedInput { source: source_name, name, bytes: 0, digest: String::new() };
             chosen.inputs.push(Taken { source: *source, input, identity, passed: Some(passed), was: None });
             continue;
         };
-        let bytes = input.size_bytes().unwrap_or_default();
         let identity = IngestedInput { source: source_name, name: name.clone(), bytes, digest };
         if let Some(same) = chosen.inputs.iter().find(|taken| taken.identity.same(&identity)) {
             chosen.skipped.push(Skipped { name, known: same.identity.name.clone() });
@@ -87,7 +86,7 @@ fn grown<'a>(
             if !shorter || known.source != identity.source || file(&known.name) != file(&identity.name) {
                 continue;
             }
-            if input.digest(Some(known.bytes))?.as_ref() == Some(&known.digest) {
+            if input.digest(Some(known.bytes))?.is_some_and(|(_, digest)| digest == known.digest) {
                 return Ok(Some((ingest, known)));
             }
         }
