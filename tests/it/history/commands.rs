@@ -107,6 +107,12 @@ fn what_is_there_is_noted() -> Outcome {
     let (out, err) = run(folder.path(), 0, &ingest(&["copy.jsonl"]))?;
     ensure(out == "nothing new for h\n", &out)?;
     ensure(err == "note: copy.jsonl is there already, as in.jsonl; `--again` replaces it\n", &err)?;
+    // Compressed it holds the same.
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&fs::read(folder.path().join("in.jsonl"))?)?;
+    fs::write(folder.path().join("in.jsonl.gz"), gzip.finish()?)?;
+    let (_, err) = run(folder.path(), 0, &ingest(&["in.jsonl.gz"]))?;
+    ensure(err == "note: in.jsonl.gz is there already, as in.jsonl; `--again` replaces it\n", &err)?;
     let report = json(folder.path(), 0, &ingest(&["copy.jsonl", "--format", "json"]))?;
     ensure(report["run"].is_null() && report["skipped"][0]["known"] == "in.jsonl", &report.to_string())?;
     ensure(files(&folder.path().join("h"))? == before, "nothing has changed")
