@@ -23,6 +23,7 @@ mod query;
 mod random;
 mod recorded;
 mod scale;
+mod storage;
 mod stream;
 mod training;
 mod verdict;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
     trials.extend(order::cases());
     trials.extend(recorded::cases());
     trials.extend(scale::cases());
+    trials.extend(storage::cases());
     trials.extend(stream::cases());
     trials.extend(verdict::cases());
     trials.extend(warehouse::cases());
