@@ -22,7 +22,7 @@
 //! | [`runtime`] | a run: threads, stopping, taps, the report; `ingest` into a history, days of it (`backfill`, `replay`), compared with a run (`reconcile`); the rules' own tests (`case`) |
 //! | [`generate`] | synthetic NetLog with labelled attacks |
 //! | [`port`] | traits for what is outside: inputs, files, writers, the clock, a warehouse |
-//! | [`adapter`] | what fills them: `adapter/local`, and `adapter/gcp` for BigQuery |
+//! | [`adapter`] | what fills them: `adapter/local`, and `adapter/gcp` for BigQuery and Cloud Storage |
 //! | [`cli`] | one file a command; `cli/wire.rs` alone names adapters |
 //!
 //! # A definition's journey to a running plan

@@ -45,8 +45,10 @@ pub fn describe(error: &anyhow::Error) -> String {
             }
             said.push_str(first);
         }
-        for line in lines {
-            help.push_str(&format!("\n{line}"));
+        for line in lines.map(|line| format!("\n{line}")) {
+            if !help.contains(&line) {
+                help.push_str(&line);
+            }
         }
     }
     text.push_str(&said);

@@ -19,8 +19,8 @@ pub struct Inputs {
     /// The source of inputs that do not name one
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// A path, a glob, or `-` for standard input; `SOURCE=PATH` for one of another source. `.gz` and `.zst` are
-    /// read too. Several inputs are merged by event time
+    /// A path, a glob, `gs://BUCKET/OBJECT` or a glob of objects, or `-` for standard input; `SOURCE=PATH` for one of
+    /// another source. `.gz` and `.zst` are read too. Several inputs are merged by event time
     #[arg(long, required = true, num_args = 1.., value_name = "INPUT")]
     input: Vec<String>,
 }
@@ -31,8 +31,8 @@ pub struct InputsOrHistory {
     /// The source of inputs that do not name one
     #[arg(long, value_name = "NAME", conflicts_with = "history")]
     source: Option<String>,
-    /// A path, a glob, or `-` for standard input; `SOURCE=PATH` for one of another source. `.gz` and `.zst` are
-    /// read too. Several inputs are merged by event time
+    /// A path, a glob, `gs://BUCKET/OBJECT` or a glob of objects, or `-` for standard input; `SOURCE=PATH` for one of
+    /// another source. `.gz` and `.zst` are read too. Several inputs are merged by event time
     #[arg(long, num_args = 1.., value_name = "INPUT", required_unless_present = "history", conflicts_with = "history")]
     input: Vec<String>,
     /// The folder that `tripline ingest --to` filled, in the place of inputs

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 
-use crate::adapter::gcp::{BigQuery, Options, Patience};
+use crate::adapter::gcp::{BigQuery, Options, Patience, storage};
 use crate::adapter::local::clock::SystemClock;
 use crate::adapter::local::{Embedded, Folder, LocalStore, MemoryInput, input, output};
 use crate::port::warehouse::{Warehouse, WarehouseError};
@@ -27,8 +27,13 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, input::InputError> {
-    input::inputs(patterns)
+/// Files, then objects.
+pub fn inputs(patterns: &[String]) -> anyhow::Result<Vec<Arc<dyn Input>>> {
+    let (objects, files): (Vec<String>, Vec<String>) =
+        patterns.iter().cloned().partition(|pattern| storage::names_objects(pattern));
+    let mut inputs = input::inputs(&files)?;
+    inputs.extend(storage::inputs(&objects)?);
+    Ok(inputs)
 }
 
 pub fn row_writer(path: &str, schema: SchemaRef) -> io::Result<Box<dyn RowWriter>> {

@@ -24,6 +24,7 @@ mod random;
 mod reconcile;
 mod recorded;
 mod scale;
+mod storage;
 mod stream;
 mod training;
 mod verdict;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
     trials.extend(reconcile::cases());
     trials.extend(recorded::cases());
     trials.extend(scale::cases());
+    trials.extend(storage::cases());
     trials.extend(stream::cases());
     trials.extend(verdict::cases());
     trials.extend(warehouse::cases());

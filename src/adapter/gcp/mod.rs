@@ -1,4 +1,4 @@
-//! Google Cloud: BigQuery's jobs and tables over REST.
+//! Google Cloud: BigQuery's jobs and tables over REST, and objects of Cloud Storage as inputs.
 //!
 //! | file | does |
 //! |---|---|
@@ -8,14 +8,20 @@
 //! | `retry.rs` | which failures are tried again, when, and how often |
 //! | `failure.rs` | the client's errors as what a person can act on |
 //! | `credentials.rs` | who asks |
+//! | `storage.rs` | names and globs of objects to inputs |
+//! | `object.rs` | one object, read in ranges of one generation |
+//! | `bucket.rs` | how a bucket is reached, and what its errors mean |
 //!
-//! Nothing else in the program knows this client.
+//! Nothing else in the program knows these clients.
 
 mod bigquery;
+mod bucket;
 mod credentials;
 mod failure;
 mod job;
+mod object;
 mod retry;
+pub mod storage;
 mod upload;
 
 pub use bigquery::{BigQuery, Options};

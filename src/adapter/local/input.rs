@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::port::{Input, InputBytes};
 
 const STDIN: &str = "-";
-const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
+pub(in crate::adapter) const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
 const STORED_BUFFER_BYTES: usize = 256 << 10;
 
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +130,7 @@ impl Input for LocalFile {
 }
 
 /// How many bytes are left, and their SHA-256 in hexadecimal.
-pub(super) fn digest_of(bytes: &mut dyn Read) -> io::Result<(u64, String)> {
+pub(in crate::adapter) fn digest_of(bytes: &mut dyn Read) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();
     let mut count = 0;
     let mut buffer = vec![0; STORED_BUFFER_BYTES];
@@ -142,6 +142,11 @@ pub(super) fn digest_of(bytes: &mut dyn Read) -> io::Result<(u64, String)> {
         count += read as u64;
         hash.update(&buffer[..read]);
     }
+}
+
+/// Decompresses what is compressed.
+pub(in crate::adapter) fn plain(stored: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+    Box::new(Plain::Stored(stored))
 }
 
 /// The plain bytes of a stream, whatever its name says: gzip and zstd are told by their first bytes, at the first read
