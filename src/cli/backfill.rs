@@ -21,7 +21,7 @@ use super::history::{chosen, open_history, span};
 use super::project::{Opened, open_valid};
 use super::stop::stop_flag;
 use super::summary::progress_bar;
-use super::warehouse::WarehousePlace;
+use super::warehouse::{WarehousePlace, check_all_names};
 use super::wire;
 
 const PARALLEL_MAX: u16 = 64;
@@ -143,6 +143,7 @@ impl Backfill {
         let (Some(from), Some(last)) = (days.first().copied(), days.last().copied()) else {
             bail!("no days\nhelp: --to is the day after the last");
         };
+        check_all_names(&opened.plan)?;
         let (_, service) = self.place.open(&opened.project.config.warehouse)?;
         let name = service.name();
         if !service.has_dataset()? {

@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::project::{open_valid, parse_time};
 use super::training::Made;
 use super::verify::Verify;
-use super::warehouse::WarehousePlace;
+use super::warehouse::{WarehousePlace, check_names};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
@@ -85,9 +85,7 @@ impl Compile {
             );
         }
         let warehouse = Warehouse { plan: &opened.plan, sources: &sources };
-        if let Some((one, other)) = warehouse.collision() {
-            bail!("{one} and {other} would share a table in BigQuery\nhelp: rename one of them");
-        }
+        check_names(warehouse)?;
         let range = self.range()?;
         if !self.verify && self.place.given() {
             bail!("the dataset is asked for nothing here\nhelp: --verify has it judge what is compiled");

@@ -1,18 +1,20 @@
 //! `tripline ingest`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use indicatif::{HumanBytes, HumanCount};
 
+use crate::definition::model::WarehouseConfig;
 use crate::history::{History, PartLimits};
 use crate::plan::Plan;
 use crate::port::Input;
+use crate::port::warehouse::Warehouse;
 use crate::record::flow;
-use crate::runtime::ingest::{IngestFailed, IngestOptions, IngestReport, ingest};
+use crate::runtime::ingest::{IngestFailed, IngestOptions, IngestReport, ingest, load};
 use crate::runtime::outlet::{Outlets, REJECTS};
 use crate::runtime::run::RunFailed;
 
@@ -24,6 +26,7 @@ use super::run::default_threads;
 use super::say::{note, say};
 use super::stop::stop_flag;
 use super::summary::{RunBar, row_lines};
+use super::warehouse::{Dataset, WarehousePlace, check_all_names};
 use super::wire;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,9 +47,11 @@ pub struct Ingest {
     /// The source of inputs that do not name one
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// The history: a folder, made when it is not there
-    #[arg(long, value_name = "DIR")]
+    /// The history: a folder, made when it is not there; or `bigquery`, whose tables of the sources get the decoded rows
+    #[arg(long, value_name = "DIR|bigquery")]
     to: String,
+    #[command(flatten)]
+    place: WarehousePlace,
     /// Take the place of earlier ingests of these inputs
     #[arg(long)]
     again: bool,
@@ -67,9 +72,22 @@ pub struct Ingest {
     format: Format,
 }
 
+/// A folder of this name is `./bigquery`.
+const BIGQUERY: &str = "bigquery";
+
 /// Where flows are kept.
 enum To {
-    Folder(PathBuf),
+    Folder(PathBuf, Box<History>),
+    Service(Dataset, Box<dyn Warehouse>),
+}
+
+impl To {
+    fn name(&self) -> String {
+        match self {
+            Self::Folder(folder, _) => folder.display().to_string(),
+            Self::Service(place, _) => format!("{}:{}", place.project, place.dataset),
+        }
+    }
 }
 
 impl Ingest {
@@ -78,7 +96,6 @@ impl Ingest {
         if named.is_empty() {
             bail!("nothing to ingest\nhelp: tripline ingest --source netlog --to history flows.jsonl");
         }
-        let To::Folder(folder) = self.to();
         let opened = open_valid(self.project.as_deref())?;
         let mut plan = opened.plan;
         // What is kept are whole rows; evidence is a run's.
@@ -88,7 +105,7 @@ impl Ingest {
         let sources: Vec<Arc<dyn Input>> = inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
         let taps: Vec<(String, String)> = self.rejects.iter().map(|file| (REJECTS.to_owned(), file.clone())).collect();
         check_outputs(&taps.iter().map(|(_, file)| file.as_str()).collect::<Vec<_>>(), &sources)?;
-        let mut history = History::write(wire::store(&folder))?;
+        let mut to = self.to(&plan, &opened.project.config.warehouse)?;
         let threads = self.threads.map_or_else(default_threads, usize::from);
         let options = IngestOptions {
             inputs,
@@ -97,28 +114,38 @@ impl Ingest {
             again: self.again,
             limits: PartLimits::default(),
         };
-        let report = self.execute(&plan, &mut history, &options, &taps, &sources)?;
+        let report = self.execute(&plan, &mut to, &options, &taps, &sources)?;
         report.skipped.iter().for_each(|skipped| match skipped.name == skipped.known {
             true => note(&format!("{} is there already; `--again` replaces it", skipped.name)),
             false => note(&format!("{} is there already, as {}; `--again` replaces it", skipped.name, skipped.known)),
         });
         let mut out = std::io::stdout().lock();
         match self.format {
-            Format::Text => write!(out, "{}", text(&report, &folder))?,
+            Format::Text => write!(out, "{}", text(&report, &to))?,
             Format::Json => writeln!(out, "{}", report.json())?,
         }
         Ok(self.exit(&report))
     }
 
-    fn to(&self) -> To {
-        To::Folder(PathBuf::from(&self.to))
+    fn to(&self, plan: &Plan, config: &WarehouseConfig) -> anyhow::Result<To> {
+        if self.to == BIGQUERY {
+            check_all_names(plan)?;
+            let (dataset, warehouse) = self.place.open(config)?;
+            return Ok(To::Service(dataset, warehouse));
+        }
+        if self.place.given() {
+            bail!("a dataset is named, and rows go to a folder\nhelp: --to bigquery");
+        }
+        let folder = PathBuf::from(&self.to);
+        let history = History::write(wire::store(&folder))?;
+        Ok(To::Folder(folder, Box::new(history)))
     }
 
     /// With a progress bar and Ctrl-C.
     fn execute(
         &self,
         plan: &Plan,
-        history: &mut History,
+        to: &mut To,
         options: &IngestOptions,
         taps: &[(String, String)],
         sources: &[Arc<dyn Input>],
@@ -126,12 +153,15 @@ impl Ingest {
         let out = Outlets::new(plan, taps, None, &wire::row_writer)?;
         let bar = RunBar::of_rows(sources);
         let stop = stop_flag()?;
-        let report = ingest(plan, history, options, out, &bar, &stop);
+        let report = match to {
+            To::Folder(_, history) => ingest(plan, history, options, out, &bar, &stop),
+            To::Service(_, service) => load(plan, service.as_ref(), options, out, &bar, &stop),
+        };
         bar.clear();
         Ok(report.inspect_err(|error| {
             if let IngestFailed::Run(RunFailed { report: Some(report), .. }) = error {
                 say(&row_lines(report));
-                say("nothing was put into the history\n");
+                say("nothing was kept\n");
             }
         })?)
     }
@@ -145,9 +175,10 @@ impl Ingest {
     }
 }
 
-fn text(report: &IngestReport, folder: &Path) -> String {
+fn text(report: &IngestReport, to: &To) -> String {
+    let (name, kind) = (to.name(), if matches!(to, To::Folder(..)) { "history" } else { "bigquery" });
     let Some(run) = &report.run else {
-        return format!("nothing new for {}\n", folder.display());
+        return format!("nothing new for {name}\n");
     };
     let mut text = row_lines(run);
     let mut line = |name: &str, value: String| text.push_str(&format!("{name:<10} {value}\n"));
@@ -161,9 +192,9 @@ fn text(report: &IngestReport, folder: &Path) -> String {
     }
     if report.kept {
         let files = if report.parts == 1 { "1 file" } else { &format!("{} files", report.parts) };
-        line("history", format!("{files}, {}, in {}", HumanBytes(report.bytes), folder.display()));
+        line(kind, format!("{files}, {}, in {name}", HumanBytes(report.bytes)));
     } else {
-        line("history", format!("nothing was put into {}", folder.display()));
+        line(kind, format!("nothing was put into {name}"));
     }
     if report.replaced > 0 {
         line("", format!("in the place of {} earlier", report.replaced));

@@ -33,7 +33,7 @@ pub struct InputsOrHistory {
     source: Option<String>,
     /// A path, a glob, `gs://BUCKET/OBJECT` or a glob of objects, or `-` for standard input; `SOURCE=PATH` for one of
     /// another source. `.gz` and `.zst` are read too. Several inputs are merged by event time
-    #[arg(long, num_args = 1.., value_name = "INPUT", required_unless_present = "history", conflicts_with = "history")]
+    #[arg(long, num_args = 1.., value_name = "INPUT", conflicts_with = "history")]
     input: Vec<String>,
     /// The folder that `tripline ingest --to` filled, in the place of inputs
     #[arg(long, value_name = "DIR")]
@@ -47,8 +47,15 @@ pub struct InputsOrHistory {
 }
 
 impl InputsOrHistory {
+    pub fn given(&self) -> bool {
+        !self.input.is_empty() || self.history.is_some()
+    }
+
     /// Inputs with their source's index.
     pub fn open(&self, plan: &Plan) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
+        if self.input.is_empty() {
+            bail!("nothing to read\nhelp: --source netlog --input flows.jsonl, or --history DIR");
+        }
         open(plan, self.source.as_deref(), &self.input)
     }
 

@@ -1,8 +1,10 @@
 //! `tripline training`: labels, each beside what features said of its entity before its time.
 
+mod labels;
+
 use std::cell::RefCell;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,13 +12,13 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use datafusion::arrow::datatypes::SchemaRef;
 
-use crate::pipeline::ingest::{Reader, ReaderOptions};
-use crate::plan::{LABEL, LABEL_TIME, Plan, TrainingPlan};
+use crate::plan::{Plan, TrainingPlan};
 use crate::port::{Input, RowWriter};
-use crate::record::{Column, Decode, Format, Micros, RawField, RawSchema, Type, Value};
+use crate::record::{Micros, Type};
 use crate::runtime::outlet::Outlets;
 use crate::runtime::past::Past;
 use crate::runtime::run::{RunOptions, run};
+use crate::runtime::training::place::{LABELS, make};
 use crate::runtime::training::{Label, Negatives, Training, Windows, WindowsTap, labels, schema};
 
 use super::exit::Exit;
@@ -28,7 +30,10 @@ use super::run::default_threads;
 use super::say::say;
 use super::stop::stop_flag;
 use super::summary::RunBar;
+use super::warehouse::{WarehousePlace, check_all_names};
 use super::wire;
+
+use self::labels::read_labels;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LabelType {
@@ -78,6 +83,9 @@ impl Made {
     }
 }
 
+/// A file has an extension.
+const BIGQUERY: &str = "bigquery";
+
 #[derive(Debug, Args)]
 pub struct MakeTraining {
     /// CSV, JSON lines or Parquet, by its extension: the key columns, `label_time` and `label`
@@ -87,9 +95,12 @@ pub struct MakeTraining {
     made: Made,
     #[command(flatten)]
     inputs: InputsOrHistory,
-    /// Where the rows go: Parquet, CSV or JSON lines, by its extension
-    #[arg(long, value_name = "FILE")]
+    /// Where the rows go: Parquet, CSV or JSON lines, by its extension; or `bigquery`, where they are made from the
+    /// features' tables that `backfill --target bigquery` filled
+    #[arg(long, value_name = "FILE|bigquery")]
     out: String,
+    #[command(flatten)]
+    place: WarehousePlace,
     /// The project's folder (default: here)
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
@@ -99,7 +110,14 @@ impl MakeTraining {
     pub fn run(self) -> anyhow::Result<Exit> {
         let opened = open_valid(self.project.as_deref())?;
         let training = self.made.plan(&opened.plan)?;
-        let mut all = self.read_labels(&training)?;
+        if self.out == BIGQUERY {
+            return self.in_warehouse(&opened, &training);
+        }
+        if self.place.given() {
+            bail!("a dataset is named, and rows go to a file\nhelp: --out bigquery");
+        }
+        let read = read_labels(&self.labels, Some(&self.out), &training)?;
+        let mut all: Vec<Label> = read.iter().flat_map(|rows| labels(&training, rows)).collect();
         let plan = opened.plan.clone();
         let shown: Vec<String> = training.features.iter().map(|index| plan.features[*index].name.clone()).collect();
         let flows = self.flows(opened, &shown)?;
@@ -134,6 +152,27 @@ impl MakeTraining {
         Ok(Exit::Fine)
     }
 
+    /// Over the tables that are there: no flow is read here.
+    fn in_warehouse(&self, opened: &Opened, training: &TrainingPlan) -> anyhow::Result<Exit> {
+        if self.inputs.given() {
+            bail!(
+                "with `--out {BIGQUERY}` rows are made from the features' tables there, and nothing else is read\n\
+                 help: leave out --input and --history; `tripline backfill --target bigquery` fills the tables"
+            );
+        }
+        check_all_names(&opened.plan)?;
+        let rows = read_labels(&self.labels, None, training)?;
+        let (dataset, service) = self.place.open(&opened.project.config.warehouse)?;
+        let made = make(&opened.plan, training, &rows, service.as_ref(), stop_flag()?.as_ref())?;
+        let given = made.rows.saturating_sub(made.sampled);
+        say(&format!("{} training rows: {given} labels and {} sampled negatives\n", made.rows, made.sampled));
+        for (feature, count) in &made.known {
+            say(&format!("  {feature:<24} known for {count} of {}\n", made.rows));
+        }
+        say(&format!("in {}:{}.training; the labels are in {LABELS}\n", dataset.project, dataset.dataset));
+        Ok(Exit::Fine)
+    }
+
     fn flows(&self, opened: Opened, shown: &[String]) -> anyhow::Result<Flows> {
         if let Some(past) = self.inputs.past(&opened.plan, &opened.generation)? {
             check_outputs(&[self.out.as_str()], &[])?;
@@ -153,59 +192,6 @@ impl MakeTraining {
         let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
         check_outputs(&[self.out.as_str()], &sources)?;
         Ok(Flows::Inputs { plan: Box::new(plan), options, sources })
-    }
-
-    /// Every label has to be understood: a lost one would be a wrong set.
-    fn read_labels(&self, training: &TrainingPlan) -> anyhow::Result<Vec<Label>> {
-        let inputs = wire::inputs(std::slice::from_ref(&self.labels))?;
-        check_outputs(&[self.out.as_str()], &inputs)?;
-        let extension = self.labels.trim_end_matches(".gz").trim_end_matches(".zst");
-        let format = match Path::new(extension).extension().and_then(|extension| extension.to_str()) {
-            Some("parquet") => Format::Parquet,
-            Some("json" | "jsonl" | "ndjson") => Format::Json,
-            _ => Format::Csv,
-        };
-        let field = |column: &Column| RawField {
-            name: column.name.clone(),
-            fields: vec![column.name.clone()],
-            ty: column.ty,
-            decode: if column.ty == Type::Timestamp { Decode::TimeAuto } else { Decode::Plain },
-            required: column.name == LABEL_TIME || column.name == LABEL,
-            wanted: true,
-        };
-        let columns = training.label_columns();
-        let schema = Arc::new(RawSchema { format, fields: columns.iter().map(field).collect() });
-        let mut all = Vec::new();
-        for input in inputs {
-            let name = input.name();
-            let mut reader = Reader::open(input, Arc::clone(&schema), &ReaderOptions::default())
-                .with_context(|| format!("cannot read {name}"))?;
-            while let Some(batch) = reader.next_batch().with_context(|| format!("cannot read {name}"))? {
-                if let Some(reject) = batch.rejects.first() {
-                    bail!(
-                        "{name}:{}: {}\nhelp: labels have {}; `--label-type` says what `{LABEL}` is",
-                        reject.origin.line,
-                        reject.detail,
-                        names(&columns)
-                    );
-                }
-                all.extend(labels(training, &batch.rows));
-            }
-        }
-        if all.is_empty() {
-            bail!("{} holds no label\nhelp: each is a line with {}", self.labels, names(&columns));
-        }
-        // A column under another name would make every entity unknown.
-        let empty = |place: usize| all.iter().all(|label| label.key.get(place).is_none_or(Value::is_null));
-        if let Some(column) = (0..training.key.len()).find(|place| empty(*place)).map(|place| &training.key[place]) {
-            bail!(
-                "no label of {} has a value of `{}`\nhelp: labels have {}",
-                self.labels,
-                column.name,
-                names(&columns)
-            );
-        }
-        Ok(all)
     }
 }
 
@@ -262,9 +248,4 @@ fn over_inputs<W: Windows + 'static>(
     let report = report?;
     report.verify().context("rows were lost; this is a defect of the program")?;
     Ok(!report.interrupted)
-}
-
-/// `src_ip STRING, label_time TIMESTAMP`.
-fn names(columns: &[Column]) -> String {
-    columns.iter().map(|column| format!("{} {}", column.name, column.ty)).collect::<Vec<_>>().join(", ")
 }

@@ -1,10 +1,12 @@
 //! Which BigQuery dataset a command asks: the command line's, else that of `tripline.yaml`.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::definition::model::WarehouseConfig;
+use crate::plan::{Plan, SourcePlan};
 use crate::port::warehouse::Warehouse;
+use crate::target::bigquery::Warehouse as Compiled;
 
 use super::wire;
 
@@ -21,6 +23,20 @@ pub struct WarehousePlace {
     /// The dataset's location, such as EU (default: `warehouse:` in tripline.yaml)
     #[arg(long, value_name = "LOCATION", help_heading = "BigQuery")]
     location: Option<String>,
+}
+
+/// Names that cannot be told apart there are refused before anything is made.
+pub fn check_names(compiled: Compiled<'_>) -> anyhow::Result<()> {
+    match compiled.collision() {
+        Some(collision) => bail!("{collision}\nhelp: give it another name"),
+        None => Ok(()),
+    }
+}
+
+/// As [`check_names`], with all sources.
+pub fn check_all_names(plan: &Plan) -> anyhow::Result<()> {
+    let sources: Vec<&SourcePlan> = plan.sources.iter().collect();
+    check_names(Compiled { plan, sources: &sources })
 }
 
 /// A dataset and how it is reached.

@@ -26,7 +26,7 @@ pub trait Warehouse: Send + Sync {
     /// The rows of a job that is done, page by page.
     fn rows(&self, id: &str, page: &mut dyn FnMut(Vec<Cells>)) -> Result<(), WarehouseError>;
 
-    /// Puts a file's rows in the place of a partition's, or of the table's.
+    /// Puts a file's rows into a table.
     fn load(&self, job: &LoadJob, stop: &AtomicBool) -> Result<JobDone, WarehouseError>;
 
     fn has_table(&self, table: &str) -> Result<bool, WarehouseError>;
@@ -69,12 +69,19 @@ pub struct LoadJob {
     /// Parquet.
     pub file: PathBuf,
     pub table: String,
-    /// Of a table by day: `20260105`.
-    pub partition: Option<String>,
-    /// The column by whose day the table is partitioned, when it is made.
-    pub partition_by: Option<String>,
+    /// What is there already.
+    pub write: Write,
     pub labels: Vec<(String, String)>,
     pub again: bool,
+}
+
+/// What a load does with the rows that the table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// They stay.
+    Append,
+    /// They go, and so do the table's columns.
+    Replace,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,6 +10,8 @@ pub const LATE: &str = "late";
 
 /// Of each row where rows are kept: the watermark before it, which decides in which windows it still counts.
 pub const ADMIT_WATERMARK: &str = "admit_watermark";
+/// In a warehouse: the day of the event time, by which decoded rows are partitioned.
+pub const EVENT_DAY: &str = "event_day";
 
 /// `outcome` where a source cannot tell.
 pub const OUTCOME_UNKNOWN: &str = "unknown";

@@ -1,9 +1,13 @@
-//! Inputs into a history: read, normalized and merged as a run does, then kept by day. What is there already is left out.
+//! Inputs into a history: read, normalized and merged as a run does, then kept by day; or into a warehouse ([`place`]), as
+//! they were decoded. What is there already is left out.
 //!
 //! Nothing is there until all of it is: an ingest that is stopped, fails or is killed leaves the history as it was.
 
 mod choose;
 mod hashed;
+mod known;
+mod parts;
+mod place;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,14 +25,17 @@ use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::plan::Plan;
 use crate::port::Input;
+use crate::port::warehouse::WarehouseError;
 use crate::record::{Day, Disposition, Reject, flow};
 
 use super::outlet::{Outlets, RunOutlet};
 use super::report::RunReport;
-use super::run::{Progress, RunFailed, RunOptions, log};
+use super::run::{Progress, RunFailed, RunOptions, log, log_decoded};
 
 use choose::Chosen;
 pub use choose::Skipped;
+use known::Known;
+pub use place::load;
 
 pub struct IngestOptions {
     /// Inputs with the index of their source.
@@ -62,6 +69,10 @@ pub enum IngestFailed {
     History(#[from] HistoryError),
     #[error(transparent)]
     Run(#[from] RunFailed),
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+    #[error("cannot write the files that are loaded: {0}\nhelp: TMPDIR names the folder that they are kept in")]
+    Folder(io::Error),
     #[error("rows were lost; this is a defect of the program")]
     Imbalance(#[from] Imbalance),
     #[error("cannot read {name}: {source}")]
@@ -88,7 +99,7 @@ pub fn ingest(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<IngestReport, IngestFailed> {
-    let mut chosen = choose::choose(plan, history, options)?;
+    let mut chosen = choose::choose(plan, &Known::of(history), options)?;
     if chosen.inputs.is_empty() {
         return Ok(IngestReport::nothing(chosen));
     }
@@ -119,7 +130,7 @@ pub fn ingest(
         return Ok(IngestReport { run: Some(report), days, kept: false, ..IngestReport::nothing(chosen) });
     }
     report.verify()?;
-    match chosen.finish_streams(plan, history, options.again) {
+    match chosen.finish_streams(plan, &Known::of(history), options.again) {
         Ok(()) => {}
         Err(error) => {
             history.abandon(&id)?;

@@ -11,7 +11,7 @@ use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::graph::{Fault, Graph, GraphError};
 use crate::pipeline::ingest::{Control, IngestError};
 use crate::pipeline::merge::{BEFORE_ALL, Merge, Step};
-use crate::pipeline::normalize::{Keep, NormalizeError, Normalizer};
+use crate::pipeline::normalize::{DecodedSchema, Keep, NormalizeError, Normalizer};
 use crate::pipeline::outlet::OutletError;
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::Plan;
@@ -103,7 +103,7 @@ pub fn run(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<RunReport, RunFailed> {
-    let run = Run::open(plan, options, out.wants(REJECTS), progress, stop)?;
+    let run = Run::open(plan, options, out.wants(REJECTS), None, progress, stop)?;
     finish(run, out)
 }
 
@@ -115,7 +115,29 @@ pub fn log(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<RunReport, RunFailed> {
-    let mut run = Run::open(plan, options, out.wants(REJECTS), progress, stop)?;
+    log_with(plan, options, None, out, progress, stop)
+}
+
+/// As [`log`], with the decoded rows beside those of `flows`.
+pub fn log_decoded(
+    plan: &Plan,
+    options: &RunOptions,
+    out: &mut dyn RunOutlet,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<RunReport, RunFailed> {
+    log_with(plan, options, Some(Arc::new(DecodedSchema::new(&plan.sources))), out, progress, stop)
+}
+
+fn log_with(
+    plan: &Plan,
+    options: &RunOptions,
+    decoded: Option<Arc<DecodedSchema>>,
+    out: &mut dyn RunOutlet,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<RunReport, RunFailed> {
+    let mut run = Run::open(plan, options, out.wants(REJECTS), decoded, progress, stop)?;
     run.graph.only_rows();
     finish(run, out)
 }
@@ -155,6 +177,7 @@ impl<'a> Run<'a> {
         plan: &Plan,
         options: &RunOptions,
         keep_raw: bool,
+        decoded: Option<Arc<DecodedSchema>>,
         progress: &'a dyn Progress,
         stop: &'a AtomicBool,
     ) -> Result<Self, RunError> {
@@ -166,7 +189,7 @@ impl<'a> Run<'a> {
         let lookups = Lookups::new(&plan.lookups);
         let graph = Graph::new(plan, &lookups, options.generation.clone(), options.fault)?;
         let control = Arc::new(Control::default());
-        let normalizers = normalizers(plan, &lookups)?;
+        let normalizers = normalizers(plan, &lookups, decoded.as_ref())?;
         let schemas: Vec<_> = plan.sources.iter().map(|source| Arc::new(source.raw.clone())).collect();
         // Two threads decode one input; of many, each decodes its own.
         let alone = inputs.len() == 1;
@@ -361,10 +384,18 @@ impl<'a> Run<'a> {
 }
 
 /// The normalization of each source, for all its inputs.
-fn normalizers(plan: &Plan, lookups: &Lookups) -> Result<Vec<Arc<Normalizer>>, LowerError> {
+fn normalizers(
+    plan: &Plan,
+    lookups: &Lookups,
+    decoded: Option<&Arc<DecodedSchema>>,
+) -> Result<Vec<Arc<Normalizer>>, LowerError> {
     let keys = plan.sources.iter().any(|source| !source.dedupe.is_empty());
     // Evidence says where it came from, and so does the reject of a row whose key another has.
-    let keep = Keep { origins: keys || (plan.evidence_rows > 0 && !plan.rules.is_empty()), keys };
-    let sources = plan.sources.iter();
-    sources.map(|source| Ok(Arc::new(Normalizer::new(source, &plan.flows_wanted, keep, lookups)?))).collect()
+    let origins = keys || (plan.evidence_rows > 0 && !plan.rules.is_empty());
+    let sources = plan.sources.iter().enumerate();
+    let normalizers = sources.map(|(index, source)| {
+        let keep = Keep { origins, keys, decoded: decoded.map(|schema| (index, Arc::clone(schema))) };
+        Ok(Arc::new(Normalizer::new(source, &plan.flows_wanted, keep, lookups)?))
+    });
+    normalizers.collect()
 }

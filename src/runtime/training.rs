@@ -2,6 +2,7 @@
 //! window of its entity before it. A window is known when it has ended; nothing of what comes after is.
 
 mod negative;
+pub mod place;
 
 use std::cell::RefCell;
 use std::io;

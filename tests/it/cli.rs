@@ -755,6 +755,6 @@ fn compile_prints_and_refuses() -> Outcome {
         "feature: alerts\nfrom: flows\nkey: []\nwindow: {size: 1m}\ncolumns: {flows: COUNT(*)}\n",
     )?;
     let (_, said) = compile(2, &["--project", "p"])?;
-    expect(&said, &["alerts and alerts would share a table", "help: rename one"])?;
+    expect(&said, &["alerts and alerts would share a table", "help: give it another name"])?;
     Ok(())
 }

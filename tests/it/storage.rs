@@ -167,20 +167,31 @@ fn forms(emulator: &Emulator) -> Outcome {
     let (schema, _) = infer_json_schema(&rows[..], None)?;
     let schema = Arc::new(schema);
     let mut writer = ArrowWriter::try_new(File::create(flows.path().join("a.parquet"))?, Arc::clone(&schema), None)?;
-    for batch in ReaderBuilder::new(schema).build(&rows[..])? {
+    for batch in ReaderBuilder::new(schema).with_coerce_primitive(true).build(&rows[..])? {
         writer.write(&batch?)?;
     }
     writer.close()?;
     flows.uploaded(emulator)?;
     same(&emulator.host(), "gs://flows/day/*.bak", &flows.expected("*.bak")?)?;
     let kept = tempfile::tempdir()?;
-    let output = tripline(&emulator.host())
-        .env("TMPDIR", kept.path())
-        .args(["run", "--source", "netlog", "--strict", "--input", "gs://flows/day/a.parquet"])
-        .output()?;
-    succeeded(&output)?;
-    if text(&output) != flows.expected("a.parquet")? {
-        return Err(text(&output).into());
+    let project = tempfile::tempdir()?;
+    succeeded(&tripline("").arg("init").arg(project.path().join("p")).output()?)?;
+    let source = project.path().join("p/sql/netlog/source.yaml");
+    let text_of = fs::read_to_string(&source)?;
+    fs::write(&source, text_of.replace("format: json", "format: parquet"))?;
+    let asked = |input: &str| -> Result<String, Failed> {
+        let output = tripline(&emulator.host())
+            .env("TMPDIR", kept.path())
+            .args(["run", "--source", "netlog", "--strict", "--input", input, "--project"])
+            .arg(project.path().join("p"))
+            .output()?;
+        succeeded(&output)?;
+        Ok(text(&output))
+    };
+    let (object, file) = (asked("gs://flows/day/a.parquet")?, flows.path().join("a.parquet").display().to_string());
+    let wanted = asked(&file)?.replace(&file, "gs://flows/day/a.parquet");
+    if object != wanted || !object.contains("alert_id") {
+        return Err(format!("{object}\nis not\n{wanted}").into());
     }
     if fs::read_dir(kept.path())?.next().is_some() { Err("a temporary file was left".into()) } else { Ok(()) }
 }

@@ -14,6 +14,8 @@ mod days;
 mod emulator;
 #[path = "warehouse/fault.rs"]
 mod fault;
+#[path = "warehouse/loaded.rs"]
+mod loaded;
 #[path = "warehouse/proxy.rs"]
 mod proxy;
 #[path = "warehouse/service.rs"]
@@ -36,15 +38,16 @@ pub fn cases() -> Vec<Trial> {
     if skip {
         eprintln!("skipped: warehouse::*: TRIPLINE_BQEMULATOR names no folder of bqemulator");
     }
-    let with_emulator = service::CASES.iter().chain(fault::CASES).chain(command::CASES).map(|(name, case)| {
-        let emulator = Arc::clone(&emulator);
-        let dataset = name.to_owned();
-        let trial = Trial::test(format!("warehouse::{name}"), move || {
-            emulator.make_dataset(dataset)?;
-            case(&Place { emulator, dataset })
+    let with_emulator =
+        service::CASES.iter().chain(fault::CASES).chain(command::CASES).chain(loaded::CASES).map(|(name, case)| {
+            let emulator = Arc::clone(&emulator);
+            let dataset = name.to_owned();
+            let trial = Trial::test(format!("warehouse::{name}"), move || {
+                emulator.make_dataset(dataset)?;
+                case(&Place { emulator, dataset })
+            });
+            trial.with_ignored_flag(skip)
         });
-        trial.with_ignored_flag(skip)
-    });
     let alone = fault::ALONE
         .iter()
         .chain(command::ALONE)

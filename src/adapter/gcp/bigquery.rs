@@ -20,7 +20,6 @@ use gcp_bigquery_client::model::job_configuration_query::JobConfigurationQuery;
 use gcp_bigquery_client::model::job_reference::JobReference;
 use gcp_bigquery_client::model::table_reference::TableReference;
 use gcp_bigquery_client::model::table_row::TableRow;
-use gcp_bigquery_client::model::time_partitioning::TimePartitioning;
 use serde_json::Value as Json;
 use tokio::runtime::{Builder, Runtime};
 
@@ -28,7 +27,7 @@ use super::credentials::{application_default, nobody};
 use super::failure::Failure;
 use super::job::Work;
 use super::retry::{Patience, Retry};
-use crate::port::warehouse::{Cells, DryRun, JobDone, LoadJob, QueryJob, Warehouse, WarehouseError};
+use crate::port::warehouse::{Cells, DryRun, JobDone, LoadJob, QueryJob, Warehouse, WarehouseError, Write};
 
 const SERVICE: &str = "https://bigquery.googleapis.com";
 const CONNECT: Duration = Duration::from_secs(10);
@@ -222,23 +221,20 @@ impl BigQuery {
             let text = format!("{} has {size} bytes; {FILE_MAX} can be loaded at once", job.file.display());
             return Err(Failure::input(text));
         }
-        let media = std::fs::read(&job.file).map_err(wrong)?;
-        let table = match &job.partition {
-            Some(partition) => format!("{}${partition}", job.table),
-            None => job.table.clone(),
-        };
-        let by_day = job.partition_by.as_deref().map(|column| TimePartitioning::per_day().field(column));
+        let table = TableReference::new(&self.options.project, &self.options.dataset, &job.table);
         let load = JobConfigurationLoad {
-            destination_table: Some(TableReference::new(&self.options.project, &self.options.dataset, &table)),
+            destination_table: Some(table),
             source_format: Some("PARQUET".to_owned()),
-            write_disposition: Some("WRITE_TRUNCATE".to_owned()),
-            time_partitioning: by_day,
+            write_disposition: Some(match job.write {
+                Write::Append => "WRITE_APPEND".to_owned(),
+                Write::Replace => "WRITE_TRUNCATE".to_owned(),
+            }),
             ..JobConfigurationLoad::default()
         };
         Ok(Work {
             name: job.name.clone(),
             configuration: JobConfiguration { load: Some(load), ..self.configuration(&job.labels) },
-            media: Some(media),
+            media: Some(job.file.clone()),
             again: job.again,
         })
     }

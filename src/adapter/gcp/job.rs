@@ -4,6 +4,7 @@
 //! is the answer, one that runs is waited for, and only after one that failed comes the next number. When the connection
 //! breaks while a job is inserted, the same id is inserted again: the service says that it has it, and it is waited for.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ pub struct Work {
     pub name: JobName,
     pub configuration: JobConfiguration,
     /// The file of a load.
-    pub media: Option<Vec<u8>>,
+    pub media: Option<PathBuf>,
     pub again: bool,
 }
 

@@ -1,12 +1,13 @@
 //! Raw rows to `flows`: event time, the source's SELECT, `row_id`. What cannot be computed is rejected by row.
 
+mod decoded;
 mod row_id;
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
-use datafusion::arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::SourcePlan;
@@ -17,6 +18,8 @@ use super::batch::{self, FlowBatch};
 use super::compiled::Compiled;
 use super::halve::{Attempt, by_halves};
 use super::ingest::RawBatch;
+
+pub use decoded::{DecodedSchema, decoded};
 
 /// The normalization of one source.
 pub struct Normalizer {
@@ -35,15 +38,18 @@ pub struct Normalizer {
     /// Some source has a content key: batches of all sources carry one.
     keyed: bool,
     keep_origins: bool,
+    decoded: Option<(usize, Arc<DecodedSchema>)>,
 }
 
 /// What is kept beside the columns of `flows`.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Keep {
     /// Where each row came from.
     pub origins: bool,
     /// Content keys, for some source looks for duplicates.
     pub keys: bool,
+    /// The decoded columns, of which this source is the one of that number.
+    pub decoded: Option<(usize, Arc<DecodedSchema>)>,
 }
 
 /// The latest event time that a row may have, and the clock that says so.
@@ -115,11 +121,12 @@ impl Normalizer {
             raw_ids: (0..fields.len()).filter(|i| fields[*i].wanted).collect(),
             event_time: Compiled::new(&source.event_time, untimed)?,
             filter: source.filter.as_ref().map(compile).transpose()?,
-            flows_schema: batch::schema(&flow::columns()),
+            flows_schema: flows_schema(keep.decoded.as_ref().map(|(_, schema)| schema.as_ref())),
             flows,
             dedupe: source.dedupe.clone(),
             keyed: keep.keys,
             keep_origins: keep.origins,
+            decoded: keep.decoded,
         })
     }
 
@@ -209,6 +216,9 @@ impl Normalizer {
                 FlowColumn::Unread => None,
             });
         }
+        if let Some((source, schema)) = &self.decoded {
+            columns.push(Some(schema.array(*source, &rows.columns()[..self.raw_places.len()], count)?));
+        }
         let duplicates = if !self.keyed {
             Vec::new()
         } else if self.dedupe.is_empty() {
@@ -241,6 +251,13 @@ impl Normalizer {
             _ => array,
         }
     }
+}
+
+/// The columns of `flows`, and behind them what was decoded when that is kept.
+fn flows_schema(decoded: Option<&DecodedSchema>) -> SchemaRef {
+    let mut fields: Vec<Field> = flow::columns().iter().map(Column::field).collect();
+    fields.extend(decoded.map(DecodedSchema::field));
+    Arc::new(Schema::new(fields))
 }
 
 struct Parts {

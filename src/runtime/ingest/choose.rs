@@ -1,13 +1,14 @@
-//! Which inputs are ingested: those whose content the history does not hold.
+//! Which inputs are ingested: those whose content the place does not hold.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use crate::history::{History, IngestedInput, Manifest};
+use crate::history::IngestedInput;
 use crate::plan::Plan;
 use crate::port::Input;
 
 use super::hashed::{Hashed, Passed};
+use super::known::{Known, KnownIngest};
 use super::{IngestFailed, IngestOptions};
 
 /// An input whose content is there already.
@@ -24,7 +25,7 @@ pub struct Taken {
     identity: IngestedInput,
     /// Of a stream, whose identity is known when it has been read.
     passed: Option<Arc<Mutex<Passed>>>,
-    /// The hash of what the history holds of it from when it was shorter.
+    /// The hash of what the place holds of it from when it was shorter.
     was: Option<String>,
 }
 
@@ -34,7 +35,7 @@ pub struct Chosen {
     pub replaces: BTreeSet<String>,
 }
 
-pub fn choose(plan: &Plan, history: &History, options: &IngestOptions) -> Result<Chosen, IngestFailed> {
+pub fn choose(plan: &Plan, known: &Known, options: &IngestOptions) -> Result<Chosen, IngestFailed> {
     let mut chosen = Chosen { inputs: Vec::new(), skipped: Vec::new(), replaces: BTreeSet::new() };
     for (source, input) in &options.inputs {
         let name = input.name().to_string();
@@ -52,13 +53,13 @@ pub fn choose(plan: &Plan, history: &History, options: &IngestOptions) -> Result
             continue;
         }
         let mut was = None;
-        if let Some(holder) = history.holder(&identity.source, &identity.digest) {
+        if let Some(holder) = known.holder(&identity.source, &identity.digest) {
             if !options.again {
                 chosen.skipped.push(Skipped { name, known: known_name(holder, &identity) });
                 continue;
             }
             chosen.replaces.insert(holder.id.clone());
-        } else if let Some((holder, before)) = grown(history, input.as_ref(), &identity).map_err(unreadable)? {
+        } else if let Some((holder, before)) = grown(known, input.as_ref(), &identity).map_err(unreadable)? {
             if !options.again {
                 return Err(IngestFailed::Grown { name, before: before.bytes, now: bytes });
             }
@@ -68,19 +69,19 @@ pub fn choose(plan: &Plan, history: &History, options: &IngestOptions) -> Result
         chosen.inputs.push(Taken { source: *source, input: Arc::clone(input), identity, passed: None, was });
     }
     if chosen.inputs.iter().all(|taken| taken.passed.is_none()) {
-        chosen.check_whole(history)?;
+        chosen.check_whole(known)?;
     }
     Ok(chosen)
 }
 
 /// The ingest that holds the beginning of an input, from when it was shorter.
 fn grown<'a>(
-    history: &'a History,
+    place: &'a Known,
     input: &dyn Input,
     identity: &IngestedInput,
-) -> std::io::Result<Option<(&'a Manifest, &'a IngestedInput)>> {
+) -> std::io::Result<Option<(&'a KnownIngest, &'a IngestedInput)>> {
     let file = |name: &str| name.rsplit(['/', '\\']).next().map(str::to_owned);
-    for ingest in history.ingests() {
+    for ingest in &place.ingests {
         for known in &ingest.inputs {
             let shorter = (1..identity.bytes).contains(&known.bytes);
             if !shorter || known.source != identity.source || file(&known.name) != file(&identity.name) {
@@ -94,7 +95,7 @@ fn grown<'a>(
     Ok(None)
 }
 
-fn known_name(holder: &Manifest, identity: &IngestedInput) -> String {
+fn known_name(holder: &KnownIngest, identity: &IngestedInput) -> String {
     let same = holder.inputs.iter().find(|input| input.same(identity));
     same.map_or_else(String::new, |input| input.name.clone())
 }
@@ -111,13 +112,13 @@ impl Chosen {
     }
 
     /// What was read once is known now.
-    pub fn finish_streams(&mut self, plan: &Plan, history: &History, again: bool) -> Result<(), IngestFailed> {
+    pub fn finish_streams(&mut self, plan: &Plan, known: &Known, again: bool) -> Result<(), IngestFailed> {
         let mut any = false;
         for taken in &mut self.inputs {
             let Some(passed) = &taken.passed else { continue };
             any = true;
             (taken.identity.bytes, taken.identity.digest) = Passed::identity(passed);
-            let Some(holder) = history.holder(&plan.sources[taken.source].name, &taken.identity.digest) else {
+            let Some(holder) = known.holder(&plan.sources[taken.source].name, &taken.identity.digest) else {
                 continue;
             };
             if !again {
@@ -126,12 +127,12 @@ impl Chosen {
             }
             self.replaces.insert(holder.id.clone());
         }
-        if any { self.check_whole(history) } else { Ok(()) }
+        if any { self.check_whole(known) } else { Ok(()) }
     }
 
     /// An ingest is replaced as a whole: each of its inputs has to be there again.
-    fn check_whole(&self, history: &History) -> Result<(), IngestFailed> {
-        for ingest in history.ingests().iter().filter(|ingest| self.replaces.contains(&ingest.id)) {
+    fn check_whole(&self, known: &Known) -> Result<(), IngestFailed> {
+        for ingest in known.ingests.iter().filter(|ingest| self.replaces.contains(&ingest.id)) {
             let again = |known: &&IngestedInput| {
                 self.inputs.iter().any(|taken| {
                     taken.identity.source == known.source

@@ -5,9 +5,10 @@ use serde_json::{Value as Json, json};
 use crate::plan::SourcePlan;
 use crate::record::{EventTime, Micros, flow};
 
+use super::ingest::INGEST_ID;
 use super::query::{comment, indented};
 use super::text::{name, timestamp};
-use super::{Relation, Warehouse, flows, text};
+use super::{Relation, Warehouse, text};
 
 /// Days that are replaced, `[from, to)`; both midnight in UTC.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,9 @@ pub enum UnitKind {
     /// Replaced by day.
     Days,
 }
+
+/// Of a source's table, behind those of `source.yaml`.
+pub(super) const ENGINE_COLUMNS: [&str; 3] = [flow::ADMIT_WATERMARK, flow::EVENT_DAY, INGEST_ID];
 
 pub const MANIFEST: &str = "manifest.json";
 
@@ -176,24 +180,32 @@ fn look_back(relation: Relation<'_>) -> Micros {
 
 fn source_entry(source: &SourcePlan) -> Json {
     let columns: Vec<Json> = source.raw.fields.iter().map(|f| json!({"name": f.name, "type": f.ty.name()})).collect();
-    json!({"relation": source.name, "columns": columns, "partition_by": flows::EVENT_DAY})
+    json!({"relation": source.name, "columns": columns, "partition_by": flow::EVENT_DAY})
 }
 
 /// The table that holds a source's decoded rows.
 fn source_file(source: &str, columns: &[String]) -> File {
     let text = format!(
-        "-- Decoded rows of {source}. Each row has its partition and the watermark before it (NULL where nothing was late).\n\
+        "-- Decoded rows of {source}. Each row has its partition, the watermark before it (NULL where nothing was late)\n\
+         -- and the ingest that it came with.\n\
          CREATE TABLE IF NOT EXISTS {} (\n  {}\n)\nPARTITION BY {}\nOPTIONS (labels = [('tripline', 'source')]);\n",
         name(source),
         columns.join(",\n  "),
-        flows::EVENT_DAY
+        flow::EVENT_DAY
     );
     File { path: format!("sources/{source}.sql"), text }
 }
 
 fn source_columns(source: &SourcePlan) -> Vec<String> {
+    let mut columns = decoded_columns(source);
+    columns.push(format!("{INGEST_ID} STRING"));
+    columns
+}
+
+/// What a row is made of, wherever it came from.
+pub(super) fn decoded_columns(source: &SourcePlan) -> Vec<String> {
     let own = source.raw.fields.iter().map(|f| format!("{} {}", name(&f.name), f.ty));
-    own.chain([format!("{} TIMESTAMP", flow::ADMIT_WATERMARK), format!("{} DATE", flows::EVENT_DAY)]).collect()
+    own.chain([format!("{} TIMESTAMP", flow::ADMIT_WATERMARK), format!("{} DATE", flow::EVENT_DAY)]).collect()
 }
 
 fn relation_file(warehouse: Warehouse<'_>, relation: Relation<'_>, range: Option<Range>) -> File {

@@ -1,7 +1,7 @@
 //! Normalization: a source's table of decoded rows to `flows`.
 //!
-//! The table has the columns of `source.yaml`, and two of the engine: `admit_watermark`, the watermark before the row
-//! (NULL where nothing was late), and `event_day`, its partition.
+//! The table has the columns of `source.yaml`, and three of the engine: `admit_watermark`, the watermark before the row
+//! (NULL where nothing was late), `event_day`, its partition, and `ingest_id`, the ingest that it came with.
 
 use crate::language::tree::Expr;
 use crate::plan::{Plan, SourcePlan};
@@ -11,9 +11,6 @@ use super::expr::{Names, print};
 use super::query::{Query, Step, select};
 use super::scope::{conjuncts, lookup_names};
 use super::text::{aliased, id_text, literal, name, string};
-
-/// Partition of a source's table.
-pub(super) const EVENT_DAY: &str = "event_day";
 
 /// `ranged`: only the days of the range.
 pub(super) fn query(plan: &Plan, sources: &[&SourcePlan], ranged: bool) -> Query {
@@ -49,7 +46,8 @@ fn step(plan: &Plan, source: &SourcePlan, ranged: bool) -> Step {
         conditions.push(format!("{event_time} >= tripline_from"));
         conditions.push(format!("{event_time} < tripline_to"));
         conditions.push(format!(
-            "{EVENT_DAY} BETWEEN DATE(tripline_from) AND DATE(TIMESTAMP_SUB(tripline_to, INTERVAL 1 MICROSECOND))"
+            "{} BETWEEN DATE(tripline_from) AND DATE(TIMESTAMP_SUB(tripline_to, INTERVAL 1 MICROSECOND))",
+            flow::EVENT_DAY
         ));
     }
     let mut sql = select(&items, &name(&source.name), &conditions);
@@ -67,7 +65,7 @@ fn step(plan: &Plan, source: &SourcePlan, ranged: bool) -> Step {
 /// A source's table, without rows.
 pub(super) fn absent(source: &SourcePlan) -> Step {
     let own = source.raw.fields.iter().map(|field| (field.name.as_str(), field.ty));
-    let columns = own.chain([(flow::ADMIT_WATERMARK, Type::Timestamp), (EVENT_DAY, Type::Date)]);
+    let columns = own.chain([(flow::ADMIT_WATERMARK, Type::Timestamp), (flow::EVENT_DAY, Type::Date)]);
     let items: Vec<String> = columns.map(|(column, ty)| format!("CAST(NULL AS {ty}) AS {}", name(column))).collect();
     Step {
         name: name(&source.name),

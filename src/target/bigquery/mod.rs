@@ -13,6 +13,7 @@ mod feature;
 mod file;
 mod flows;
 pub mod golden;
+pub mod ingest;
 mod lookup;
 mod query;
 mod rule;
@@ -27,7 +28,10 @@ use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan,
 use crate::record::{Column, Type, flow};
 
 pub use file::{File, Range, Unit, UnitKind, files};
-pub use training::{training_query, training_table};
+pub use training::{create_labels, training_count, training_query, training_table};
+
+/// Of training rows, and of what was ingested.
+const OWN_TABLES: [&str; 3] = ["training", "training_labels", ingest::INGESTS];
 
 /// A relation of the warehouse.
 #[derive(Debug, Clone, Copy)]
@@ -113,14 +117,24 @@ impl<'a> Warehouse<'a> {
         self.relations().into_iter().find(|r| self.title(*r) == name || self.table(*r) == name)
     }
 
-    /// Two relations whose tables would be one: BigQuery's names are the same in any case, and rules lose their signs.
-    pub fn collision(&self) -> Option<(String, String)> {
+    /// Names that cannot be told apart there, in any case of letters: rules lose their signs, and the engine has tables
+    /// and columns of its own.
+    pub fn collision(&self) -> Option<String> {
         let relations = self.relations();
         let table = |relation: Relation<'a>| self.table(relation).to_ascii_lowercase();
         let sources = self.sources.iter().map(|source| (source.name.clone(), source.name.to_ascii_lowercase()));
         let all: Vec<(String, String)> = relations.iter().map(|r| (self.title(*r), table(*r))).chain(sources).collect();
         let mut pairs = all.iter().enumerate().flat_map(|(at, a)| all[at + 1..].iter().map(move |b| (a, b)));
-        pairs.find(|(a, b)| a.1 == b.1).map(|(a, b)| (a.0.clone(), b.0.clone()))
+        if let Some((one, other)) = pairs.find(|(a, b)| a.1 == b.1) {
+            return Some(format!("{} and {} would share a table in BigQuery", one.0, other.0));
+        }
+        if let Some((one, table)) = all.iter().find(|(_, table)| OWN_TABLES.contains(&table.as_str())) {
+            return Some(format!("{one} would have the table `{table}` in BigQuery, which is the engine's own"));
+        }
+        let fields = self.sources.iter().flat_map(|source| source.raw.fields.iter().map(move |field| (source, field)));
+        let mut own = fields.filter(|(_, f)| file::ENGINE_COLUMNS.iter().any(|own| f.name.eq_ignore_ascii_case(own)));
+        let (source, field) = own.next()?;
+        Some(format!("the column {} of {} is the engine's own in BigQuery", field.name, source.name))
     }
 
     fn table(&self, relation: Relation<'a>) -> String {

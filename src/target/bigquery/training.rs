@@ -24,6 +24,24 @@ pub fn training_table(plan: &Plan, training: &TrainingPlan, labels: &str) -> Str
     )
 }
 
+/// The table of labels, made anew without rows.
+pub fn create_labels(training: &TrainingPlan, labels: &str) -> String {
+    let columns = training.label_columns();
+    let columns: Vec<String> = columns.iter().map(|column| format!("{} {}", name(&column.name), column.ty)).collect();
+    format!("CREATE OR REPLACE TABLE {} (\n  {}\n);\n", name(labels), columns.join(",\n  "))
+}
+
+/// How many rows the table has, how many are sampled, and of how many each feature said something.
+pub fn training_count(features: &[&FeaturePlan], sampled: &str) -> String {
+    let known = features.iter().map(|feature| {
+        let at = name(&format!("{}_{}", feature.name, feature.columns[feature.key.len() + 1].name));
+        format!("COUNTIF({at} IS NOT NULL)")
+    });
+    let items: Vec<String> = ["COUNT(*)".to_owned(), format!("COUNTIF({sampled})")].into_iter().chain(known).collect();
+    let items: Vec<String> = items.iter().zip(1..).map(|(item, number)| format!("{item} AS n{number}")).collect();
+    select(&items, TABLE, &[])
+}
+
 /// One query over the features' tables and the labels.
 pub fn training_query(plan: &Plan, training: &TrainingPlan, labels: &str) -> String {
     let query = query(plan, training, labels);
@@ -155,7 +173,7 @@ impl Builder<'_> {
             "window_end AS at_time".to_owned(),
             "0 AS is_label".to_owned(),
             format!("{} AS label_number", literal(&Value::Null(crate::record::Type::Int64))),
-            format!("STRUCT({}) AS held", carried.join(", ")),
+            format!("STRUCT({}) AS held", carried.iter().map(|c| format!("{c} AS {c}")).collect::<Vec<_>>().join(", ")),
         ]);
         let label = with_key(&[
             format!("{LABEL_TIME} AS at_time"),

@@ -1,4 +1,5 @@
--- Decoded rows of netlog. Each row has its partition and the watermark before it (NULL where nothing was late).
+-- Decoded rows of netlog. Each row has its partition, the watermark before it (NULL where nothing was late)
+-- and the ingest that it came with.
 CREATE TABLE IF NOT EXISTS netlog (
   subscriberId STRING,
   srcIP STRING,
@@ -18,7 +19,8 @@ CREATE TABLE IF NOT EXISTS netlog (
   latitude FLOAT64,
   longitude FLOAT64,
   admit_watermark TIMESTAMP,
-  event_day DATE
+  event_day DATE,
+  ingest_id STRING
 )
 PARTITION BY event_day
 OPTIONS (labels = [('tripline', 'source')]);

@@ -1,4 +1,5 @@
--- Decoded rows of zeek_conn. Each row has its partition and the watermark before it (NULL where nothing was late).
+-- Decoded rows of zeek_conn. Each row has its partition, the watermark before it (NULL where nothing was late)
+-- and the ingest that it came with.
 CREATE TABLE IF NOT EXISTS zeek_conn (
   ts TIMESTAMP,
   uid STRING,
@@ -15,7 +16,8 @@ CREATE TABLE IF NOT EXISTS zeek_conn (
   conn_state STRING,
   history STRING,
   admit_watermark TIMESTAMP,
-  event_day DATE
+  event_day DATE,
+  ingest_id STRING
 )
 PARTITION BY event_day
 OPTIONS (labels = [('tripline', 'source')]);

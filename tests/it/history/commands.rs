@@ -272,7 +272,7 @@ fn wrong_use() -> Outcome {
     run(folder.path(), 0, &ingest(&["in.jsonl"]))?;
     fs::write(folder.path().join("file"), "")?;
     let mut cases: Vec<(Vec<&str>, &[&str])> = vec![
-        (vec!["ingest", "in.jsonl"], &["--to <DIR>"]),
+        (vec!["ingest", "in.jsonl"], &["--to <DIR|bigquery>"]),
         (ingest(&[]), &["nothing to ingest", "help: tripline ingest --source netlog"]),
         (ingest(&["none.jsonl"]), &["no file matches none.jsonl"]),
         (ingest(&["netlgo=in.jsonl"]), &["netlgo"]),

@@ -120,11 +120,15 @@ fn pass(mut client: TcpStream, target: SocketAddr, fault: &dyn Fn(&str) -> Fault
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut lines: Vec<&str> = head.trim_end().lines().collect();
     let range = lines.iter().find(|line| line.to_ascii_lowercase().starts_with("range:")).copied();
-    let request = format!("{} {}", lines[0], range.unwrap_or_default());
+    let request = format!("{} {}", plain(lines[0]), range.unwrap_or_default());
     if let Ok(mut log) = log.lock() {
         log.push(request.clone());
     }
-    lines.retain(|line| !line.to_ascii_lowercase().starts_with("connection:"));
+    // The emulator answers for its own name alone.
+    let own = |line: &str| ["connection:", "host:"].iter().any(|name| line.to_ascii_lowercase().starts_with(name));
+    lines.retain(|line| !own(line));
+    let host = format!("host: {target}");
+    lines.push(&host);
     let mut upstream = TcpStream::connect(target)?;
     let fault = fault(&request);
     match &fault {
@@ -146,6 +150,11 @@ fn pass(mut client: TcpStream, target: SocketAddr, fault: &dyn Fn(&str) -> Fault
         _ => {}
     }
     client.write_all(&answer)
+}
+
+/// Names as they are meant.
+fn plain(line: &str) -> String {
+    line.replace("%2F", "/").replace("%2E", ".")
 }
 
 /// The emulator does not page: the token is how many objects came before.

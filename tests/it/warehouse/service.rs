@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use libtest_mimic::Failed;
 use parquet::arrow::ArrowWriter;
-use tripline::port::warehouse::{JobName, LoadJob, Trouble, Warehouse};
+use tripline::port::warehouse::{JobName, LoadJob, Trouble, Warehouse, Write};
 
 use super::{Again, Case, Place, query, run};
 
@@ -100,8 +100,7 @@ fn a_file_is_loaded(place: &Place) -> Result<(), Failed> {
         name: JobName("load".to_owned()),
         file: file.clone(),
         table: "loaded".to_owned(),
-        partition: None,
-        partition_by: Some("event_time".to_owned()),
+        write: Write::Replace,
         labels: vec![],
         again: false,
     };
