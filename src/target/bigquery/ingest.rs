@@ -95,3 +95,20 @@ pub fn commit(ingest: &Ingest<'_>) -> String {
 pub fn drop_waiting(table: &str) -> String {
     format!("DROP TABLE IF EXISTS {};\n", name(table))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Ingest, LoadedInput, commit};
+
+    #[test]
+    fn readers_see_all_or_nothing() {
+        let input = LoadedInput { source: "log".into(), name: "it's".into(), bytes: 3, digest: "d".into() };
+        let ingest = Ingest { id: "new", inputs: &[input], replaces: &["old".to_owned()], sources: &[] };
+        let wanted = "BEGIN TRANSACTION;\n\
+            DELETE FROM tripline_ingests WHERE ingest_id IN ('old');\n\
+            INSERT INTO tripline_ingests (ingest_id, source, input, bytes, digest, loaded_at)\n\
+            VALUES ('new', 'log', 'it\\'s', 3, 'd', CURRENT_TIMESTAMP());\n\
+            COMMIT TRANSACTION;\n";
+        assert_eq!(commit(&ingest), wanted);
+    }
+}

@@ -13,6 +13,7 @@ use super::{Case, Place, query, run};
 
 pub const CASES: &[Case] = &[
     ("loaded_rows_are_as_they_came", rows_are_as_they_came),
+    ("loaded_rows_of_two_sources_mix", rows_of_two_sources_mix),
     ("loaded_inputs_are_known", inputs_are_known),
     ("loaded_again_takes_the_place", again_takes_the_place),
     ("loaded_whole_or_not_at_all", whole_or_not_at_all),
@@ -123,6 +124,23 @@ fn rows_are_as_they_came(place: &Place) -> Result<(), Failed> {
     let mut names: Vec<&str> = tables.iter().filter_map(|table| table["tableReference"]["tableId"].as_str()).collect();
     names.sort_unstable();
     same(names, vec!["log", "other", "tripline_ingests"])
+}
+
+/// Rows that follow each other in one batch go to the tables of their own sources.
+fn rows_of_two_sources_mix(place: &Place) -> Result<(), Failed> {
+    let folder = project()?;
+    let at = |n: u32| format!("2026-01-05T10:{:02}:{:02}Z", n / 60, n % 60);
+    let flows: String = (0..200).map(|n| format!("{{\"time\":\"{}\",\"port\":{n}}}\n", at(n))).collect();
+    let other: String = (0..300).map(|n| format!("{},h{n}\n", at(n))).collect();
+    put(folder.path(), "flows.jsonl", &flows)?;
+    put(folder.path(), "other.csv", &format!("seen,who\n{other}"))?;
+    let address = place.emulator.address()?;
+    ended(&ingest(place, address, folder.path(), &["log=flows.jsonl", "other=other.csv"])?, 0)?;
+    // One is filtered.
+    same((place.count("log")?, place.count("other")?), (199, 300))?;
+    let sums = place.rows("SELECT SUM(port), COUNT(DISTINCT time) FROM log")?;
+    same(cells(&sums), vec!["19893|199".to_owned()])?;
+    same(cells(&place.rows("SELECT COUNT(DISTINCT who), COUNT(DISTINCT seen) FROM other")?), vec!["300|300".to_owned()])
 }
 
 fn inputs_are_known(place: &Place) -> Result<(), Failed> {
