@@ -13,12 +13,13 @@ use crate::record::Day;
 use crate::runtime::backfill::{
     BackfillOptions, BackfillReport, DayCounts, DayProgress, DayReport, Days, Outcome, backfill, causes,
 };
-use crate::runtime::replay::{LocalDays, relations};
+use crate::runtime::replay::LocalDays;
 use crate::runtime::warehouse::{WarehouseDays, WarehouseOptions};
 
 use super::exit::Exit;
-use super::history::{chosen, open_history, span};
-use super::project::{Opened, open_valid};
+use super::history::{check_days, chosen, open_history, span};
+use super::project::{Judged, Opened, valid};
+use super::say::note;
 use super::stop::stop_flag;
 use super::summary::progress_bar;
 use super::warehouse::{WarehousePlace, check_all_names};
@@ -75,9 +76,8 @@ pub struct Backfill {
     max_bytes: Option<u64>,
     #[command(flatten)]
     place: WarehousePlace,
-    /// The project's folder (default: here)
-    #[arg(long, value_name = "DIR")]
-    project: Option<PathBuf>,
+    #[command(flatten)]
+    judged: Judged,
     /// How the report is written
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -85,7 +85,7 @@ pub struct Backfill {
 
 impl Backfill {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let opened = open_valid(self.project.as_deref())?;
+        let opened = valid(self.judged.tree()?.as_ref())?;
         let relations = self.relations(&opened.plan)?;
         let (target, days) = match self.target {
             Target::Local => self.local(opened, relations)?,
@@ -124,11 +124,19 @@ impl Backfill {
         let out = wire::store(self.out.as_deref().unwrap_or(folder));
         let days = LocalDays::new(opened.plan, history, out, opened.generation, relations);
         let asked = self.days(&days.days())?;
+        let strangers = days.strangers()?;
+        if !strangers.is_empty() {
+            note(&format!(
+                "{} of an earlier backfill: no relation of this project is named so, and nobody brings it up to date",
+                strangers.join(", ")
+            ));
+        }
         Ok((Box::new(days), asked))
     }
 
     fn days(&self, known: &[Day]) -> anyhow::Result<Vec<Day>> {
         let (from, to) = span(known, self.from.as_deref(), self.to.as_deref())?;
+        check_days(known, from, to)?;
         Ok((from.0..to.0).map(Day).collect())
     }
 
@@ -160,7 +168,7 @@ impl Backfill {
     }
 
     fn relations(&self, plan: &Plan) -> anyhow::Result<Vec<String>> {
-        chosen(relations(plan), &self.relation)
+        chosen(plan, &self.relation)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::record::Day;
 use crate::runtime::past::{Origin, Past, PastReport};
 use crate::runtime::replay::relations;
+use crate::target::bigquery::rule_table;
 
 use super::say::note;
 use super::wire;
@@ -50,18 +51,41 @@ pub fn span(known: &[Day], from: Option<&str>, to: Option<&str>) -> anyhow::Resu
         bail!("the history has no rows\nhelp: `tripline ingest` puts some in, or say which days: --from, --to");
     };
     if from >= to {
-        bail!("--from {from} is not before --to {to}\nhelp: --to is the day after the last");
+        match known.last() {
+            Some(last) if from > *last => bail!(no_day(known, from, from)),
+            _ => bail!("--from {from} is not before --to {to}\nhelp: --to is the day after the last"),
+        }
     }
     Ok((from, to))
+}
+
+/// Days of which the history has nothing are a slip, where nothing else is compared with them.
+pub fn check_days(known: &[Day], from: Day, to: Day) -> anyhow::Result<()> {
+    if !known.is_empty() && !known.iter().any(|day| (from..to).contains(day)) {
+        bail!(no_day(known, from, Day(to.0 - 1)));
+    }
+    Ok(())
+}
+
+fn no_day(known: &[Day], from: Day, last: Day) -> String {
+    let asked = if from == last { format!("{from}") } else { format!("{from} to {last}") };
+    let (Some(first), Some(end)) = (known.first(), known.last()) else { return String::new() };
+    format!("the history has nothing of {asked}\nhelp: it has days from {first} to {end}")
 }
 
 fn parse_day(text: &str) -> anyhow::Result<Day> {
     Day::parse(text).with_context(|| format!("`{text}` is not a day\nhelp: write it as 2026-01-05"))
 }
 
-/// The relations that are named, in their own order; all when none is.
-pub fn chosen(known: Vec<String>, named: &[String]) -> anyhow::Result<Vec<String>> {
-    for name in named {
+/// The relations that are named, in their own order; all when none is. A rule may be named by its table as well.
+pub fn chosen(plan: &Plan, named: &[String]) -> anyhow::Result<Vec<String>> {
+    let known = relations(plan);
+    let own = |name: &String| match plan.rules.iter().find(|rule| rule_table(rule) == *name) {
+        Some(rule) if !known.contains(name) => rule.name.clone(),
+        _ => name.clone(),
+    };
+    let named: Vec<String> = named.iter().map(own).collect();
+    for name in &named {
         if !known.contains(name) {
             let help = match suggest(name, known.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),

@@ -1,5 +1,6 @@
 //! The inputs of a command, and the sources that they are of.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,8 +11,10 @@ use crate::diagnostic::suggest;
 use crate::plan::Plan;
 use crate::port::Input;
 use crate::runtime::past::Past;
+use crate::runtime::replay::relations;
 
-use super::history::past;
+use super::history::{check_days, past};
+use super::say::note;
 use super::wire;
 
 #[derive(Debug, Args)]
@@ -62,7 +65,9 @@ impl InputsOrHistory {
     /// The days of the history, when there is one; `relations` are those that are read.
     pub fn past(&self, plan: &Plan, generation: &str) -> anyhow::Result<Option<Past>> {
         let Some(folder) = &self.history else { return Ok(None) };
-        past(folder, plan, generation, self.from.as_deref(), self.to.as_deref()).map(Some)
+        let past = past(folder, plan, generation, self.from.as_deref(), self.to.as_deref())?;
+        check_days(&past.replay(relations(&past.plan)).days(), past.from, past.to)?;
+        Ok(Some(past))
     }
 }
 
@@ -75,7 +80,8 @@ impl Inputs {
 
 /// Inputs with their source's index; `SOURCE=PATH` names one of another source.
 pub fn open(plan: &Plan, source: Option<&str>, named: &[String]) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
-    let mut inputs = Vec::new();
+    let mut inputs: Vec<(usize, Arc<dyn Input>)> = Vec::new();
+    let mut places: HashSet<(usize, PathBuf)> = HashSet::new();
     for input in named {
         let named = input.split_once('=').and_then(|(name, path)| {
             let index = plan.sources.iter().position(|source| source.name == name)?;
@@ -85,9 +91,20 @@ pub fn open(plan: &Plan, source: Option<&str>, named: &[String]) -> anyhow::Resu
             Some(named) => named,
             None => (default_source(plan, source)?, input.clone()),
         };
-        inputs.extend(wire::inputs(&[path])?.into_iter().map(|input| (source, input)));
+        for input in wire::inputs(&[path])? {
+            if !places.insert((source, place(&input.name()))) && input.size_bytes().is_some() {
+                note(&format!("{} is named twice and read once", input.name()));
+                continue;
+            }
+            inputs.push((source, input));
+        }
     }
     Ok(inputs)
+}
+
+/// Where an input is, under whatever name.
+fn place(name: &str) -> PathBuf {
+    std::fs::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name))
 }
 
 /// The source that inputs are of.

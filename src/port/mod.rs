@@ -71,7 +71,7 @@ pub trait Clock: Send + Sync {
 pub trait Store: Send + Sync {
     /// What a user calls it.
     fn name(&self) -> String;
-    /// The files below a folder, sorted; none when it is not there.
+    /// The files below a folder, all for an empty one, sorted; none when it is not there.
     fn list(&self, folder: &str) -> io::Result<Vec<StoredFile>>;
     /// `None` when it is not there.
     fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>>;

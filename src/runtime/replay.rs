@@ -20,7 +20,7 @@ use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::{Plan, RulePlan};
 use crate::port::Store;
-use crate::record::{Day, EventTime};
+use crate::record::{Day, EventTime, flow};
 use crate::target::bigquery::rule_table;
 use crate::target::datafusion::Lookups;
 
@@ -56,6 +56,8 @@ pub struct LocalDays {
     out: Arc<dyn Store>,
     generation: String,
     relations: Vec<String>,
+    /// Of all relations that the definitions have, and of flows.
+    tables: Vec<String>,
     /// Rows that are read at once.
     pub batch_rows: usize,
     /// Late rows that count nowhere come out too, as `late`.
@@ -91,6 +93,9 @@ impl LocalDays {
     ) -> Self {
         // Evidence is a run's: it needs every column of every flow, and the place that it was read from.
         plan.evidence_rows = 0;
+        let mut tables: Vec<String> = plan.features.iter().map(|feature| feature.name.clone()).collect();
+        tables.extend(plan.rules.iter().map(|rule| rule_table(rule)));
+        tables.extend([flow::FLOWS, HITS, ALERTS].map(str::to_owned));
         let settled = relations.iter().any(|name| name == HITS || name == ALERTS);
         if !settled {
             plan.rules.retain(|rule| relations.contains(&rule.name));
@@ -103,11 +108,22 @@ impl LocalDays {
             out,
             generation,
             relations,
+            tables,
             batch_rows: BATCH_ROWS,
             keep_late: false,
             patch: None,
             fault: None,
         }
+    }
+
+    /// Folders of relations that the definitions do not have: what an earlier backfill has left.
+    pub fn strangers(&self) -> Result<Vec<String>, ReplayError> {
+        let folder = |path: String| path.split_once("/event_day=").map(|(folder, _)| folder.to_owned());
+        let mut found: Vec<String> = self.out.list("")?.into_iter().filter_map(|file| folder(file.path)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found.retain(|folder| !folder.contains('/') && !self.tables.contains(folder));
+        Ok(found)
     }
 
     /// Those that hits name by their place.

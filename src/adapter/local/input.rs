@@ -18,7 +18,7 @@ const STORED_BUFFER_BYTES: usize = 256 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    #[error("no file matches {pattern}")]
+    #[error("no file matches {pattern}\nhelp: is it there? a shell passes on a pattern in quotes, 'logs/*.jsonl'")]
     NoMatch { pattern: String },
     #[error("{path} is a folder; name its files with a glob such as '{path}/*'")]
     Folder { path: String },
@@ -263,8 +263,14 @@ mod tests {
     fn what_cannot_be_read_is_said() {
         let folder = tempfile::tempdir().unwrap();
         for (pattern, message) in [
-            ("none.jsonl", "no file matches DIR/none.jsonl"),
-            ("*.gz", "no file matches DIR/*.gz"),
+            (
+                "none.jsonl",
+                "no file matches DIR/none.jsonl\nhelp: is it there? a shell passes on a pattern in quotes, 'logs/*.jsonl'",
+            ),
+            (
+                "*.gz",
+                "no file matches DIR/*.gz\nhelp: is it there? a shell passes on a pattern in quotes, 'logs/*.jsonl'",
+            ),
             ("", "DIR is a folder; name its files with a glob such as 'DIR/*'"),
         ] {
             let error = inputs(&patterns(folder.path(), &[pattern])).err().unwrap();

@@ -43,7 +43,7 @@ impl Store for LocalStore {
 
     fn list(&self, folder: &str) -> io::Result<Vec<StoredFile>> {
         let mut files = Vec::new();
-        let path = self.place(folder)?;
+        let path = if folder.is_empty() { self.root.clone() } else { self.place(folder)? };
         visit(&path, folder, 0, &mut files).map_err(|error| at(&path, "read", error))?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
@@ -134,7 +134,8 @@ fn visit(path: &Path, name: &str, depth: usize, files: &mut Vec<StoredFile>) -> 
     for entry in entries {
         let entry = entry?;
         // A name that is not Unicode is none of ours.
-        let Some(child) = entry.file_name().to_str().map(|child| format!("{name}/{child}")) else { continue };
+        let of = |child: &str| if name.is_empty() { child.to_owned() } else { format!("{name}/{child}") };
+        let Some(child) = entry.file_name().to_str().map(of) else { continue };
         let found = fs::metadata(entry.path())?;
         if found.is_dir() && depth < DEPTH_MAX {
             visit(&entry.path(), &child, depth + 1, files)?;

@@ -82,12 +82,20 @@ pub fn parse_adhoc(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<Par
             }
         }
         clauses.having = select.having.take();
+        if clauses.having.is_some() && clauses.group_by.is_empty() && !aggregates(select) {
+            diagnostics.push(refuse(
+                &["HAVING"],
+                "HAVING is over groups, and there are none",
+                "write WHERE; or GROUP BY, or an aggregate as an item",
+            ));
+            return None;
+        }
         clauses.grouped = !clauses.group_by.is_empty() || clauses.having.is_some() || aggregates(select);
         if clauses.grouped && clauses.distinct {
             diagnostics.push(refuse(
                 &["SELECT", "DISTINCT"],
                 "DISTINCT of groups is not supported",
-                "leave DISTINCT out",
+                "leave it out where each key of GROUP BY is an item: such rows differ already",
             ));
             return None;
         }
@@ -181,6 +189,15 @@ fn order_of_union(
 pub(super) fn order_column(key: &ast::OrderByExpr, column: usize) -> OrderColumn {
     let descending = key.options.asc == Some(false);
     OrderColumn { column, descending, nulls_first: key.options.nulls_first.unwrap_or(!descending) }
+}
+
+/// GoogleSQL takes no other literal than an item's number.
+pub(super) fn is_literal(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Nested(inner) => is_literal(inner),
+        ast::Expr::Value(_) => ordinal(expr).is_none(),
+        _ => false,
+    }
 }
 
 /// `ORDER BY 2`, `GROUP BY 1`: the number.

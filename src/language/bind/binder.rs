@@ -43,6 +43,8 @@ pub(super) struct Binder<'a> {
     pub aliases: Vec<Item>,
     /// What rows are grouped by: it may stand outside of aggregates.
     pub group: Vec<GroupKey>,
+    /// What is bound next is an item, and not a part of one.
+    pub item: bool,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -61,6 +63,7 @@ impl<'a> Binder<'a> {
             ranks: None,
             aliases: Vec::new(),
             group: Vec::new(),
+            item: false,
             diagnostics,
         }
     }
@@ -103,13 +106,20 @@ impl<'a> Binder<'a> {
     }
 
     pub fn bind(&mut self, ast: &ast::Expr) -> Option<Expr> {
+        let item = std::mem::take(&mut self.item);
         if let Some(key) = self.key_of(ast) {
-            return self.any_of_group(key);
+            let column = matches!(key.kind, ExprKind::Column(_));
+            if item || column {
+                return self.any_of_group(key);
+            }
+            let help = "select it under a name in a subquery, and group by the name";
+            return self.refuse(self.span(ast), "an expression of GROUP BY may be an item, and no part of one", help);
         }
         match ast {
             ast::Expr::Identifier(ident) => self.bind_name(std::slice::from_ref(ident)),
             ast::Expr::CompoundIdentifier(parts) => self.bind_name(parts),
             ast::Expr::Nested(inner) => {
+                self.item = item;
                 let expr = self.bind(inner)?;
                 Some(Expr { span: self.span(ast), ..expr })
             }

@@ -40,15 +40,15 @@ const CLAUSES: &[(&[&str], &str, &str)] = &[
     (&["SELECT", "DISTINCT"], "DISTINCT is not supported", "a feature has one row for each key and window"),
     (&["GROUP", "BY"], "GROUP BY is not supported in a query", "write a feature: its key and window group rows"),
     (&["HAVING"], "HAVING is not supported in a query", "write a feature, and its condition as WHERE over the feature"),
-    (&["ORDER", "BY"], "ORDER BY has no meaning over a stream", "leave it out"),
+    (&["ORDER", "BY"], "ORDER BY has no meaning here: rows of a relation have no order", "leave it out"),
     (
         &["LIMIT"],
-        "LIMIT has no meaning over a stream",
+        "LIMIT has no meaning here: rows of a relation have no order",
         "number the rows of a window: QUALIFY ROW_NUMBER() OVER (…) <= 10",
     ),
     (&["INTERSECT"], "INTERSECT is not supported", "join its conditions by AND"),
     (&["EXCEPT", "DISTINCT"], "EXCEPT is not supported between queries", "write NOT IN (SELECT …), or a condition"),
-    (&["UNION", "DISTINCT"], "UNION DISTINCT is not supported", "write UNION ALL"),
+    (&["UNION", "DISTINCT"], "UNION DISTINCT is not supported", "write UNION ALL, which keeps equal rows"),
     (&["WINDOW"], "named windows are not supported", "write OVER (PARTITION BY … ORDER BY …)"),
 ];
 

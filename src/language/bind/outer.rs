@@ -8,7 +8,7 @@ use crate::language::scope::Scope;
 use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Group, Item, OrderColumn};
 use crate::record::Type;
 
-use super::adhoc::{Clauses, Outside, order_column, ordinal};
+use super::adhoc::{Clauses, Outside, is_literal, order_column, ordinal};
 use super::binder::{Binder, GroupKey};
 use super::rank::Ranks;
 use super::select::{Around, Bound, check_names};
@@ -146,6 +146,9 @@ impl Binder<'_> {
             ast::SelectItem::UnnamedExpr(expr) => Some((expr.clone(), None)),
             _ => None,
         };
+        if is_literal(key) {
+            return self.refuse_key(key, "GROUP BY takes no literal");
+        }
         let source = if let Some(number) = ordinal(key) {
             let found = number.checked_sub(1).and_then(|at| projection.get(at)).and_then(item);
             let Some((expr, _)) = found else {
@@ -191,6 +194,10 @@ impl Binder<'_> {
             .order_by
             .iter()
             .map(|key| {
+                if is_literal(&key.expr) {
+                    let span = self.span(&key.expr);
+                    return self.refuse(span, "ORDER BY takes no literal", "name an item, or give its number");
+                }
                 let number = ordinal(&key.expr);
                 let named = match &key.expr {
                     ast::Expr::Identifier(name) => {

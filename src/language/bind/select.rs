@@ -114,6 +114,7 @@ impl Binder<'_> {
     pub(super) fn bind_item(&mut self, item: &SelectItem, items: &mut Vec<Option<Item>>) {
         match item {
             SelectItem::ExprWithAlias { expr, alias } => {
+                self.item = true;
                 let bound = self.bind(expr);
                 let bound = self.check_reserved(alias).and(bound);
                 items.push(bound.map(|expr| Item { name: alias.value.clone(), expr }));
@@ -137,6 +138,7 @@ impl Binder<'_> {
     }
 
     fn bind_unnamed(&mut self, ast: &ast::Expr) -> Option<Item> {
+        self.item = true;
         let expr = self.bind(ast)?;
         let name = match ast {
             ast::Expr::Identifier(ident) if !ident.value.starts_with('@') => Some(ident.value.clone()),
@@ -201,7 +203,13 @@ impl Binder<'_> {
             items.push(self.error(codes::UNKNOWN_COLUMN, span, message));
             return;
         }
-        for ident in &except {
+        for (at, ident) in except.iter().enumerate() {
+            if except[..at].iter().any(|earlier| earlier.value.eq_ignore_ascii_case(&ident.value)) {
+                let message = format!("{} is excepted twice", ident.value);
+                let report = Diagnostic::error(codes::DUPLICATE_ITEM, self.ident_span(ident), message);
+                self.report(report.help("name it once"));
+                items.push(None);
+            }
             if !found.iter().any(|(_, c)| c.name.eq_ignore_ascii_case(&ident.value)) {
                 let message = format!("no column is named {}", ident.value);
                 let mut report = Diagnostic::error(codes::UNKNOWN_COLUMN, self.ident_span(ident), message);

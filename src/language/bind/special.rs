@@ -156,7 +156,7 @@ impl Binder<'_> {
         {
             return self.bind_first(call, span);
         }
-        let help = "write SPLIT(text, delimiter)[SAFE_OFFSET(n)]";
+        let help = "write SPLIT(text, delimiter)[SAFE_OFFSET(n)], or ARRAY_AGG(… LIMIT 1)[SAFE_OFFSET(0)]";
         if let ast::Expr::Function(call) = root
             && let Some((message, help)) = replacement(&call.name.to_string()).filter(|_| !is_named(call, "SPLIT"))
         {

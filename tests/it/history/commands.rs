@@ -19,13 +19,14 @@ type Named = (&'static str, fn() -> Outcome);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn cases() -> Vec<Trial> {
-    let all: [Named; 8] = [
+    let all: [Named; 9] = [
         ("ingest_tells_rows_days_and_files", ingest_tells),
         ("what_is_there_is_noted", what_is_there_is_noted),
         ("an_ingest_without_a_good_record_is_exit_1", nothing_good),
         ("an_ingest_stopped_by_ctrl_c_never_was", stopped_ingest),
         ("backfill_tells_each_day", backfill_tells),
         ("backfill_gives_json", backfill_json),
+        ("backfill_names_relations", backfill_names),
         ("a_damaged_part_fails_its_day_alone", a_damaged_part),
         ("wrong_use_is_exit_2_with_help", wrong_use),
     ];
@@ -229,6 +230,26 @@ fn backfill_tells() -> Outcome {
     expect(&out, &["days       1 done, 50 rows read\n"])
 }
 
+/// A rule has a name and a table; folders of relations that are gone stay, and are told.
+fn backfill_names() -> Outcome {
+    let folder = folder()?;
+    let (out, err) = run(folder.path(), 0, &ingest(&["in.jsonl", "./in.jsonl"]))?;
+    expect(&err, &["note: ./in.jsonl is named twice and read once"])?;
+    expect(&out, &["100 offered = 100 accepted"])?;
+    run(folder.path(), 0, &backfill(&["--relation", "rule_net_beacon"]))?;
+    let written = files(&folder.path().join("h"))?;
+    let rows: Vec<&String> =
+        written.iter().filter(|file| !file.starts_with("flows/") && file.contains("event_day=")).collect();
+    ensure(rows.len() == 2 && rows.iter().all(|file| file.starts_with("rule_net_beacon/")), &format!("{rows:?}"))?;
+    let (_, err) = run(folder.path(), 0, &backfill(&["--relation", "net.beacon"]))?;
+    ensure(err.is_empty(), &err)?;
+    let old = folder.path().join("h/gone_1m/event_day=2026-01-05");
+    fs::create_dir_all(&old)?;
+    fs::write(old.join("part.parquet"), "")?;
+    let (_, err) = run(folder.path(), 0, &backfill(&[]))?;
+    expect(&err, &["note: gone_1m of an earlier backfill: no relation of this project is named so"])
+}
+
 fn backfill_json() -> Outcome {
     let folder = folder()?;
     run(folder.path(), 0, &ingest(&["in.jsonl"]))?;
@@ -278,10 +299,12 @@ fn wrong_use() -> Outcome {
         (ingest(&["netlgo=in.jsonl"]), &["netlgo"]),
         (ingest(&["in.jsonl", "--rejects", "in.jsonl"]), &["in.jsonl is also an input"]),
         (vec!["ingest", "--project", "p", "--to", "h", "in.jsonl"], &["which source", "help: add --source"]),
+        // The pack would take the place of a project's results.
+        (vec!["backfill", "--history", "h"], &["no tripline.yaml here", "help: `--built-in` takes the built-in pack"]),
         (vec!["backfill", "--project", "p"], &["--target local needs --history", "help: `tripline ingest --to DIR`"]),
         (vec!["backfill", "--project", "p", "--history", "no"], &["no is not a folder", "`tripline ingest --to no`"]),
     ];
-    let more: [(&[&str], &[&str]); 7] = [
+    let more: [(&[&str], &[&str]); 9] = [
         (&["--from", "2026-13-01"], &["`2026-13-01` is not a day", "help: write it as 2026-01-05"]),
         (&["--from", "2026-01-06", "--to", "2026-01-06"], &["is not before --to", "help: --to is the day after"]),
         (&["--relation", "contact_1n"], &["no relation `contact_1n`", "help: did you mean `contact_1m`?"]),
@@ -289,6 +312,11 @@ fn wrong_use() -> Outcome {
         (&["--parallel", "0"], &["--parallel"]),
         (&["--again", "--dry-run"], &["cannot be used with"]),
         (&["--target", "moon"], &["invalid value 'moon'"]),
+        (&["--from", "2026-02-01"], &["nothing of 2026-02-01\n", "help: it has days from 2026-01-05 to 2026-01-06"]),
+        (
+            &["--from", "2026-02-01", "--to", "2026-02-04"],
+            &["nothing of 2026-02-01 to 2026-02-03", "help: it has days from 2026-01-05 to 2026-01-06"],
+        ),
     ];
     cases.extend(more.into_iter().map(|(args, parts)| (backfill(args), parts)));
     for (args, parts) in cases {
