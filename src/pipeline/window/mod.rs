@@ -6,6 +6,8 @@ pub mod evidence;
 pub mod exact;
 pub mod feature;
 pub mod key;
+mod list;
 pub mod operator;
 pub mod ordered;
+mod pair;
 mod sketch;
