@@ -277,8 +277,7 @@ fn aggregation(plan: &Plan, aggregate: &Aggregate, names: &Names) -> String {
     let name = entry.map_or("", |entry| entry.name);
     let distinct = if aggregate.function == AggregateFunction::CountDistinct { " DISTINCT" } else { "" };
     let arg = aggregate.arg.as_ref().map_or("*".to_owned(), |arg| names.expr(plan, arg));
-    let order: Vec<String> =
-        aggregate.order.iter().map(|key| order_text(key, &names.expr(plan, &key.expr))).collect();
+    let order: Vec<String> = aggregate.order.iter().map(|key| order_text(key, &names.expr(plan, &key.expr))).collect();
     if let Some(list) = &aggregate.list {
         let distinct = if list.distinct { " DISTINCT" } else { "" };
         let (between, limit) = (literal(&list.delimiter), list.limit);

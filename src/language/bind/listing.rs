@@ -102,7 +102,10 @@ impl Binder<'_> {
         match delimiter.kind {
             ExprKind::Literal(value @ (Value::String(_) | Value::Bytes(_))) if delimiter.ty == ty => Some(value),
             _ => {
-                let help = format!("write a literal or a @param: STRING_AGG(x, {} …)", if ty == Type::Bytes { "b','" } else { "','" });
+                let help = format!(
+                    "write a literal or a @param: STRING_AGG(x, {} …)",
+                    if ty == Type::Bytes { "b','" } else { "','" }
+                );
                 self.refuse(delimiter.span, format!("what stands between two texts is a constant {ty}"), help)
             }
         }

@@ -177,7 +177,7 @@ pub(super) const JSON: &[Function] = &[
     Function::new(
         Id::JsonQuery,
         "JSON_QUERY",
-        &[sig_optional(&[STRING, STRING], 1, TO_STRING)],
+        &[sig(&[STRING, STRING], TO_STRING)],
         "JSON_QUERY(json, '$.a.b[0]'): what stands at a constant path, as JSON without white space; NULL for null and for \
          what is no JSON; nested deeper than 1000 fails the row",
     )

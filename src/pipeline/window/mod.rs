@@ -5,6 +5,8 @@ pub mod distinct;
 pub mod evidence;
 pub mod exact;
 pub mod feature;
+#[cfg(test)]
+mod golden;
 pub mod key;
 mod list;
 pub mod operator;

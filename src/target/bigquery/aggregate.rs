@@ -20,8 +20,20 @@ pub(super) struct Inputs {
 
 /// What may stand behind an aggregate's name.
 pub(super) const STATES: [&str; 14] = [
-    "_n", "_mean", "_var", "_min", "_max", "_sum", "_sketch", "_center", "_mean_y", "_var_y", "_min_y", "_max_y",
-    "_center_y", "_covar",
+    "_n",
+    "_mean",
+    "_var",
+    "_min",
+    "_max",
+    "_sum",
+    "_sketch",
+    "_center",
+    "_mean_y",
+    "_var_y",
+    "_min_y",
+    "_max_y",
+    "_center_y",
+    "_covar",
 ];
 
 pub(super) fn suffixed(own: &str, suffix: &str) -> String {
@@ -151,18 +163,11 @@ pub(super) fn listed_elements(aggregate: &Aggregate, own: &str) -> String {
 /// Of the pairs of which neither half is NULL.
 fn pair_states(function: F, x: &str, y: &str) -> States {
     let (x_of, y_of) = (format!("IF({y} IS NULL, NULL, {x})"), format!("IF({x} IS NULL, NULL, {y})"));
-    let mut states = vec![
-        ("_n", format!("COUNT({x_of})")),
-        ("_covar", format!("COVAR_POP({x}, {y})")),
-    ];
+    let mut states = vec![("_n", format!("COUNT({x_of})")), ("_covar", format!("COVAR_POP({x}, {y})"))];
     for (of, [mean, min, max, var]) in
         [(x_of, ["_mean", "_min", "_max", "_var"]), (y_of, ["_mean_y", "_min_y", "_max_y", "_var_y"])]
     {
-        states.extend([
-            (mean, format!("AVG({of})")),
-            (min, format!("MIN({of})")),
-            (max, format!("MAX({of})")),
-        ]);
+        states.extend([(mean, format!("AVG({of})")), (min, format!("MIN({of})")), (max, format!("MAX({of})"))]);
         if function == F::Corr {
             states.push((var, format!("VAR_POP({of})")));
         }
@@ -178,11 +183,7 @@ fn pairs(function: F, part: &dyn Fn(&str) -> String) -> String {
     let (x, y) = (away("_mean", "_center"), away("_mean_y", "_center_y"));
     let common = format!("SUM({n} * ({covar} + {x} * {y}))");
     let same = |min: &str, max: &str| format!("MIN({}) = MAX({})", part(min), part(max));
-    let flat = format!(
-        "NOT IS_NAN(SUM({n} * {covar})) AND ({} OR {})",
-        same("_min", "_max"),
-        same("_min_y", "_max_y")
-    );
+    let flat = format!("NOT IS_NAN(SUM({n} * {covar})) AND ({} OR {})", same("_min", "_max"), same("_min_y", "_max_y"));
     let several = format!("SUM({n}) > 1");
     match function {
         F::CovarPop => format!("IF({flat}, 0.0, SAFE_DIVIDE({common}, SUM({n})))"),
