@@ -88,7 +88,7 @@ fn missing<'c>(apart: &Apart, columns: &'c [Column], aggregate: &Aggregate) -> V
         aggregate.order.iter().any(|key| matches!(key.expr.kind, ExprKind::Column(column) if column == *index))
     };
     let open = apart.each.iter().filter(|index| !decided(index));
-    let window = apart.any.first().filter(|_| !apart.any.iter().any(|index| decided(index)));
+    let window = apart.any.first().filter(|_| !apart.any.iter().any(decided));
     window.into_iter().chain(open).filter_map(|index| columns.get(*index)).map(|column| column.name.as_str()).collect()
 }
 

@@ -13,7 +13,7 @@ use crate::record::Type;
 
 use super::binder::Binder;
 
-const FIRST: &str = "write ARRAY_AGG(x IGNORE NULLS ORDER BY event_time, row_id LIMIT 1)[SAFE_OFFSET(0)]";
+pub(super) const FIRST: &str = "write ARRAY_AGG(x IGNORE NULLS ORDER BY event_time, row_id LIMIT 1)[SAFE_OFFSET(0)]";
 
 impl Binder<'_> {
     pub(super) fn bind_aggregate(&mut self, name: &str, list: &FunctionArgumentList, span: Span) -> Option<Expr> {
@@ -58,7 +58,7 @@ impl Binder<'_> {
                         true,
                     ) => function,
                     (_, true) => {
-                        let help = "COUNT(DISTINCT x) is the only one that takes DISTINCT";
+                        let help = "COUNT(DISTINCT x) and STRING_AGG(DISTINCT x, …) alone take DISTINCT";
                         return self.refuse(span, format!("{upper}(DISTINCT x) is not supported"), help);
                     }
                     (function, false) => function,

@@ -8,6 +8,7 @@ use crate::language::function::{self, Id, Param};
 use crate::language::tree::{Expr, ExprKind};
 use crate::record::{Type, Value};
 
+use super::aggregate::FIRST;
 use super::binder::Binder;
 use super::coerce;
 use super::refusal::replacement;
@@ -155,6 +156,11 @@ impl Binder<'_> {
             && index.to_string().eq_ignore_ascii_case("SAFE_OFFSET(0)")
         {
             return self.bind_first(call, span);
+        }
+        if let ast::Expr::Function(call) = root
+            && is_named(call, "ARRAY_AGG")
+        {
+            return self.refuse(span, "of an ARRAY_AGG only the first value is there", FIRST);
         }
         let help = "write SPLIT(text, delimiter)[SAFE_OFFSET(n)]";
         if let ast::Expr::Function(call) = root

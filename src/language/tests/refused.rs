@@ -225,6 +225,12 @@ fn aggregations() {
             "ARRAY_AGG(dst_ip ORDER BY event_time LIMIT 1)[SAFE_OFFSET(0",
             "IGNORE NULLS",
         ),
+        (
+            "ARRAY_AGG(dst_ip IGNORE NULLS ORDER BY event_time LIMIT 1)[OFFSET(0)]",
+            codes::REFUSED,
+            "ARRAY_AGG(dst_ip IGNORE NULLS ORDER BY event_time LIMIT 1)[OFFSET(0",
+            "SAFE_OFFSET(0)",
+        ),
         ("BIT_OR(score)", codes::TYPE_MISMATCH, "BIT_OR(score)", "INT64"),
         ("SUM(dst_port = 53)", codes::TYPE_MISMATCH, "SUM(dst_port = 53)", "write COUNTIF(dst_port = 53)"),
         ("AVG(dst_port = 53)", codes::TYPE_MISMATCH, "AVG(dst_port = 53)", "write COUNTIF(dst_port = 53) / COUNT(*)"),
