@@ -1,4 +1,4 @@
-//! The paths of JSON_VALUE: `$.name."any name"[0]`.
+//! The paths of JSON_VALUE and JSON_QUERY: `$.name."any name"[0]`.
 
 const FORMS: &str =
     "write $.name[0], or $.\"a name\" with quotes where it has other signs than letters, digits, _ and -";

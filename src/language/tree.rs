@@ -23,6 +23,23 @@ impl Expr {
         see(self);
         self.kind.each_child(&mut |child| child.walk(see));
     }
+
+    /// Is it written like another, wherever each stands? What looks into a lookup never is.
+    pub fn means(&self, other: &Self) -> bool {
+        use ExprKind as K;
+        let all = |a: &[Self], b: &[Self]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.means(b));
+        let same = match (&self.kind, &other.kind) {
+            (K::Column(a), K::Column(b)) | (K::Aggregate(a), K::Aggregate(b)) => a == b,
+            (K::Literal(a), K::Literal(b)) => a == b,
+            (K::Call { function: a, args: ours }, K::Call { function: b, args: theirs }) => {
+                a.id == b.id && all(ours, theirs)
+            }
+            (K::Safe(a), K::Safe(b)) => a.means(b),
+            (K::Cast { expr: a, safe: ours }, K::Cast { expr: b, safe: theirs }) => ours == theirs && a.means(b),
+            _ => false,
+        };
+        same && self.ty == other.ty
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -117,11 +134,26 @@ pub struct Aggregate {
     pub function: AggregateFunction,
     /// `None` for `COUNT(*)`.
     pub arg: Option<Expr>,
-    /// By what the first value is told; empty for all but [`AggregateFunction::First`].
+    /// The other argument, of those that take pairs.
+    pub second: Option<Expr>,
+    /// Of what has an order: [`AggregateFunction::First`] and [`AggregateFunction::StringAgg`].
     pub order: Vec<OrderKey>,
+    /// Only of [`AggregateFunction::StringAgg`].
+    pub list: Option<Arc<Listing>>,
     pub ty: Type,
     pub nullable: bool,
     pub span: Span,
+}
+
+/// How texts are listed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    /// Each text once.
+    pub distinct: bool,
+    /// Between two texts; of their type.
+    pub delimiter: Value,
+    /// The most that are listed.
+    pub limit: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -149,12 +181,37 @@ pub enum AggregateFunction {
     BitXor,
     /// `ARRAY_AGG(x IGNORE NULLS ORDER BY … LIMIT 1)[SAFE_OFFSET(0)]`.
     First,
+    /// `STRING_AGG([DISTINCT] x, delimiter ORDER BY … LIMIT n)`.
+    StringAgg,
+    /// Of pairs, as the next two.
+    Corr,
+    CovarPop,
+    CovarSamp,
+}
+
+impl AggregateFunction {
+    /// Does it take two arguments, of which rows give pairs?
+    pub fn takes_pairs(self) -> bool {
+        matches!(self, Self::Corr | Self::CovarPop | Self::CovarSamp)
+    }
 }
 
 impl Aggregate {
     /// The expressions that it is computed from.
     pub fn inputs(&self) -> impl Iterator<Item = &Expr> {
-        self.arg.iter().chain(self.order.iter().map(|key| &key.expr))
+        self.arg.iter().chain(&self.second).chain(self.order.iter().map(|key| &key.expr))
+    }
+
+    /// The same, to be changed.
+    pub fn inputs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let order = self.order.iter_mut().map(|key| &mut key.expr);
+        self.arg.iter_mut().chain(&mut self.second).chain(order)
+    }
+
+    /// Do rows that are equal in the order have equal values? Then it does not matter which of them is first.
+    pub fn is_ordered_by_value(&self) -> bool {
+        let Some(arg) = self.arg.as_ref().filter(|arg| arg.ty != Type::Float64) else { return false };
+        self.order.iter().any(|key| key.expr.means(arg))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::language::{self};
 use crate::record::Column;
 
 use super::wanted::columns_of;
-use super::{Plan, SelectPlan};
+use super::{Plan, SelectPlan, ties};
 
 /// A query that is asked once.
 #[derive(Debug, Clone)]
@@ -91,6 +91,9 @@ pub fn bind_adhoc(
             Some((select.from.0.clone(), select_plan(&scopes[at], select)))
         })
         .collect();
+    if let Some(group) = &group {
+        ties::check_group(plan, group, &branches, diagnostics)?;
+    }
     let items = items(&branches, group.as_ref());
     Some(AdHocPlan { branches, group, items, columns, order, offset, limit })
 }

@@ -8,7 +8,7 @@ use crate::language::{self};
 use crate::record::{Column, Micros, Type};
 
 use super::resolve::Resolver;
-use super::{FeaturePlan, Upstream, WINDOW_NAMES, WindowPlan, join};
+use super::{FeaturePlan, Upstream, WINDOW_NAMES, WindowPlan, join, ties};
 
 const WINDOW_MAX: Micros = Micros(366 * 86_400_000_000);
 /// Panes of one window: each close combines them all.
@@ -173,45 +173,13 @@ fn bind_aggregates(
             diagnostics.push(duplicate(name));
             continue;
         }
-        own.iter().for_each(|aggregate| check_order(resolver, upstream, aggregate, diagnostics));
+        own.iter().for_each(|aggregate| ties::check(&resolver.plan, upstream, aggregate, diagnostics));
         shift(&mut output, aggregates.len());
         aggregates.extend(own);
         columns.push(Column::new(name.text.clone(), output.ty, output.nullable));
         outputs.push(Item { name: name.text.clone(), expr: output });
     }
     (aggregates, outputs)
-}
-
-/// The first row by an order that leaves two rows equal would be another at each run.
-fn check_order(resolver: &Resolver, upstream: Upstream, aggregate: &Aggregate, diagnostics: &mut Vec<Diagnostic>) {
-    let columns = resolver.plan.columns(upstream);
-    let decided: Vec<usize> = aggregate
-        .order
-        .iter()
-        .filter_map(|key| match key.expr.kind {
-            ExprKind::Column(index) => Some(index),
-            _ => None,
-        })
-        .collect();
-    let name = |index: usize| columns.get(index).map_or("", |column| column.name.as_str());
-    // What tells rows of the upstream apart.
-    let (open, times): (Vec<usize>, Vec<usize>) = match upstream {
-        Upstream::Flows => (vec![crate::record::flow::ROW_ID], Vec::new()),
-        Upstream::Feature(index) => {
-            let key = resolver.plan.features[index].key.len();
-            ((0..key).collect(), (key..key + WINDOW_NAMES.len()).collect())
-        }
-    };
-    let mut missing: Vec<&str> = open.into_iter().filter(|index| !decided.contains(index)).map(name).collect();
-    if !times.is_empty() && !times.iter().any(|index| decided.contains(index)) {
-        missing.insert(0, WINDOW_NAMES[0]);
-    }
-    if aggregate.order.is_empty() || missing.is_empty() {
-        return;
-    }
-    let message = "this order leaves open which of two equal rows is first".to_owned();
-    let finding = Diagnostic::error("feature.order", aggregate.span, message).label("no order among equals");
-    diagnostics.push(finding.help(format!("add behind ORDER BY: {}", missing.join(", "))));
 }
 
 fn bind_derived(

@@ -277,10 +277,17 @@ fn aggregation(plan: &Plan, aggregate: &Aggregate, names: &Names) -> String {
     let name = entry.map_or("", |entry| entry.name);
     let distinct = if aggregate.function == AggregateFunction::CountDistinct { " DISTINCT" } else { "" };
     let arg = aggregate.arg.as_ref().map_or("*".to_owned(), |arg| names.expr(plan, arg));
-    if !aggregate.order.is_empty() {
-        let order: Vec<String> =
-            aggregate.order.iter().map(|key| order_text(key, &names.expr(plan, &key.expr))).collect();
+    let order: Vec<String> = aggregate.order.iter().map(|key| order_text(key, &names.expr(plan, &key.expr))).collect();
+    if let Some(list) = &aggregate.list {
+        let distinct = if list.distinct { " DISTINCT" } else { "" };
+        let (between, limit) = (literal(&list.delimiter), list.limit);
+        return format!("({name}{distinct} {arg} between {between} order {} limit {limit})", order.join(", "));
+    }
+    if !order.is_empty() {
         return format!("(FIRST {arg} order {})", order.join(", "));
+    }
+    if let Some(second) = &aggregate.second {
+        return format!("({name} {arg} {})", names.expr(plan, second));
     }
     format!("({name}{distinct} {arg})")
 }

@@ -15,6 +15,7 @@ mod order;
 pub mod resolve;
 mod rule;
 mod source;
+mod ties;
 mod title;
 mod training;
 mod values;

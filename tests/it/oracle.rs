@@ -13,6 +13,8 @@ pub enum Cell {
     Null,
     Int(i64),
     Float(f64),
+    /// A value, and the size of what it is a part of: rounding may be as large as that allows.
+    Near(f64, f64),
     Text(String),
 }
 
@@ -142,6 +144,55 @@ pub fn stddev_samp(values: &[f64]) -> Cell {
     Cell::Float((values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt())
 }
 
+/// Different texts from the last to the first, joined, so many at most.
+pub fn different(texts: impl Iterator<Item = String>, between: &str, most: usize) -> Cell {
+    let different: BTreeSet<String> = texts.collect();
+    let listed: Vec<String> = different.into_iter().rev().take(most).collect();
+    if listed.is_empty() { Cell::Null } else { Cell::Text(listed.join(between)) }
+}
+
+/// Texts by an order, joined, so many at most.
+pub fn listed<O: Ord>(texts: impl Iterator<Item = (O, String)>, between: &str, most: usize) -> Cell {
+    let mut ordered: Vec<(O, String)> = texts.collect();
+    ordered.sort();
+    let listed: Vec<String> = ordered.into_iter().take(most).map(|(_, text)| text).collect();
+    if listed.is_empty() { Cell::Null } else { Cell::Text(listed.join(between)) }
+}
+
+/// Sums of the products of the distances from the means, in two passes: of both, and of each with itself.
+#[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
+fn products(pairs: &[(f64, f64)]) -> (f64, f64, f64) {
+    let count = pairs.len() as f64;
+    let flat = |of: fn(&(f64, f64)) -> f64| pairs.iter().all(|pair| of(pair) == of(&pairs[0]));
+    let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|p| p.0), mean(|p| p.1));
+    let away = |of: fn(&(f64, f64)) -> f64, mean: f64| {
+        if flat(of) { vec![0.0; pairs.len()] } else { pairs.iter().map(|pair| of(pair) - mean).collect::<Vec<f64>>() }
+    };
+    let (xs, ys) = (away(|p| p.0, x), away(|p| p.1, y));
+    let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    (sum(&xs, &ys), sum(&xs, &xs), sum(&ys, &ys))
+}
+
+pub fn correlation(pairs: &[(f64, f64)]) -> Cell {
+    if pairs.len() < 2 {
+        return Cell::Null;
+    }
+    let (common, x, y) = products(pairs);
+    Cell::Near(if x == 0.0 || y == 0.0 { f64::NAN } else { common / (x * y).sqrt() }, 1.0)
+}
+
+/// Of a sample with 1 for `less`.
+#[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
+pub fn covariance(pairs: &[(f64, f64)], less: usize) -> Cell {
+    if pairs.len() <= less {
+        return Cell::Null;
+    }
+    let (common, x, y) = products(pairs);
+    let count = (pairs.len() - less) as f64;
+    Cell::Near(common / count, (x * y).sqrt() / count)
+}
+
 pub fn distinct(values: impl Iterator<Item = i64>) -> Cell {
     int(values.collect::<BTreeSet<_>>().len())
 }
@@ -169,6 +220,7 @@ pub fn differences(expected: &Answer, found: &Answer) -> Vec<String> {
 fn same(a: &Cell, b: &Cell) -> bool {
     match (a, b) {
         (Cell::Float(a), Cell::Float(b)) => a == b || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
+        (Cell::Near(a, size), Cell::Float(b)) => a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * size,
         _ => a == b,
     }
 }

@@ -107,6 +107,11 @@ columns:
   north: SUM(latitude)
   spread: STDDEV_SAMP(latitude)
   some_ip: ANY_VALUE(src_ip)
+  ips: STRING_AGG(DISTINCT src_ip, '|' ORDER BY src_ip DESC LIMIT 3)
+  log: STRING_AGG(src_ip ORDER BY dst_port NULLS LAST, row_id DESC LIMIT 4)
+  together: CORR(latitude, dst_port)
+  common: COVAR_POP(latitude, dst_port)
+  common_samp: COVAR_SAMP(dst_port, latitude)
 --- features/by_service.yaml
 feature: by_service
 from: flows
@@ -361,6 +366,7 @@ fn by_subscriber(log: &[Logged], hops: Hops, counts: Counts) -> Answer {
     let aggregate = |rows: Vec<&Flow>| {
         let bytes: Vec<i64> = rows.iter().filter_map(|f| f.tx_bytes).collect();
         let floats: Vec<f64> = rows.iter().filter_map(|f| f.latitude).collect();
+        let pairs: Vec<(f64, f64)> = rows.iter().filter_map(|f| Some((f.latitude?, small(f.dst_port?)))).collect();
         vec![
             oracle::int(rows.len()),
             oracle::int(bytes.len()),
@@ -373,9 +379,23 @@ fn by_subscriber(log: &[Logged], hops: Hops, counts: Counts) -> Answer {
             oracle::sum_float(&floats),
             oracle::stddev_samp(&floats),
             oracle::smallest(rows.iter().filter_map(|f| f.src_ip.clone())),
+            oracle::different(rows.iter().filter_map(|f| f.src_ip.clone()), "|", 3),
+            oracle::listed(rows.iter().filter_map(|f| Some((order_of(f), f.src_ip.clone()?))), ",", 4),
+            oracle::correlation(&pairs),
+            oracle::covariance(&pairs, 0),
+            oracle::covariance(&pairs, 1),
         ]
     };
     windows.into_iter().map(|(key, rows)| (key, aggregate(rows))).collect()
+}
+
+/// `ORDER BY dst_port NULLS LAST, row_id DESC`.
+fn order_of(flow: &Flow) -> (bool, i64, i64) {
+    (flow.dst_port.is_none(), flow.dst_port.unwrap_or(0), -flow.row_id)
+}
+
+fn small(port: i64) -> f64 {
+    f64::from(i32::try_from(port).unwrap_or(0))
 }
 
 fn by_service(log: &[Logged], hops: Hops, counts: Counts) -> Answer {

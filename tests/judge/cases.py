@@ -379,9 +379,21 @@ def json():
          "JSON_VALUE(a, '$[0]')", "JSON_VALUE(a, '$[1]')", "JSON_VALUE(a, '$[2]')", "JSON_VALUE(a, '$.0')",
          "JSON_VALUE(a, '$.\"a b\"')", "JSON_VALUE(a, '$.a.b[0][0]')", "JSON_VALUE(a, '$[1][1].b')", "JSON_VALUE(a, '$.日')",
          "SAFE_CAST(JSON_VALUE(a, '$.a') AS INT64)"], [("a", "STRING")], texts)
+    texts += ['{"a":{"b" : "\\u00e9\\u0041\\/\\t", \'c\':1.50 , "d":[ 1,,2 ] }}', '{"a":{"x":"\\"<>&\\u2028\\u0001\\u007f\\ud83d\\ude00"}}',
+              '{"a":{"k":1e400,"z":12345678901234567890123}}', '{"a":[1,2,]}', '{"a":[,]}', '{"a":{}}', '{"a":{"b":1,}}',
+              '{"a":{"\\u0061":"\'"}}', '{"a":{"b":\'x"y\'}}', '{"a":[true,false,null]}', '{"a":[1]', '{"a":[1}', '{"a":[1],junk',
+              '{"a":"<a href=\'\\">"}', '{"a":"\\\\"}', '{"a":"\u2028\u2029\x7f\x80"}', '{"a":"\\ud83dx"}', '{"a":[0.10,-0,1e5,1E+5]}',
+              '[[2,{"b":{"c":[]}}],[3,[4]]]', '{"a b":{"日":"é"}}', '{"a" : [ { } , [ ] ] , "b" : nul}', '{"a":{"b":[[[5]]]}}']
+    add(["JSON_QUERY(a, '$.a')", "JSON_QUERY(a, '$')", "JSON_QUERY(a, '$.a.b')", "JSON_QUERY(a, '$.a[1]')",
+         "JSON_QUERY(a, '$[0]')", "JSON_QUERY(a, '$[1]')", "JSON_QUERY(a, '$.a[1].b')", "JSON_QUERY(a, '$.\"a b\"')",
+         "JSON_QUERY(JSON_QUERY(a, '$.a'), '$.b')", "JSON_VALUE(JSON_QUERY(a, '$'), '$.a')", "JSON_QUERY(a, '$.日')"],
+        [("a", "STRING")], texts)
     add(["JSON_VALUE(CONCAT('{\"b\":', REPEAT('[', a), REPEAT(']', a), ',\"a\":1}'), '$.a')",
          "SAFE.JSON_VALUE(CONCAT('{\"b\":', REPEAT('[', a), REPEAT(']', a), ',\"a\":1}'), '$.a')"],
         [("a", "INT64")], ["1", "100", "999", "1000", "5000", None])
+    nested = "CONCAT('{\"b\":', REPEAT('[', a), REPEAT(']', a), ',\"a\":', REPEAT('[', a), REPEAT(']', a), '}')"
+    add([f"LENGTH(JSON_QUERY({nested}, '$.a'))", f"LENGTH(JSON_QUERY({nested}, '$'))", f"SAFE.JSON_QUERY({nested}, '$.b')",
+         f"LENGTH(JSON_QUERY({nested}, '$.b'))"], [("a", "INT64")], ["1", "100", "999", "1000", "5000", None])
 
 
 SERVICES = {20: "ftp-data", 21: "ftp", 22: "ssh", 23: "telnet", 53: "dns", 443: "https", 8080: "http-alt", 27017: "mongodb"}
@@ -413,6 +425,35 @@ def own():
     entropy = f"(SELECT -SUM(n / LENGTH(a) * LN(n / LENGTH(a))) / LN(2) FROM {parts})"
     add(["entropy(a)"], [("a", "STRING")], STRINGS + TEXTS + ["aabb", "0123456789abcdef", "日日本"], tolerance="1e-9",
         judged=f"IF(a = '', 0, {entropy})")
+
+
+def aggregates():
+    """Aggregates over few rows: (expressions, columns, tables)."""
+    floats = [[], [["1.0", "2.0"]], [["1.0", None], [None, "1.0"]], [["1.0", None], ["3.0", "5.0"], [None, "1.0"]],
+              [["1.0", "2.0"], ["3.0", "5.0"]], [["1.0", "2.0"], ["1.0", "5.0"], ["1.0", "6.0"]], [["0.1", "0.7"]] * 7,
+              [["nan", "1.0"], ["2.0", "3.0"]], [["inf", "1.0"], ["2.0", "3.0"]], [["1.0", "-inf"], ["2.0", "inf"]],
+              [["inf", "1.0"], ["inf", "2.0"]], [["inf", "1.0"]], [["1.0", "nan"]], [["1e300", "-1e300"]],
+              [["1.0", "0.1"], ["2.0", "0.2"], ["3.0", "0.3"]], [["1e15", "1.0"], ["1000000000000001", "2.0"], ["1000000000000002", "3.5"]],
+              [["0.5", "10.0"], ["-2.5", "3.0"], ["8.0", "-1.5"], ["3.14159", None], ["100.0", "0.1"], ["1234.5678", "1e10"]],
+              [[str(i * i / 7), str((i * 5) % 11 / 3)] for i in range(12)]]
+    pairs = ["CORR(a, b)", "COVAR_POP(a, b)", "COVAR_SAMP(a, b)", "CORR(b, a)", "COVAR_POP(a, 2 * a)", "COVAR_SAMP(b, 1)"]
+    yield pairs, FLOAT2, floats
+    yield pairs[:4], INT2, [[["1", "2"], ["2", "4"], ["4", "9"]], [["-9223372036854775808", "1"], ["9223372036854775807", "7"]],
+                            [["9007199254740993", "3"], ["9007199254740993", "4"]], [["3", None], ["5", "80"], ["443", "65535"], ["0", "0"]]]
+    yield ["CORR(a, b)", "COVAR_SAMP(b, a)"], [("a", "INT64"), ("b", "FLOAT64")], [[["1", "2.5"], ["2", "4.5"], ["4", None], ["7", "0.1"]]]
+    texts = [[], [[None, "1"]], [["", "1"], [None, "2"]],
+             [["x", "2"], ["y", "1"], ["x", "3"], [None, "0"], ["", "5"], ["\u65e5", "4"], ["\u00e9", "6"], ["X", "7"], ["x", "8"]],
+             [["10.0.0.2", "9"], ["10.0.0.10", "-1"], ["10.0.0.2", None]]]
+    lists = ["{d}a{s} ORDER BY a LIMIT 2", "{d}a{s} ORDER BY a DESC LIMIT 3", "{d}a{s} ORDER BY a NULLS LAST LIMIT 1000",
+             "{d}a{s} ORDER BY a LIMIT 1", "{d}a{s} ORDER BY a, a DESC LIMIT 4"]
+    more = ["a{s} ORDER BY b, a LIMIT 3", "a{s} ORDER BY b DESC NULLS FIRST, a LIMIT 4", "a{s} ORDER BY LENGTH(a), a DESC LIMIT 6",
+            "CONCAT(a, a){s} ORDER BY b NULLS LAST, CONCAT(a, a) LIMIT 3", "UPPER(a){s} ORDER BY UPPER(a) LIMIT 9"]
+    forms = [form.format(d=d, s=s) for form in lists for d in ("", "DISTINCT ") for s in ("", ", ''", ", ' \u2013 '", ", '\\'|'")]
+    forms += [form.format(s=s) for form in more for s in ("", ", '; '")]
+    yield [f"STRING_AGG({form})" for form in forms], [("a", "STRING"), ("b", "INT64")], texts
+    raw = ["a ORDER BY a LIMIT 2", "DISTINCT a, b'\\x00' ORDER BY a DESC LIMIT 5", "a, b'' ORDER BY b, a LIMIT 5"]
+    yield [f"STRING_AGG({form})" for form in raw], [("a", "BYTES"), ("b", "INT64")], [
+        [["00ff", "1"], ["", "3"], [None, "2"], ["00", "0"], ["00ff", "4"], ["616263", "-1"]]]
 
 
 def all_cases():

@@ -3,7 +3,7 @@
 
 usage: record.py [--check]
 
-Writes tests/golden/functions.json; with --check it fails when that file and the live answers differ, or when the judge
+Writes tests/golden/functions.json and aggregates.json; with --check it fails when these files and the live answers differ, or when the judge
 answers otherwise about an expression as it is printed for BigQuery (printed.json, in the same order). null is NULL,
 {"error": true} a row that fails.
 """
@@ -14,6 +14,7 @@ from client import Judge, Refused
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 TARGET = GOLDEN / "functions.json"
+AGGREGATES = GOLDEN / "aggregates.json"
 
 
 def ask(judge, expression, columns, rows):
@@ -53,6 +54,28 @@ def record(judge):
     return golden
 
 
+def record_aggregates(judge):
+    """Each aggregate over each table: one answer."""
+    golden = []
+    for expressions, columns, tables in cases.aggregates():
+        for expression in expressions:
+            for rows in tables:
+                answers, found = judge.evaluate(f"SELECT {expression} AS answer FROM t", {"t": (columns, rows)})
+                golden.append({"expression": expression, "columns": [list(column) for column in columns], "rows": rows,
+                               "type": answers[0][1], "answer": found[0][0]})
+    return golden
+
+
+def keep(path, golden):
+    """Writes, or checks that it is what was written."""
+    lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in golden)
+    text = f"[\n{lines}\n]\n"
+    if "--check" not in sys.argv:
+        path.write_text(text)
+    elif path.read_text() != text:
+        raise SystemExit(f"{path.name} differs from the live answers")
+
+
 def same(case):
     """Are two answers equal? Those of our own functions were asked in other words, so they may differ by the tolerance."""
     tolerance = float(case.get("tolerance", 0)) if "judged" in case else 0
@@ -76,19 +99,15 @@ def check_printed(judge, golden):
 
 def main():
     with Judge() as judge:
-        golden = record(judge)
+        golden, aggregates = record(judge), record_aggregates(judge)
         if "--check" in sys.argv:
             check_printed(judge, golden)
     answers = [a for case in golden for a in case["answers"]]
     values = [a for a in answers if isinstance(a, str)]
     print(f"{len(golden)} expressions, {len(answers)} answers, {len(values) / len(answers):.0%} of them values")
-    lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in golden)
-    text = f"[\n{lines}\n]\n"
-    if "--check" in sys.argv:
-        if TARGET.read_text() != text:
-            raise SystemExit("functions.json differs from the live answers")
-    else:
-        TARGET.write_text(text)
+    print(f"{len(aggregates)} answers of aggregates")
+    keep(TARGET, golden)
+    keep(AGGREGATES, aggregates)
 
 
 if __name__ == "__main__":

@@ -353,7 +353,8 @@ def asked(run, judge, path, inputs):
             run.tripline("query", sql, "--source", run.source, *given, "--output", str(out))
             mine = table(columns, lines(out))
             compare("query", mine, (columns, rows))
-            if "LIMIT" in sql and [list(row) for row in mine[1]] != [list(row) for row in rows]:
+            # Not that of an aggregate.
+            if "LIMIT" in sql.rpartition(")")[2] and [list(row) for row in mine[1]] != [list(row) for row in rows]:
                 raise Differences("in another order")
             print(f"same   {len(rows):8} rows of {sql[:100]}", flush=True)
         except (Differences, Refused) as difference:

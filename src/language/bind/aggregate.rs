@@ -13,7 +13,7 @@ use crate::record::Type;
 
 use super::binder::Binder;
 
-const FIRST: &str = "write ARRAY_AGG(x IGNORE NULLS ORDER BY event_time, row_id LIMIT 1)[SAFE_OFFSET(0)]";
+pub(super) const FIRST: &str = "write ARRAY_AGG(x IGNORE NULLS ORDER BY event_time, row_id LIMIT 1)[SAFE_OFFSET(0)]";
 
 impl Binder<'_> {
     pub(super) fn bind_aggregate(&mut self, name: &str, list: &FunctionArgumentList, span: Span) -> Option<Expr> {
@@ -30,14 +30,18 @@ impl Binder<'_> {
         if entry.function == F::First {
             return self.refuse(span, "lists of values are not supported", FIRST);
         }
+        if entry.function == F::StringAgg {
+            return self.bind_string_agg(list, distinct, span);
+        }
+        if entry.function.takes_pairs() {
+            return self.bind_pairs(entry.function, &upper, list, distinct, span);
+        }
         match (list.args.as_slice(), entry.function, distinct) {
             ([FunctionArg::Unnamed(FunctionArgExpr::Wildcard)], AggregateFunction::CountStar, false) => {
                 self.push_aggregate(AggregateFunction::CountStar, None, Vec::new(), span)
             }
             ([FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))], function, _) => {
-                self.inside_aggregate = true;
-                let arg = self.bind(arg);
-                self.inside_aggregate = false;
+                let arg = self.within_aggregate(arg);
                 let function = match (function, distinct) {
                     (AggregateFunction::CountStar, false) => AggregateFunction::Count,
                     (AggregateFunction::CountStar, true) => AggregateFunction::CountDistinct,
@@ -54,7 +58,7 @@ impl Binder<'_> {
                         true,
                     ) => function,
                     (_, true) => {
-                        let help = "COUNT(DISTINCT x) is the only one that takes DISTINCT";
+                        let help = "COUNT(DISTINCT x) and STRING_AGG(DISTINCT x, …) alone take DISTINCT";
                         return self.refuse(span, format!("{upper}(DISTINCT x) is not supported"), help);
                     }
                     (function, false) => function,
@@ -75,14 +79,54 @@ impl Binder<'_> {
         }
     }
 
+    /// `CORR(x, y)`: both become FLOAT64, as GoogleSQL has it.
+    fn bind_pairs(
+        &mut self,
+        function: AggregateFunction,
+        name: &str,
+        list: &FunctionArgumentList,
+        distinct: bool,
+        span: Span,
+    ) -> Option<Expr> {
+        if distinct {
+            return self.refuse(span, format!("{name} takes no DISTINCT"), format!("write {name}(x, y)"));
+        }
+        let [FunctionArg::Unnamed(FunctionArgExpr::Expr(x)), FunctionArg::Unnamed(FunctionArgExpr::Expr(y))] =
+            list.args.as_slice()
+        else {
+            let report = Diagnostic::error(codes::WRONG_ARGUMENTS, span, format!("{name} takes two arguments"))
+                .help(format!("write {name}(x, y)"));
+            self.report(report);
+            return None;
+        };
+        let (x, y) = (self.within_aggregate(x), self.within_aggregate(y));
+        let (x, y) = (x?, y?);
+        if let Some(other) = [&x, &y].into_iter().find(|arg| function.result(arg.ty).is_none()) {
+            let message = format!("this aggregate takes {}, not {}", function.takes(), other.ty);
+            return self.error(codes::TYPE_MISMATCH, other.span, message);
+        }
+        let (x, y) = (self.convert(x, Type::Float64)?, self.convert(y, Type::Float64)?);
+        let nullable = function.nullable(x.nullable || y.nullable);
+        let found = self.push_aggregate(function, Some(x), Vec::new(), span)?;
+        let pushed = self.aggregates.as_mut()?.last_mut()?;
+        (pushed.second, pushed.nullable) = (Some(y), nullable);
+        Some(Expr { nullable, ..found })
+    }
+
+    /// What stands within an aggregate.
+    pub(super) fn within_aggregate(&mut self, expr: &ast::Expr) -> Option<Expr> {
+        self.inside_aggregate = true;
+        let bound = self.bind(expr);
+        self.inside_aggregate = false;
+        bound
+    }
+
     /// `COUNT(DISTINCT a, b)` as a count of one text.
     fn joined(&mut self, args: &[FunctionArg]) -> Option<String> {
         let mut texts = Vec::with_capacity(args.len());
         for arg in args {
             let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg else { continue };
-            self.inside_aggregate = true;
-            let bound = self.bind(arg);
-            self.inside_aggregate = false;
+            let bound = self.within_aggregate(arg);
             let source = self.source(arg);
             texts.push(if bound?.ty == Type::String { source } else { format!("CAST({source} AS STRING)") });
         }
@@ -145,15 +189,13 @@ impl Binder<'_> {
         let (Some(order), true, true, true) = (order, ignores, one, plain) else {
             return self.refuse(span, "this form of ARRAY_AGG is not supported", FIRST);
         };
-        self.inside_aggregate = true;
-        let arg = self.bind(&arg);
-        let order: Vec<Option<OrderKey>> = order.iter().map(|key| self.bind_order(key)).collect();
-        self.inside_aggregate = false;
+        let arg = self.within_aggregate(&arg);
+        let order: Vec<Option<OrderKey>> = order.iter().map(|key| self.bind_order_within(key)).collect();
         let order: Vec<OrderKey> = order.into_iter().collect::<Option<_>>()?;
         self.push_aggregate(F::First, Some(arg?), order, span)
     }
 
-    fn push_aggregate(
+    pub(super) fn push_aggregate(
         &mut self,
         function: AggregateFunction,
         arg: Option<Expr>,
@@ -177,7 +219,7 @@ impl Binder<'_> {
         let nullable = function.nullable(arg.as_ref().is_some_and(|a| a.nullable));
         let aggregates = self.aggregates.as_mut()?;
         let index = aggregates.len();
-        aggregates.push(Aggregate { function, arg, order, ty, nullable, span });
+        aggregates.push(Aggregate { function, arg, second: None, order, list: None, ty, nullable, span });
         Some(Expr { kind: ExprKind::Aggregate(index), ty, nullable, span })
     }
 }

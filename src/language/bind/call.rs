@@ -38,8 +38,9 @@ impl Binder<'_> {
         let FunctionArguments::List(list) = &call.args else {
             return self.unknown_function(&name, span);
         };
-        if let Some(clause) = list.clauses.first() {
-            let help = "order and limits within an aggregate are not supported yet";
+        let listed = name.eq_ignore_ascii_case("STRING_AGG");
+        if let Some(clause) = list.clauses.first().filter(|_| !listed) {
+            let help = "only STRING_AGG and ARRAY_AGG have an order and a limit";
             return self.refuse(span, format!("{clause} is not supported"), help);
         }
         if AGGREGATES.iter().any(|a| a.name.eq_ignore_ascii_case(&name)) {

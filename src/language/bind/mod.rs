@@ -12,6 +12,7 @@ mod division;
 mod form;
 mod guard;
 mod layer;
+mod listing;
 mod membership;
 mod name;
 mod null_operand;

@@ -70,7 +70,7 @@ fn distinct(items: &[Item], diagnostics: &mut Vec<Diagnostic>) -> Option<Group> 
         let of = |kind| Expr { kind, ty, nullable, span };
         let arg = Some(of(ExprKind::Column(index)));
         let function = AggregateFunction::AnyValue;
-        aggregates.push(Aggregate { function, arg, order: Vec::new(), ty, nullable, span });
+        aggregates.push(Aggregate { function, arg, second: None, order: Vec::new(), list: None, ty, nullable, span });
         results.push(Item { name: item.name.clone(), expr: of(ExprKind::Aggregate(index)) });
     }
     Some(Group { keys: items.len(), aggregates, having: None, items: results })
@@ -118,8 +118,7 @@ fn grouped(
     check_names(&items[..columns], diagnostics)?;
     let mut read: Vec<Item> = keys.iter().map(|key| Item { name: String::new(), expr: key.expr.clone() }).collect();
     for aggregate in &mut aggregates {
-        let order = aggregate.order.iter_mut().map(|key| &mut key.expr);
-        for input in aggregate.arg.iter_mut().chain(order) {
+        for input in aggregate.inputs_mut() {
             let column = Expr { kind: ExprKind::Column(read.len()), ..*input };
             read.push(Item { name: String::new(), expr: std::mem::replace(input, column) });
         }

@@ -178,12 +178,10 @@ static REFUSED: &[Refused] = &[
         "makes an array, in another order on each engine",
         "make the value part of a feature's key, and rank its rows",
     ),
-    instead(&["CORR", "COVAR_POP", "COVAR_SAMP"], "write it with AVG(x * y), AVG(x) and AVG(y)"),
     refused(&["HLL_COUNT.*", "KLL_QUANTILES.*"], SKETCHES, "write APPROX_COUNT_DISTINCT(x)"),
     instead(&["JSON_EXTRACT_SCALAR", "GET_JSON_OBJECT", "JSON_UNQUOTE"], "write JSON_VALUE(json, '$.a')"),
     refused(
         &[
-            "JSON_QUERY",
             "JSON_EXTRACT",
             "JSON_QUERY_ARRAY",
             "JSON_EXTRACT_ARRAY",
@@ -199,7 +197,7 @@ static REFUSED: &[Refused] = &[
             "LAX_*",
         ],
         JSON,
-        "write JSON_VALUE(json, '$.a.b[0]') for one value",
+        "write JSON_VALUE(json, '$.a.b[0]') for one value, JSON_QUERY for what it stands in",
     ),
     refused(&["ERROR"], "fails the query", "write a rule's condition, or NULL"),
     refused(&["NET.PARSE_*", "PARSE_URL", "PARSE_URI"], "is not supported", "write REGEXP_EXTRACT(x, r'://([^/]+)')"),

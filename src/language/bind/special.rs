@@ -8,6 +8,7 @@ use crate::language::function::{self, Id, Param};
 use crate::language::tree::{Expr, ExprKind};
 use crate::record::{Type, Value};
 
+use super::aggregate::FIRST;
 use super::binder::Binder;
 use super::coerce;
 use super::refusal::replacement;
@@ -156,7 +157,12 @@ impl Binder<'_> {
         {
             return self.bind_first(call, span);
         }
-        let help = "write SPLIT(text, delimiter)[SAFE_OFFSET(n)], or ARRAY_AGG(… LIMIT 1)[SAFE_OFFSET(0)]";
+        if let ast::Expr::Function(call) = root
+            && is_named(call, "ARRAY_AGG")
+        {
+            return self.refuse(span, "of an ARRAY_AGG only the first value is there", FIRST);
+        }
+        let help = "write SPLIT(text, delimiter)[SAFE_OFFSET(n)]";
         if let ast::Expr::Function(call) = root
             && let Some((message, help)) = replacement(&call.name.to_string()).filter(|_| !is_named(call, "SPLIT"))
         {

@@ -5,6 +5,9 @@ use crate::record::Type;
 
 use super::Class;
 
+/// `STRING_AGG` lists at most so many texts: its LIMIT.
+pub const LIST_MAX: usize = 1_000;
+
 /// `COUNT(DISTINCT x)` is `LEAST(exact, COUNT_DISTINCT_MAX)`, on every engine.
 pub const COUNT_DISTINCT_MAX: usize = 1_000_000;
 
@@ -50,6 +53,32 @@ pub static AGGREGATES: &[AggregateEntry] = &[
         Class::Exact,
         "the value of the first row by an order that tells all rows apart, NULL not counted; the last by DESC",
     ),
+    entry(
+        F::StringAgg,
+        "STRING_AGG",
+        Class::Exact,
+        "texts in an order that tells all rows apart, or in their own, with a constant text (a comma) between two; NULL not \
+         listed; DISTINCT lists each once; LIMIT is at most 1000",
+    ),
+    entry(
+        F::Corr,
+        "CORR",
+        Class::FloatOrder,
+        "Pearson's coefficient of the pairs without NULL; NULL for fewer than two; NaN where one side has no variance; \
+         within 1e-9 of 1",
+    ),
+    entry(
+        F::CovarPop,
+        "COVAR_POP",
+        Class::FloatOrder,
+        "covariance of the pairs without NULL; within 1e-9 of the product of the standard deviations",
+    ),
+    entry(
+        F::CovarSamp,
+        "COVAR_SAMP",
+        Class::FloatOrder,
+        "covariance of a sample; NULL for fewer than two pairs; within 1e-9 of the product of the standard deviations",
+    ),
     entry(F::ApproxCountDistinct, "APPROX_COUNT_DISTINCT", Class::Approximate, "about how many different values"),
 ];
 
@@ -64,6 +93,8 @@ impl AggregateFunction {
             Self::Avg | Self::StddevSamp | Self::StddevPop | Self::VarSamp | Self::VarPop => {
                 arg.is_numeric().then_some(Type::Float64)
             }
+            Self::Corr | Self::CovarPop | Self::CovarSamp => arg.is_numeric().then_some(Type::Float64),
+            Self::StringAgg => matches!(arg, Type::String | Type::Bytes).then_some(arg),
             Self::Min | Self::Max | Self::AnyValue | Self::First => Some(arg),
             Self::BitAnd | Self::BitOr | Self::BitXor => (arg == Type::Int64).then_some(Type::Int64),
             Self::LogicalAnd | Self::LogicalOr => (arg == Type::Bool).then_some(Type::Bool),
@@ -74,7 +105,7 @@ impl AggregateFunction {
     pub fn nullable(self, arg_nullable: bool) -> bool {
         match self {
             Self::CountStar | Self::Count | Self::CountDistinct | Self::CountIf | Self::ApproxCountDistinct => false,
-            Self::StddevSamp | Self::VarSamp => true,
+            Self::StddevSamp | Self::VarSamp | Self::Corr | Self::CovarSamp => true,
             _ => arg_nullable,
         }
     }
@@ -86,7 +117,9 @@ impl AggregateFunction {
             Self::Sum | Self::Avg | Self::StddevSamp | Self::StddevPop | Self::VarSamp | Self::VarPop => {
                 "INT64 or FLOAT64"
             }
+            Self::Corr | Self::CovarPop | Self::CovarSamp => "INT64 or FLOAT64",
             Self::BitAnd | Self::BitOr | Self::BitXor => "INT64",
+            Self::StringAgg => "STRING or BYTES",
             Self::CountDistinct => "any type but FLOAT64",
             _ => "any type",
         }

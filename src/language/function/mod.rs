@@ -21,7 +21,7 @@ use crate::record::Type;
 pub use own::SERVICES;
 pub(crate) use time::DATE_SHIFT;
 
-pub use aggregate::{AGGREGATES, AggregateEntry, COUNT_DISTINCT_MAX};
+pub use aggregate::{AGGREGATES, AggregateEntry, COUNT_DISTINCT_MAX, LIST_MAX};
 
 /// Identifies an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,6 +123,7 @@ pub enum Id {
     Soundex,
     SplitPart,
     JsonValue,
+    JsonQuery,
     Entropy,
     RegexpContains,
     RegexpExtract,

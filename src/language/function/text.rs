@@ -160,16 +160,35 @@ pub(super) const SEARCHES: &[Function] = &[
     .examples(&[("SPLIT('a.b', '.')[SAFE_OFFSET(1)]", "'b'")]),
 ];
 
-pub(super) const JSON: &[Function] = &[Function::new(
-    Id::JsonValue,
-    "JSON_VALUE",
-    &[sig_optional(&[STRING, STRING], 1, TO_STRING)],
-    "JSON_VALUE(json, '$.a.b[0]'): the text, number or truth at a constant path, as text; NULL for all else and for what is \
-     no JSON; nested deeper than 1000 fails the row",
-)
-.null(NullRule::Nullable)
-.guard(Guard::ConstantPath)
-.examples(&[(r#"JSON_VALUE('{"a": {"b": [5]}}', '$.a.b[0]')"#, "'5'"), (r#"JSON_VALUE('{"a": null}', '$.a')"#, "NULL")])];
+pub(super) const JSON: &[Function] = &[
+    Function::new(
+        Id::JsonValue,
+        "JSON_VALUE",
+        &[sig_optional(&[STRING, STRING], 1, TO_STRING)],
+        "JSON_VALUE(json, '$.a.b[0]'): the text, number or truth at a constant path, as text; NULL for all else and for \
+         what is no JSON; nested deeper than 1000 fails the row",
+    )
+    .null(NullRule::Nullable)
+    .guard(Guard::ConstantPath)
+    .examples(&[
+        (r#"JSON_VALUE('{"a": {"b": [5]}}', '$.a.b[0]')"#, "'5'"),
+        (r#"JSON_VALUE('{"a": null}', '$.a')"#, "NULL"),
+    ]),
+    Function::new(
+        Id::JsonQuery,
+        "JSON_QUERY",
+        &[sig(&[STRING, STRING], TO_STRING)],
+        "JSON_QUERY(json, '$.a.b[0]'): what stands at a constant path, as JSON without white space; NULL for null and for \
+         what is no JSON; nested deeper than 1000 fails the row",
+    )
+    .null(NullRule::Nullable)
+    .guard(Guard::ConstantPath)
+    .examples(&[
+        (r#"JSON_QUERY('{"a": {"b": [5, 6]}}', '$.a')"#, r#"'{"b":[5,6]}'"#),
+        (r#"JSON_QUERY('{"a": "x"}', '$.a')"#, r#"'"x"'"#),
+        (r#"JSON_QUERY('{"a": null}', '$.a')"#, "NULL"),
+    ]),
+];
 
 pub(super) const HASHES: &[Function] = &[
     Function::new(Id::ToHex, "TO_HEX", &[sig(&[BYTES], TO_STRING)], "as hexadecimal digits")

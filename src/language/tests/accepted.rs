@@ -102,6 +102,13 @@ fn aggregates() {
             Type::String,
             true,
         ),
+        ("STRING_AGG(DISTINCT src_ip, '|' ORDER BY src_ip DESC LIMIT 3)", F::StringAgg, Type::String, false),
+        ("STRING_AGG(dst_ip ORDER BY event_time, src_ip LIMIT 1000)", F::StringAgg, Type::String, true),
+        ("STRING_AGG(MD5(src_ip), b'-' ORDER BY md5(src_ip) LIMIT 1)", F::StringAgg, Type::Bytes, false),
+        ("CORR(tx_bytes, score)", F::Corr, Type::Float64, true),
+        ("COVAR_POP(tx_bytes, tx_bytes * 2)", F::CovarPop, Type::Float64, false),
+        ("COVAR_POP(rx_bytes, 1.5)", F::CovarPop, Type::Float64, true),
+        ("COVAR_SAMP(tx_bytes, tx_bytes)", F::CovarSamp, Type::Float64, true),
         ("MIN(event_time)", F::Min, Type::Timestamp, false),
         ("APPROX_COUNT_DISTINCT(dst_ip)", F::ApproxCountDistinct, Type::Int64, false),
     ];

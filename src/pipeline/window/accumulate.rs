@@ -15,19 +15,30 @@ use datafusion::arrow::datatypes::{
 use datafusion::common::ScalarValue;
 use zetasketch::HyperLogLogPlusPlus;
 
-use crate::language::tree::AggregateFunction;
+use crate::language::tree::{Aggregate, AggregateFunction, Listing};
 use crate::record::{Type, Value};
 use crate::target::datafusion::scalar;
 
 use super::distinct::{Distinct, NULL_ID, Values};
 use super::exact::ExactSum;
+use super::list::{self, Bound, List};
+use super::pair::{self, Pairs};
 
 /// What an aggregate computes, and over which type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AggregateKind {
     pub function: AggregateFunction,
     /// The argument's type; `None` for `COUNT(*)`.
     pub arg: Option<Type>,
+    /// Of `STRING_AGG`.
+    pub list: Option<Arc<Listing>>,
+}
+
+impl AggregateKind {
+    pub fn of(aggregate: &Aggregate) -> Self {
+        let arg = aggregate.arg.as_ref().map(|arg| arg.ty);
+        Self { function: aggregate.function, arg, list: aggregate.list.clone() }
+    }
 }
 
 /// The states of one aggregate, one a slot.
@@ -49,6 +60,8 @@ pub enum States {
     Bits(Vec<Option<i64>>),
     /// The order of the first row, as bytes, and its value.
     First(Vec<Option<Ordered>>),
+    List(Bound, Vec<List>),
+    Pairs(Vec<Pairs>),
     Distinct(Vec<Distinct>),
     Sketch(Vec<Option<Box<HyperLogLogPlusPlus>>>),
 }
@@ -69,7 +82,7 @@ pub enum Extreme {
 pub struct SketchError(String);
 
 impl States {
-    pub fn new(kind: AggregateKind) -> Self {
+    pub fn new(kind: &AggregateKind) -> Self {
         use AggregateFunction as F;
         let float = kind.arg == Some(Type::Float64);
         match kind.function {
@@ -86,6 +99,8 @@ impl States {
             F::Max | F::LogicalOr => Self::extreme(Extreme::Largest, kind.arg),
             F::BitAnd | F::BitOr | F::BitXor => Self::Bits(Vec::new()),
             F::First => Self::First(Vec::new()),
+            F::StringAgg => Self::List(kind.list.as_deref().map(Bound::of).unwrap_or_default(), Vec::new()),
+            F::Corr | F::CovarPop | F::CovarSamp => Self::Pairs(Vec::new()),
         }
     }
 
@@ -114,6 +129,8 @@ impl States {
             Self::Bool(_, s) => s.resize(slots, None),
             Self::Bits(s) => s.resize(slots, None),
             Self::First(s) => s.resize(slots, None),
+            Self::List(_, s) => s.resize_with(slots, List::default),
+            Self::Pairs(s) => s.resize_with(slots, Pairs::default),
             Self::Distinct(s) => s.resize_with(slots, Distinct::default),
             Self::Sketch(s) => s.resize_with(slots, || None),
         }
@@ -194,6 +211,8 @@ impl States {
             }
             Self::Bits(states) => each::<Int64Type>(slots, arg, |slot, v| keep_bits(function, &mut states[slot], v)),
             Self::First(states) => update_first(states, slots, arg),
+            Self::List(bound, states) => list::update(states, slots, arg, *bound),
+            Self::Pairs(states) => pair::update(function, states, slots, arg),
             Self::Sketch(states) => update_sketch(states, slots, arg)?,
         }
         Ok(())
@@ -276,6 +295,12 @@ impl States {
                     }
                 }
             }
+            (Self::List(bound, mine), Self::List(_, other)) => {
+                slots.iter().zip(other).for_each(|(slot, o)| mine[at(slot)].merge(*bound, o));
+            }
+            (Self::Pairs(mine), Self::Pairs(other)) => {
+                slots.iter().zip(other).for_each(|(slot, o)| mine[at(slot)].merge(o));
+            }
             (Self::Distinct(mine), Self::Distinct(other)) => {
                 slots.iter().zip(other).for_each(|(slot, o)| mine[at(slot)].merge(o));
             }
@@ -287,7 +312,7 @@ impl States {
     }
 
     /// The column of results; `saturated` counts sums outside INT64, which stop at its bounds.
-    pub fn finish(&self, kind: AggregateKind, saturated: &mut u64) -> ArrayRef {
+    pub fn finish(&self, kind: &AggregateKind, saturated: &mut u64) -> ArrayRef {
         match self {
             Self::Count(s) => Arc::new(Int64Array::from(s.clone())),
             Self::SumInt(s) => {
@@ -322,6 +347,8 @@ impl States {
             ),
             Self::Bits(s) => Arc::new(Int64Array::from(s.clone())),
             Self::First(s) => values_of(s, kind.arg.unwrap_or(Type::Int64)),
+            Self::List(_, s) => list::finish(s, kind.list.as_deref(), kind.arg.unwrap_or(Type::String)),
+            Self::Pairs(s) => Arc::new(floats(s.iter().map(|pairs| pairs.finish(kind.function)))),
             Self::Distinct(s) => Arc::new(s.iter().map(|set| i64::try_from(set.count()).ok()).collect::<Int64Array>()),
             Self::Sketch(s) => Arc::new(
                 s.iter().map(|sketch| Some(sketch.as_ref().map_or(0, |s| s.cardinality()))).collect::<Int64Array>(),
@@ -491,7 +518,7 @@ fn floats(values: impl Iterator<Item = Option<f64>>) -> Float64Array {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-fn count(n: i64) -> f64 {
+pub(super) fn count(n: i64) -> f64 {
     n as f64
 }
 

@@ -102,16 +102,22 @@ impl ExactSum {
 
     /// `n·Σx² − (Σx)²`, rounded once, from `self = Σx` and `squares = Σx²`.
     pub fn spread(&self, squares: &Self, n: f64) -> f64 {
+        self.spread_with(self, squares, n)
+    }
+
+    /// `n·Σxy − Σx·Σy`, rounded once, from `self = Σx`, `other = Σy` and `products = Σxy`.
+    pub fn spread_with(&self, other: &Self, products: &Self, n: f64) -> f64 {
         let mut exact = Self::default();
-        for part in &squares.parts {
+        for part in &products.parts {
             exact.add_product(*part, n);
         }
         for a in &self.parts {
-            for b in &self.parts {
+            for b in &other.parts {
                 exact.add_product(-*a, *b);
             }
         }
-        if self.value().is_finite() && squares.value().is_finite() { exact.value() } else { f64::NAN }
+        let finite = [self, other, products].into_iter().all(|sum| sum.value().is_finite());
+        if finite { exact.value() } else { f64::NAN }
     }
 }
 

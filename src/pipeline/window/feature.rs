@@ -85,11 +85,7 @@ impl FeatureStage {
         let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(upstream_time) };
         let compile = |expr| Compiled::new(expr, scope);
         let args = plan.aggregates.iter().map(|aggregate| Argument::new(aggregate, scope));
-        let kinds: Vec<AggregateKind> = plan
-            .aggregates
-            .iter()
-            .map(|a| AggregateKind { function: a.function, arg: a.arg.as_ref().map(|arg| arg.ty) })
-            .collect();
+        let kinds: Vec<AggregateKind> = plan.aggregates.iter().map(AggregateKind::of).collect();
         let results = plan.aggregates.iter().enumerate();
         let mut results: Vec<Column> =
             results.map(|(i, a)| Column::new(format!("aggregate_{i}"), a.ty, a.nullable)).collect();

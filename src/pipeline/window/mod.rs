@@ -5,7 +5,11 @@ pub mod distinct;
 pub mod evidence;
 pub mod exact;
 pub mod feature;
+#[cfg(test)]
+mod golden;
 pub mod key;
+mod list;
 pub mod operator;
 pub mod ordered;
+mod pair;
 mod sketch;

@@ -263,7 +263,7 @@ impl WindowState {
     fn finish(&mut self, window: &Pane) -> Result<ClosedWindow, WindowError> {
         let mut columns = self.keys.columns(&window.keys)?;
         for (kind, states) in self.kinds.iter().zip(&window.states) {
-            columns.push(states.finish(*kind, &mut self.saturated));
+            columns.push(states.finish(kind, &mut self.saturated));
         }
         let rows = window.keys.len();
         Ok(ClosedWindow { columns, rows, evidence: window.evidence.rows(rows) })
@@ -296,7 +296,7 @@ impl WindowState {
 
 impl Pane {
     fn new(kinds: &[AggregateKind], evidence_rows: usize) -> Self {
-        let states = kinds.iter().map(|kind| States::new(*kind)).collect();
+        let states = kinds.iter().map(States::new).collect();
         Self { keys: Vec::new(), slots: Vec::new(), states, evidence: Evidence::new(evidence_rows) }
     }
 
@@ -341,7 +341,7 @@ mod tests {
 
     /// Rows of (end, key, rows, distinct values) of all windows, `compacted_at` being the first clean-up.
     fn windows(compacted_at: usize) -> Vec<(i64, Option<String>, i64, i64)> {
-        let kind = |function, arg| AggregateKind { function, arg };
+        let kind = |function, arg| AggregateKind { function, arg, list: None };
         let kinds =
             vec![kind(AggregateFunction::CountStar, None), kind(AggregateFunction::CountDistinct, Some(Type::String))];
         let mut state = WindowState::new(Hop { size: 40, every: 10 }, kinds, vec![DataType::Utf8], 0).expect("state");
@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn panes_of_the_past_find_their_slots_again() {
         let hop = Hop { size: 100, every: 10 };
-        let kinds = vec![AggregateKind { function: AggregateFunction::Sum, arg: Some(Type::Int64) }];
+        let kinds = vec![AggregateKind { function: AggregateFunction::Sum, arg: Some(Type::Int64), list: None }];
         let mut state = WindowState::new(hop, kinds, vec![DataType::Int64], 0).expect("state");
         for round in 0..3i64 {
             for pane in 0..10i64 {

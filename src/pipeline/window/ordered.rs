@@ -1,10 +1,10 @@
-//! The argument of an aggregate: its value, and where it needs one, the order of each row.
+//! The argument of an aggregate: its value, and what else it needs of each row: an order, or the other half of a pair.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BinaryArray, RecordBatch, StructArray};
 use datafusion::arrow::compute::SortOptions;
-use datafusion::arrow::datatypes::{DataType, Field, Fields};
+use datafusion::arrow::datatypes::{Field, Fields};
 use datafusion::arrow::error::ArrowError;
 
 use crate::language::tree::{Aggregate, OrderKey};
@@ -15,6 +15,7 @@ use crate::target::datafusion::{LowerContext, LowerError};
 
 pub struct Argument {
     value: Compiled,
+    second: Option<Compiled>,
     order: Vec<Compiled>,
     options: Vec<SortOptions>,
 }
@@ -26,14 +27,18 @@ impl Argument {
         let options = |key: &OrderKey| SortOptions { descending: key.descending, nulls_first: key.nulls_first };
         Ok(Some(Self {
             value: Compiled::new(arg, scope)?,
+            second: aggregate.second.as_ref().map(|second| Compiled::new(second, scope)).transpose()?,
             order: aggregate.order.iter().map(|key| Compiled::new(&key.expr, scope)).collect::<Result<_, _>>()?,
             options: aggregate.order.iter().map(options).collect(),
         }))
     }
 
-    /// The values; with an order, pairs of value and order as bytes that compare.
+    /// The values; with an order, pairs of value and order as bytes that compare; with a second argument, pairs with it.
     pub fn run(&self, rows: &RecordBatch) -> Result<ArrayRef, Attempt> {
         let value = self.value.run(rows)?;
+        if let Some(second) = &self.second {
+            return Ok(paired(value, second.run(rows)?)?);
+        }
         if self.order.is_empty() {
             return Ok(value);
         }
@@ -46,10 +51,12 @@ impl Argument {
 pub fn ordered(value: ArrayRef, order: &[ArrayRef], options: &[SortOptions]) -> Result<ArrayRef, ArrowError> {
     let Some(rows) = rows_of(order, options)? else { return Ok(value) };
     let order: BinaryArray = rows.iter().map(|row| Some(row.data().to_vec())).collect();
-    let fields = Fields::from(vec![
-        Field::new("value", value.data_type().clone(), true),
-        Field::new("order", DataType::Binary, true),
-    ]);
-    let arrays: Vec<ArrayRef> = vec![value, Arc::new(order)];
-    Ok(Arc::new(StructArray::try_new(fields, arrays, None)?))
+    paired(value, Arc::new(order))
+}
+
+/// Pairs of a value and something of the same row.
+pub fn paired(value: ArrayRef, other: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let field = |name: &str, array: &ArrayRef| Field::new(name, array.data_type().clone(), true);
+    let fields = Fields::from(vec![field("value", &value), field("other", &other)]);
+    Ok(Arc::new(StructArray::try_new(fields, vec![value, other], None)?))
 }

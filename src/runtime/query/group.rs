@@ -13,7 +13,7 @@ use crate::pipeline::halve::RowErrors;
 use crate::pipeline::rank::sortable;
 use crate::pipeline::window::accumulate::AggregateKind;
 use crate::pipeline::window::operator::{Hop, WindowRows, WindowState};
-use crate::pipeline::window::ordered::ordered;
+use crate::pipeline::window::ordered::{ordered, paired};
 use crate::record::Column;
 use crate::target::datafusion::{Lookups, LowerContext};
 
@@ -22,13 +22,47 @@ use super::QueryError;
 /// The one window.
 const WINDOW: Hop = Hop { size: 1, every: 1 };
 
-/// The column of an argument, and the columns that order it.
-type ArgumentColumns = (Option<usize>, Vec<(usize, SortOptions)>);
+/// The columns of an aggregate's inputs.
+struct ArgumentColumns {
+    value: Option<usize>,
+    second: Option<usize>,
+    order: Vec<(usize, SortOptions)>,
+}
+
+impl ArgumentColumns {
+    fn of(aggregate: &Aggregate) -> Self {
+        let column = |arg: &Expr| {
+            let mut found = None;
+            crate::plan::wanted::columns_of(arg, &mut |index| found = Some(index));
+            found
+        };
+        let order = aggregate.order.iter().filter_map(|key| {
+            let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
+            Some((column(&key.expr)?, options))
+        });
+        Self {
+            value: aggregate.arg.as_ref().and_then(column),
+            second: aggregate.second.as_ref().and_then(column),
+            order: order.collect(),
+        }
+    }
+
+    /// What the states take.
+    fn read(&self, rows: &RecordBatch) -> Result<Option<ArrayRef>, QueryError> {
+        let of = |column: usize| Arc::clone(rows.column(column));
+        let Some(value) = self.value.map(of) else { return Ok(None) };
+        if let Some(second) = self.second {
+            return Ok(Some(paired(value, of(second))?));
+        }
+        let columns: Vec<ArrayRef> = self.order.iter().map(|(column, _)| sortable(of(*column))).collect();
+        let options: Vec<SortOptions> = self.order.iter().map(|(_, options)| *options).collect();
+        Ok(Some(ordered(value, &columns, &options)?))
+    }
+}
 
 pub struct GroupStage {
     keys: usize,
     state: WindowState,
-    /// The column of each aggregate's argument, and those that order it.
     args: Vec<ArgumentColumns>,
     kinds: Vec<AggregateFunction>,
     results: Vec<Column>,
@@ -40,22 +74,7 @@ pub struct GroupStage {
 impl GroupStage {
     pub fn new(group: &Group, read: &SchemaRef, lookups: &Lookups) -> Result<Self, QueryError> {
         let of = |column: usize| read.field(column).data_type().clone();
-        let column = |arg: &Expr| {
-            let mut found = None;
-            crate::plan::wanted::columns_of(arg, &mut |index| found = Some(index));
-            found
-        };
-        let args = |aggregate: &Aggregate| {
-            let order = aggregate.order.iter().filter_map(|key| {
-                let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
-                Some((column(&key.expr)?, options))
-            });
-            (aggregate.arg.as_ref().and_then(column), order.collect())
-        };
-        let kinds = group.aggregates.iter().map(|aggregate| AggregateKind {
-            function: aggregate.function,
-            arg: aggregate.arg.as_ref().map(|arg| arg.ty),
-        });
+        let kinds = group.aggregates.iter().map(AggregateKind::of);
         let results: Vec<Column> = group
             .aggregates
             .iter()
@@ -68,7 +87,7 @@ impl GroupStage {
         Ok(Self {
             keys: group.keys,
             state: WindowState::new(WINDOW, kinds.collect(), (0..group.keys).map(of).collect(), 0)?,
-            args: group.aggregates.iter().map(args).collect(),
+            args: group.aggregates.iter().map(ArgumentColumns::of).collect(),
             kinds: group.aggregates.iter().map(|aggregate| aggregate.function).collect(),
             having: group.having.as_ref().map(compile).transpose()?,
             items: group.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?,
@@ -79,13 +98,7 @@ impl GroupStage {
 
     pub fn push(&mut self, rows: &RecordBatch) -> Result<(), QueryError> {
         let times = vec![0i64; rows.num_rows()];
-        let args = self.args.iter().map(|(arg, order)| {
-            let Some(value) = arg.map(|column| Arc::clone(rows.column(column))) else { return Ok(None) };
-            let columns: Vec<ArrayRef> =
-                order.iter().map(|(column, _)| sortable(Arc::clone(rows.column(*column)))).collect();
-            let options: Vec<SortOptions> = order.iter().map(|(_, options)| *options).collect();
-            Ok::<_, QueryError>(Some(ordered(value, &columns, &options)?))
-        });
+        let args = self.args.iter().map(|arg| arg.read(rows));
         let args: Vec<Option<ArrayRef>> = args.collect::<Result<_, _>>()?;
         let keys = &rows.columns()[..self.keys];
         Ok(self.state.push(&WindowRows { times: &times, keys, args: &args, evidence: None })?)

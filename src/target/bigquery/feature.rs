@@ -3,20 +3,15 @@
 //! A tumbling window is its only pane and is aggregated directly. A hopping one is put together from panes, each
 //! aggregated once; only exact distinct counts keep their values until the window is known.
 
-use crate::language::function::COUNT_DISTINCT_MAX;
 use crate::language::tree::{Aggregate, AggregateFunction as F, Expr, ExprKind};
 use crate::plan::{FeaturePlan, Plan, Upstream};
-use crate::record::Type;
 use crate::record::flow::ADMIT_WATERMARK;
 
+use super::aggregate::{Inputs, STATES, States, centers, combined, direct, listed_elements, pane_states, suffixed};
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
-use super::rule::direction;
 use super::scope::{self, Rows, conjuncts, lookup_names};
 use super::text::{aliased, fresh, interval, name};
-
-/// The columns that keep an aggregate: a suffix of its name, and SQL.
-type States = Vec<(&'static str, String)>;
 
 /// Names of what the steps add; they differ from the key's.
 struct Added {
@@ -143,11 +138,10 @@ impl Builder<'_> {
         (items, group)
     }
 
-    fn panes(&self, rows: &Rows, names: &[String], columns: &dyn Fn(&Aggregate, &str, &[String]) -> States) -> Step {
+    fn panes(&self, rows: &Rows, names: &[String], columns: &dyn Fn(&Aggregate, &Inputs) -> States) -> Step {
         let (mut items, group) = self.pane_items();
         for (aggregate, own) in self.feature.aggregates.iter().zip(names) {
-            let order: Vec<String> = aggregate.order.iter().map(|key| self.print(&key.expr, rows)).collect();
-            for (suffix, sql) in columns(aggregate, &self.argument(aggregate, rows), &order) {
+            for (suffix, sql) in columns(aggregate, &self.inputs(aggregate, rows)) {
                 items.push(format!("{sql} AS {}", suffixed(own, suffix)));
             }
         }
@@ -157,8 +151,10 @@ impl Builder<'_> {
         Step { name: name(&format!("{}__panes", self.feature.name)), comment: comment.to_owned(), sql }
     }
 
-    fn argument(&self, aggregate: &Aggregate, rows: &Rows) -> String {
-        aggregate.arg.as_ref().map(|arg| self.print(arg, rows)).unwrap_or_default()
+    fn inputs(&self, aggregate: &Aggregate, rows: &Rows) -> Inputs {
+        let of = |arg: &Option<Expr>| arg.as_ref().map(|arg| self.print(arg, rows)).unwrap_or_default();
+        let order = aggregate.order.iter().map(|key| self.print(&key.expr, rows)).collect();
+        Inputs { x: of(&aggregate.arg), y: of(&aggregate.second), order }
     }
 
     fn print(&self, expr: &Expr, rows: &Rows) -> String {
@@ -178,8 +174,8 @@ impl Builder<'_> {
         }
         steps.push(self.hops(&source));
         source = name(&format!("{}__hops", self.feature.name));
-        let spreads = self.aggregates(names).filter(|(aggregate, _)| is_spread(aggregate.function));
-        let centers: Vec<String> = spreads.map(|(_, own)| center(own)).collect();
+        let centers: Vec<String> =
+            self.aggregates(names).flat_map(|(aggregate, own)| centers(aggregate.function, own)).collect();
         if !centers.is_empty() {
             let items: Vec<String> = std::iter::once("*".to_owned()).chain(centers).collect();
             let window = format!("\nWINDOW one_window AS (PARTITION BY {})", self.window_key());
@@ -203,7 +199,7 @@ impl Builder<'_> {
     /// The different values of a distinct count, by pane.
     fn values(&self, aggregate: &Aggregate, own: &str, rows: &Rows) -> Step {
         let (mut items, _) = self.pane_items();
-        items.push(format!("{} AS {own}", self.argument(aggregate, rows)));
+        items.push(format!("{} AS {own}", self.inputs(aggregate, rows).x));
         let sql = select(&items, &rows.from, &self.in_time()).replacen("SELECT", "SELECT DISTINCT", 1);
         Step { name: self.values_name(own), comment: format!("Different values of {own}, by pane."), sql }
     }
@@ -218,7 +214,7 @@ impl Builder<'_> {
         let states: Vec<String> = self
             .aggregates(names)
             .flat_map(|(aggregate, own)| {
-                pane_states(aggregate, "", &[]).into_iter().map(move |(suffix, _)| suffixed(own, suffix))
+                pane_states(aggregate, &Inputs::default()).into_iter().map(move |(suffix, _)| suffixed(own, suffix))
             })
             .collect();
         let branch = |from: &str, has: &dyn Fn(&str) -> bool| {
@@ -277,7 +273,12 @@ impl Builder<'_> {
         let end = format!("TIMESTAMP_ADD({start}, {})", interval(feature.window.size.0));
         let event_time = format!("TIMESTAMP_SUB({end}, INTERVAL 1 MICROSECOND)");
         let lookups = lookup_names(self.plan);
-        let of = Names { columns: &names, lookups: &lookups, event_time: &event_time };
+        let results: Vec<String> = if tumbling {
+            names
+        } else {
+            self.aggregates(&names).map(|(aggregate, own)| listed_elements(aggregate, own)).collect()
+        };
+        let of = Names { columns: &results, lookups: &lookups, event_time: &event_time };
         let mut items = self.key.clone();
         items.push(if tumbling { format!("{start} AS window_start") } else { start });
         items.push(format!("{end} AS window_end"));
@@ -311,132 +312,4 @@ impl Builder<'_> {
         };
         Query { comment, steps: rows.steps, body }
     }
-}
-
-/// What may stand behind an aggregate's name.
-const STATES: [&str; 8] = ["_n", "_mean", "_var", "_min", "_max", "_sum", "_sketch", "_center"];
-
-fn suffixed(own: &str, suffix: &str) -> String {
-    match own.strip_suffix('`') {
-        Some(quoted) => format!("{quoted}{suffix}`"),
-        None => format!("{own}{suffix}"),
-    }
-}
-
-fn is_spread(function: F) -> bool {
-    matches!(function, F::StddevSamp | F::StddevPop | F::VarSamp | F::VarPop)
-}
-
-/// The mean of a whole window.
-fn center(own: &str) -> String {
-    let (n, mean, center) = (suffixed(own, "_n"), suffixed(own, "_mean"), suffixed(own, "_center"));
-    format!("SAFE_DIVIDE(SUM({n} * {mean}) OVER one_window, SUM({n}) OVER one_window) AS {center}")
-}
-
-/// `a DESC, b NULLS LAST`.
-fn ordering(aggregate: &Aggregate, order: &[String]) -> String {
-    let keys = aggregate.order.iter().zip(order).map(|(key, sql)| format!("{sql}{}", direction(key)));
-    keys.collect::<Vec<_>>().join(", ")
-}
-
-/// An aggregate over rows.
-fn direct(aggregate: &Aggregate, x: &str, order: &[String]) -> States {
-    let sql = match aggregate.function {
-        F::CountStar => "COUNT(*)".to_owned(),
-        F::Count => format!("COUNT({x})"),
-        F::CountDistinct => format!("LEAST(COUNT(DISTINCT {x}), {COUNT_DISTINCT_MAX})"),
-        F::CountIf => format!("COUNTIF({x})"),
-        F::Sum => format!("SUM({x})"),
-        F::Avg => format!("AVG({x})"),
-        F::Min | F::AnyValue => format!("MIN({x})"),
-        F::Max => format!("MAX({x})"),
-        F::StddevSamp => format!("STDDEV_SAMP({x})"),
-        F::StddevPop => format!("STDDEV_POP({x})"),
-        F::VarSamp => format!("VAR_SAMP({x})"),
-        F::VarPop => format!("VAR_POP({x})"),
-        F::LogicalAnd => format!("LOGICAL_AND({x})"),
-        F::LogicalOr => format!("LOGICAL_OR({x})"),
-        F::ApproxCountDistinct => format!("APPROX_COUNT_DISTINCT({x})"),
-        F::BitAnd => format!("BIT_AND({x})"),
-        F::BitOr => format!("BIT_OR({x})"),
-        F::BitXor => format!("BIT_XOR({x})"),
-        F::First => {
-            format!("ARRAY_AGG({x} IGNORE NULLS ORDER BY {} LIMIT 1)[SAFE_OFFSET(0)]", ordering(aggregate, order))
-        }
-    };
-    vec![("", sql)]
-}
-
-/// What a pane keeps of an aggregate.
-fn pane_states(aggregate: &Aggregate, x: &str, order: &[String]) -> States {
-    match aggregate.function {
-        F::First => {
-            let fields = order.iter().zip(1..).map(|(key, number)| format!("{key} AS order_{number}"));
-            let fields: Vec<String> = [format!("{x} AS first_value")].into_iter().chain(fields).collect();
-            let by = ordering(aggregate, order);
-            let first = format!(
-                "ARRAY_AGG(IF({x} IS NULL, NULL, STRUCT({})) IGNORE NULLS ORDER BY {by} LIMIT 1)",
-                fields.join(", ")
-            );
-            vec![("", format!("{first}[SAFE_OFFSET(0)]"))]
-        }
-        F::CountDistinct => Vec::new(),
-        F::Avg => vec![("_sum", format!("SUM({x})")), ("_n", format!("COUNT({x})"))],
-        function if is_spread(function) => {
-            let mut states =
-                vec![("_n", format!("COUNT({x})")), ("_mean", format!("AVG({x})")), ("_var", format!("VAR_POP({x})"))];
-            if is_float(aggregate) {
-                states.extend([("_min", format!("MIN({x})")), ("_max", format!("MAX({x})"))]);
-            }
-            states
-        }
-        F::ApproxCountDistinct => vec![("_sketch", format!("HLL_COUNT.INIT({x}, 15)"))],
-        _ => direct(aggregate, x, order),
-    }
-}
-
-fn is_float(aggregate: &Aggregate) -> bool {
-    aggregate.arg.as_ref().is_some_and(|arg| arg.ty == Type::Float64)
-}
-
-/// An aggregate from panes.
-fn combined(aggregate: &Aggregate, own: &str) -> String {
-    let part = |suffix: &str| suffixed(own, suffix);
-    match aggregate.function {
-        F::CountStar | F::Count | F::CountIf | F::Sum => format!("SUM({own})"),
-        F::Avg => format!("SAFE_DIVIDE(SUM({}), SUM({}))", part("_sum"), part("_n")),
-        F::Min | F::AnyValue => format!("MIN({own})"),
-        F::Max => format!("MAX({own})"),
-        F::LogicalAnd => format!("LOGICAL_AND({own})"),
-        F::LogicalOr => format!("LOGICAL_OR({own})"),
-        F::BitAnd => format!("BIT_AND({own})"),
-        F::BitOr => format!("BIT_OR({own})"),
-        F::BitXor => format!("BIT_XOR({own})"),
-        F::First => {
-            let order: Vec<String> =
-                (1..=aggregate.order.len()).map(|number| format!("{own}.order_{number}")).collect();
-            let by = ordering(aggregate, &order);
-            format!("ARRAY_AGG({own} IGNORE NULLS ORDER BY {by} LIMIT 1)[SAFE_OFFSET(0)].first_value")
-        }
-        F::ApproxCountDistinct => format!("HLL_COUNT.MERGE({})", part("_sketch")),
-        F::CountDistinct => format!("LEAST(COUNT(DISTINCT {own}), {COUNT_DISTINCT_MAX})"),
-        F::StddevSamp | F::StddevPop | F::VarSamp | F::VarPop => spread(aggregate, &part),
-    }
-}
-
-/// Spreads of panes around the mean of the window; values that are all equal have none, whatever rounding says.
-fn spread(aggregate: &Aggregate, part: &dyn Fn(&str) -> String) -> String {
-    let (n, mean, var, center) = (part("_n"), part("_mean"), part("_var"), part("_center"));
-    let squares = format!("SUM({n} * ({var} + POW({mean} - {center}, 2)))");
-    let sample = matches!(aggregate.function, F::StddevSamp | F::VarSamp);
-    let count = if sample { format!("NULLIF(SUM({n}), 0) - 1") } else { format!("SUM({n})") };
-    let variance = format!("SAFE_DIVIDE({squares}, {count})");
-    let root = matches!(aggregate.function, F::StddevSamp | F::StddevPop);
-    let value = if root { format!("SQRT({variance})") } else { variance };
-    if !is_float(aggregate) {
-        return value;
-    }
-    let equal = format!("MIN({}) = MAX({})", part("_min"), part("_max"));
-    let none = if sample { format!("IF(SUM({n}) > 1, 0.0, NULL)") } else { "0.0".to_owned() };
-    format!("IF({equal}, {none}, {value})")
 }

@@ -8,6 +8,7 @@
 //! What it may never do: change what an expression means. `tests/judge` runs what is printed on Google's reference
 //! implementation.
 
+mod aggregate;
 mod expr;
 mod feature;
 mod file;

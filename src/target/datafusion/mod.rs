@@ -23,6 +23,8 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use crate::record::Column;
 
+#[cfg(test)]
+pub(crate) use golden::{batch, columns_of, same, scalar as recorded};
 pub use lookup::{LookupIndex, Lookups};
 pub use lower::{lower, scalar};
 

@@ -11,3 +11,6 @@ SELECT latitude FROM flows ORDER BY ABS(latitude - 2.0) NULLS LAST, latitude LIM
 SELECT subscriber_id, flows FROM hop_5m WHERE flows > 8 UNION ALL SELECT subscriber_id, minutes FROM over_10m;
 SELECT what, branch, COUNT(*) AS n FROM rule_judge_either GROUP BY what, branch;
 SELECT site, level, flows FROM row_1m WHERE site IN (SELECT site FROM sites WHERE EXTRACT(YEAR FROM since) > 2000) QUALIFY ROW_NUMBER() OVER (PARTITION BY site ORDER BY flows DESC, level, window_start) = 1;
+SELECT subscriber_id, STRING_AGG(DISTINCT src_ip, '|' ORDER BY src_ip LIMIT 3) AS sources, STRING_AGG(dst_ip ORDER BY event_time DESC, row_id LIMIT 4) AS latest, CORR(latitude, longitude) AS corr, COVAR_POP(tx_bytes, longitude) AS covar, COVAR_SAMP(rx_bytes, tx_bytes) AS sample FROM flows GROUP BY subscriber_id;
+SELECT dst_port, STRING_AGG(SHA256(src_ip), b'-' ORDER BY SHA256(src_ip) DESC LIMIT 6) AS hashes FROM flows GROUP BY dst_port HAVING STRING_AGG(DISTINCT src_ip ORDER BY src_ip LIMIT 1) >= '';
+SELECT STRING_AGG(src_ip ORDER BY src_ip LIMIT 2) AS none, CORR(latitude, longitude) AS corr, COVAR_POP(latitude, longitude) AS covar FROM flows WHERE subscriber_id = 'nobody';

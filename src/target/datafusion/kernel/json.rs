@@ -1,11 +1,13 @@
-//! JSON_VALUE: one scalar of a JSON text.
+//! JSON_VALUE and JSON_QUERY: what stands at a path in a JSON text.
 //!
 //! Texts are read as GoogleSQL reads them: only up to the value, quotes may be single, and what is no JSON is NULL.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use datafusion::arrow::array::StringArray;
 
+use crate::language::function::Id;
 use crate::language::json_path;
 use crate::language::tree::{Expr, ExprKind};
 use crate::record::Value;
@@ -17,14 +19,15 @@ use super::kernel;
 /// Arrays and objects within one another.
 const DEPTH_MAX: usize = 1_000;
 
-pub(super) fn value(args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
+pub(super) fn of(id: Id, args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
     let path = match args.get(1).map(|arg| &arg.kind) {
         Some(ExprKind::Literal(Value::String(path))) => path.as_str(),
         _ => "$",
     };
     let path = json_path::keys(path).map_err(|(message, _)| LowerError::Pattern(message))?;
+    let whole = id == Id::JsonQuery;
     let of = move |text: &str| {
-        let mut reader = Reader { rest: text, depth: 0 };
+        let mut reader = Reader { rest: text, depth: 0, whole, out: None };
         match reader.find(&path) {
             Err(Stop::Found(value)) => Ok(value),
             Err(Stop::TooDeep) => Err(format!("the JSON is nested deeper than {DEPTH_MAX}")),
@@ -39,7 +42,7 @@ pub(super) fn value(args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
 
 /// Why reading ends.
 enum Stop {
-    /// At the path; `None` for what is no scalar.
+    /// At the path; `None` for null, and for what is no scalar where one is looked for.
     Found(Option<String>),
     NoJson,
     TooDeep,
@@ -48,9 +51,62 @@ enum Stop {
 struct Reader<'t> {
     rest: &'t str,
     depth: usize,
+    /// Whatever stands at the path is looked for, not a scalar alone.
+    whole: bool,
+    /// What stands at the path, as it is written again.
+    out: Option<String>,
 }
 
 type Read<T> = Result<T, Stop>;
+
+const NULL: &str = "null";
+
+enum Scalar<'t> {
+    Null,
+    /// A number or a truth, as it is written.
+    Bare(&'t str),
+    Text(Cow<'t, str>),
+}
+
+impl Scalar<'_> {
+    fn into_text(self) -> Option<String> {
+        match self {
+            Self::Null => None,
+            Self::Bare(text) => Some(text.to_owned()),
+            Self::Text(text) => Some(text.into_owned()),
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str(NULL),
+            Self::Bare(text) => out.push_str(text),
+            Self::Text(text) => write_string(text, out),
+        }
+    }
+}
+
+/// A text in quotes, with the escapes that GoogleSQL writes.
+fn write_string(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\0'..='\u{1f}' | '\u{2028}' | '\u{2029}' => {
+                // Writing to a String does not fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
 
 impl<'t> Reader<'t> {
     fn space(&mut self) {
@@ -68,13 +124,18 @@ impl<'t> Reader<'t> {
     /// Reads a value in which the keys lead on; none of them: it is the one.
     fn find(&mut self, keys: &[String]) -> Read<()> {
         self.space();
+        if self.whole && keys.is_empty() {
+            self.out = Some(String::new());
+            self.skip()?;
+            return Err(Stop::Found(self.out.take().filter(|found| found != NULL)));
+        }
         match self.rest.chars().next() {
             Some('{' | '[') if keys.is_empty() => Err(Stop::Found(None)),
             Some('{') => self.within(|reader| reader.object(Some(keys))),
             Some('[') => self.within(|reader| reader.array(Some(keys))),
             _ => {
                 let value = self.scalar()?;
-                if keys.is_empty() { Err(Stop::Found(value)) } else { Ok(()) }
+                if keys.is_empty() { Err(Stop::Found(value.into_text())) } else { Ok(()) }
             }
         }
     }
@@ -85,7 +146,20 @@ impl<'t> Reader<'t> {
         match self.rest.chars().next() {
             Some('{') => self.within(|reader| reader.object(None)),
             Some('[') => self.within(|reader| reader.array(None)),
-            _ => self.scalar().map(|_| ()),
+            _ => {
+                let value = self.scalar()?;
+                if let Some(out) = &mut self.out {
+                    value.write(out);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a sign of an array or object that is taken whole.
+    fn put(&mut self, sign: &str) {
+        if let Some(out) = &mut self.out {
+            out.push_str(sign);
         }
     }
 
@@ -109,35 +183,46 @@ impl<'t> Reader<'t> {
     }
 
     fn object(&mut self, keys: Option<&[String]>) -> Read<()> {
-        if self.take('}') {
-            return Ok(());
-        }
-        loop {
+        self.put("{");
+        let mut closed = self.take('}');
+        while !closed {
             self.space();
             let Some(quote @ ('"' | '\'')) = self.rest.chars().next() else { return Err(Stop::NoJson) };
             let name = self.string(quote)?;
             if !self.take(':') {
                 return Err(Stop::NoJson);
             }
+            if let Some(out) = &mut self.out {
+                write_string(&name, out);
+                out.push(':');
+            }
             self.member(keys, &name)?;
             let more = self.take(',');
-            if self.take('}') {
-                return Ok(());
-            }
-            if !more {
-                return Err(Stop::NoJson);
+            closed = self.take('}');
+            match (closed, more) {
+                (true, _) => {}
+                (false, true) => self.put(","),
+                (false, false) => return Err(Stop::NoJson),
             }
         }
+        self.put("}");
+        Ok(())
     }
 
-    /// Elements may be left out.
+    /// Elements may be left out: they are null.
     fn array(&mut self, keys: Option<&[String]>) -> Read<()> {
+        self.put("[");
         for index in 0usize.. {
             if self.take(']') {
                 break;
             }
+            if index > 0 {
+                self.put(",");
+            }
             self.space();
-            if !self.rest.starts_with(',') {
+            if self.rest.starts_with(',') {
+                self.put(NULL);
+            } else {
                 self.member(keys, &index.to_string())?;
             }
             if !self.take(',') {
@@ -147,23 +232,23 @@ impl<'t> Reader<'t> {
                 return Err(Stop::NoJson);
             }
         }
+        self.put("]");
         Ok(())
     }
 
-    /// A text, number or truth; `None` for null.
-    fn scalar(&mut self) -> Read<Option<String>> {
-        for (word, value) in [("true", Some("true")), ("false", Some("false")), ("null", None)] {
+    fn scalar(&mut self) -> Read<Scalar<'t>> {
+        for word in ["true", "false", NULL] {
             if let Some(rest) = self.rest.strip_prefix(word) {
                 self.rest = rest;
-                return Ok(value.map(str::to_owned));
+                return Ok(if word == NULL { Scalar::Null } else { Scalar::Bare(word) });
             }
         }
         match self.rest.chars().next() {
-            Some(quote @ ('"' | '\'')) => self.string(quote).map(|text| Some(text.into_owned())),
+            Some(quote @ ('"' | '\'')) => self.string(quote).map(Scalar::Text),
             _ => {
                 let (number, rest) = number(self.rest).ok_or(Stop::NoJson)?;
                 self.rest = rest;
-                Ok(Some(number.to_owned()))
+                Ok(Scalar::Bare(number))
             }
         }
     }

@@ -88,7 +88,7 @@ pub(super) fn of(id: Id, args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
         Id::LPad | Id::RPad | Id::Repeat => pad::of(id, ty),
         Id::Instr => instr::instr(ty),
         Id::InitCap | Id::Translate | Id::Soundex | Id::Entropy | Id::Ascii | Id::Unicode | Id::Chr => word::of(id),
-        Id::JsonValue => return json::value(args),
+        Id::JsonValue | Id::JsonQuery => return json::of(id, args),
         Id::Replace => kernel(text::replace),
         Id::SplitPart => kernel(text::split_part),
         Id::ToBase64 | Id::FromBase64 | Id::SafeConvertBytesToString => encode::of(id),
