@@ -8,6 +8,7 @@ use crate::language::instant::{MICROS_PER_DAY, date_text, parse_date, parse_time
 use crate::record::{Type, float_text};
 use crate::target::datafusion::kernel_expr::Kernel;
 
+use super::hexadecimal;
 use super::kernel;
 use super::number::{float, round_to_int};
 
@@ -125,8 +126,12 @@ fn parse_int(s: &str) -> Option<i64> {
 
 fn parse_float(s: &str) -> Option<f64> {
     let s = s.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
-    if s.contains(['x', 'X']) {
-        return parse_int(s).map(float);
+    let (sign, digits) = match s.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, s.strip_prefix('+').unwrap_or(s)),
+    };
+    match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hex) => hexadecimal::parse(hex).map(|value| sign * value),
+        None => s.parse().ok(),
     }
-    s.parse().ok()
 }

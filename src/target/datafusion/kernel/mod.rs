@@ -11,6 +11,7 @@ mod date;
 mod encode;
 mod format;
 mod hash;
+mod hexadecimal;
 mod instr;
 mod json;
 mod math;
