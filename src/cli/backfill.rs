@@ -13,11 +13,11 @@ use crate::record::Day;
 use crate::runtime::backfill::{
     BackfillOptions, BackfillReport, DayCounts, DayProgress, DayReport, Days, Outcome, backfill, causes,
 };
-use crate::runtime::replay::LocalDays;
+use crate::runtime::replay::{LocalDays, strangers};
 use crate::runtime::warehouse::{WarehouseDays, WarehouseOptions};
 
 use super::exit::Exit;
-use super::history::{check_days, chosen, open_history, span};
+use super::history::{check_flows, chosen, open_history, span, spans};
 use super::project::{Judged, Opened, valid};
 use super::say::note;
 use super::stop::stop_flag;
@@ -59,7 +59,7 @@ pub struct Backfill {
     /// Where the rows go, a folder a relation (default: the history's folder)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Only these relations: features, rules, hits or alerts (default: all)
+    /// Only these relations: features, rules (net.scan or rule_net_scan), hits or alerts (default: all)
     #[arg(long, value_name = "NAME", num_args = 1..)]
     relation: Vec<String>,
     /// Tell by day what would be read, and do nothing
@@ -122,21 +122,23 @@ impl Backfill {
         let folder = self.history.as_deref().context(NO_HISTORY)?;
         let history = open_history(folder)?;
         let out = wire::store(self.out.as_deref().unwrap_or(folder));
+        let strangers = strangers(&opened.plan, out.as_ref())?;
+        let out_name = out.name();
         let days = LocalDays::new(opened.plan, history, out, opened.generation, relations);
         let asked = self.days(&days.days())?;
-        let strangers = days.strangers()?;
+        let without = check_flows(&days, &asked)?;
+        if !without.is_empty() {
+            note(&format!("no flows of the history count on {}", spans(&without)));
+        }
         if !strangers.is_empty() {
-            note(&format!(
-                "{} of an earlier backfill: no relation of this project is named so, and nobody brings it up to date",
-                strangers.join(", ")
-            ));
+            let names = strangers.join(", ");
+            note(&format!("{out_name} has rows of {names}, which the project does not have: they stay as they are"));
         }
         Ok((Box::new(days), asked))
     }
 
     fn days(&self, known: &[Day]) -> anyhow::Result<Vec<Day>> {
         let (from, to) = span(known, self.from.as_deref(), self.to.as_deref())?;
-        check_days(known, from, to)?;
         Ok((from.0..to.0).map(Day).collect())
     }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::diagnostic::suggest;
 use crate::plan::{Plan, SourcePlan};
@@ -33,6 +33,7 @@ enum Form {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("rows").args(MADE).multiple(true).requires("training"))]
 pub struct Compile {
     /// The engine that the SQL is for
     #[arg(long, value_enum, default_value = "bigquery")]
@@ -73,6 +74,9 @@ pub struct Compile {
     #[command(flatten)]
     place: WarehousePlace,
 }
+
+/// What `--training` alone reads.
+const MADE: [&str; 5] = ["features", "label_type", "max_age", "negatives", "seed"];
 
 impl Compile {
     pub fn run(self) -> anyhow::Result<Exit> {

@@ -9,12 +9,15 @@ use crate::diagnostic::suggest;
 use crate::history::History;
 use crate::plan::Plan;
 use crate::record::Day;
+use crate::runtime::outlet::own_name;
 use crate::runtime::past::{Origin, Past, PastReport};
-use crate::runtime::replay::relations;
-use crate::target::bigquery::rule_table;
+use crate::runtime::replay::{LocalDays, relations};
 
-use super::say::note;
+use super::say::{note, note_once};
 use super::wire;
+
+/// Spans of days that a message names.
+const SPANS_MAX: usize = 6;
 
 pub fn open_history(folder: &Path) -> anyhow::Result<History> {
     if !folder.is_dir() {
@@ -43,50 +46,77 @@ pub fn past(
     Ok(past)
 }
 
+/// As [`check_flows`], of all relations.
+pub fn check_past(past: &Past) -> Result<Vec<Day>, NoFlows> {
+    check_flows(&past.replay(relations(&past.plan)), &past.days().collect::<Vec<_>>())
+}
+
+/// No flow of a history counts on any of the days that are asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the history has no flows for {from} to {last}\nhelp: {has}")]
+pub struct NoFlows {
+    from: Day,
+    last: Day,
+    has: String,
+}
+
+/// Those of the days on which no flow of the history counts; an error when it is all of them.
+pub fn check_flows(days: &LocalDays, asked: &[Day]) -> Result<Vec<Day>, NoFlows> {
+    let without: Vec<Day> = asked.iter().copied().filter(|day| !days.has_flows(*day)).collect();
+    let (Some(from), Some(last)) = (asked.first().copied(), asked.last().copied()) else { return Ok(without) };
+    if without.len() < asked.len() {
+        return Ok(without);
+    }
+    let has: Vec<Day> = days.days().into_iter().filter(|day| days.has_flows(*day)).collect();
+    let has = match has.is_empty() {
+        true => "it has none at all: `tripline ingest` puts some in".to_owned(),
+        false => format!("its flows count on {}", spans(&has)),
+    };
+    Err(NoFlows { from, last, has })
+}
+
+/// Days, those that follow one another as `a to b`.
+pub fn spans(days: &[Day]) -> String {
+    let mut spans: Vec<(Day, Day)> = Vec::new();
+    for day in days {
+        match spans.last_mut() {
+            Some((_, last)) if last.0 + 1 == day.0 => *last = *day,
+            _ => spans.push((*day, *day)),
+        }
+    }
+    let shown = spans.iter().take(SPANS_MAX).map(|(from, last)| match from == last {
+        true => from.to_string(),
+        false => format!("{from} to {last}"),
+    });
+    let more = spans.len().saturating_sub(SPANS_MAX);
+    let more = if more > 0 { format!(" and {more} more spans") } else { String::new() };
+    shown.collect::<Vec<_>>().join(", ") + &more
+}
+
 /// The days that are named, or those that are known: the first, and the one after the last.
 pub fn span(known: &[Day], from: Option<&str>, to: Option<&str>) -> anyhow::Result<(Day, Day)> {
-    let from = from.map(parse_day).transpose()?.or(known.first().copied());
-    let to = to.map(parse_day).transpose()?.or(known.last().map(|last| Day(last.0 + 1)));
-    let (Some(from), Some(to)) = (from, to) else {
+    let (from, to) = (from.map(parse_day).transpose()?, to.map(parse_day).transpose()?);
+    let first = known.first().map(|first| first.0.min(to.map_or(first.0, |to| to.0 - 1)));
+    let end = known.last().map(|last| (last.0 + 1).max(from.map_or(last.0 + 1, |from| from.0 + 1)));
+    let (Some(from), Some(to)) = (from.or(first.map(Day)), to.or(end.map(Day))) else {
         bail!("the history has no rows\nhelp: `tripline ingest` puts some in, or say which days: --from, --to");
     };
     if from >= to {
-        match known.last() {
-            Some(last) if from > *last => bail!(no_day(known, from, from)),
-            _ => bail!("--from {from} is not before --to {to}\nhelp: --to is the day after the last"),
-        }
+        bail!("--from {from} is not before --to {to}\nhelp: --to is the day after the last");
     }
     Ok((from, to))
-}
-
-/// Days of which the history has nothing are a slip, where nothing else is compared with them.
-pub fn check_days(known: &[Day], from: Day, to: Day) -> anyhow::Result<()> {
-    if !known.is_empty() && !known.iter().any(|day| (from..to).contains(day)) {
-        bail!(no_day(known, from, Day(to.0 - 1)));
-    }
-    Ok(())
-}
-
-fn no_day(known: &[Day], from: Day, last: Day) -> String {
-    let asked = if from == last { format!("{from}") } else { format!("{from} to {last}") };
-    let (Some(first), Some(end)) = (known.first(), known.last()) else { return String::new() };
-    format!("the history has nothing of {asked}\nhelp: it has days from {first} to {end}")
 }
 
 fn parse_day(text: &str) -> anyhow::Result<Day> {
     Day::parse(text).with_context(|| format!("`{text}` is not a day\nhelp: write it as 2026-01-05"))
 }
 
-/// The relations that are named, in their own order; all when none is. A rule may be named by its table as well.
+/// The relations that are named, by their own names or their tables', in their own order; all when none is.
 pub fn chosen(plan: &Plan, named: &[String]) -> anyhow::Result<Vec<String>> {
     let known = relations(plan);
-    let own = |name: &String| match plan.rules.iter().find(|rule| rule_table(rule) == *name) {
-        Some(rule) if !known.contains(name) => rule.name.clone(),
-        _ => name.clone(),
-    };
-    let named: Vec<String> = named.iter().map(own).collect();
-    for name in &named {
-        if !known.contains(name) {
+    let named: Vec<&str> = named.iter().map(|name| own_name(plan, name)).collect();
+    for name in named.iter().copied() {
+        if !known.iter().any(|known| known == name) {
             let help = match suggest(name, known.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the relations are {}", known.join(", ")),
@@ -94,7 +124,7 @@ pub fn chosen(plan: &Plan, named: &[String]) -> anyhow::Result<Vec<String>> {
             bail!("no relation `{name}`\nhelp: {help}");
         }
     }
-    Ok(if named.is_empty() { known } else { known.into_iter().filter(|name| named.contains(name)).collect() })
+    Ok(if named.is_empty() { known } else { known.into_iter().filter(|name| named.contains(&name.as_str())).collect() })
 }
 
 /// Says which relations were computed, and which a backfill had written.
@@ -104,11 +134,17 @@ pub fn tell_origins(past: &Past, report: &PastReport) {
     };
     let (written, computed) = (of(Origin::Written), of(Origin::Computed));
     if !written.is_empty() {
-        note(&format!("{}: as a backfill wrote it", written.join(", ")));
+        note_once(&format!("{}: as a backfill wrote it", written.join(", ")));
     }
     if !computed.is_empty() {
         let last = Day(past.to.0 - 1);
-        note(&format!("{}: computed for {} to {last}, from {} flows", computed.join(", "), past.from, report.read));
+        let stopped = if report.stopped { ", and stopped" } else { "" };
+        note_once(&format!(
+            "{}: computed for {} to {last}, from {} flows{stopped}",
+            computed.join(", "),
+            past.from,
+            report.computed_from
+        ));
     }
     if report.row_errors > 0 {
         note(&format!("{} rows of features or rules could not be computed", report.row_errors));

@@ -1,6 +1,6 @@
 //! The inputs of a command, and the sources that they are of.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,11 +11,13 @@ use crate::diagnostic::suggest;
 use crate::plan::Plan;
 use crate::port::Input;
 use crate::runtime::past::Past;
-use crate::runtime::replay::relations;
 
-use super::history::{check_days, past};
+use super::history::{check_past, past};
 use super::say::note;
 use super::wire;
+
+/// Inputs named twice that are told one by one.
+const TOLD_MAX: usize = 3;
 
 #[derive(Debug, Args)]
 pub struct Inputs {
@@ -66,7 +68,7 @@ impl InputsOrHistory {
     pub fn past(&self, plan: &Plan, generation: &str) -> anyhow::Result<Option<Past>> {
         let Some(folder) = &self.history else { return Ok(None) };
         let past = past(folder, plan, generation, self.from.as_deref(), self.to.as_deref())?;
-        check_days(&past.replay(relations(&past.plan)).days(), past.from, past.to)?;
+        check_past(&past)?;
         Ok(Some(past))
     }
 }
@@ -80,8 +82,7 @@ impl Inputs {
 
 /// Inputs with their source's index; `SOURCE=PATH` names one of another source.
 pub fn open(plan: &Plan, source: Option<&str>, named: &[String]) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
-    let mut inputs: Vec<(usize, Arc<dyn Input>)> = Vec::new();
-    let mut places: HashSet<(usize, PathBuf)> = HashSet::new();
+    let mut inputs = Vec::new();
     for input in named {
         let named = input.split_once('=').and_then(|(name, path)| {
             let index = plan.sources.iter().position(|source| source.name == name)?;
@@ -91,20 +92,37 @@ pub fn open(plan: &Plan, source: Option<&str>, named: &[String]) -> anyhow::Resu
             Some(named) => named,
             None => (default_source(plan, source)?, input.clone()),
         };
-        for input in wire::inputs(&[path])? {
-            if !places.insert((source, place(&input.name()))) && input.size_bytes().is_some() {
-                note(&format!("{} is named twice and read once", input.name()));
-                continue;
-            }
-            inputs.push((source, input));
-        }
+        inputs.extend(wire::inputs(&[path])?.into_iter().map(|input| (source, input)));
     }
-    Ok(inputs)
+    Ok(once(inputs))
 }
 
-/// Where an input is, under whatever name.
-fn place(name: &str) -> PathBuf {
-    std::fs::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name))
+/// Each once, also where several names mean it; that is told. What is of two sources is read for both.
+pub fn once<T: PartialEq>(inputs: Vec<(T, Arc<dyn Input>)>) -> Vec<(T, Arc<dyn Input>)> {
+    let mut seen: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut kept: Vec<(T, Arc<dyn Input>)> = Vec::new();
+    let mut again: Vec<String> = Vec::new();
+    for (of, input) in inputs {
+        let places = seen.entry(input.place()).or_default();
+        match places.iter().map(|at| &kept[*at]).find(|(other, _)| *other == of) {
+            Some((_, first)) if first.name() == input.name() => again.push(format!("{} is named twice", input.name())),
+            Some((_, first)) => again.push(format!("{} and {} are one file", first.name(), input.name())),
+            None => {
+                places.push(kept.len());
+                kept.push((of, input));
+            }
+        }
+    }
+    match again.len() {
+        0 => {}
+        count @ 1..=TOLD_MAX => again.iter().take(count).for_each(|text| note(&format!("{text}: it is read once"))),
+        count => note(&format!("{count} inputs are named twice, such as {}: each is read once", kept_name(&again))),
+    }
+    kept
+}
+
+fn kept_name(again: &[String]) -> &str {
+    again.first().and_then(|text| text.split(' ').next()).unwrap_or_default()
 }
 
 /// The source that inputs are of.

@@ -115,7 +115,8 @@ pub fn main() -> ExitCode {
         Err(error) if exit::is_broken_pipe(&error) => Exit::Fine.into(),
         Err(error) => {
             say(&format!("{}\n", exit::describe(&error)));
-            Exit::Usage.into()
+            // The command was right, and there is nothing to do.
+            if error.is::<history::NoFlows>() { Exit::Findings.into() } else { Exit::Usage.into() }
         }
     }
 }

@@ -2,17 +2,19 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use indicatif::HumanCount;
 
+use crate::port::Input;
 use crate::record::{Type, Value};
 use crate::runtime::profile::{Disorder, Profile as Profiled, profile};
 use crate::runtime::profile_column::{ColumnProfile, DISTINCT_MAX};
 use crate::runtime::profile_lint::Silent;
 
 use super::exit::Exit;
-use super::inputs::default_source;
+use super::inputs::{default_source, once};
 use super::project::open_valid;
 use super::run::default_threads;
 use super::stop::stop_flag;
@@ -49,7 +51,11 @@ impl Profile {
     pub fn run(self) -> anyhow::Result<Exit> {
         let opened = open_valid(self.project.as_deref())?;
         let source = default_source(&opened.plan, self.source.as_deref())?;
-        let inputs = wire::inputs(&self.input)?;
+        let mut inputs = Vec::new();
+        for named in &self.input {
+            inputs.extend(wire::inputs(std::slice::from_ref(named))?.into_iter().map(|input| ((), input)));
+        }
+        let inputs: Vec<Arc<dyn Input>> = once(inputs).into_iter().map(|(_, input)| input).collect();
         let bar = RunBar::new(&inputs);
         let stop = stop_flag()?;
         let seen = profile(&opened.plan, source, &inputs, default_threads(), &bar, &stop);

@@ -38,7 +38,7 @@ impl Opened {
     }
 }
 
-/// What `check` and `test` are about. That the built-in pack is right says nothing of a project, so it is asked for.
+/// What `check`, `test` and `backfill` are about. That the built-in pack is right says nothing of a project, and its rows are not a project's, so it is asked for.
 #[derive(Debug, Args)]
 pub struct Judged {
     /// The project's folder (default: here, or the nearest folder above with a tripline.yaml)

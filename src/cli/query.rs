@@ -14,6 +14,7 @@ use crate::diagnostic::{Severity, SourceFiles, Text, render_text};
 use crate::pipeline::batch;
 use crate::plan::{AdHocPlan, Plan, bind_adhoc};
 use crate::port::{Input, RowFormat, RowWriter};
+use crate::record::alert::ALERTS;
 use crate::record::flow::{COUNT, FLOWS, LATE};
 use crate::runtime::outlet::{HITS, Outlets, REJECTS};
 use crate::runtime::past::Past;
@@ -27,7 +28,7 @@ use super::history::tell_origins;
 use super::inputs::InputsOrHistory;
 use super::place::check_outputs;
 use super::project::{Opened, open_valid};
-use super::run::default_threads;
+use super::run::{all_rejected, default_threads};
 use super::say::{note, say};
 use super::stop::stop_flag;
 use super::summary::RunBar;
@@ -44,7 +45,7 @@ enum Format {
 
 #[derive(Debug, Args)]
 pub struct Query {
-    /// SELECT … FROM a relation: flows, late, a feature, rule_NAME, hits or rejects; `-` reads it from standard input
+    /// SELECT … FROM a relation: flows, late, a feature, rule_NAME, hits, alerts or rejects; `-` reads it from standard input
     #[arg(value_name = "SQL")]
     sql: String,
     #[command(flatten)]
@@ -78,7 +79,7 @@ impl Query {
     fn over_inputs(&self, opened: Opened, query: &AdHocPlan, taps: Vec<(String, String)>) -> anyhow::Result<Exit> {
         let mut plan = opened.plan;
         let shown: Vec<&str> = taps.iter().map(|(_, tap)| tap.as_str()).collect();
-        let settled = |tap: &str| tap == HITS || tap == LATE || plan.rules.iter().any(|rule| rule.name == tap);
+        let settled = |tap: &str| [HITS, ALERTS, LATE].contains(&tap) || plan.rules.iter().any(|rule| rule.name == tap);
         if !shown.iter().any(|tap| settled(tap)) {
             plan.rules.clear();
         }
@@ -107,7 +108,13 @@ impl Query {
         let report = report?;
         report.verify().context("rows were lost; this is a defect of the program")?;
         let full = finish(&state, Some(&report), report.interrupted, report.ledger.offered)?;
-        Ok(if report.interrupted && !full { Exit::Interrupted } else { Exit::Fine })
+        Ok(if report.interrupted && !full {
+            Exit::Interrupted
+        } else if all_rejected(&report) && !query.relations().contains(&REJECTS) {
+            Exit::Findings
+        } else {
+            Exit::Fine
+        })
     }
 
     fn over_history(&self, past: &Past, query: &AdHocPlan, taps: Vec<(String, String)>) -> anyhow::Result<Exit> {
@@ -226,7 +233,8 @@ fn finish(state: &RefCell<query::Query>, run: Option<&RunReport>, stopped: bool,
         note(&format!("{rejected} of {records} records were rejected: `FROM rejects` shows them"));
     }
     if query.rows == 0 {
-        note(&format!("no rows, of {records} records"));
+        // Rows of a backfill are read without a flow.
+        note(&if records > 0 { format!("no rows, of {records} records") } else { "no rows".to_owned() });
     }
     Ok(full)
 }

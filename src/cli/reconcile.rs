@@ -12,9 +12,9 @@ use serde_json::{Map, Value as Json, json};
 use crate::diagnostic::suggest;
 use crate::plan::Plan;
 use crate::port::Input;
+use crate::record::alert::ALERTS;
 use crate::record::{Day, flow};
-use crate::runtime::day::ALERTS;
-use crate::runtime::outlet::{REJECTS, relations};
+use crate::runtime::outlet::{REJECTS, own_name, relations};
 use crate::runtime::past::Past;
 use crate::runtime::reconcile::compare::Kind;
 use crate::runtime::reconcile::explain::{Cause, Finding};
@@ -22,7 +22,8 @@ use crate::runtime::reconcile::shape::Shape;
 use crate::runtime::reconcile::{ReconcileReport, RelationReport, reconcile};
 
 use super::exit::Exit;
-use super::history::past;
+use super::history::{check_past, past, spans};
+use super::inputs::once;
 use super::project::open_valid;
 use super::say::{note, say};
 use super::stop::stop_flag;
@@ -74,13 +75,20 @@ impl Reconcile {
             return Ok(Exit::Interrupted);
         };
         report.notes.iter().for_each(|text| note(text));
+        let days = check_past(&past);
+        match &days {
+            Ok(without) if without.is_empty() => {}
+            Ok(without) => note(&format!("no flows of the history count on {}", spans(without))),
+            Err(none) => note(&none.to_string()),
+        }
         let shown = match self.format {
             Format::Text => text(&report, &past),
             Format::Json => format!("{}\n", as_json(&report, &past)),
         };
         std::io::stdout().write_all(shown.as_bytes())?;
         if report.relations.iter().all(|relation| unexplained(relation).next().is_none()) {
-            return Ok(Exit::Fine);
+            // Nothing was compared with nothing.
+            return Ok(if days.is_ok() { Exit::Fine } else { Exit::Findings });
         }
         say(&help(&report));
         Ok(Exit::Findings)
@@ -98,7 +106,17 @@ impl Reconcile {
                 bail!("`--emitted {named}` names no relation\nhelp: write --emitted RELATION=FILE, or name a folder");
             }
         }
-        Ok(found)
+        let named = found.into_iter().map(|(shape, input): (Arc<Shape>, _)| (Named(shape), input)).collect();
+        Ok(once(named).into_iter().map(|(Named(shape), input)| (shape, input)).collect())
+    }
+}
+
+/// A relation by its name.
+struct Named(Arc<Shape>);
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
     }
 }
 
@@ -110,7 +128,7 @@ fn folder(plan: &Plan, folder: &Path) -> anyhow::Result<EmittedInputs> {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         let known = path.is_file() && matches!(extension, "jsonl" | "json" | "parquet");
-        let Some(shape) = Shape::of(plan, stem).filter(|_| known) else {
+        let Some(shape) = Shape::of(plan, own_name(plan, stem)).filter(|_| known) else {
             note(&format!("{} is not of a relation, and is left out", path.display()));
             continue;
         };
@@ -128,7 +146,7 @@ fn shape(plan: &Plan, relation: &str) -> anyhow::Result<Arc<Shape>> {
     if relation == REJECTS {
         bail!("a history keeps no rejects\nhelp: `tripline ingest --rejects FILE` writes them");
     }
-    let Some(shape) = Shape::of(plan, relation) else {
+    let Some(shape) = Shape::of(plan, own_name(plan, relation)) else {
         let known: Vec<String> = relations(plan).into_iter().chain([ALERTS.to_owned()]).collect();
         let help = suggest(relation, known.iter().map(String::as_str)).map_or_else(
             || format!("the relations are {}", known.join(", ")),

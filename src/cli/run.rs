@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 use crate::diagnostic::suggest;
 use crate::plan::Plan;
 use crate::port::Input;
-use crate::runtime::outlet::{AlertFormat, Outlets, relations};
+use crate::record::alert::ALERTS;
+use crate::runtime::outlet::{AlertFormat, Outlets, own_name, relations};
 use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunFailed, RunOptions, run};
 
@@ -62,7 +63,7 @@ impl Run {
     pub fn run(self) -> anyhow::Result<Exit> {
         let opened = open_valid(self.project.as_deref())?;
         let mut plan = opened.plan;
-        let taps = self.taps()?;
+        let taps = self.taps(&plan)?;
         let shown: Vec<&str> = taps.iter().map(|(name, _)| name.as_str()).collect();
         plan.show(&shown);
         let inputs = self.inputs.open(&plan)?;
@@ -114,12 +115,13 @@ impl Run {
         }
     }
 
-    fn taps(&self) -> anyhow::Result<Vec<(String, String)>> {
+    fn taps(&self, plan: &Plan) -> anyhow::Result<Vec<(String, String)>> {
         let mut taps: Vec<(String, String)> = Vec::new();
         for tap in &self.tap {
             let Some((relation, file)) = tap.split_once('=') else {
                 bail!("`--tap {tap}` names no file\nhelp: write --tap RELATION=FILE");
             };
+            let relation = own_name(plan, relation);
             if taps.iter().any(|(name, _)| name == relation) {
                 bail!("`--tap {relation}` is given twice");
             }
@@ -129,17 +131,25 @@ impl Run {
     }
 }
 
+/// Nothing of the input was understood.
+pub fn all_rejected(report: &RunReport) -> bool {
+    let rejected = report.ledger.rejected_total();
+    rejected > 0 && rejected == report.ledger.offered
+}
+
 /// Nothing of the input was understood; or, when that is asked for, something was not.
 fn failed(report: &RunReport, strict: bool) -> bool {
     let rejected = report.ledger.rejected_total();
-    let all = rejected > 0 && rejected == report.ledger.offered;
-    all || (strict && (rejected > 0 || report.ledger.row_errors > 0))
+    all_rejected(report) || (strict && (rejected > 0 || report.ledger.row_errors > 0))
 }
 
 /// Unknown relations are said before any file is opened.
 fn check_taps(plan: &Plan, taps: &[(String, String)]) -> anyhow::Result<()> {
     let known = relations(plan);
     if let Some((name, _)) = taps.iter().find(|(name, _)| !known.contains(name)) {
+        if name == ALERTS {
+            bail!("alerts are no tap\nhelp: --output FILE writes them; `tripline query` has the relation `{ALERTS}`");
+        }
         let help = suggest(name, known.iter().map(String::as_str)).map_or_else(
             || format!("the relations are {}", known.join(", ")),
             |near| format!("did you mean `{near}`?"),

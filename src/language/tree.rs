@@ -26,19 +26,13 @@ impl Expr {
 
     /// Is it written like another, wherever each stands? What looks into a lookup never is.
     pub fn means(&self, other: &Self) -> bool {
-        use ExprKind as K;
-        let all = |a: &[Self], b: &[Self]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.means(b));
-        let same = match (&self.kind, &other.kind) {
-            (K::Column(a), K::Column(b)) | (K::Aggregate(a), K::Aggregate(b)) => a == b,
-            (K::Literal(a), K::Literal(b)) => a == b,
-            (K::Call { function: a, args: ours }, K::Call { function: b, args: theirs }) => {
-                a.id == b.id && all(ours, theirs)
-            }
-            (K::Safe(a), K::Safe(b)) => a.means(b),
-            (K::Cast { expr: a, safe: ours }, K::Cast { expr: b, safe: theirs }) => ours == theirs && a.means(b),
-            _ => false,
-        };
-        same && self.ty == other.ty
+        if self.ty != other.ty || !self.kind.is_alike(&other.kind) {
+            return false;
+        }
+        let (mut mine, mut others) = (Vec::new(), Vec::new());
+        self.kind.each_child(&mut |child| mine.push(child));
+        other.kind.each_child(&mut |child| others.push(child));
+        mine.len() == others.len() && mine.iter().zip(others).all(|(mine, other)| mine.means(other))
     }
 }
 
@@ -65,6 +59,24 @@ pub enum ExprKind {
 }
 
 impl ExprKind {
+    /// The same, whatever stands directly below.
+    fn is_alike(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Column(a), Self::Column(b)) | (Self::Aggregate(a), Self::Aggregate(b)) => a == b,
+            // Numbers that are equal and differ, such as 0.0 and -0.0, have other texts.
+            (Self::Literal(a), Self::Literal(b)) => a == b && a.display() == b.display(),
+            (Self::Call { function: a, .. }, Self::Call { function: b, .. }) => a.id == b.id,
+            (Self::Safe(_), Self::Safe(_)) => true,
+            (Self::Cast { safe: a, .. }, Self::Cast { safe: b, .. }) => a == b,
+            (Self::Case { branches: a, otherwise: x }, Self::Case { branches: b, otherwise: y }) => {
+                a.len() == b.len() && x.is_some() == y.is_some()
+            }
+            (Self::InList { negated: a, .. }, Self::InList { negated: b, .. }) => a == b,
+            // What a lookup computes of its own rows is not compared.
+            _ => false,
+        }
+    }
+
     /// Shows the expressions directly below. What a lookup computes of its own rows is not among them.
     pub fn each_child<'e>(&'e self, see: &mut dyn FnMut(&'e Expr)) {
         match self {

@@ -21,6 +21,10 @@ pub trait FileTree {
 pub trait Input: Send + Sync {
     /// What a user calls it: a path, or `-`.
     fn name(&self) -> Arc<str>;
+    /// Where it is: the same for one file, whatever it is called.
+    fn place(&self) -> String {
+        self.name().to_string()
+    }
     /// Bytes as stored, when known: for progress.
     fn size_bytes(&self) -> Option<u64>;
     fn open(&self) -> io::Result<InputBytes>;
@@ -71,8 +75,13 @@ pub trait Clock: Send + Sync {
 pub trait Store: Send + Sync {
     /// What a user calls it.
     fn name(&self) -> String;
-    /// The files below a folder, all for an empty one, sorted; none when it is not there.
+    /// The files below a folder, sorted; none when it is not there.
     fn list(&self, folder: &str) -> io::Result<Vec<StoredFile>>;
+    /// The folders right below one, or at the top where none is named, sorted; none when it is not there.
+    fn folders(&self, folder: Option<&str>) -> io::Result<Vec<String>> {
+        let _ = folder;
+        Ok(Vec::new())
+    }
     /// `None` when it is not there.
     fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>>;
     /// For reading by position.

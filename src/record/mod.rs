@@ -1,5 +1,6 @@
 //! Leaf types that every stage shares. Uses no other module of this crate.
 
+pub mod alert;
 pub mod fingerprint;
 pub mod float;
 pub mod flow;

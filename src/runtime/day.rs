@@ -6,24 +6,22 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 
 use crate::pipeline::alert::AlertRecord;
-use crate::pipeline::batch;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::plan::{Plan, RulePlan};
 use crate::port::Store;
-use crate::record::{Column, Day, Disposition, EventTime, Reject, Type, flow};
+use crate::record::alert::ALERTS;
+use crate::record::{Day, Disposition, EventTime, Reject, flow};
 
+use super::alert::alert_rows;
 use super::outlet::{HITS, hit_columns, tap_schema};
 use files::DayFiles;
 
-pub const ALERTS: &str = "alerts";
 const BUFFER_ROWS: usize = 1_024;
 
 /// Takes what a graph puts out, and keeps the rows of one day.
@@ -54,7 +52,7 @@ impl DayOutlet {
         for (file, (name, path)) in paths.iter().enumerate() {
             let failed = |error| OutletError { name: path.clone(), error };
             let (schema, windowed) =
-                schema_of(plan, name).ok_or_else(|| failed(io::Error::other("no such relation")))?;
+                tap_schema(plan, name).ok_or_else(|| failed(io::Error::other("no such relation")))?;
             let time = schema.index_of("event_time").map_err(io::Error::other).map_err(failed)?;
             files.push((path.as_str(), Arc::clone(&schema)));
             relations.insert(name.clone(), Relation { file, time, windowed, schema, rows: 0 });
@@ -139,54 +137,4 @@ impl Outlet for DayOutlet {
         self.alerts.push(alert.clone());
         if self.alerts.len() >= BUFFER_ROWS { self.flush_alerts() } else { Ok(()) }
     }
-}
-
-/// The columns of a relation's files, and whether its rows are windows.
-pub fn schema_of(plan: &Plan, relation: &str) -> Option<(SchemaRef, bool)> {
-    if relation != ALERTS {
-        return tap_schema(plan, relation);
-    }
-    let columns = [
-        ("alert_id", Type::String),
-        ("rule", Type::String),
-        ("severity", Type::String),
-        ("event_time", Type::Timestamp),
-        ("last_time", Type::Timestamp),
-        ("hits", Type::Int64),
-        ("score", Type::Float64),
-        ("hit_id", Type::String),
-        ("title", Type::String),
-        ("values", Type::String),
-        ("fingerprint", Type::String),
-        ("partial", Type::Bool),
-        ("record", Type::String),
-    ];
-    let columns: Vec<Column> = columns.iter().map(|(name, ty)| Column::new(*name, *ty, true)).collect();
-    Some((batch::schema(&columns), false))
-}
-
-fn alert_rows(alerts: &[AlertRecord]) -> Vec<ArrayRef> {
-    let text = |of: &dyn Fn(&AlertRecord) -> String| -> ArrayRef {
-        Arc::new(alerts.iter().map(|alert| Some(of(alert))).collect::<StringArray>())
-    };
-    let time = |of: &dyn Fn(&AlertRecord) -> i64| -> ArrayRef {
-        let times: Vec<i64> = alerts.iter().map(of).collect();
-        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
-    };
-    let hits = alerts.iter().map(|alert| i64::try_from(alert.hits).unwrap_or(i64::MAX));
-    vec![
-        text(&|alert| alert.alert_id.clone()),
-        text(&|alert| alert.rule.clone()),
-        text(&|alert| alert.severity.name().to_owned()),
-        time(&|alert| alert.first_time_us),
-        time(&|alert| alert.last_time_us),
-        Arc::new(Int64Array::from_iter_values(hits)),
-        Arc::new(alerts.iter().map(|alert| Some(alert.score)).collect::<Float64Array>()),
-        text(&|alert| alert.hit_id.clone()),
-        text(&|alert| alert.title.clone()),
-        text(&|alert| alert.json()["hit"]["values"].to_string()),
-        text(&|alert| alert.fingerprint.clone()),
-        Arc::new(BooleanArray::from(alerts.iter().map(|alert| alert.partial).collect::<Vec<_>>())),
-        text(&|alert| alert.json().to_string()),
-    ]
 }

@@ -1,5 +1,6 @@
 //! Runs: inputs pumped through the stages, progress, stopping, the report.
 
+pub mod alert;
 pub mod backfill;
 pub mod case;
 pub mod day;

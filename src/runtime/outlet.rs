@@ -17,8 +17,12 @@ use crate::pipeline::merge::BEFORE_ALL;
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::plan::{Plan, RulePlan};
 use crate::port::RowWriter;
+use crate::record::alert::{self, ALERTS};
 use crate::record::flow::{self, LATE};
 use crate::record::{Column, Disposition, EventTime, Reject, Type};
+use crate::target::bigquery::rule_table;
+
+use super::alert::alert_rows;
 
 /// Relations that are not rows of a feature or rule, beside those of [`flow`].
 pub const HITS: &str = "hits";
@@ -50,6 +54,7 @@ pub struct Outlets {
     rules: Vec<Arc<RulePlan>>,
     hits: Vec<(Hit, Disposition)>,
     rejects: Vec<Reject>,
+    alert_rows: Vec<AlertRecord>,
     /// Kept for callers that read alerts instead of files.
     pub kept_alerts: Option<Vec<AlertRecord>>,
 }
@@ -91,6 +96,7 @@ impl Outlets {
             rules: plan.rules.clone(),
             hits: Vec::new(),
             rejects: Vec::new(),
+            alert_rows: Vec::new(),
             kept_alerts: None,
         })
     }
@@ -107,6 +113,7 @@ impl Outlets {
             rules: plan.rules.clone(),
             hits: Vec::new(),
             rejects: Vec::new(),
+            alert_rows: Vec::new(),
             kept_alerts: None,
         }
     }
@@ -124,6 +131,14 @@ impl Outlets {
         }
         let hits = std::mem::take(&mut self.hits);
         self.write(HITS, hit_columns(&self.rules, &hits))
+    }
+
+    fn flush_alerts(&mut self) -> Result<(), OutletError> {
+        if self.alert_rows.is_empty() {
+            return Ok(());
+        }
+        let alerts = std::mem::take(&mut self.alert_rows);
+        self.write(ALERTS, alert_rows(&alerts))
     }
 
     fn flush_rejects(&mut self) -> Result<(), OutletError> {
@@ -154,6 +169,7 @@ impl RunOutlet for Outlets {
     fn flush(&mut self) -> Result<(), OutletError> {
         self.flush_hits()?;
         self.flush_rejects()?;
+        self.flush_alerts()?;
         if let Some((writer, _)) = &mut self.alerts {
             writer.flush().map_err(|error| OutletError { name: "alerts".to_owned(), error })?;
         }
@@ -213,6 +229,12 @@ impl Outlet for Outlets {
         if let Some(kept) = &mut self.kept_alerts {
             kept.push(alert.clone());
         }
+        if self.taps.contains_key(ALERTS) {
+            self.alert_rows.push(alert.clone());
+            if self.alert_rows.len() >= BUFFER_ROWS {
+                self.flush_alerts()?;
+            }
+        }
         let Some((writer, format)) = &mut self.alerts else { return Ok(()) };
         let written = match format {
             AlertFormat::Json => writeln!(writer, "{}", alert.json()),
@@ -259,6 +281,14 @@ fn values(rule: &RulePlan, hit: &Hit) -> String {
     Json::Object(object).to_string()
 }
 
+/// A relation's own name where it may be named as its table: `rule_net_beacon` is `net.beacon`.
+pub fn own_name<'a>(plan: &'a Plan, named: &'a str) -> &'a str {
+    if plan.feature(named).is_some() {
+        return named;
+    }
+    plan.rules.iter().find(|rule| rule_table(rule) == named).map_or(named, |rule| rule.name.as_str())
+}
+
 /// Everything that can be tapped.
 pub fn relations(plan: &Plan) -> Vec<String> {
     let own = [flow::FLOWS, HITS, REJECTS, LATE].into_iter().map(str::to_owned);
@@ -295,6 +325,7 @@ pub fn tap_schema(plan: &Plan, name: &str) -> Option<(SchemaRef, bool)> {
             ]);
             (columns, false)
         }
+        ALERTS => (batch::schema(&alert::columns_of_a_run()), false),
         REJECTS => {
             let columns = fixed(&[
                 ("reason", Type::String),

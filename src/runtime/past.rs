@@ -55,6 +55,8 @@ pub struct PastReport {
     pub origins: BTreeMap<String, Origin>,
     /// Rows of `flows`, those of the look-back among them.
     pub read: u64,
+    /// Those of them that were read to compute others.
+    pub computed_from: u64,
     pub row_errors: u64,
     /// Somebody has stopped it; not all rows have come.
     pub stopped: bool,
@@ -120,10 +122,14 @@ impl Past {
         let mut days = self.replay(relations);
         days.keep_late = late;
         let mut out = Within { from: self.from.start(), to: self.to.start(), inner: Outlets::of(&self.plan, taps) };
-        if let Some(counts) = days.span(self.from.start(), self.to.start(), &mut out, stop)? {
-            report.read += counts.read;
-            report.row_errors += counts.row_errors;
-        }
+        report.computed_from = match days.span(self.from.start(), self.to.start(), &mut out, stop)? {
+            Some(counts) => {
+                report.row_errors += counts.row_errors;
+                counts.read
+            }
+            None => days.read.load(Ordering::Relaxed),
+        };
+        report.read += report.computed_from;
         Ok(out.inner.finish()?)
     }
 

@@ -20,7 +20,9 @@ use crate::pipeline::select::SelectStage;
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::{AdHocPlan, Plan, SelectPlan};
 use crate::port::RowWriter;
+use crate::record::alert::ALERTS;
 use crate::record::{Column, Type};
+use crate::target::bigquery::rule_table;
 use crate::target::datafusion::{Lookups, LowerError};
 
 use super::outlet::{relations, tap_schema};
@@ -51,12 +53,9 @@ pub enum QueryError {
 
 /// The name of a relation in a query, as its table is named in BigQuery; and its own.
 pub fn names(plan: &Plan) -> Vec<(String, String)> {
-    let rule = |name: &String| plan.rules.iter().any(|rule| rule.name == *name);
-    let table = |name: &str| {
-        let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
-        format!("rule_{}", plain.collect::<String>())
-    };
-    relations(plan).into_iter().map(|name| (if rule(&name) { table(&name) } else { name.clone() }, name)).collect()
+    let table = |name: &String| plan.rules.iter().find(|rule| rule.name == *name).map(|rule| rule_table(rule));
+    let all = relations(plan).into_iter().chain([ALERTS.to_owned()]);
+    all.map(|name| (table(&name).unwrap_or_else(|| name.clone()), name)).collect()
 }
 
 /// The columns of a tap.

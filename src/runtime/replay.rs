@@ -4,9 +4,10 @@
 //! A day depends on its flows and on those before it that its windows reach; nothing after it. Its marker says of each
 //! relation of what definitions and parts it was made, and is removed before a file of it changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -20,18 +21,20 @@ use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::{Plan, RulePlan};
 use crate::port::Store;
+use crate::record::alert::ALERTS;
 use crate::record::{Day, EventTime, flow};
 use crate::target::bigquery::rule_table;
 use crate::target::datafusion::Lookups;
 
 use super::backfill::{DayCost, DayCounts, DayError, Days, FileCost, Prepared};
-use super::day::{ALERTS, DayOutlet};
+use super::day::DayOutlet;
 use super::outlet::HITS;
 use super::patch::{Patch, Patched};
 
 /// Version of what a day's files are; in every marker.
 const VERSION: u32 = 1;
 const FOLDER: &str = "_backfill";
+const DAY_FOLDER: &str = "event_day=";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
@@ -56,8 +59,6 @@ pub struct LocalDays {
     out: Arc<dyn Store>,
     generation: String,
     relations: Vec<String>,
-    /// Of all relations that the definitions have, and of flows.
-    tables: Vec<String>,
     /// Rows that are read at once.
     pub batch_rows: usize,
     /// Late rows that count nowhere come out too, as `late`.
@@ -66,6 +67,8 @@ pub struct LocalDays {
     pub patch: Option<Patch>,
     /// What a test breaks.
     pub fault: Option<Fault>,
+    /// Rows read so far, also where it was stopped.
+    pub read: AtomicU64,
 }
 
 /// What a day's files were made of, by relation.
@@ -82,6 +85,27 @@ pub fn relations(plan: &Plan) -> Vec<String> {
     features.chain(rules).chain(settled).collect()
 }
 
+/// Folders of rows of relations that the project does not have; a backfill leaves them as they are.
+pub fn strangers(plan: &Plan, out: &dyn Store) -> io::Result<Vec<String>> {
+    let mut known: BTreeSet<String> = relations(plan).iter().map(|name| table_of(plan, name)).collect();
+    known.insert(flow::FLOWS.to_owned());
+    let mut found = Vec::new();
+    for folder in out.folders(None)? {
+        // What has an odd name is no relation.
+        let own = folder.starts_with(|c: char| c.is_ascii_alphabetic()) && !folder.contains('\\');
+        if own && !known.contains(&folder) && out.folders(Some(&folder))?.iter().any(|day| day.starts_with(DAY_FOLDER))
+        {
+            found.push(folder);
+        }
+    }
+    Ok(found)
+}
+
+fn table_of(plan: &Plan, relation: &str) -> String {
+    let rule = plan.rules.iter().find(|rule| rule.name == relation);
+    rule.map_or_else(|| relation.to_owned(), |rule| rule_table(rule))
+}
+
 impl LocalDays {
     /// `relations` are of [`relations`].
     pub fn new(
@@ -93,9 +117,6 @@ impl LocalDays {
     ) -> Self {
         // Evidence is a run's: it needs every column of every flow, and the place that it was read from.
         plan.evidence_rows = 0;
-        let mut tables: Vec<String> = plan.features.iter().map(|feature| feature.name.clone()).collect();
-        tables.extend(plan.rules.iter().map(|rule| rule_table(rule)));
-        tables.extend([flow::FLOWS, HITS, ALERTS].map(str::to_owned));
         let settled = relations.iter().any(|name| name == HITS || name == ALERTS);
         if !settled {
             plan.rules.retain(|rule| relations.contains(&rule.name));
@@ -108,22 +129,12 @@ impl LocalDays {
             out,
             generation,
             relations,
-            tables,
             batch_rows: BATCH_ROWS,
             keep_late: false,
             patch: None,
             fault: None,
+            read: AtomicU64::new(0),
         }
-    }
-
-    /// Folders of relations that the definitions do not have: what an earlier backfill has left.
-    pub fn strangers(&self) -> Result<Vec<String>, ReplayError> {
-        let folder = |path: String| path.split_once("/event_day=").map(|(folder, _)| folder.to_owned());
-        let mut found: Vec<String> = self.out.list("")?.into_iter().filter_map(|file| folder(file.path)).collect();
-        found.sort_unstable();
-        found.dedup();
-        found.retain(|folder| !folder.contains('/') && !self.tables.contains(folder));
-        Ok(found)
     }
 
     /// Those that hits name by their place.
@@ -161,6 +172,12 @@ impl LocalDays {
         (first.0..=last.0).map(Day).collect()
     }
 
+    /// May a row of the history count on the day?
+    pub fn has_flows(&self, day: Day) -> bool {
+        let wanted = self.wanted_of(day);
+        self.history.parts().any(|(_, part)| part.last >= wanted.from.0 && part.first < wanted.to.0)
+    }
+
     /// A hash over what the day's rows are made of.
     fn made_of(&self, day: Day, scan: &Scan) -> String {
         let mut hash = Sha256::new();
@@ -188,8 +205,7 @@ impl LocalDays {
     }
 
     fn table(&self, relation: &str) -> String {
-        let rule = self.plan.rules.iter().find(|rule| rule.name == relation);
-        rule.map_or_else(|| relation.to_owned(), |rule| rule_table(rule))
+        table_of(&self.plan, relation)
     }
 
     fn play(&self, day: Day, stop: &AtomicBool) -> Result<Option<DayCounts>, ReplayError> {
@@ -275,6 +291,7 @@ impl LocalDays {
                 ended = true;
             }
             read += batch.flows.times.len() as u64;
+            self.read.fetch_add(batch.flows.times.len() as u64, Ordering::Relaxed);
             graph.ledger.offered += batch.flows.times.len() as u64;
             graph.push(&batch, out)?;
         }
@@ -294,7 +311,7 @@ impl LocalDays {
 }
 
 fn file_of(table: &str, day: Day) -> String {
-    format!("{table}/event_day={day}/part.parquet")
+    format!("{table}/{DAY_FOLDER}{day}/part.parquet")
 }
 
 fn marker_path(day: Day) -> String {

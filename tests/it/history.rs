@@ -1,6 +1,7 @@
 //! A run and a history, proved equal with random rows: what a run gives over all inputs is what the days of a backfill give
 //! together, row by row and id by id, whatever was late, however the rows were spread over files, parts and ingests.
 
+mod asked;
 mod commands;
 mod kill;
 
@@ -47,6 +48,7 @@ pub fn cases() -> Vec<Trial> {
         .collect();
     trials.push(Trial::test("history::a_planted_fault_is_noticed", faults_are_noticed));
     trials.push(Trial::test("history::one_ingest_a_file_is_as_one_for_all", one_ingest_a_file));
+    trials.extend(asked::cases());
     trials.extend(commands::cases());
     trials.extend(kill::cases());
     trials

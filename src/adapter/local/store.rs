@@ -43,10 +43,29 @@ impl Store for LocalStore {
 
     fn list(&self, folder: &str) -> io::Result<Vec<StoredFile>> {
         let mut files = Vec::new();
-        let path = if folder.is_empty() { self.root.clone() } else { self.place(folder)? };
+        let path = self.place(folder)?;
         visit(&path, folder, 0, &mut files).map_err(|error| at(&path, "read", error))?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
+    }
+
+    fn folders(&self, folder: Option<&str>) -> io::Result<Vec<String>> {
+        let path = folder.map_or_else(|| Ok(self.root.clone()), |folder| self.place(folder))?;
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(at(&path, "read", error)),
+        };
+        let mut folders = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| at(&path, "read", error))?;
+            // A name that is not Unicode is none of ours.
+            if let (true, Some(name)) = (entry.path().is_dir(), entry.file_name().to_str()) {
+                folders.push(name.to_owned());
+            }
+        }
+        folders.sort();
+        Ok(folders)
     }
 
     fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
@@ -134,8 +153,7 @@ fn visit(path: &Path, name: &str, depth: usize, files: &mut Vec<StoredFile>) -> 
     for entry in entries {
         let entry = entry?;
         // A name that is not Unicode is none of ours.
-        let of = |child: &str| if name.is_empty() { child.to_owned() } else { format!("{name}/{child}") };
-        let Some(child) = entry.file_name().to_str().map(of) else { continue };
+        let Some(child) = entry.file_name().to_str().map(|child| format!("{name}/{child}")) else { continue };
         let found = fs::metadata(entry.path())?;
         if found.is_dir() && depth < DEPTH_MAX {
             visit(&entry.path(), &child, depth + 1, files)?;

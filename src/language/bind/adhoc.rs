@@ -11,6 +11,7 @@ use crate::language::scope::Scope;
 use crate::language::syntax;
 use crate::language::tree::{AdHoc, Group, OrderColumn, Query};
 
+use super::form;
 use super::query::{ParsedQuery, Queries};
 
 /// An ad-hoc query whose form is right and whose names are not yet looked up.
@@ -82,7 +83,8 @@ pub fn parse_adhoc(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<Par
             }
         }
         clauses.having = select.having.take();
-        if clauses.having.is_some() && clauses.group_by.is_empty() && !aggregates(select) {
+        clauses.grouped = !clauses.group_by.is_empty() || aggregates(select);
+        if clauses.having.is_some() && !clauses.grouped {
             diagnostics.push(refuse(
                 &["HAVING"],
                 "HAVING is over groups, and there are none",
@@ -90,7 +92,6 @@ pub fn parse_adhoc(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<Par
             ));
             return None;
         }
-        clauses.grouped = !clauses.group_by.is_empty() || clauses.having.is_some() || aggregates(select);
         if clauses.grouped && clauses.distinct {
             diagnostics.push(refuse(
                 &["SELECT", "DISTINCT"],
@@ -100,7 +101,7 @@ pub fn parse_adhoc(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<Par
             return None;
         }
     }
-    let query = ParsedQuery::of(query, places, text, diagnostics)?;
+    let query = ParsedQuery::of(query, places, text, &form::QUESTION, diagnostics)?;
     Some(ParsedAdHoc { query, clauses })
 }
 
@@ -189,15 +190,6 @@ fn order_of_union(
 pub(super) fn order_column(key: &ast::OrderByExpr, column: usize) -> OrderColumn {
     let descending = key.options.asc == Some(false);
     OrderColumn { column, descending, nulls_first: key.options.nulls_first.unwrap_or(!descending) }
-}
-
-/// GoogleSQL takes no other literal than an item's number.
-pub(super) fn is_literal(expr: &ast::Expr) -> bool {
-    match expr {
-        ast::Expr::Nested(inner) => is_literal(inner),
-        ast::Expr::Value(_) => ordinal(expr).is_none(),
-        _ => false,
-    }
 }
 
 /// `ORDER BY 2`, `GROUP BY 1`: the number.

@@ -15,11 +15,12 @@ use super::null_operand::is_null;
 use super::query::Ctes;
 use super::rank::Ranks;
 
-/// A key of GROUP BY, as it is written.
+/// A key of GROUP BY.
 #[derive(Debug, Clone)]
 pub(super) struct GroupKey {
-    pub text: String,
     pub expr: Expr,
+    /// The item that it names by its alias or its number.
+    pub item: Option<usize>,
 }
 
 pub(super) struct Binder<'a> {
@@ -41,10 +42,10 @@ pub(super) struct Binder<'a> {
     pub ranks: Option<Ranks>,
     /// Items that may be named beside columns.
     pub aliases: Vec<Item>,
-    /// What rows are grouped by: it may stand outside of aggregates.
+    /// What rows are grouped by: its columns may stand outside of aggregates, its expressions are whole items.
     pub group: Vec<GroupKey>,
-    /// What is bound next is an item, and not a part of one.
-    pub item: bool,
+    /// HAVING or ORDER BY may name items.
+    pub items_are_named: bool,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -63,13 +64,21 @@ impl<'a> Binder<'a> {
             ranks: None,
             aliases: Vec::new(),
             group: Vec::new(),
-            item: false,
+            items_are_named: false,
             diagnostics,
         }
     }
 
     pub fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Binds what may be refused without a word.
+    pub fn quietly<T>(&mut self, bind: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let said = self.diagnostics.len();
+        let bound = bind(self);
+        self.diagnostics.truncate(said);
+        bound
     }
 
     pub fn error<T>(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Option<T> {
@@ -106,20 +115,10 @@ impl<'a> Binder<'a> {
     }
 
     pub fn bind(&mut self, ast: &ast::Expr) -> Option<Expr> {
-        let item = std::mem::take(&mut self.item);
-        if let Some(key) = self.key_of(ast) {
-            let column = matches!(key.kind, ExprKind::Column(_));
-            if item || column {
-                return self.any_of_group(key);
-            }
-            let help = "select it under a name in a subquery, and group by the name";
-            return self.refuse(self.span(ast), "an expression of GROUP BY may be an item, and no part of one", help);
-        }
         match ast {
             ast::Expr::Identifier(ident) => self.bind_name(std::slice::from_ref(ident)),
             ast::Expr::CompoundIdentifier(parts) => self.bind_name(parts),
             ast::Expr::Nested(inner) => {
-                self.item = item;
                 let expr = self.bind(inner)?;
                 Some(Expr { span: self.span(ast), ..expr })
             }
@@ -156,15 +155,6 @@ impl<'a> Binder<'a> {
             | ast::Expr::CompoundFieldAccess { .. } => self.bind_special(ast),
             _ => self.refuse_node(ast),
         }
-    }
-
-    /// The key of GROUP BY that an expression is.
-    fn key_of(&self, ast: &ast::Expr) -> Option<Expr> {
-        if self.group.is_empty() || self.inside_aggregate {
-            return None;
-        }
-        let text = ast.to_string();
-        self.group.iter().find(|key| key.text.eq_ignore_ascii_case(&text)).map(|key| key.expr.clone())
     }
 
     fn bind_unary(&mut self, op: UnaryOperator, operand: &ast::Expr, ast: &ast::Expr) -> Option<Expr> {

@@ -13,10 +13,10 @@ pub(super) fn relations(
     query: &ast::Query,
     text: &Text,
     places: &Places,
-    names: &Names,
+    (names, clauses): (&Names, &'static [Clause]),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Vec<(String, Span)>> {
-    let mut forms = Forms { text, places, names, relations: Vec::new(), selects: 0, over_lookups: false };
+    let mut forms = Forms { text, places, names, clauses, relations: Vec::new(), selects: 0, over_lookups: false };
     match forms.query(query, &mut Vec::new(), true) {
         Ok(()) => Some(forms.relations),
         Err(report) => {
@@ -29,14 +29,30 @@ pub(super) fn relations(
 /// The form of a subquery in an expression.
 pub(super) fn check(query: &ast::Query, text: &Text, places: &Places, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
     let names = syntax::names(text);
-    let mut forms = Forms { text, places, names: &names, relations: Vec::new(), selects: 0, over_lookups: true };
+    let mut forms = Forms {
+        text,
+        places,
+        names: &names,
+        clauses: &DEFINITION,
+        relations: Vec::new(),
+        selects: 0,
+        over_lookups: true,
+    };
     forms.query(query, &mut Vec::new(), false).map_err(|report| diagnostics.push(*report)).ok()
 }
 
 type Refusal = Box<Diagnostic>;
 
-/// Clauses that are refused wherever they stand: words, message, help.
-const CLAUSES: &[(&[&str], &str, &str)] = &[
+/// A clause that is refused wherever it stands: words, message, help.
+pub(super) type Clause = (&'static [&'static str], &'static str, &'static str);
+
+const INTERSECT: Clause = (&["INTERSECT"], "INTERSECT is not supported", "join its conditions by AND");
+const EXCEPT: Clause =
+    (&["EXCEPT", "DISTINCT"], "EXCEPT is not supported between queries", "write NOT IN (SELECT …), or a condition");
+const WINDOW: Clause = (&["WINDOW"], "named windows are not supported", "write OVER (PARTITION BY … ORDER BY …)");
+
+/// Of a rule's query or a normalization.
+pub(super) static DEFINITION: [Clause; 9] = [
     (&["SELECT", "DISTINCT"], "DISTINCT is not supported", "a feature has one row for each key and window"),
     (&["GROUP", "BY"], "GROUP BY is not supported in a query", "write a feature: its key and window group rows"),
     (&["HAVING"], "HAVING is not supported in a query", "write a feature, and its condition as WHERE over the feature"),
@@ -46,16 +62,54 @@ const CLAUSES: &[(&[&str], &str, &str)] = &[
         "LIMIT has no meaning here: rows of a relation have no order",
         "number the rows of a window: QUALIFY ROW_NUMBER() OVER (…) <= 10",
     ),
-    (&["INTERSECT"], "INTERSECT is not supported", "join its conditions by AND"),
-    (&["EXCEPT", "DISTINCT"], "EXCEPT is not supported between queries", "write NOT IN (SELECT …), or a condition"),
-    (&["UNION", "DISTINCT"], "UNION DISTINCT is not supported", "write UNION ALL, which keeps equal rows"),
-    (&["WINDOW"], "named windows are not supported", "write OVER (PARTITION BY … ORDER BY …)"),
+    INTERSECT,
+    EXCEPT,
+    (
+        &["UNION", "DISTINCT"],
+        "UNION DISTINCT is not supported",
+        "UNION ALL keeps rows that repeat: where one part may have rows of another, leave them out by its WHERE",
+    ),
+    WINDOW,
+];
+
+/// Of a query that is asked once: groups and order are of the outermost SELECT.
+pub(super) static QUESTION: [Clause; 9] = [
+    (
+        &["SELECT", "DISTINCT"],
+        "DISTINCT stands in the outermost SELECT alone",
+        "write SELECT DISTINCT outside, or a feature, which has one row for each key and window",
+    ),
+    (
+        &["GROUP", "BY"],
+        "GROUP BY stands in the outermost SELECT alone",
+        "group outside: SELECT … FROM (SELECT …) GROUP BY …; or write a feature and ask it",
+    ),
+    (&["HAVING"], "HAVING stands in the outermost SELECT alone", "group outside, or write a feature and ask it"),
+    (
+        &["ORDER", "BY"],
+        "ORDER BY stands at the end of the query alone",
+        "order the whole query, outside of parentheses",
+    ),
+    (
+        &["LIMIT"],
+        "LIMIT stands at the end of the query alone",
+        "number the rows of a subquery: QUALIFY ROW_NUMBER() OVER (ORDER BY …) <= 10",
+    ),
+    INTERSECT,
+    EXCEPT,
+    (
+        &["UNION", "DISTINCT"],
+        "UNION DISTINCT is not supported",
+        "UNION ALL keeps rows that repeat; without them: SELECT DISTINCT a, b FROM (SELECT … UNION ALL SELECT …)",
+    ),
+    WINDOW,
 ];
 
 struct Forms<'a> {
     text: &'a Text,
     places: &'a Places,
     names: &'a Names,
+    clauses: &'static [Clause],
     relations: Vec<(String, Span)>,
     selects: usize,
     /// It reads lookups.
@@ -198,7 +252,7 @@ impl<'a> Forms<'a> {
     fn refuse(&self, query: &ast::Query) -> Refusal {
         let within = self.places.bytes(query.span());
         let refuse = |at, what: &str, help: &str| Box::new(Diagnostic::error(codes::REFUSED, at, what).help(help));
-        for (words, what, help) in CLAUSES {
+        for (words, what, help) in self.clauses {
             let here = self.places.words(self.text, words, within);
             if let Some(range) = here.or_else(|| self.places.words(self.text, words, None)) {
                 let at = self.places.span(self.text, Some(range));
@@ -215,7 +269,7 @@ impl<'a> Forms<'a> {
                 refuse(whole, "this form of SELECT is not supported", "write SELECT … FROM relation [WHERE …]")
             }
             SetExpr::SetOperation { op: SetOperator::Union, .. } => {
-                refuse(whole, "UNION without ALL is not supported", "write UNION ALL")
+                refuse(whole, "UNION without ALL is not GoogleSQL", "UNION ALL keeps rows that repeat")
             }
             _ => refuse(whole, "only SELECT … FROM … WHERE … is supported", "write one SELECT"),
         }

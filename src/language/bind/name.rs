@@ -97,8 +97,17 @@ impl Binder<'_> {
             let report =
                 Diagnostic::error(codes::AGGREGATE, span, format!("{} stands outside an aggregate", column.name))
                     .help(format!("write an aggregate of it, such as MAX({})", column.name));
-            let grouped = !self.group.is_empty();
-            self.report(if grouped { report.help("or add it to GROUP BY") } else { report });
+            let mut within = false;
+            for key in &self.group {
+                key.expr.walk(&mut |expr| within |= matches!(expr.kind, ExprKind::Column(at) if at == *index));
+            }
+            self.report(match self.group.is_empty() {
+                false if within => report.help(
+                    "GROUP BY has an expression of it: that is a whole item, and elsewhere it is named by the item's alias",
+                ),
+                false => report.help("or add it to GROUP BY"),
+                true => report,
+            });
             return None;
         }
         let (ty, nullable) = (column.ty, column.nullable);

@@ -8,7 +8,7 @@ use crate::language::scope::Scope;
 use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Group, Item, OrderColumn};
 use crate::record::Type;
 
-use super::adhoc::{Clauses, Outside, is_literal, order_column, ordinal};
+use super::adhoc::{Clauses, Outside, order_column, ordinal};
 use super::binder::{Binder, GroupKey};
 use super::rank::Ranks;
 use super::select::{Around, Bound, check_names};
@@ -101,6 +101,7 @@ fn grouped(
     let keys: Vec<GroupKey> = keys.into_iter().collect::<Option<_>>()?;
     binder.aggregates = Some(Vec::new());
     binder.group = keys.clone();
+    binder.items_are_named = clauses.having.is_some() || !clauses.order_by.is_empty();
     let items = binder.named_items(&select.projection);
     binder.aliases = items.clone().unwrap_or_default();
     let having = match &clauses.having {
@@ -128,6 +129,18 @@ fn grouped(
     Some((bound, Outside { group: Some(group), order, columns }))
 }
 
+/// A literal, however many parentheses are around it.
+fn is_literal(ast: &ast::Expr) -> bool {
+    match ast {
+        ast::Expr::Value(_) => true,
+        ast::Expr::Nested(inner) => is_literal(inner),
+        ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => {
+            matches!(&**expr, ast::Expr::Value(value) if matches!(value.value, ast::Value::Number(..)))
+        }
+        _ => false,
+    }
+}
+
 impl Binder<'_> {
     /// Items, named as BigQuery names them where their author does not: `f0_`, `f1_`.
     fn named_items(&mut self, projection: &[ast::SelectItem]) -> Option<Vec<Item>> {
@@ -140,25 +153,28 @@ impl Binder<'_> {
 
     /// A key of GROUP BY: an expression, an item's alias, or an item's number.
     fn group_key(&mut self, key: &ast::Expr, projection: &[ast::SelectItem]) -> Option<GroupKey> {
-        let item = |item: &ast::SelectItem| match item {
-            ast::SelectItem::ExprWithAlias { expr, alias } => Some((expr.clone(), Some(alias.value.clone()))),
+        let item = |(at, item): (usize, &ast::SelectItem)| match item {
+            ast::SelectItem::ExprWithAlias { expr, alias } => Some((expr.clone(), Some((at, alias.value.clone())))),
             ast::SelectItem::UnnamedExpr(expr) => Some((expr.clone(), None)),
             _ => None,
         };
-        if is_literal(key) {
-            return self.refuse_key(key, "GROUP BY takes no literal");
-        }
+        let mut place = None;
         let source = if let Some(number) = ordinal(key) {
-            let found = number.checked_sub(1).and_then(|at| projection.get(at)).and_then(item);
-            let Some((expr, _)) = found else {
+            let found = number.checked_sub(1).and_then(|at| Some((at, projection.get(at)?)));
+            place = found.map(|(at, _)| at);
+            let Some((expr, _)) = found.and_then(item) else {
                 return self.refuse_key(key, "GROUP BY has the number of no item");
             };
             expr
+        } else if is_literal(key) {
+            return self.refuse_key(key, "GROUP BY takes no literal");
         } else if let ast::Expr::Identifier(name) = key {
-            let named = |(_, alias): &(ast::Expr, Option<String>)| {
-                alias.as_ref().is_some_and(|alias| alias.eq_ignore_ascii_case(&name.value))
+            let named = |(_, alias): &(ast::Expr, Option<(usize, String)>)| {
+                alias.as_ref().is_some_and(|(_, alias)| alias.eq_ignore_ascii_case(&name.value))
             };
-            match projection.iter().filter_map(item).find(named) {
+            let found = projection.iter().enumerate().filter_map(item).find(named);
+            place = found.as_ref().and_then(|(_, alias)| alias.as_ref().map(|(at, _)| *at));
+            match found {
                 // GoogleSQL means the item, whoever reads it may mean the column.
                 Some((expr, _)) if expr != *key && !self.matching(None, &name.value).is_empty() => {
                     let span = self.span(key);
@@ -178,7 +194,36 @@ impl Binder<'_> {
         let checked = check_key(&expr, &mut found);
         found.into_iter().for_each(|report| self.report(report));
         checked?;
-        Some(GroupKey { text: source.to_string(), expr })
+        Some(GroupKey { expr, item: place })
+    }
+
+    /// An item that is a key of GROUP BY; `None` when it is none.
+    pub(super) fn grouped_item(
+        &mut self,
+        ast: &ast::Expr,
+        alias: Option<&ast::Ident>,
+        place: usize,
+    ) -> Option<Option<Expr>> {
+        let is_column = |key: &GroupKey| matches!(key.expr.kind, ExprKind::Column(_));
+        if self.group.iter().all(is_column) {
+            return None;
+        }
+        // As GROUP BY has it: of rows.
+        let aggregates = self.aggregates.take();
+        let bound = self.quietly(|binder| binder.bind(ast));
+        self.aggregates = aggregates;
+        let bound = bound?;
+        let same = |key: &&GroupKey| !is_column(key) && key.expr.means(&bound);
+        let named = self.group.iter().filter(same).any(|key| key.item == Some(place));
+        let key = self.group.iter().find(same).cloned()?;
+        match alias {
+            // GoogleSQL computes what they may name before it groups.
+            Some(alias) if self.items_are_named && !named => {
+                let message = format!("beside HAVING or ORDER BY, GROUP BY has to name the item {}", alias.value);
+                Some(self.refuse(self.span(ast), message, format!("write GROUP BY {}", alias.value)))
+            }
+            _ => Some(self.any_of_group(Expr { span: bound.span, ..key.expr })),
+        }
     }
 
     fn refuse_key(&mut self, key: &ast::Expr, message: &str) -> Option<GroupKey> {
@@ -193,10 +238,6 @@ impl Binder<'_> {
             .order_by
             .iter()
             .map(|key| {
-                if is_literal(&key.expr) {
-                    let span = self.span(&key.expr);
-                    return self.refuse(span, "ORDER BY takes no literal", "name an item, or give its number");
-                }
                 let number = ordinal(&key.expr);
                 let named = match &key.expr {
                     ast::Expr::Identifier(name) => {
@@ -213,6 +254,10 @@ impl Binder<'_> {
                         }
                     },
                     (None, Some(at)) => at,
+                    (None, None) if is_literal(&key.expr) => {
+                        let help = "name an item, or give its number";
+                        return self.refuse(self.span(&key.expr), "ORDER BY takes no literal", help);
+                    }
                     (None, None) => {
                         let expr = self.bind(&key.expr)?;
                         items.push(Item { name: String::new(), expr });

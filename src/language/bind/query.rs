@@ -49,10 +49,11 @@ impl ParsedQuery {
         query: Box<ast::Query>,
         places: Places,
         text: &Text,
+        clauses: &'static [form::Clause],
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let names = syntax::names(text);
-        let relations = form::relations(&query, text, &places, &names, diagnostics)?;
+        let relations = form::relations(&query, text, &places, (&names, clauses), diagnostics)?;
         Some(Self { query: Arc::from(query), places, relations, names })
     }
 
@@ -69,7 +70,7 @@ impl ParsedQuery {
 /// Reads one query.
 pub fn parse_query(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<ParsedQuery> {
     let (query, places) = syntax::parse_query(text, diagnostics)?;
-    ParsedQuery::of(query, places, text, diagnostics)
+    ParsedQuery::of(query, places, text, &form::DEFINITION, diagnostics)
 }
 
 /// Binds a query; `scopes` are those of [`ParsedQuery::relations`], none where there is no such relation.

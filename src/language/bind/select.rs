@@ -114,12 +114,17 @@ impl Binder<'_> {
     pub(super) fn bind_item(&mut self, item: &SelectItem, items: &mut Vec<Option<Item>>) {
         match item {
             SelectItem::ExprWithAlias { expr, alias } => {
-                self.item = true;
-                let bound = self.bind(expr);
+                let bound = match self.grouped_item(expr, Some(alias), items.len()) {
+                    Some(bound) => bound,
+                    None => self.bind(expr),
+                };
                 let bound = self.check_reserved(alias).and(bound);
                 items.push(bound.map(|expr| Item { name: alias.value.clone(), expr }));
             }
-            SelectItem::UnnamedExpr(expr) => items.push(self.bind_unnamed(expr)),
+            SelectItem::UnnamedExpr(expr) => {
+                let place = items.len();
+                items.push(self.bind_unnamed(expr, place));
+            }
             SelectItem::Wildcard(options) => {
                 let span = self.places.span(self.text, self.places.bytes(options.wildcard_token.0.span));
                 self.expand(None, options, span, items);
@@ -137,9 +142,11 @@ impl Binder<'_> {
         }
     }
 
-    fn bind_unnamed(&mut self, ast: &ast::Expr) -> Option<Item> {
-        self.item = true;
-        let expr = self.bind(ast)?;
+    fn bind_unnamed(&mut self, ast: &ast::Expr, place: usize) -> Option<Item> {
+        let expr = match self.grouped_item(ast, None, place) {
+            Some(bound) => bound?,
+            None => self.bind(ast)?,
+        };
         let name = match ast {
             ast::Expr::Identifier(ident) if !ident.value.starts_with('@') => Some(ident.value.clone()),
             ast::Expr::CompoundIdentifier(parts) => parts.last().map(|p| p.value.clone()),
@@ -203,8 +210,8 @@ impl Binder<'_> {
             items.push(self.error(codes::UNKNOWN_COLUMN, span, message));
             return;
         }
-        for (at, ident) in except.iter().enumerate() {
-            if except[..at].iter().any(|earlier| earlier.value.eq_ignore_ascii_case(&ident.value)) {
+        for (place, ident) in except.iter().enumerate() {
+            if except[..place].iter().any(|earlier| earlier.value.eq_ignore_ascii_case(&ident.value)) {
                 let message = format!("{} is excepted twice", ident.value);
                 let report = Diagnostic::error(codes::DUPLICATE_ITEM, self.ident_span(ident), message);
                 self.report(report.help("name it once"));
@@ -220,6 +227,10 @@ impl Binder<'_> {
                 self.report(report);
                 items.push(None);
             }
+        }
+        if found.iter().all(|(_, column)| except.iter().any(|e| e.value.eq_ignore_ascii_case(&column.name))) {
+            items.push(self.refuse(span, "EXCEPT leaves no column", "write the items"));
+            return;
         }
         for (index, column) in found {
             if except.iter().any(|e| e.value.eq_ignore_ascii_case(&column.name)) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use sqlparser::ast;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
 
 use crate::diagnostic::{Diagnostic, Text};
 use crate::language::NETWORKS;
@@ -137,6 +137,7 @@ fn run_parser<T>(
     run: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Option<(T, Places)> {
     let dialect = GoogleSql;
+    let spans: Vec<_> = tokens.iter().map(|token| token.span).collect();
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(PARSER_RECURSION_MAX).with_tokens_with_locations(tokens);
     let parsed = run(&mut parser);
@@ -154,11 +155,29 @@ fn run_parser<T>(
         Ok(_) => report_syntax(text, at, &format!("unexpected {}", next.token)),
         Err(ParserError::RecursionLimitExceeded) => Diagnostic::error(codes::TOO_LARGE, text.span(), "nested too deep"),
         Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
-            report_syntax(text, at, &message)
+            // The parser may have read on behind what it did not expect.
+            report_syntax(text, found(text, &places, &spans, &message).unwrap_or(at), &message)
         }
     };
     diagnostics.push(report);
     None
+}
+
+/// The token that a message names, at its line and column or right before: the parser may have read on.
+fn found(text: &Text, places: &Places, spans: &[Span], message: &str) -> Option<(usize, usize)> {
+    let told = location(message)?;
+    let at = spans.iter().position(|span| told == (span.start.line, span.start.column))?;
+    let (_, named) = message.split(" at Line:").next()?.rsplit_once("found: ")?;
+    let here = places.bytes(*spans.get(at)?)?;
+    let before = at.checked_sub(1).and_then(|before| places.bytes(*spans.get(before)?));
+    let reads = |(start, end): (usize, usize)| text.as_str().get(start..end) == Some(named);
+    Some(before.filter(|before| reads(*before) && !reads(here)).unwrap_or(here))
+}
+
+/// The line and column at the end of a message: `… at Line: 1, Column: 8`.
+fn location(message: &str) -> Option<(u64, u64)> {
+    let (line, column) = message.rsplit_once(" at Line: ")?.1.split_once(", Column: ")?;
+    Some((line.parse().ok()?, column.parse().ok()?))
 }
 
 /// A syntax error at a place, in our words.
@@ -179,6 +198,9 @@ fn report_syntax(text: &Text, at: (usize, usize), message: &str) -> Diagnostic {
         Some((")", _)) => "close every parenthesis that is opened",
         Some(("(", _)) if before.ends_with(" IN") => "write IN (a, b, …)",
         Some((wanted, _)) if wanted.starts_with("SELECT") => "write SELECT * FROM relation WHERE condition",
+        _ if message.starts_with("expected an expression") && before.ends_with("SELECT") => {
+            "write the items behind SELECT, or *"
+        }
         _ if message.starts_with("INTERVAL") => "write INTERVAL 5 MINUTE: a number, then the unit",
         _ if message.starts_with("unterminated") => "close what is opened here, with the same sign",
         _ if message.starts_with("unexpected") => "before it an operator, a comma or a value is missing",

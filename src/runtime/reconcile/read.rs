@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value as Json;
 
 use crate::port::{Input, InputBytes};
-use crate::runtime::day::ALERTS;
+use crate::record::alert::ALERTS;
 
 use super::alerts;
 use super::shape::Shape;

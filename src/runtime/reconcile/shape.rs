@@ -7,8 +7,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::pipeline::batch;
 use crate::plan::Plan;
+use crate::record::alert::ALERTS;
 use crate::record::{Column, Type, Value, flow, key_text};
-use crate::runtime::day::ALERTS;
 use crate::runtime::outlet::{HITS, tap_schema};
 
 use super::alerts;

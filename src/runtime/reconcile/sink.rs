@@ -11,8 +11,8 @@ use crate::pipeline::detect::Hit;
 use crate::pipeline::merge::BEFORE_ALL;
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::plan::RulePlan;
+use crate::record::alert::ALERTS;
 use crate::record::{Disposition, Reject, Value};
-use crate::runtime::day::ALERTS;
 use crate::runtime::outlet::{HITS, hit_columns};
 
 use super::alerts;

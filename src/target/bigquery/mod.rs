@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 
 use crate::language::tree::{Aggregate, Expr, ExprKind};
 use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream};
-use crate::record::{Column, Type, flow};
+use crate::record::{Column, Type, alert, flow};
 
 pub use file::{File, Range, Unit, UnitKind, files};
 pub use training::{create_labels, training_count, training_query, training_table};
@@ -145,7 +145,7 @@ impl<'a> Warehouse<'a> {
             Relation::Feature(feature) => feature.name.clone(),
             Relation::Rule(rule) => rule::table(rule),
             Relation::Hits => rule::HITS.to_owned(),
-            Relation::Alerts => rule::ALERTS.to_owned(),
+            Relation::Alerts => alert::ALERTS.to_owned(),
         }
     }
 
@@ -171,7 +171,7 @@ impl<'a> Warehouse<'a> {
             Relation::Feature(plan) => plan.columns.clone(),
             Relation::Rule(plan) => plan.columns.clone(),
             Relation::Hits => rule::hit_columns(),
-            Relation::Alerts => rule::alert_columns(),
+            Relation::Alerts => alert::columns(),
         }
     }
 

@@ -10,7 +10,6 @@ use super::scope::{self, conjuncts, lookup_names};
 use super::text::{aliased, field, fresh, id_text, interval, literal, name, string, timestamp};
 
 pub(super) const HITS: &str = "hits";
-pub(super) const ALERTS: &str = "alerts";
 
 /// The table of a rule's rows.
 pub(super) fn table(rule: &RulePlan) -> String {
@@ -281,22 +280,4 @@ const HIT_COLUMNS: [(&str, Type); 14] = [
 
 pub(super) fn hit_columns() -> Vec<Column> {
     HIT_COLUMNS.iter().map(|(name, ty)| Column::new(*name, *ty, true)).collect()
-}
-
-const ALERT_COLUMNS: [(&str, Type); 11] = [
-    ("alert_id", Type::String),
-    ("rule", Type::String),
-    ("severity", Type::String),
-    ("event_time", Type::Timestamp),
-    ("last_time", Type::Timestamp),
-    ("hits", Type::Int64),
-    ("score", Type::Float64),
-    ("hit_id", Type::String),
-    ("title", Type::String),
-    ("values", Type::String),
-    ("fingerprint", Type::String),
-];
-
-pub(super) fn alert_columns() -> Vec<Column> {
-    ALERT_COLUMNS.iter().map(|(name, ty)| Column::new(*name, *ty, true)).collect()
 }

@@ -1,0 +1,32 @@
+//! The columns of the relation `alerts`, wherever its rows are written.
+
+use super::types::{Column, Type};
+
+pub const ALERTS: &str = "alerts";
+
+/// Of its table in a warehouse.
+const COLUMNS: [(&str, Type); 11] = [
+    ("alert_id", Type::String),
+    ("rule", Type::String),
+    ("severity", Type::String),
+    ("event_time", Type::Timestamp),
+    ("last_time", Type::Timestamp),
+    ("hits", Type::Int64),
+    ("score", Type::Float64),
+    ("hit_id", Type::String),
+    ("title", Type::String),
+    ("values", Type::String),
+    ("fingerprint", Type::String),
+];
+
+/// What a run knows besides; `record` is the alert as it is written.
+const OF_A_RUN: [(&str, Type); 2] = [("partial", Type::Bool), ("record", Type::String)];
+
+pub fn columns() -> Vec<Column> {
+    COLUMNS.iter().map(|(name, ty)| Column::new(*name, *ty, true)).collect()
+}
+
+/// Those of a run or a backfill over files.
+pub fn columns_of_a_run() -> Vec<Column> {
+    COLUMNS.iter().chain(&OF_A_RUN).map(|(name, ty)| Column::new(*name, *ty, true)).collect()
+}
