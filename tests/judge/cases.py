@@ -21,7 +21,8 @@ ADDRESSES = ["10.0.0.1", "255.255.255.255", "0.0.0.0", "192.168.1.10", "010.0.0.
              "::", "::1", "2001:DB8::1", "2001:db8:0:0:0:0:0:1", "::ffff:10.0.0.1", "fe80::1%eth0", "::1.2.3.4", "",
              " 10.0.0.1", "10.0.0.1 ", "1:2:3:4:5:6:7:8", "1::8", "2001:0db8:0000:0000:0001:0000:0000:0001", "abc",
              "64:ff9b::1.2.3.4", "1:0:0:2:0:0:0:3", None]
-NUMERALS = ["0", "12", "-12", "+12", " 12 ", "1e3", "1.5", "", "abc", "0x1F", "-0x1F", "9223372036854775807",
+NUMERALS = ["0", "12", "-12", "+12", " 12 ", "1e3", "1.5", "", "abc", "0x1F", "-0x1F", "0x1.8p3", "-0x0", "0x", "0x1p",
+            "0x20000000000003", "0xFFFFFFFFFFFFFFFFF", "0x1.fffffffffffff8p1023", "0x1.00001p-1075", "0x.8", "+0X1.", "9223372036854775807",
             "9223372036854775808", "inf", "-inf", "nan", "NaN", "infinity", ".5", "5.", "1_000", "1e400", "--1", "1e-400",
             "12abc", "true", "TRUE", "False", "t", "1 2", "\t7\n", None]
 TIMES = ["1970-01-01", "1970-01-01 00:00:00", "1970-01-01T00:00:00Z", "1970-1-1 1:2:3", "2026-01-31 12:34:56.789",
@@ -335,7 +336,8 @@ def letters():
         BYTES + ["61ff62", "e69762", "f09f99", "eda080", "c080", "e697a5", "f09f9982", "80", "fffefd", "61e6"])
     add(["FROM_BASE64(a)", "SAFE.FROM_BASE64(a)"], [("a", "STRING")],
         ["YWJjZA==", "YWJjZA", "YW Jj\nZA==", "YWJj=", "_-8=", "", " ", "Y", "YQ=", "YQ", "Y=Q=", "YWI=", "YWI==", "=", "====",
-         "YWJj====", "YX==", "YWJjZA==YWJj", "日", "YQ==\v", "Y Q = =", "+/8=", None])
+         "YWJj====", "YX==", "YWJjZA==YWJj", "日", "YQ==\v", "Y Q = =", "+/8=", "abc.", "ab.=", "ab=.",
+         "a.bc", "YWJj.", "....", "ab.", None])
     for columns, pool in [("FLOAT64", FLOATS), ("INT64", INTS), ("TIMESTAMP", MOMENTS), ("BOOL", BOOLS)]:
         add(["a IS DISTINCT FROM b", "a IS NOT DISTINCT FROM b", "a IS DISTINCT FROM NULL"], [("a", columns), ("b", columns)],
             rows=thin(pool, pool, step=1 if columns == "BOOL" else 4))

@@ -25,6 +25,9 @@ pub(super) fn of(id: Id) -> Option<Kernel> {
         Id::FromBase64 => kernel(|inputs| {
             inputs.unary::<StringArray, Vec<u8>, BinaryArray>(|text| {
                 let text: String = text.chars().filter(|c| !c.is_ascii_whitespace() && *c != '\u{b}').collect();
+                // A point at the end pads as well.
+                let (data, padding) = text.split_at(text.trim_end_matches(['=', '.']).len());
+                let text = format!("{data}{}", padding.replace('.', "="));
                 // Padding is whole or left out.
                 let whole = !text.contains('=') || text.len().is_multiple_of(4);
                 let decoded = if whole { BASE64.decode(text).ok() } else { None };
