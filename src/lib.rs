@@ -62,7 +62,9 @@
 //!
 //! `runtime/ingest.rs` makes the log of its inputs as a run does, and hands the rows that the graph admits to
 //! `history/write.rs`: parts by day, with the watermark before each late row. `history/store.rs` makes them one ingest, that
-//! is there whole or not at all. A day of a backfill is read by `history/read.rs` with the look-back that
+//! is there whole or not at all. What a place of rows has to do says `runtime/ingest/place.rs`: a folder is one
+//! (`ingest/folder.rs`), a warehouse another (`ingest/tables.rs`), which takes rows as they were decoded
+//! (`pipeline/normalize/decoded.rs`). A day of a backfill is read by `history/read.rs` with the look-back that
 //! `plan/look_back.rs` tells, goes through a graph of its own in `runtime/replay.rs`, and its rows into files
 //! (`runtime/day.rs`). Which days, and what became of them, is `runtime/backfill.rs`, for every place that days are computed
 //! at. `runtime/reconcile.rs` compares what a run wrote with what days give, and finds why rows differ by computing them again
@@ -72,7 +74,7 @@
 //!
 //! Both are runs with taps that end in memory: `runtime/query.rs` puts GROUP BY (`query/group.rs`, the states of a feature)
 //! and ORDER BY (`query/order.rs`) around the stage of a SELECT; `runtime/training.rs` gives each label the last window
-//! before it. `runtime/past.rs` reads both from a history.
+//! before it. `runtime/past.rs` reads both from a history. A warehouse makes training rows itself (`training/place.rs`).
 //!
 //! # Invariants
 //!

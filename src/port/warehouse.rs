@@ -26,7 +26,7 @@ pub trait Warehouse: Send + Sync {
     /// The rows of a job that is done, page by page.
     fn rows(&self, id: &str, page: &mut dyn FnMut(Vec<Cells>)) -> Result<(), WarehouseError>;
 
-    /// Puts a file's rows into a table.
+    /// Adds a file's rows to those of a table.
     fn load(&self, job: &LoadJob, stop: &AtomicBool) -> Result<JobDone, WarehouseError>;
 
     fn has_table(&self, table: &str) -> Result<bool, WarehouseError>;
@@ -69,19 +69,8 @@ pub struct LoadJob {
     /// Parquet.
     pub file: PathBuf,
     pub table: String,
-    /// What is there already.
-    pub write: Write,
     pub labels: Vec<(String, String)>,
     pub again: bool,
-}
-
-/// What a load does with the rows that the table has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Write {
-    /// They stay.
-    Append,
-    /// They go, and so do the table's columns.
-    Replace,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

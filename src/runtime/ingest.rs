@@ -1,13 +1,15 @@
-//! Inputs into a history: read, normalized and merged as a run does, then kept by day; or into a warehouse ([`place`]), as
-//! they were decoded. What is there already is left out.
+//! Inputs into a history: read, normalized and merged as a run does, then kept by day
+//! (`folder.rs`); or into a warehouse, as they were decoded (`tables.rs`). What is there already is left out.
 //!
-//! Nothing is there until all of it is: an ingest that is stopped, fails or is killed leaves the history as it was.
+//! Nothing is there until all of it is: an ingest that is stopped, fails or is killed leaves its place as it was.
 
 mod choose;
+mod folder;
 mod hashed;
 mod known;
 mod parts;
 mod place;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,24 +20,25 @@ use datafusion::arrow::array::RecordBatch;
 use serde_json::{Value as Json, json};
 
 use crate::history::write::DayRows;
-use crate::history::{History, HistoryError, Manifest, PartLimits, PartWriter, schema};
+use crate::history::{History, HistoryError, PartLimits};
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::plan::Plan;
 use crate::port::Input;
-use crate::port::warehouse::WarehouseError;
+use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::record::{Day, Disposition, Reject, flow};
 
 use super::outlet::{Outlets, RunOutlet};
 use super::report::RunReport;
-use super::run::{Progress, RunFailed, RunOptions, log, log_decoded};
+use super::run::{Progress, RunFailed, RunOptions, log};
 
 use choose::Chosen;
 pub use choose::Skipped;
-use known::Known;
-pub use place::load;
+use folder::Folder;
+use place::{Ingest, Kept, Place};
+use tables::Tables;
 
 pub struct IngestOptions {
     /// Inputs with the index of their source.
@@ -99,18 +102,35 @@ pub fn ingest(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<IngestReport, IngestFailed> {
-    let mut chosen = choose::choose(plan, &Known::of(history), options)?;
+    ingest_into(plan, &mut Folder::new(history, options), options, taps, progress, stop)
+}
+
+/// Reads the inputs into the sources' tables of a warehouse. The plan has to show `flows`.
+pub fn load(
+    plan: &Plan,
+    service: &dyn Warehouse,
+    options: &IngestOptions,
+    taps: Outlets,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<IngestReport, IngestFailed> {
+    ingest_into(plan, &mut Tables::new(plan, service, stop)?, options, taps, progress, stop)
+}
+
+fn ingest_into(
+    plan: &Plan,
+    place: &mut dyn Place,
+    options: &IngestOptions,
+    taps: Outlets,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<IngestReport, IngestFailed> {
+    let known = place.known()?;
+    let mut chosen = choose::choose(plan, &known, options)?;
     if chosen.inputs.is_empty() {
         return Ok(IngestReport::nothing(chosen));
     }
-    let id = history.next_id(&chosen.identities());
-    let sources: Vec<&str> = plan.sources.iter().map(|source| source.name.as_str()).collect();
-    let used = chosen.inputs.iter().map(|input| sources[input.source]);
-    let mut used: Vec<&str> = used.collect();
-    used.sort_unstable();
-    used.dedup();
-    let about = vec![("sources", used.join(",")), ("generation", options.generation.clone())];
-    let mut out = Collected { parts: PartWriter::new(Arc::clone(history.store()), &id, about, options.limits), taps };
+    place.begin(&chosen.identities())?;
     let run = RunOptions {
         inputs: chosen.inputs.iter().map(|input| (input.source, Arc::clone(&input.input))).collect(),
         live: None,
@@ -118,45 +138,40 @@ pub fn ingest(
         generation: options.generation.clone(),
         fault: None,
     };
-    let report = log(plan, &run, &mut out, progress, stop).inspect_err(|_| {
+    let decoded = place.takes_decoded();
+    let mut out = Collected { place, taps };
+    let logged = log(plan, &run, decoded, &mut out, progress, stop);
+    let Collected { place, .. } = out;
+    let mut report = logged.inspect_err(|_| {
         // The error that ended it says more than that its remains could not be removed.
-        let _ = history.abandon(&id);
+        let _ = place.abandon();
     })?;
     let ledger = &report.ledger;
     let understood = ledger.offered == 0 || ledger.rejected_total() < ledger.offered;
-    let days = out.parts.by_day().clone();
+    let days = place.by_day().clone();
     if report.interrupted || !understood {
-        history.abandon(&id)?;
+        place.abandon()?;
         return Ok(IngestReport { run: Some(report), days, kept: false, ..IngestReport::nothing(chosen) });
     }
     report.verify()?;
-    match chosen.finish_streams(plan, &Known::of(history), options.again) {
-        Ok(()) => {}
-        Err(error) => {
-            history.abandon(&id)?;
-            return match error {
-                IngestFailed::StreamKnown { name, known } if chosen.inputs.len() == 1 => {
-                    chosen.skipped.push(Skipped { name, known });
-                    Ok(IngestReport::nothing(chosen))
-                }
-                error => Err(error),
-            };
-        }
+    if let Err(error) = chosen.finish_streams(plan, &known, options.again) {
+        place.abandon()?;
+        return match error {
+            IngestFailed::StreamKnown { name, known } if chosen.inputs.len() == 1 => {
+                chosen.skipped.push(Skipped { name, known });
+                Ok(IngestReport::nothing(chosen))
+            }
+            error => Err(error),
+        };
     }
-    let parts = out.parts.finish()?;
-    let (count, bytes) = (parts.len(), parts.iter().map(|part| part.bytes).sum());
-    history.commit(Manifest {
-        version: schema::VERSION,
-        id,
-        inputs: chosen.identities(),
-        parts,
-        last_watermark: report.last_watermark.map(|at| at.0),
-        generation: options.generation.clone(),
-        replaces: chosen.replaces.iter().cloned().collect(),
-        summary: report.json(),
-    })?;
+    let ingest = Ingest { inputs: &chosen.identities(), replaces: &chosen.replaces, report: &report };
+    let Some(kept) = place.keep(&ingest)? else {
+        report.interrupted = true;
+        return Ok(IngestReport { run: Some(report), days, kept: false, ..IngestReport::nothing(chosen) });
+    };
     let replaced = chosen.replaces.len();
-    Ok(IngestReport { run: Some(report), days, parts: count, bytes, skipped: chosen.skipped, replaced, kept: true })
+    let Kept { parts, bytes } = kept;
+    Ok(IngestReport { run: Some(report), days, parts, bytes, skipped: chosen.skipped, replaced, kept: true })
 }
 
 impl IngestReport {
@@ -180,13 +195,13 @@ impl IngestReport {
     }
 }
 
-/// Takes the rows of a log into parts, and what is refused to its tap.
-struct Collected {
-    parts: PartWriter,
+/// Takes the rows of a log into their place, and what is refused to its tap.
+struct Collected<'a> {
+    place: &'a mut dyn Place,
     taps: Outlets,
 }
 
-impl RunOutlet for Collected {
+impl RunOutlet for Collected<'_> {
     fn flush(&mut self) -> Result<(), OutletError> {
         self.taps.flush()
     }
@@ -196,7 +211,7 @@ impl RunOutlet for Collected {
     }
 }
 
-impl Outlet for Collected {
+impl Outlet for Collected<'_> {
     fn wants(&self, relation: &str) -> bool {
         relation == flow::FLOWS || self.taps.wants(relation)
     }
@@ -205,10 +220,9 @@ impl Outlet for Collected {
         Ok(())
     }
 
-    /// Rows that missed every window belong to the history as well.
+    /// Rows that missed every window belong to what is kept as well.
     fn flows(&mut self, _: &str, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
-        let failed = |error| OutletError { name: "the history".to_owned(), error: io::Error::other(error) };
-        self.parts.push(rows, admit).map_err(failed)
+        self.place.push(rows, admit)
     }
 
     fn reject(&mut self, reject: Reject) -> Result<(), OutletError> {

@@ -108,35 +108,16 @@ pub fn run(
 }
 
 /// Makes the log of the inputs until they end, or until `stop`: as a run does, but nothing is computed from its rows.
+/// `decoded`: what each was decoded to comes beside it.
 pub fn log(
     plan: &Plan,
     options: &RunOptions,
+    decoded: bool,
     out: &mut dyn RunOutlet,
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<RunReport, RunFailed> {
-    log_with(plan, options, None, out, progress, stop)
-}
-
-/// As [`log`], with the decoded rows beside those of `flows`.
-pub fn log_decoded(
-    plan: &Plan,
-    options: &RunOptions,
-    out: &mut dyn RunOutlet,
-    progress: &dyn Progress,
-    stop: &AtomicBool,
-) -> Result<RunReport, RunFailed> {
-    log_with(plan, options, Some(Arc::new(DecodedSchema::new(&plan.sources))), out, progress, stop)
-}
-
-fn log_with(
-    plan: &Plan,
-    options: &RunOptions,
-    decoded: Option<Arc<DecodedSchema>>,
-    out: &mut dyn RunOutlet,
-    progress: &dyn Progress,
-    stop: &AtomicBool,
-) -> Result<RunReport, RunFailed> {
+    let decoded = decoded.then(|| Arc::new(DecodedSchema::new(&plan.sources)));
     let mut run = Run::open(plan, options, out.wants(REJECTS), decoded, progress, stop)?;
     run.graph.only_rows();
     finish(run, out)

@@ -27,7 +27,7 @@ use super::credentials::{application_default, nobody};
 use super::failure::Failure;
 use super::job::Work;
 use super::retry::{Patience, Retry};
-use crate::port::warehouse::{Cells, DryRun, JobDone, LoadJob, QueryJob, Warehouse, WarehouseError, Write};
+use crate::port::warehouse::{Cells, DryRun, JobDone, LoadJob, QueryJob, Warehouse, WarehouseError};
 
 const SERVICE: &str = "https://bigquery.googleapis.com";
 const CONNECT: Duration = Duration::from_secs(10);
@@ -225,10 +225,7 @@ impl BigQuery {
         let load = JobConfigurationLoad {
             destination_table: Some(table),
             source_format: Some("PARQUET".to_owned()),
-            write_disposition: Some(match job.write {
-                Write::Append => "WRITE_APPEND".to_owned(),
-                Write::Replace => "WRITE_TRUNCATE".to_owned(),
-            }),
+            write_disposition: Some("WRITE_APPEND".to_owned()),
             ..JobConfigurationLoad::default()
         };
         Ok(Work {

@@ -1,6 +1,6 @@
 //! What a place holds already: ingests by their inputs.
 
-use crate::history::{History, IngestedInput};
+use crate::history::IngestedInput;
 
 /// An ingest, and what it was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +15,6 @@ pub struct Known {
 }
 
 impl Known {
-    pub fn of(history: &History) -> Self {
-        let ingests = history.ingests().iter();
-        Self { ingests: ingests.map(|m| KnownIngest { id: m.id.clone(), inputs: m.inputs.clone() }).collect() }
-    }
-
     /// The ingest that holds an input.
     pub fn holder(&self, source: &str, digest: &str) -> Option<&KnownIngest> {
         let holds = |input: &IngestedInput| input.source == source && input.digest == digest;

@@ -17,14 +17,9 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use crate::history::write::DayRows;
-use crate::pipeline::alert::AlertRecord;
-use crate::pipeline::detect::Hit;
 use crate::pipeline::normalize::decoded;
-use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::plan::Plan;
-use crate::record::{Column, Day, Disposition, EventTime, Reject, Type, flow};
-
-use super::{IngestFailed, Outlets, RunOutlet};
+use crate::record::{Column, Day, EventTime, Type, flow};
 
 /// A file that is as long is closed: it is sent in one request, from memory.
 const PART_BYTES: usize = 64 << 20;
@@ -38,13 +33,12 @@ pub struct FilePart {
     pub bytes: u64,
 }
 
-/// Takes the decoded rows of a log into files, and what is refused to its tap.
+/// Takes the decoded rows of a log into files.
 pub struct Decoded {
     folder: TempDir,
     sources: Vec<Source>,
     parts: Vec<FilePart>,
     by_day: BTreeMap<Day, DayRows>,
-    taps: Outlets,
 }
 
 struct Source {
@@ -58,8 +52,8 @@ struct Open {
 }
 
 impl Decoded {
-    pub fn new(plan: &Plan, taps: Outlets) -> Result<Self, IngestFailed> {
-        let folder = tempfile::Builder::new().prefix("tripline-ingest-").tempdir().map_err(IngestFailed::Folder)?;
+    pub fn new(plan: &Plan) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("tripline-ingest-").tempdir()?;
         let sources = plan.sources.iter().map(|source| {
             let own = source.raw.fields.iter().map(|field| Column::new(field.name.clone(), field.ty, true));
             let more = [(flow::ADMIT_WATERMARK, Type::Timestamp), (flow::EVENT_DAY, Type::Date)];
@@ -67,7 +61,7 @@ impl Decoded {
             let fields: Vec<_> = columns.map(|column| column.field()).collect();
             Source { schema: Arc::new(Schema::new(fields)), open: None }
         });
-        Ok(Self { folder, sources: sources.collect(), parts: Vec::new(), by_day: BTreeMap::new(), taps })
+        Ok(Self { folder, sources: sources.collect(), parts: Vec::new(), by_day: BTreeMap::new() })
     }
 
     pub fn by_day(&self) -> &BTreeMap<Day, DayRows> {
@@ -75,14 +69,19 @@ impl Decoded {
     }
 
     /// Closes the files. They are there as long as this is.
-    pub fn finish(&mut self) -> Result<Vec<FilePart>, IngestFailed> {
+    pub fn finish(&mut self) -> io::Result<Vec<FilePart>> {
         for source in 0..self.sources.len() {
-            self.close(source).map_err(IngestFailed::Folder)?;
+            self.close(source)?;
         }
         Ok(std::mem::take(&mut self.parts))
     }
 
-    fn push(&mut self, flows: &RecordBatch, admit: &[i64]) -> io::Result<()> {
+    /// What a person calls the place of the files.
+    pub fn folder(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
+    pub fn push(&mut self, flows: &RecordBatch, admit: &[i64]) -> io::Result<()> {
         let times = flows.column(flow::EVENT_TIME).as_primitive::<TimestampMicrosecondType>().values();
         let late = |row: usize| admit[row] > times[row];
         for (row, time) in times.iter().enumerate() {
@@ -138,42 +137,4 @@ fn writer(path: &PathBuf, schema: &SchemaRef) -> io::Result<ArrowWriter<File>> {
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .build();
     Ok(ArrowWriter::try_new(File::create(path)?, Arc::clone(schema), Some(properties))?)
-}
-
-impl RunOutlet for Decoded {
-    fn flush(&mut self) -> Result<(), OutletError> {
-        self.taps.flush()
-    }
-
-    fn finish(&mut self) -> Result<(), OutletError> {
-        self.taps.finish()
-    }
-}
-
-impl Outlet for Decoded {
-    fn wants(&self, relation: &str) -> bool {
-        relation == flow::FLOWS || self.taps.wants(relation)
-    }
-
-    fn rows(&mut self, _: &str, _: &RecordBatch, _: bool) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    /// Rows that missed every window belong to the table as well.
-    fn flows(&mut self, _: &str, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
-        let named = self.folder.path().display().to_string();
-        self.push(rows, admit).map_err(|error| OutletError { name: named, error })
-    }
-
-    fn reject(&mut self, reject: Reject) -> Result<(), OutletError> {
-        self.taps.reject(reject)
-    }
-
-    fn hit(&mut self, _: &str, _: &Hit, _: Disposition) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn alert(&mut self, _: &AlertRecord) -> Result<(), OutletError> {
-        Ok(())
-    }
 }

@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::Schema;
 use parquet::arrow::ArrowWriter;
 
 use crate::plan::{FeaturePlan, Plan, SAMPLED, TrainingPlan};
-use crate::port::warehouse::{LoadJob, Trouble, Warehouse, WarehouseError, Write};
+use crate::port::warehouse::{LoadJob, Trouble, Warehouse, WarehouseError};
 use crate::record::Column;
 use crate::runtime::turn::Turn;
 use crate::target::bigquery::{create_labels, training_count, training_table};
@@ -66,14 +66,7 @@ pub fn make(
     }
     writer.close()?;
     turn.query(service, "labels", create_labels(training, LABELS), stop)?;
-    let load = LoadJob {
-        name: turn.name("load"),
-        file,
-        table: LABELS.to_owned(),
-        write: Write::Append,
-        labels: turn.labels(),
-        again: false,
-    };
+    let load = LoadJob { name: turn.name("load"), file, table: LABELS.to_owned(), labels: turn.labels(), again: false };
     service.load(&load, stop)?;
     turn.query(service, "rows", training_table(plan, training, LABELS), stop)?;
     let done = turn.query(service, "count", training_count(&features, SAMPLED), stop)?;

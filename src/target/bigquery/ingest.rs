@@ -47,8 +47,8 @@ pub struct LoadedInput {
     pub digest: String,
 }
 
-/// Rows that wait, and what they are.
-pub struct Ingest<'a> {
+/// Rows that wait, what they are, and what they replace.
+pub struct Transaction<'a> {
     pub id: &'a str,
     pub inputs: &'a [LoadedInput],
     /// Ingests whose place it takes.
@@ -58,7 +58,7 @@ pub struct Ingest<'a> {
 }
 
 /// One transaction: readers see all of an ingest or nothing of it.
-pub fn commit(ingest: &Ingest<'_>) -> String {
+pub fn commit(ingest: &Transaction<'_>) -> String {
     let mut text = "BEGIN TRANSACTION;\n".to_owned();
     let id = string(ingest.id);
     if !ingest.replaces.is_empty() {
@@ -98,12 +98,12 @@ pub fn drop_waiting(table: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ingest, LoadedInput, commit};
+    use super::{LoadedInput, Transaction, commit};
 
     #[test]
     fn readers_see_all_or_nothing() {
         let input = LoadedInput { source: "log".into(), name: "it's".into(), bytes: 3, digest: "d".into() };
-        let ingest = Ingest { id: "new", inputs: &[input], replaces: &["old".to_owned()], sources: &[] };
+        let ingest = Transaction { id: "new", inputs: &[input], replaces: &["old".to_owned()], sources: &[] };
         let wanted = "BEGIN TRANSACTION;\n\
             DELETE FROM tripline_ingests WHERE ingest_id IN ('old');\n\
             INSERT INTO tripline_ingests (ingest_id, source, input, bytes, digest, loaded_at)\n\

@@ -57,7 +57,7 @@ fn project(more: &[(&str, &str)]) -> Result<TempDir, Failed> {
     Ok(folder)
 }
 
-fn put(folder: &Path, path: &str, text: &str) -> Result<(), Failed> {
+pub fn put(folder: &Path, path: &str, text: &str) -> Result<(), Failed> {
     let file = folder.join(path);
     fs::create_dir_all(file.parent().ok_or("no folder")?)?;
     fs::write(file, text)?;
@@ -90,7 +90,7 @@ fn text(output: &Output) -> String {
 }
 
 /// Its output, when it ended so.
-fn ended(output: &Output, code: i32) -> Result<String, Failed> {
+pub fn ended(output: &Output, code: i32) -> Result<String, Failed> {
     let told = text(output);
     if output.status.code() == Some(code) { Ok(told) } else { Err(format!("{:?}\n{told}", output.status).into()) }
 }

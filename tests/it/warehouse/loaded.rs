@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use libtest_mimic::Failed;
 use tempfile::TempDir;
 
+use super::command::{ended, put};
 use super::emulator::PROJECT;
 use super::proxy::{Proxy, Reply, Request, refusal};
 use super::{Case, Place, query, run};
@@ -70,23 +71,10 @@ fn project() -> Result<TempDir, Failed> {
     Ok(folder)
 }
 
-fn put(folder: &Path, path: &str, text: &str) -> Result<(), Failed> {
-    let file = folder.join(path);
-    fs::create_dir_all(file.parent().ok_or("no folder")?)?;
-    fs::write(file, text)?;
-    Ok(())
-}
-
 fn ask(endpoint: std::net::SocketAddr, dataset: &str, folder: &Path, arguments: &[&str]) -> Result<Output, Failed> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
     command.args(arguments).args(["--warehouse-project", PROJECT, "--dataset", dataset, "--location", "US"]);
     Ok(command.env("BIGQUERY_EMULATOR_HOST", endpoint.to_string()).current_dir(folder).output()?)
-}
-
-/// Its output, when it ended so.
-fn ended(output: &Output, code: i32) -> Result<String, Failed> {
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if output.status.code() == Some(code) { Ok(told) } else { Err(format!("{:?}\n{told}", output.status).into()) }
 }
 
 fn ingest(place: &Place, endpoint: std::net::SocketAddr, folder: &Path, more: &[&str]) -> Result<Output, Failed> {

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use libtest_mimic::Failed;
 use parquet::arrow::ArrowWriter;
-use tripline::port::warehouse::{JobName, LoadJob, Trouble, Warehouse, Write};
+use tripline::port::warehouse::{JobName, LoadJob, Trouble, Warehouse};
 
 use super::{Again, Case, Place, query, run};
 
@@ -100,7 +100,6 @@ fn a_file_is_loaded(place: &Place) -> Result<(), Failed> {
         name: JobName("load".to_owned()),
         file: file.clone(),
         table: "loaded".to_owned(),
-        write: Write::Replace,
         labels: vec![],
         again: false,
     };
@@ -112,10 +111,10 @@ fn a_file_is_loaded(place: &Place) -> Result<(), Failed> {
     )?;
     assert_eq!(client.load(&job, &never)?.rows, Some(2));
     assert_eq!(place.count("loaded")?, 2);
-    // What is there is replaced.
+    // What is there stays.
     write_parquet(&file, &[(NOON, 3)])?;
     client.load(&LoadJob { again: true, ..job.clone() }, &never)?;
-    assert_eq!(place.count("loaded")?, 1);
+    assert_eq!(place.count("loaded")?, 3);
     let error = client.load(&LoadJob { file: folder.path().join("none"), ..job }, &never).expect_err("no file");
     assert!(error.to_string().contains("none"), "{error}");
     Ok(())
