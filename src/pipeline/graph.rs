@@ -14,8 +14,8 @@ use crate::target::datafusion::Lookups;
 use super::alert::{AlertStage, Settled};
 use super::batch::{AdmittedBatch, FlowBatch};
 use super::dedupe::{Dedupe, Seen};
-use super::detect::RuleStage;
 use super::detect::nearest::Nearest;
+use super::detect::{Behind, RuleStage};
 use super::evidence::{FeatureEvidence, FlowEvidence, conflict};
 use super::ledger::Ledger;
 use super::merge::BEFORE_ALL;
@@ -129,31 +129,20 @@ impl Graph {
     pub fn push(&mut self, batch: &AdmittedBatch, out: &mut dyn Outlet) -> Result<(), GraphError> {
         let (flows, admit) = self.admit(batch, out)?;
         let mut start = 0;
-        let late_hits = self.flows_have_rules();
         for row in 0..flows.times.len() {
             if self.needs_close(flows.times[row], admit[row]) {
                 self.segment(&flows, &admit, start, row, out)?;
                 self.advance(admit[row], None, out)?;
                 start = row;
             }
-            // The hit of a late row is settled by itself: which rows come with it in a batch must not show.
-            if late_hits && flows.times[row] < admit[row] {
-                self.segment(&flows, &admit, start, row + 1, out)?;
-                let settled = self.alerts.advance(self.watermark, &mut self.ledger);
-                self.put_out(settled, out)?;
-                start = row + 1;
-            }
         }
         self.segment(&flows, &admit, start, flows.times.len(), out)?;
         self.advance(batch.watermark, None, out)
     }
 
-    /// A late row must not enter windows that were over before it came, nor its hit an incident that was; they have
-    /// to be taken out first.
+    /// A late row must not enter windows that were over before it came; they have to be taken out first.
     fn needs_close(&self, time: i64, admit: i64) -> bool {
-        time < admit
-            && admit > self.watermark
-            && (self.flows_have_rules() || self.over_flows().any(|stage| stage.hop().first_end(time) <= admit))
+        time < admit && admit > self.watermark && self.over_flows().any(|stage| stage.hop().first_end(time) <= admit)
     }
 
     fn flows_have_rules(&self) -> bool {
@@ -258,7 +247,8 @@ impl Graph {
                     if out.wants(&rule.plan.name) {
                         out.rows(&rule.plan.name, &selected, false)?;
                     }
-                    let hits = rule.hits(&selected, &places, None, kept)?;
+                    let behind = Behind { admit, evidence: kept, ..Behind::default() };
+                    let hits = rule.hits(&selected, &places, &behind)?;
                     self.alerts.push(hits, &mut self.ledger);
                 }
             }
@@ -356,9 +346,10 @@ impl Graph {
                 if out.wants(&rule.plan.name) {
                     out.rows(&rule.plan.name, &selected, partial)?;
                 }
-                let behind = FeatureEvidence(&evidence[upstream]);
-                let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
-                let hits = rule.hits(&selected, &places, partial_after, kept)?;
+                let flows = FeatureEvidence(&evidence[upstream]);
+                let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&flows) } else { None };
+                let behind = Behind { partial_after, evidence: kept, ..Behind::default() };
+                let hits = rule.hits(&selected, &places, &behind)?;
                 self.alerts.push(hits, &mut self.ledger);
             }
         }
@@ -383,9 +374,9 @@ impl Graph {
         Ok(())
     }
 
-    /// The run ends here: closes nothing.
-    pub fn stop(&mut self, out: &mut dyn Outlet) -> Result<(), GraphError> {
-        let settled = self.alerts.abandon(&mut self.ledger);
+    /// The run ends here: closes nothing but incidents of the days before `end`, of which all rows have come.
+    pub fn stop(&mut self, end: i64, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        let settled = self.alerts.stop(end, &mut self.ledger);
         self.put_out(settled, out)?;
         self.count_errors();
         Ok(())

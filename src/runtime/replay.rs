@@ -297,7 +297,7 @@ impl LocalDays {
         }
         graph.end_at(end.0, last, out)?;
         // What reaches beyond the day belongs to the next one.
-        graph.stop(out)?;
+        graph.stop(end.0, out)?;
         graph.ledger.verify()?;
         let (row_errors, saturated) = (graph.ledger.row_errors, graph.ledger.saturated);
         Ok(Some(DayCounts {

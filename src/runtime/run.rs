@@ -214,7 +214,7 @@ impl<'a> Run<'a> {
         };
         if interrupted {
             let drained = self.drain(out);
-            let stopped = self.graph.stop(out);
+            let stopped = self.graph.stop(BEFORE_ALL, out);
             driven?;
             drained?;
             stopped?;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use libtest_mimic::{Failed, Trial};
 use tripline::adapter::local::MemoryTree;
+use tripline::pipeline::alert::AlertRecord;
 use tripline::pipeline::graph::Graph;
 use tripline::pipeline::ledger::Ledger;
 use tripline::pipeline::merge::{Merge, Step};
@@ -343,19 +344,21 @@ fn oracle_agrees(scene: &Scene, log: &[Logged], outcome: &Outcome) -> Result<(),
 fn differences(scene: &Scene, log: &[Logged], outcome: &Outcome, counts: Counts) -> Vec<String> {
     let by_subscriber = by_subscriber(log, scene.narrow, counts);
     let everybody = everybody(log, scene.narrow, counts);
-    let alerts = alerts(&by_subscriber, &everybody);
     let found = |relation: &str, keys: usize| answer(&outcome.kept, relation, keys);
     let mut all = oracle::differences(&over(&by_subscriber, scene.long), &found("over", 1));
     all.extend(oracle::differences(&by_subscriber, &found("by_subscriber", 1)));
     all.extend(oracle::differences(&by_service(log, scene.other, counts), &found("by_service", 2)));
     all.extend(oracle::differences(&everybody, &found("everybody", 0)));
-    let busy = outcome.kept.alerts.iter().filter(|alert| alert.rule == "busy");
-    let mut busy: Vec<(String, i64, i64, u64)> = busy
-        .map(|a| (a.key.first().map(|(_, v)| key_text(v)).unwrap_or_default(), a.first_time_us, a.last_time_us, a.hits))
-        .collect();
-    busy.sort();
-    if busy != alerts {
-        all.push(format!("alerts: expected {alerts:?}, found {busy:?}"));
+    let expected = [("busy", busy(&by_subscriber, &everybody)), ("login", logins(log))];
+    for (rule, expected) in expected.into_iter().take(scene.plan.rules.len()) {
+        let alerts = outcome.kept.alerts.iter().filter(|alert| alert.rule == rule);
+        let key = |alert: &AlertRecord| alert.key.first().map(|(_, value)| key_text(value)).unwrap_or_default();
+        let mut found: Vec<Incident> =
+            alerts.map(|alert| (key(alert), alert.first_time_us, alert.last_time_us, alert.hits)).collect();
+        found.sort();
+        if found != expected {
+            all.push(format!("alerts of {rule}: expected {expected:?}, found {found:?}"));
+        }
     }
     all
 }
@@ -437,32 +440,41 @@ fn flows_in(cells: &[Cell]) -> i64 {
     }
 }
 
-/// Incidents of `busy`: (key, first, last, hits).
-fn alerts(by_subscriber: &Answer, everybody: &Answer) -> Vec<(String, i64, i64, u64)> {
-    let mut by_key: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    for ((end, key), cells) in by_subscriber {
+/// (key, first, last, hits)
+type Incident = (String, i64, i64, u64);
+
+/// Incidents of `busy`. Its hits are known at their event time.
+fn busy(by_subscriber: &Answer, everybody: &Answer) -> Vec<Incident> {
+    let hits = by_subscriber.iter().filter_map(|((end, key), cells)| {
         let all = everybody.get(&(*end, Vec::new())).map_or(0, |cells| flows_in(cells));
-        if flows_in(cells) >= 2 && all >= 3 {
-            by_key.entry(key.concat()).or_default().push(end - 1);
-        }
-    }
-    let mut alerts: Vec<(String, i64, i64, u64)> = Vec::new();
-    for (key, times) in by_key {
-        for time in times {
-            match alerts.last_mut() {
-                Some((known, first, last, hits))
-                    if *known == key
-                        && time - *last <= MERGE_WITHIN
-                        && time.div_euclid(DAY) == first.div_euclid(DAY) =>
-                {
-                    (*last, *hits) = (time, *hits + 1);
-                }
-                _ => alerts.push((key.clone(), time, time, 1)),
+        (flows_in(cells) >= 2 && all >= 3).then(|| (key.concat(), end - 1, end - 1))
+    });
+    incidents(hits.collect())
+}
+
+/// Incidents of `login`. The hit of a late flow is known at the watermark before it.
+fn logins(log: &[Logged]) -> Vec<Incident> {
+    let logins = log.iter().filter(|(flow, _)| flow.dst_port == Some(22));
+    incidents(logins.map(|(f, admit)| (oracle::text(f.src_ip.as_deref()), f.time, f.time.max(*admit))).collect())
+}
+
+/// Hits (key, event time, known) in the order in which they were known, put together by key and days.
+fn incidents(mut hits: Vec<(String, i64, i64)>) -> Vec<Incident> {
+    hits.sort_by_key(|(_, time, known)| (*known, *time));
+    let mut open: BTreeMap<(String, i64, i64), (i64, Incident)> = BTreeMap::new();
+    let mut over = Vec::new();
+    for (key, time, known) in hits {
+        let days = (key.clone(), time.div_euclid(DAY), known.div_euclid(DAY));
+        match open.get_mut(&days) {
+            Some((last_known, (_, first, last, count))) if known - *last_known <= MERGE_WITHIN => {
+                (*last_known, *first, *last, *count) = (known, time.min(*first), time.max(*last), *count + 1);
             }
+            _ => over.extend(open.insert(days, (known, (key, time, time, 1))).map(|(_, incident)| incident)),
         }
     }
-    alerts.sort();
-    alerts
+    over.extend(open.into_values().map(|(_, incident)| incident));
+    over.sort();
+    over
 }
 
 fn whole(value: &Value) -> Option<i64> {

@@ -1,19 +1,24 @@
-//! An incident: the hits of one alert key whose gaps are at most `merge_within`, within one UTC day.
+//! An incident: the hits of one alert key and UTC day, in the order in which they were known, while gaps are at most
+//! `merge_within`; it ends at midnight.
 
 use std::cmp::Ordering;
 
 use crate::pipeline::detect::Hit;
 use crate::record::EventTime;
 
-use super::{DAY, day, key_parts};
+use super::{DAY, Place, day};
 
 #[derive(Debug)]
 pub struct Incident {
-    /// The first hit names the alert.
-    pub first: Hit,
+    /// `hit_id` of the hit that was known first.
+    pub alert_id: String,
     /// The hit with the largest score, then the smallest key.
     pub representative: Hit,
+    pub rule: usize,
+    pub first_time: EventTime,
     pub last_time: EventTime,
+    /// When the last hit was known.
+    known_at: EventTime,
     pub hits: u64,
     pub partial: bool,
 }
@@ -21,35 +26,31 @@ pub struct Incident {
 impl Incident {
     pub fn new(hit: &Hit) -> Self {
         Self {
-            first: hit.clone(),
+            alert_id: hit.hit_id.clone(),
             representative: hit.clone(),
+            rule: hit.rule,
+            first_time: hit.event_time,
             last_time: hit.event_time,
+            known_at: hit.known_at,
             hits: 1,
             partial: hit.partial,
         }
     }
 
-    /// Does a hit belong to it? A late one may come before its first.
-    pub fn takes(&self, hit: &Hit, merge_within: i64) -> bool {
-        let after = hit.event_time.0.saturating_sub(self.last_time.0);
-        let before = self.first.event_time.0.saturating_sub(hit.event_time.0);
-        after.max(before) <= merge_within && day(hit.event_time) == day(self.first.event_time)
-    }
-
     pub fn add(&mut self, hit: &Hit) {
         self.hits += 1;
+        // A late hit may come before all others.
+        self.first_time = self.first_time.min(hit.event_time);
         self.last_time = self.last_time.max(hit.event_time);
+        self.known_at = hit.known_at;
         self.partial |= hit.partial;
-        if hit.event_time < self.first.event_time {
-            self.first = hit.clone();
-        }
         if self.represents_better(hit) {
             self.representative = hit.clone();
         }
     }
 
     fn represents_better(&self, hit: &Hit) -> bool {
-        let order = |hit: &Hit| (key_parts(&hit.key), hit.event_time);
+        let order = |hit: &Hit| (Place::key(hit), hit.event_time);
         match hit.score.total_cmp(&self.representative.score) {
             Ordering::Greater => true,
             Ordering::Equal => order(hit) < order(&self.representative),
@@ -59,7 +60,7 @@ impl Incident {
 
     /// From this instant on no hit can belong to it.
     pub fn closes_at(&self, merge_within: i64) -> i64 {
-        let midnight = (day(self.first.event_time) + 1).saturating_mul(DAY);
-        self.last_time.0.saturating_add(merge_within).saturating_add(1).min(midnight)
+        let midnight = (day(self.known_at) + 1).saturating_mul(DAY);
+        self.known_at.0.saturating_add(merge_within).saturating_add(1).min(midnight)
     }
 }

@@ -1,11 +1,13 @@
 //! Hits to alerts: exceptions, shadow rules, incidents.
 //!
-//! Hits wait until the watermark passes their event time and are then taken in the order of (event time, rule, key),
-//! so that incidents do not depend on the order in which windows were computed.
+//! A hit is known at its event time, or, when its row was late, at the watermark before that row. Hits wait until the
+//! watermark passes that instant and are then taken in the order of (known, event time, rule, key), so that incidents
+//! depend neither on the order in which windows were computed nor on which rows came in one batch.
 
 mod incident;
 pub mod record;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -30,19 +32,23 @@ pub struct Settled {
 pub struct AlertStage {
     rules: Vec<Arc<RulePlan>>,
     waiting: BTreeMap<Place, Hit>,
-    incidents: BTreeMap<(usize, String), Incident>,
+    incidents: BTreeMap<IncidentKey, Incident>,
     /// When each incident can be closed.
-    closing: BTreeSet<(i64, usize, String)>,
+    closing: BTreeSet<(i64, IncidentKey)>,
     sequence: u64,
     generation: String,
     /// A fault that a test plants: the next hit is counted and lost.
     lose_hit: bool,
 }
 
+/// Hits of one incident have it in common: rule, alert key, UTC day of the event time.
+type IncidentKey = (usize, String, i64);
+
 /// Order of hits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    event_time: i64,
+    known_at: EventTime,
+    event_time: EventTime,
     rule: usize,
     key: Vec<KeyPart>,
     /// Rows that are equal in all of that are interchangeable.
@@ -55,6 +61,18 @@ enum KeyPart {
     Null,
     Number(i64),
     Text(String),
+}
+
+impl Place {
+    fn of(hit: &Hit, sequence: u64) -> Self {
+        let key = Self::key(hit);
+        Self { known_at: hit.known_at, event_time: hit.event_time, rule: hit.rule, key, sequence }
+    }
+
+    /// A hit's key, in order.
+    fn key(hit: &Hit) -> Vec<KeyPart> {
+        hit.key.iter().map(KeyPart::of).collect()
+    }
 }
 
 impl KeyPart {
@@ -87,55 +105,53 @@ impl AlertStage {
                 continue;
             }
             self.sequence += 1;
-            let place = Place {
-                event_time: hit.event_time.0,
-                rule: hit.rule,
-                key: key_parts(&hit.key),
-                sequence: self.sequence,
-            };
-            self.waiting.insert(place, hit);
+            self.waiting.insert(Place::of(&hit, self.sequence), hit);
         }
     }
 
-    /// Settles every hit before the watermark and closes incidents that cannot grow, in the order of when that was
-    /// sure: alerts come in one order however the watermark steps.
+    /// Settles every hit that was known before the watermark and closes incidents that cannot grow, in the order of when
+    /// that was sure: alerts come in one order however the watermark steps.
     pub fn advance(&mut self, watermark: i64, ledger: &mut Ledger) -> Settled {
         let mut settled = Settled::default();
         while let Some(entry) = self.waiting.first_entry() {
-            if entry.key().event_time >= watermark && watermark != i64::MAX {
+            if entry.key().known_at.0 >= watermark && watermark != i64::MAX {
                 break;
             }
             let hit = entry.remove();
-            self.close_before(hit.event_time.0, &mut settled);
-            let mut alone = None;
-            let disposition = self.settle(&hit, &mut alone);
-            ledger.dispose(disposition);
-            settled.hits.push((hit, disposition));
-            if let Some(incident) = alone {
-                self.alert(&incident, &mut settled);
-            }
+            self.take(hit, &mut settled, ledger);
         }
         self.close_before(watermark, &mut settled);
         settled
     }
 
-    /// Incidents that were still open when the run was stopped.
-    pub fn abandon(&mut self, ledger: &mut Ledger) -> Settled {
-        let mut settled = Settled::default();
-        ledger.open_incidents += self.incidents.len() as u64;
-        for (_, hit) in std::mem::take(&mut self.waiting) {
-            let disposition = self.settle(&hit, &mut None);
+    /// The run ends. Of the days before that of `end` all rows have come: their late hits are settled, whenever they were
+    /// known, and their incidents closed. Later incidents stay open.
+    pub fn stop(&mut self, end: i64, ledger: &mut Ledger) -> Settled {
+        let end = day(EventTime(end));
+        let later = self.waiting.extract_if(.., |_, hit| day(hit.event_time) >= end).collect();
+        self.closing.retain(|(_, key)| key.2 < end);
+        let mut settled = self.advance(i64::MAX, ledger);
+        self.waiting = later;
+        while let Some((_, hit)) = self.waiting.pop_first() {
+            let disposition = self.settle(&hit);
             ledger.dispose(disposition);
-            ledger.open_incidents += u64::from(disposition == Disposition::Alerted);
             settled.hits.push((hit, disposition));
         }
+        ledger.open_incidents += self.incidents.len() as u64;
         self.incidents.clear();
         self.closing.clear();
         settled
     }
 
-    /// `alone` takes the incident of a hit that came when its time was over.
-    fn settle(&mut self, hit: &Hit, alone: &mut Option<Incident>) -> Disposition {
+    fn take(&mut self, hit: Hit, settled: &mut Settled, ledger: &mut Ledger) {
+        self.close_before(hit.known_at.0, settled);
+        let disposition = self.settle(&hit);
+        ledger.dispose(disposition);
+        settled.hits.push((hit, disposition));
+    }
+
+    /// Incidents that cannot take the hit are closed.
+    fn settle(&mut self, hit: &Hit) -> Disposition {
         let rule = &self.rules[hit.rule];
         if hit.excepted.is_some() {
             return Disposition::Excepted;
@@ -146,45 +162,33 @@ impl AlertStage {
         if rule.when != AlertWhen::Always {
             return Disposition::Signal;
         }
-        let key = (hit.rule, key_text(&hit.alert_key));
+        let key = (hit.rule, key_text(&hit.alert_key), day(hit.event_time));
         let merge_within = rule.merge_within.0;
-        if let Some(incident) = self.incidents.get_mut(&key) {
-            if !incident.takes(hit, merge_within) {
-                // Only a late hit: its own time was over before this incident began.
-                *alone = Some(Incident::new(hit));
-                return Disposition::Alerted;
+        let (incident, disposition) = match self.incidents.entry(key.clone()) {
+            Entry::Vacant(place) => (place.insert(Incident::new(hit)), Disposition::Alerted),
+            Entry::Occupied(place) => {
+                let incident = place.into_mut();
+                self.closing.remove(&(incident.closes_at(merge_within), key.clone()));
+                incident.add(hit);
+                (incident, Disposition::Merged)
             }
-            self.closing.remove(&(incident.closes_at(merge_within), key.0, key.1.clone()));
-            incident.add(hit);
-            self.closing.insert((incident.closes_at(merge_within), key.0, key.1));
-            return Disposition::Merged;
-        }
-        let incident = Incident::new(hit);
-        self.closing.insert((incident.closes_at(merge_within), key.0, key.1.clone()));
-        self.incidents.insert(key, incident);
-        Disposition::Alerted
+        };
+        self.closing.insert((incident.closes_at(merge_within), key));
+        disposition
     }
 
     fn close_before(&mut self, watermark: i64, settled: &mut Settled) {
-        while let Some((at, rule, key)) = self.closing.first().cloned() {
-            if at > watermark {
-                break;
-            }
-            self.closing.pop_first();
-            if let Some(incident) = self.incidents.remove(&(rule, key)) {
-                self.alert(&incident, settled);
-            }
+        while let Some((at, key)) = self.closing.first().filter(|(at, _)| *at <= watermark).cloned() {
+            self.close(at, key, settled);
         }
     }
 
-    fn alert(&self, incident: &Incident, settled: &mut Settled) {
-        settled.alerts.push(AlertRecord::new(&self.rules[incident.first.rule], incident, &self.generation));
+    fn close(&mut self, at: i64, key: IncidentKey, settled: &mut Settled) {
+        if let Some(incident) = self.incidents.remove(&key) {
+            settled.alerts.push(AlertRecord::new(&self.rules[incident.rule], &incident, &self.generation));
+        }
+        self.closing.remove(&(at, key));
     }
-}
-
-/// A hit's key, in order.
-fn key_parts(key: &[Value]) -> Vec<KeyPart> {
-    key.iter().map(KeyPart::of).collect()
 }
 
 /// One text a key: length-prefixed, so that fields do not run together.

@@ -49,11 +49,11 @@ impl AlertRecord {
         let all: Vec<usize> = (0..rule.columns.len()).collect();
         let entities = rule.entities.iter().map(|e| (e.ty.clone(), e.role.clone(), hit.values[e.column].clone()));
         Self {
-            alert_id: incident.first.hit_id.clone(),
+            alert_id: incident.alert_id.clone(),
             rule: rule.name.clone(),
             title: title(rule, &hit.values),
             severity: rule.severity,
-            first_time_us: incident.first.event_time.0,
+            first_time_us: incident.first_time.0,
             last_time_us: incident.last_time.0,
             hits: incident.hits,
             score: hit.score,

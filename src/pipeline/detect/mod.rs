@@ -27,6 +27,8 @@ pub struct Hit {
     pub rule: usize,
     pub hit_id: String,
     pub event_time: EventTime,
+    /// Its event time, or the watermark before the late row that it comes from.
+    pub known_at: EventTime,
     pub window_start: EventTime,
     pub window_end: EventTime,
     /// The rule's columns.
@@ -39,6 +41,16 @@ pub struct Hit {
     /// Its window reaches beyond the last watermark of bounded input.
     pub partial: bool,
     pub evidence: Vec<EvidenceRow>,
+}
+
+/// What the rows of a rule's upstream do not tell themselves.
+#[derive(Clone, Copy, Default)]
+pub struct Behind<'a> {
+    /// Of flows: the watermark before each.
+    pub admit: &'a [i64],
+    /// Windows that end behind it are partial.
+    pub partial_after: Option<i64>,
+    pub evidence: Option<&'a dyn EvidenceRows>,
 }
 
 /// One rule as a stage.
@@ -106,8 +118,7 @@ impl RuleStage {
         &mut self,
         selected: &RecordBatch,
         places: &[usize],
-        partial_after: Option<i64>,
-        evidence: Option<&dyn EvidenceRows>,
+        behind: &Behind<'_>,
     ) -> Result<Vec<Hit>, ArrowError> {
         let count = selected.num_rows();
         let scores = self.scores(selected)?;
@@ -128,22 +139,27 @@ impl RuleStage {
                 let key: Vec<Value> = self.plan.key.iter().map(|i| values[*i].clone()).collect();
                 let (start, end) = (time(self.plan.window.0), time(self.plan.window.1));
                 let mut kept = Vec::new();
-                if let Some(evidence) = evidence {
+                if let Some(evidence) = behind.evidence {
                     evidence.for_each(places[row], &mut |event_time, row_id, flow| {
                         kept.push(EvidenceRow { event_time, row_id, flow: flow() });
                     });
                 }
+                let event_time = time(self.plan.event_time);
                 Hit {
                     rule: self.index,
                     hit_id: hit_id(&self.plan.name, &key, start, end),
-                    event_time: time(self.plan.event_time),
+                    event_time,
+                    known_at: behind
+                        .admit
+                        .get(places[row])
+                        .map_or(event_time, |admit| event_time.max(EventTime(*admit))),
                     window_start: start,
                     window_end: end,
                     alert_key: self.plan.alert_key.iter().map(|i| values[*i].clone()).collect(),
                     key,
                     score: scores[row],
                     excepted: excepted[row],
-                    partial: partial_after.is_some_and(|last| end.0 > last),
+                    partial: behind.partial_after.is_some_and(|last| end.0 > last),
                     evidence: kept,
                     values,
                 }

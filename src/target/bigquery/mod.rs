@@ -132,6 +132,14 @@ impl<'a> Warehouse<'a> {
         if let Some((one, table)) = all.iter().find(|(_, table)| OWN_TABLES.contains(&table.as_str())) {
             return Some(format!("{one} would have the table `{table}` in BigQuery, which is the engine's own"));
         }
+        let own = |rule: &RulePlan| rule.columns.iter().any(|c| c.name.eq_ignore_ascii_case(flow::ADMIT_WATERMARK));
+        if let Some(rule) = self.plan.rules.iter().find(|rule| rule::reads_flows(rule) && own(rule)) {
+            return Some(format!(
+                "the column {} of {} is the engine's own in BigQuery",
+                flow::ADMIT_WATERMARK,
+                rule.name
+            ));
+        }
         let fields = self.sources.iter().flat_map(|source| source.raw.fields.iter().map(move |field| (source, field)));
         let mut own = fields.filter(|(_, f)| file::ENGINE_COLUMNS.iter().any(|own| f.name.eq_ignore_ascii_case(own)));
         let (source, field) = own.next()?;
@@ -169,7 +177,7 @@ impl<'a> Warehouse<'a> {
                 flow::columns().into_iter().chain([admit]).collect()
             }
             Relation::Feature(plan) => plan.columns.clone(),
-            Relation::Rule(plan) => plan.columns.clone(),
+            Relation::Rule(plan) => rule::columns(plan),
             Relation::Hits => rule::hit_columns(),
             Relation::Alerts => alert::columns(),
         }

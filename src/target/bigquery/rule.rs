@@ -1,7 +1,8 @@
 //! Rules: rows to hits with their ids, hits to incidents and alerts.
 
 use crate::language::tree::{Expr, OrderKey, Rank};
-use crate::plan::{AlertWhen, BranchPlan, ExceptionPlan, Plan, RulePlan, Status, TitlePart};
+use crate::plan::{AlertWhen, BranchPlan, ExceptionPlan, Plan, RulePlan, Status, TitlePart, Upstream};
+use crate::record::flow::ADMIT_WATERMARK;
 use crate::record::{Column, Type, Value, hit};
 
 use super::expr::{Names, print};
@@ -10,11 +11,24 @@ use super::scope::{self, conjuncts, lookup_names};
 use super::text::{aliased, field, fresh, id_text, interval, literal, name, string, timestamp};
 
 pub(super) const HITS: &str = "hits";
+/// A column of steps: when a hit was known.
+const KNOWN_AT: &str = "known_at";
 
 /// The table of a rule's rows.
 pub(super) fn table(rule: &RulePlan) -> String {
     let plain = rule.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
     format!("rule_{}", plain.collect::<String>())
+}
+
+/// Does it read rows that may be late?
+pub(super) fn reads_flows(rule: &RulePlan) -> bool {
+    rule.upstreams().any(|upstream| upstream == Upstream::Flows)
+}
+
+/// The columns of its table: its own and, beside those of flows, the watermark before each.
+pub(super) fn columns(rule: &RulePlan) -> Vec<Column> {
+    let admit = reads_flows(rule).then(|| Column::new(ADMIT_WATERMARK, Type::Timestamp, true));
+    rule.columns.iter().cloned().chain(admit).collect()
 }
 
 /// What the rule's SQL returns.
@@ -53,7 +67,13 @@ fn branch_body(
     columns.extend(branch.select.ranks.iter().map(|rank| rank_call(rank, &|expr| over(&rows.columns, expr))));
     let names = Names { columns: &columns, lookups: &lookups, event_time: "event_time" };
     let items = branch.select.items.iter().zip(&rule.columns);
-    let items: Vec<String> = items.map(|(item, column)| aliased(print(&item.expr, &names), &column.name)).collect();
+    let mut items: Vec<String> = items.map(|(item, column)| aliased(print(&item.expr, &names), &column.name)).collect();
+    if reads_flows(rule) {
+        items.push(match branch.upstream {
+            Upstream::Flows => ADMIT_WATERMARK.to_owned(),
+            Upstream::Feature(_) => aliased(literal(&Value::Null(Type::Timestamp)), ADMIT_WATERMARK),
+        });
+    }
     let mut conditions: Vec<String> =
         branch.select.filter.iter().flat_map(|filter| conjuncts(filter, &names)).collect();
     if rows.steps.is_empty() {
@@ -115,6 +135,12 @@ fn hit_steps(plan: &Plan, rule: &RulePlan, ranged: bool) -> [Step; 3] {
     let keys: Vec<&str> = rule.key.iter().map(|index| columns[*index].as_str()).collect();
     let order =
         if keys.is_empty() { "1".to_owned() } else { format!("DENSE_RANK() OVER (ORDER BY {})", keys.join(", ")) };
+    let known = Known::of(rule);
+    let values = match known.apart {
+        true => format!("STRUCT({})", columns.join(", ")),
+        false => t.clone(),
+    };
+    let known_at = format!("GREATEST({event_time}, COALESCE({t}.{ADMIT_WATERMARK}, {event_time})) AS {KNOWN_AT}");
     let items = vec![
         format!("{} AS hit_id", hit_id(rule, &columns)),
         format!("{} AS rule", string(&rule.name)),
@@ -126,8 +152,9 @@ fn hit_steps(plan: &Plan, rule: &RulePlan, ranged: bool) -> [Step; 3] {
         format!("{order} AS key_order"),
         format!("{} AS alert_key", key_text(rule, &columns)),
         format!("{} AS title", title(rule, &columns)),
-        format!("TO_JSON_STRING({t}) AS `values`"),
+        format!("TO_JSON_STRING({values}) AS `values`"),
     ];
+    let items = [items, Vec::from_iter(known.apart.then_some(known_at))].concat();
     let range = if ranged { in_range(&t) } else { Vec::new() };
     let own = format!("{} AS {t}", name(&table(rule)));
     let rows = Step {
@@ -148,15 +175,39 @@ fn hit_steps(plan: &Plan, rule: &RulePlan, ranged: bool) -> [Step; 3] {
     [rows, incidents, settled]
 }
 
+/// How hits of a rule come after each other: as they were known.
+struct Known {
+    /// A late row is known when it comes, not at its event time.
+    apart: bool,
+    at: &'static str,
+    /// Hits that may share an incident.
+    days: &'static str,
+    order: &'static str,
+}
+
+impl Known {
+    fn of(rule: &RulePlan) -> Self {
+        if reads_flows(rule) {
+            let days = "alert_key, DATE(event_time), DATE(known_at), excepted";
+            Self { apart: true, at: KNOWN_AT, days, order: "known_at, event_time, key_order" }
+        } else {
+            let days = "alert_key, DATE(event_time), excepted";
+            Self { apart: false, at: "event_time", days, order: "event_time, key_order" }
+        }
+    }
+}
+
 /// Marks hits that begin an incident.
 fn gaps(rule: &RulePlan, rows: &str) -> String {
-    let day = "alert_key, DATE(event_time), excepted ORDER BY event_time, key_order";
-    let gap = format!("TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY {day}), {})", interval(rule.merge_within.0));
-    let items = ["*".to_owned(), format!("COALESCE({gap} < event_time, TRUE) AS opens")];
+    let Known { at, days, order, .. } = Known::of(rule);
+    let last = format!("LAG({at}) OVER (PARTITION BY {days} ORDER BY {order})");
+    let gap = format!("TIMESTAMP_ADD({last}, {})", interval(rule.merge_within.0));
+    let items = ["*".to_owned(), format!("COALESCE({gap} < {at}, TRUE) AS opens")];
     select(&items, rows, &[])
 }
 
 fn settled(rule: &RulePlan, eligible: bool, incidents: &str) -> String {
+    let known = Known::of(rule);
     let alone = match (rule.status, rule.when) {
         (Status::Shadow, _) => "shadow",
         (_, AlertWhen::Always) => "merged",
@@ -168,15 +219,16 @@ fn settled(rule: &RulePlan, eligible: bool, incidents: &str) -> String {
         format!("IF(excepted, 'excepted', '{alone}')")
     };
     let alert_id = if eligible {
-        "IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (\n  \
-         PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id\n  \
-         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW\n))"
-            .to_owned()
+        format!(
+            "IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (\n  PARTITION BY {} ORDER BY {}, \
+             hit_id\n  ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW\n))",
+            known.days, known.order
+        )
     } else {
         literal(&Value::Null(Type::String))
     };
     let items = [
-        "* EXCEPT (excepted, opens)".to_owned(),
+        if known.apart { "* EXCEPT (known_at, excepted, opens)" } else { "* EXCEPT (excepted, opens)" }.to_owned(),
         format!("{disposition} AS disposition"),
         format!("{alert_id} AS alert_id"),
         format!("{} AS fingerprint", string(&rule.fingerprint)),
