@@ -19,7 +19,7 @@ use crate::runtime::past::Past;
 use crate::runtime::reconcile::compare::Kind;
 use crate::runtime::reconcile::explain::{Cause, Finding};
 use crate::runtime::reconcile::shape::Shape;
-use crate::runtime::reconcile::{ReconcileReport, RelationReport, reconcile};
+use crate::runtime::reconcile::{ReconcileReport, RelationReport, RunProject, reconcile};
 
 use super::exit::Exit;
 use super::history::{check_past, past, spans};
@@ -56,6 +56,9 @@ pub struct Reconcile {
     /// Compares one key of so many, chosen by a hash of the key
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     sample: u64,
+    /// The project as the run had it: explains what definitions and lookups have changed since
+    #[arg(long, value_name = "DIR")]
+    run_project: Option<PathBuf>,
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// The project's folder (default: here)
@@ -70,7 +73,14 @@ impl Reconcile {
         let opened = open_valid(self.project.as_deref())?;
         let past = past(&self.history, &opened.plan, &opened.generation, self.from.as_deref(), self.to.as_deref())?;
         let emitted = self.inputs(&past.plan)?;
-        let Some(report) = reconcile(&past, &emitted, self.sample, stop_flag()?.as_ref())? else {
+        let run = match &self.run_project {
+            Some(folder) => {
+                let run = open_valid(Some(folder))?;
+                Some(RunProject { plan: run.plan, generation: run.generation })
+            }
+            None => None,
+        };
+        let Some(report) = reconcile(&past, run.as_ref(), &emitted, self.sample, stop_flag()?.as_ref())? else {
             say("stopped, nothing is known\n");
             return Ok(Exit::Interrupted);
         };
@@ -316,7 +326,8 @@ fn help(report: &ReconcileReport) -> String {
     if has(Cause::Unknown) {
         let tapped = |name: &str| report.relations.iter().any(|relation| relation.shape.name == name);
         help.push(if tapped(flow::FLOWS) && tapped(flow::LATE) {
-            "no flow and no fingerprint accounts for the unknown: were files changed after the run, or definitions since?"
+            "no flow and no fingerprint accounts for the unknown: `--run-project DIR` tells what definitions and lookups have \
+             changed since; were files changed after the run?"
         } else {
             "`run --tap flows=FILE --tap late=FILE` writes what the run had read; with both more can be explained"
         });

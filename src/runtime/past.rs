@@ -69,8 +69,13 @@ impl Past {
 
     /// The days one after another; `relations` are those of taps.
     pub fn replay(&self, relations: Vec<String>) -> LocalDays {
+        self.replay_of(self.plan.clone(), relations)
+    }
+
+    /// As [`Self::replay`], of other definitions.
+    pub fn replay_of(&self, plan: Plan, relations: Vec<String>) -> LocalDays {
         let out = Arc::clone(self.history.store());
-        LocalDays::new(self.plan.clone(), Arc::clone(&self.history), out, self.generation.clone(), relations)
+        LocalDays::new(plan, Arc::clone(&self.history), out, self.generation.clone(), relations)
     }
 
     /// The rows of each tap's relation go to its writer. `columns`: which of `flows` its tap needs.

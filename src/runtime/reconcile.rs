@@ -7,9 +7,11 @@ pub mod alerts;
 pub mod compare;
 pub mod explain;
 pub mod flows;
+pub mod lookup;
 pub mod read;
 pub mod shape;
 pub mod sink;
+pub mod threshold;
 pub mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +21,7 @@ use std::sync::atomic::AtomicBool;
 
 use datafusion::arrow::array::RecordBatch;
 
+use crate::plan::Plan;
 use crate::port::Input;
 use crate::record::{EventTime, Value, flow};
 
@@ -32,6 +35,7 @@ use flows::FlowLog;
 use read::{EmittedError, read};
 use shape::Shape;
 use sink::{Shaped, Sink};
+use threshold::NearRows;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
@@ -62,9 +66,16 @@ pub struct ReconcileReport {
     pub notes: Vec<String>,
 }
 
+/// The definitions and lookups that the run had.
+pub struct RunProject {
+    pub plan: Plan,
+    pub generation: String,
+}
+
 /// `None` when it was stopped. A relation may have several files.
 pub fn reconcile(
     past: &Past,
+    run: Option<&RunProject>,
     emitted: &[(Arc<Shape>, Arc<dyn Input>)],
     sample: u64,
     stop: &AtomicBool,
@@ -90,21 +101,26 @@ pub fn reconcile(
     out.inner.finish().map_err(ReplayError::from)?;
     let compared: Vec<Compared> = compare.0.into_values().map(Comparison::finish).collect();
     let mut open: Vec<Open> = Vec::new();
+    let mut near = NearRows::new();
     let mut relations = Vec::new();
     for mut compared in compared {
+        near.insert(compared.shape.name.clone(), std::mem::take(&mut compared.near));
         open.push(Open::of(&mut compared));
         relations.push(compared);
     }
-    let known =
-        Known { past, look_back, flows: said.flows, fingerprints: said.fingerprints, emitted_end: said.last_whole };
+    let Said { flows, fingerprints, last_whole: emitted_end, .. } = said;
+    let known = Known { past, run: run.map(|run| &run.plan), look_back, flows, near, fingerprints, emitted_end };
     if !explain(known, &mut open, stop)? {
         return Ok(None);
     }
     let mut report = ReconcileReport { relations: Vec::new(), notes: said.notes };
     for generation in said.generations.iter().filter(|generation| **generation != past.generation) {
-        report
-            .notes
-            .push(format!("alerts are of generation {generation}, the definitions here of {}", past.generation));
+        let (whose, there) = match run {
+            Some(run) if run.generation == *generation => continue,
+            Some(run) => ("project of the run", &run.generation),
+            None => ("definitions here", &past.generation),
+        };
+        report.notes.push(format!("alerts are of generation {generation}, the {whose} of {there}"));
     }
     let pairs = relations.into_iter().zip(open);
     report.relations = pairs.map(|(compared, open)| RelationReport::new(compared, open.findings)).collect();

@@ -137,6 +137,10 @@ impl LocalDays {
         }
     }
 
+    pub fn relations(&self) -> &[String] {
+        &self.relations
+    }
+
     /// Those that hits name by their place.
     pub fn rules(&self) -> &[Arc<RulePlan>] {
         &self.plan.rules

@@ -19,6 +19,7 @@ mod live;
 mod mutation;
 mod oracle;
 mod order;
+mod pruned;
 mod query;
 mod random;
 mod reconcile;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
     trials.extend(conserve::cases());
     trials.extend(docs::trials());
     trials.extend(fingerprint::cases());
+    trials.extend(pruned::cases());
     trials.extend(query::cases());
     trials.extend(training::cases());
     trials.extend(expressions::cases());

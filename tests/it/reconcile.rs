@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 type Outcome = Result<(), Failed>;
 
-const PROJECT: [(&str, &str); 6] = [
+const PROJECT: [(&str, &str); 9] = [
     ("tripline.yaml", "name: reconcile\n"),
     (
         "sql/netlog/source.yaml",
@@ -58,15 +58,27 @@ severity: low
 sql: SELECT * FROM talk_1m WHERE flows > 3
 ",
     ),
+    // The mean of one minute of 'c' is exactly that.
+    (
+        "rules/case_big.yaml",
+        "rule: case.big
+title: Big
+severity: low
+sql: SELECT * FROM talk_1m WHERE mean >= 62.916666666666664 AND src_ip NOT IN (SELECT ip FROM known)
+",
+    ),
+    ("sql/lookups/known.yaml", "lookup: known\ncolumns: {ip: STRING}\nkey: [ip]\n"),
+    ("sql/lookups/known.csv", "ip\nnobody\nx\n"),
 ];
 
 /// What a run writes, and to which file.
-const EMITTED: [(&str, &str); 6] = [
+const EMITTED: [(&str, &str); 7] = [
     ("flows", "flows.parquet"),
     ("late", "late.jsonl"),
     ("talk_1m", "talk_1m.jsonl"),
     ("talk_5m", "talk_5m.jsonl"),
     ("case.busy", "case.busy.jsonl"),
+    ("case.big", "case.big.jsonl"),
     ("hits", "hits.jsonl"),
 ];
 const SECONDS: u32 = 600;
@@ -96,13 +108,17 @@ struct Fault {
     exit: i32,
     /// All relations that may differ.
     touched: &'static [&'static str],
+    more: &'static [&'static str],
 }
 
-const WINDOWS: &[&str] = &["talk_1m", "talk_5m", "case.busy", "hits", "alerts"];
-const ALL: &[&str] = &["flows", "late", "talk_1m", "talk_5m", "case.busy", "hits", "alerts"];
+const WINDOWS: &[&str] = &["talk_1m", "talk_5m", "case.busy", "case.big", "hits", "alerts"];
+const BIG: &[&str] = &["case.big", "hits", "alerts"];
+const WITH_RUN: &[&str] = &["--run-project", "was"];
+const ALL: &[&str] = &["flows", "late", "talk_1m", "talk_5m", "case.busy", "case.big", "hits", "alerts"];
 
 fn faults() -> Vec<Fault> {
-    let fault = |name, plant, shows, exit, touched| Fault { name, plant, shows, exit, touched };
+    let fault = |name, plant, shows, exit, touched| Fault { name, plant, shows, exit, touched, more: &[] };
+    let with_run = |name, plant, shows, exit, touched| Fault { name, plant, shows, exit, touched, more: WITH_RUN };
     vec![
         fault("lost_hit", lost_hit, ("hits", "missing", "unknown", 1, ""), 1, &["hits"]),
         fault("changed_count", changed_count, ("talk_1m", "different", "unknown", 1, "flows"), 1, &["talk_1m"]),
@@ -118,6 +134,14 @@ fn faults() -> Vec<Fault> {
         fault("late_and_changed", late_and_changed, ("talk_1m", "different", "unknown", 1, "bytes"), 1, ALL),
         fault("changed_rule", changed_rule, ("hits", "different", "definitions", 0, "fingerprint"), 0, WINDOWS),
         fault("run_that_ended", run_that_ended, ("talk_1m", "different", "edge", 0, "partial"), 0, WINDOWS),
+        fault("float_below", float_below, ("case.big", "missing", "threshold", 1, ""), 0, BIG),
+        fault("float_above", float_above, ("case.big", "extra", "threshold", 1, ""), 0, BIG),
+        fault("float_unseen", float_unseen, ("case.big", "missing", "unknown", 1, ""), 1, BIG),
+        fault("float_elsewhere", float_elsewhere, ("case.big", "missing", "unknown", 1, ""), 1, BIG),
+        fault("lookup_unseen", changed_lookup, ("case.big", "missing", "unknown", 0, ""), 1, BIG),
+        with_run("changed_lookup", changed_lookup, ("case.big", "missing", "lookup", 0, ""), 0, BIG),
+        with_run("changed_feature", changed_feature, ("talk_1m", "different", "definitions", 0, "bytes"), 0, WINDOWS),
+        with_run("lookup_and_hit", lookup_and_hit, ("hits", "missing", "unknown", 1, ""), 1, BIG),
     ]
 }
 
@@ -254,7 +278,7 @@ fn clean() -> Outcome {
 fn planted(fault: &Fault) -> Outcome {
     let scene = Scene::new()?;
     (fault.plant)(&scene)?;
-    let report = scene.report(fault.exit, &[])?;
+    let report = scene.report(fault.exit, fault.more)?;
     let (name, kind, cause, rows, column) = fault.shows;
     let found = relation(&report, name)?;
     let wrong = |what: &str| Err(format!("{}: {what}\n{report:#}", fault.name).into());
@@ -281,7 +305,7 @@ fn planted(fault: &Fault) -> Outcome {
             return wrong("some of it is unknown");
         }
     }
-    let (text, said) = scene.reconcile(fault.exit, &[])?;
+    let (text, said) = scene.reconcile(fault.exit, fault.more)?;
     if !text.contains(&format!("  {cause}, ")) || (fault.exit == 1) != said.contains("help: ") {
         return wrong(&format!("the text does not tell\n{text}{said}"));
     }
@@ -372,6 +396,105 @@ fn run_that_ended(scene: &Scene) -> Outcome {
             .map(|at| format!(r#"{{"at":"2026-01-06T00:{at}Z","src":"a","dst":"y","bytes":1}}"#)),
     );
     scene.keep(&kept)
+}
+
+const LIMIT: &str = "62.916666666666664";
+const NEXT: &str = "62.91666666666667";
+
+impl Scene {
+    fn rewrite(&self, file: &str, from: &str, to: &str) -> Outcome {
+        let text = fs::read_to_string(self.path(file))?;
+        if !text.contains(from) {
+            return Err(format!("{file} has no {from}").into());
+        }
+        Ok(fs::write(self.path(file), text.replace(from, to))?)
+    }
+
+    /// The definitions as they are now are those that the run had.
+    fn remember(&self) -> Outcome {
+        for (path, _) in PROJECT {
+            let to = self.path("was").join(path);
+            fs::create_dir_all(to.parent().ok_or("no folder")?)?;
+            fs::copy(self.path("project").join(path), to)?;
+        }
+        Ok(())
+    }
+
+    /// Runs as a machine on which a mean at the limit is one digit less, or where the limit was that much lower than the
+    /// rule's is now; the fingerprints are those of the rule here.
+    fn other_digits(&self, run: &str, here: &str) -> Outcome {
+        self.rewrite("project/rules/case_big.yaml", LIMIT, run)?;
+        self.run(&records())?;
+        let was = self.fingerprint()?;
+        self.rewrite("project/rules/case_big.yaml", run, here)?;
+        let run_of_here = self.path("emitted_here");
+        fs::create_dir_all(&run_of_here)?;
+        let arguments =
+            ["run", "--project", "project", "--input", "input.jsonl", "--output", "emitted_here/alerts.jsonl"];
+        tripline(self.folder.path(), 0, &arguments)?;
+        let is = fingerprint_in(&fs::read_to_string(run_of_here.join("alerts.jsonl"))?)?;
+        self.rewrite("emitted/hits.jsonl", &was, &is)?;
+        self.rewrite("emitted/alerts.jsonl", &was, &is)
+    }
+
+    fn fingerprint(&self) -> Result<String, Failed> {
+        fingerprint_in(&fs::read_to_string(self.path("emitted/alerts.jsonl"))?)
+    }
+
+    /// The mean at the limit, in the run's rows of the feature.
+    fn mean_was(&self, mean: f64) -> Outcome {
+        let limit: f64 = LIMIT.parse()?;
+        self.edit("talk_1m.jsonl", |rows| {
+            rows.iter_mut().filter(|row| row["mean"].as_f64() == Some(limit)).for_each(|row| row["mean"] = mean.into());
+        })
+    }
+}
+
+fn fingerprint_in(alerts: &str) -> Result<String, Failed> {
+    let alerts = alerts.lines().map(serde_json::from_str).collect::<Result<Vec<Json>, _>>()?;
+    let big = alerts.iter().find(|alert| alert["rule"] == "case.big").ok_or("no alert")?;
+    Ok(big["fingerprint"].as_str().ok_or("no fingerprint")?.to_owned())
+}
+
+fn float_below(scene: &Scene) -> Outcome {
+    scene.other_digits(NEXT, LIMIT)?;
+    scene.mean_was(62.916_666_666_666_66)
+}
+
+fn float_above(scene: &Scene) -> Outcome {
+    scene.other_digits(LIMIT, NEXT)?;
+    scene.mean_was(62.916_666_666_666_68)
+}
+
+/// Nothing shows that a float of the run differed.
+fn float_unseen(scene: &Scene) -> Outcome {
+    scene.other_digits(NEXT, LIMIT)
+}
+
+/// A float of another window differed.
+fn float_elsewhere(scene: &Scene) -> Outcome {
+    scene.other_digits(NEXT, LIMIT)?;
+    scene.edit("talk_1m.jsonl", |rows| {
+        rows[0]["mean"] = (rows[0]["mean"].as_f64().unwrap_or_default() * (1.0 + 1e-12)).into()
+    })
+}
+
+fn changed_lookup(scene: &Scene) -> Outcome {
+    scene.rewrite("project/sql/lookups/known.csv", "\nx\n", "\nc\n")?;
+    scene.run(&records())?;
+    scene.remember()?;
+    scene.rewrite("project/sql/lookups/known.csv", "\nc\n", "\nx\n")
+}
+
+/// A change is not hidden behind that of a lookup.
+fn lookup_and_hit(scene: &Scene) -> Outcome {
+    changed_lookup(scene)?;
+    scene.edit("hits.jsonl", |hits| drop(hits.remove(2)))
+}
+
+fn changed_feature(scene: &Scene) -> Outcome {
+    scene.remember()?;
+    scene.rewrite("project/features/talk_1m.yaml", "SUM(tx_bytes)", "SUM(tx_bytes + 1)")
 }
 
 fn sampled() -> Outcome {

@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use crate::record::{EventTime, Value, fingerprint64};
 
 use super::shape::Shape;
+use super::threshold::Near;
 use super::value::{equal, size};
 
 /// Which rows are compared.
@@ -141,6 +142,8 @@ pub struct Comparison {
     pub computed: u64,
     /// Rows of both sides that are one.
     pub matched: u64,
+    /// Those of them that are so but for the last digits of a float; not of hits and alerts.
+    near: Vec<Near>,
 }
 
 /// What came of it.
@@ -151,6 +154,7 @@ pub struct Compared {
     pub outside: u64,
     pub computed: u64,
     pub matched: u64,
+    pub near: Vec<Near>,
     pub differences: Vec<Difference>,
     /// By column.
     pub columns: Vec<ColumnStats>,
@@ -158,7 +162,7 @@ pub struct Compared {
 
 impl Comparison {
     pub fn new(shape: Arc<Shape>, scope: Scope, emitted: Emitted) -> Self {
-        Self { shape, scope, emitted, unmatched: BTreeMap::new(), computed: 0, matched: 0 }
+        Self { shape, scope, emitted, unmatched: BTreeMap::new(), computed: 0, matched: 0, near: Vec::new() }
     }
 
     /// Rows that the history gives.
@@ -178,12 +182,17 @@ impl Comparison {
             let places = self.emitted.places.get_mut(&key);
             let found = places.and_then(|places| {
                 let at = places.left.iter().position(same)?;
-                places.left.swap_remove(at);
                 places.found = true;
-                Some(())
+                Some(places.left.swap_remove(at))
             });
             match found {
-                Some(()) => self.matched += 1,
+                Some((batch, place)) => {
+                    self.matched += 1;
+                    if !shape.is_settled() {
+                        let emitted = shape.row(&batches[batch], place);
+                        self.near.extend(Near::of(shape, &emitted, &shape.row(rows, row)));
+                    }
+                }
                 None => self.unmatched.entry(key).or_default().push(shape.row(rows, row)),
             }
         }
@@ -222,6 +231,7 @@ impl Comparison {
             outside: self.emitted.outside,
             computed: self.computed,
             matched: self.matched,
+            near: self.near,
             shape,
             differences,
             columns,

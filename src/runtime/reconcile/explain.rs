@@ -16,8 +16,10 @@ use crate::runtime::replay::{LocalDays, ReplayError};
 
 use super::compare::{Compared, Difference, Kind, differing_columns};
 use super::flows::{FlowDifference, FlowKind, FlowLog, patch};
+use super::lookup;
 use super::shape::Shape;
 use super::sink::{Shaped, Sink};
+use super::threshold::{self, NearRows};
 
 /// What a row's cause is, and what shows it.
 type CauseOf<'a> = dyn Fn(&Shape, &Difference) -> Option<(Cause, String)> + 'a;
@@ -27,8 +29,12 @@ type CauseOf<'a> = dyn Fn(&Shape, &Difference) -> Option<(Cause, String)> + 'a;
 pub enum Cause {
     /// A flow was late on one side only.
     Late,
-    /// The rule, or what it reads, was another: its fingerprint says so.
+    /// A lookup had other rows.
+    Lookup,
+    /// The rule, or what it reads, was another: with the run's it comes out so, or its fingerprint says so.
     Definitions,
+    /// A float that a rule compares differs in its last digits.
+    Threshold,
     /// A window reaches beyond the data of one side.
     Edge,
     /// The history lacks a flow that the stream had.
@@ -44,7 +50,9 @@ impl Cause {
     pub fn name(self) -> &'static str {
         match self {
             Self::Late => "late",
+            Self::Lookup => "lookup",
             Self::Definitions => "definitions",
+            Self::Threshold => "threshold",
             Self::Edge => "edge",
             Self::LostFlow => "lost flow",
             Self::UnseenFlow => "unseen flow",
@@ -55,7 +63,7 @@ impl Cause {
 
     /// Is it as it should be? The others are faults, some of them known.
     pub fn explains(self) -> bool {
-        matches!(self, Self::Late | Self::Definitions | Self::Edge)
+        matches!(self, Self::Late | Self::Lookup | Self::Definitions | Self::Threshold | Self::Edge)
     }
 }
 
@@ -71,9 +79,12 @@ pub struct Finding {
 /// What is known beside the rows.
 pub struct Known<'a> {
     pub past: &'a Past,
+    /// What the run had.
+    pub run: Option<&'a Plan>,
     /// From where on flows count in the rows that are compared.
     pub look_back: EventTime,
     pub flows: FlowLog,
+    pub near: NearRows,
     /// By rule, the fingerprints of hits and alerts that were emitted.
     pub fingerprints: BTreeMap<String, BTreeSet<String>>,
     /// The last end of a window that was emitted and is not partial.
@@ -106,22 +117,30 @@ impl Open {
 
 /// `false` when it was stopped.
 pub fn explain(known: Known<'_>, open: &mut [Open], stop: &AtomicBool) -> Result<bool, ReplayError> {
-    let Known { past, look_back, flows, fingerprints, emitted_end } = known;
+    let Known { past, run, look_back, flows, near, fingerprints, emitted_end } = known;
     if open.iter().all(|relation| relation.findings.is_empty()) {
         return Ok(true);
     }
+    let asked = Asked { past, stop };
     if flows.is_known() {
         let differing = flows.differences(past, look_back, stop)?;
         if stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
         own_flows(open, &differing);
-        let asked = Asked { past, stop };
         let late: Vec<&FlowDifference> = differing.iter().filter(|flow| flow.kind == FlowKind::Late).collect();
         let all: Vec<&FlowDifference> = differing.iter().collect();
         if !asked.with_flows(open, &late, |_| Cause::Late)? || !asked.with_flows(open, &all, whose)? {
             return Ok(false);
         }
+    }
+    if let Some(run) = run
+        && (!asked.with_lookups(open, run)? || !asked.with_definitions(open, run)?)
+    {
+        return Ok(false);
+    }
+    if !asked.with_thresholds(open, &near)? {
+        return Ok(false);
     }
     edges(open, past, emitted_end);
     definitions(&past.plan, open, &fingerprints);
@@ -212,12 +231,79 @@ impl Asked<'_> {
         })
     }
 
+    /// With the rows that lookups had in the run.
+    fn with_lookups(&self, open: &mut [Open], run: &Plan) -> Result<bool, ReplayError> {
+        let mut plan = self.past.plan.clone();
+        let changed = lookup::taken_from(&mut plan, run);
+        if changed.is_empty() {
+            return Ok(true);
+        }
+        let days = self.past.replay_of(plan, names(open));
+        self.again(open, days, &|_, _| Some((Cause::Lookup, changed.join("; "))))
+    }
+
+    /// With all definitions of the run.
+    fn with_definitions(&self, open: &mut [Open], run: &Plan) -> Result<bool, ReplayError> {
+        let alike = |name: &String| match (Shape::of(&self.past.plan, name), Shape::of(run, name)) {
+            (Some(here), Some(there)) => here.columns == there.columns,
+            _ => false,
+        };
+        let days = self.past.replay_of(run.clone(), names(open).into_iter().filter(alike).collect());
+        let event = "the definitions of the run give the emitted row";
+        self.again(open, days, &|_, _| Some((Cause::Definitions, event.to_owned())))
+    }
+
+    /// With the comparisons of rules moved by what floats may differ: first rows that show such a float, then those that
+    /// share an incident with them.
+    fn with_thresholds(&self, open: &mut [Open], near: &NearRows) -> Result<bool, ReplayError> {
+        if near.values().all(Vec::is_empty) {
+            return Ok(true);
+        }
+        let plan = &self.past.plan;
+        let shown = |rule: &str, shape: &Shape, difference: &Difference| {
+            let rule = plan.rules.iter().find(|known| known.name == rule)?;
+            threshold::shown_in(near, plan, rule, shape.span_of(difference.row())).map(str::to_owned)
+        };
+        if !self.with_moved(open, &shown)? {
+            return Ok(false);
+        }
+        let mut events: BTreeMap<(String, Day), String> = BTreeMap::new();
+        for relation in open.iter() {
+            for finding in relation.findings.iter().filter(|finding| finding.cause == Cause::Threshold) {
+                events.insert(relation.shape.rule_and_day(finding.difference.row()), finding.event.clone());
+            }
+        }
+        let shared = |_: &str, shape: &Shape, difference: &Difference| {
+            events.get(&shape.rule_and_day(difference.row())).filter(|_| shape.is_settled()).cloned()
+        };
+        self.with_moved(open, &shared)
+    }
+
+    fn with_moved(
+        &self,
+        open: &mut [Open],
+        event: &dyn Fn(&str, &Shape, &Difference) -> Option<String>,
+    ) -> Result<bool, ReplayError> {
+        for moved in [true, false].into_iter().filter_map(|holds| threshold::moved(&self.past.plan, holds)) {
+            let days = self.past.replay_of(moved, names(open));
+            let done = self.again(open, days, &|shape, difference| {
+                let (rule, _) = shape.rule_and_day(difference.row());
+                Some((Cause::Threshold, event(&rule, shape, difference)?))
+            })?;
+            if !done {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Rows that come out as they were emitted get a cause.
     fn again(&self, open: &mut [Open], mut days: LocalDays, cause: &CauseOf<'_>) -> Result<bool, ReplayError> {
         let mut wanted: BTreeMap<String, BTreeMap<String, Vec<Vec<Value>>>> = BTreeMap::new();
         let (mut first, mut last) = (i64::MAX, i64::MIN);
         for relation in open.iter() {
-            for finding in relation.findings.iter().filter(|finding| finding.cause == Cause::Unknown) {
+            let computed = days.relations().contains(&relation.shape.name);
+            for finding in relation.findings.iter().filter(|f| computed && f.cause == Cause::Unknown) {
                 let at = relation.shape.time_of(finding.difference.row());
                 (first, last) = (first.min(at), last.max(at));
                 let keys = wanted.entry(relation.shape.name.clone()).or_default();
@@ -228,7 +314,8 @@ impl Asked<'_> {
             return Ok(true);
         }
         let (from, to) = (Day::of(EventTime(first)).start(), Day::of(EventTime(last)).end());
-        let shapes: Vec<Arc<Shape>> = open.iter().map(|relation| Arc::clone(&relation.shape)).collect();
+        let shapes = open.iter().filter(|relation| wanted.contains_key(&relation.shape.name));
+        let shapes: Vec<Arc<Shape>> = shapes.map(|relation| Arc::clone(&relation.shape)).collect();
         let rules = days.rules().to_vec();
         let mut chosen = Chosen { wanted };
         days.keep_late = true;

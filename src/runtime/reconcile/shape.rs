@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use crate::pipeline::batch;
 use crate::plan::Plan;
 use crate::record::alert::ALERTS;
-use crate::record::{Column, Type, Value, flow, key_text};
+use crate::record::{Column, Day, EventTime, Type, Value, flow, key_text};
 use crate::runtime::outlet::{HITS, tap_schema};
 
 use super::alerts;
@@ -108,6 +108,11 @@ impl Shape {
         self.name == flow::FLOWS || self.name == flow::LATE
     }
 
+    /// Rows of `hits` and `alerts`.
+    pub fn is_settled(&self) -> bool {
+        self.rule.is_some()
+    }
+
     /// From where to where flows count in a row.
     pub fn span_of(&self, row: &[Value]) -> (i64, i64) {
         let at = |column: Option<usize>| match column.and_then(|column| row.get(column)) {
@@ -135,6 +140,12 @@ impl Shape {
     pub fn rule_of<'r>(&self, row: &'r [Value]) -> Option<(&'r str, &'r str)> {
         let (rule, fingerprint) = self.rule?;
         Some((self.text(row, rule), self.text(row, fingerprint)))
+    }
+
+    /// The rule of a hit, an alert or a rule's row, and its day.
+    pub fn rule_and_day(&self, row: &[Value]) -> (String, Day) {
+        let rule = self.rule_of(row).map_or(self.name.as_str(), |(rule, _)| rule);
+        (rule.to_owned(), Day::of(EventTime(self.time_of(row))))
     }
 
     pub fn column(&self, name: &str) -> Option<usize> {

@@ -42,10 +42,9 @@ impl Builder<'_> {
     fn query(&self) -> Query {
         let (plan, feature) = (self.plan, self.feature);
         let mut rows = scope::joined(plan, &feature.name, feature.upstream, &feature.joins, &|table| self.range(table));
-        let ranged_already = !rows.steps.is_empty();
         rows.compute(plan, &format!("{}__row", feature.name), &feature.row, "Columns per row.");
         let names = self.aggregate_names();
-        self.timed(&mut rows, ranged_already);
+        self.timed(&mut rows);
         let mut steps = std::mem::take(&mut rows.steps);
         let windows = if feature.window.size == feature.window.every {
             steps.push(self.panes(&rows, &names, &direct));
@@ -58,13 +57,11 @@ impl Builder<'_> {
     }
 
     /// The rows that count, each with its pane.
-    fn timed(&self, rows: &mut Rows, ranged_already: bool) {
+    fn timed(&self, rows: &mut Rows) {
         let lookups = lookup_names(self.plan);
         let names = Names { columns: &rows.columns, lookups: &lookups, event_time: "event_time" };
         let mut conditions: Vec<String> = self.feature.filter.iter().flat_map(|f| conjuncts(f, &names)).collect();
-        if !ranged_already {
-            conditions.extend(self.range(&rows.from));
-        }
+        conditions.append(&mut rows.range);
         let every = interval(self.feature.window.every.0);
         let pane =
             format!("TIMESTAMP_BUCKET(event_time, {every}, TIMESTAMP '1970-01-01 00:00:00+00') AS {}", self.added.pane);
@@ -304,7 +301,7 @@ impl Builder<'_> {
         let own = name(&format!("{}__outputs", feature.name));
         steps.push(Step { name: own.clone(), comment: "Aggregates.".to_owned(), sql: body });
         let columns = feature.columns[..feature.columns.len() - feature.derive.len()].iter().map(|c| name(&c.name));
-        let mut rows = Rows { steps, from: own, columns: columns.collect() };
+        let mut rows = Rows { steps, from: own, columns: columns.collect(), range: Vec::new() };
         rows.compute(self.plan, &format!("{}__derive", feature.name), &feature.derive, "Columns from aggregates.");
         let body = match rows.steps.pop() {
             Some(last) => last.sql,

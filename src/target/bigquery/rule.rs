@@ -76,9 +76,7 @@ fn branch_body(
     }
     let mut conditions: Vec<String> =
         branch.select.filter.iter().flat_map(|filter| conjuncts(filter, &names)).collect();
-    if rows.steps.is_empty() {
-        conditions.extend(range(&rows.from));
-    }
+    conditions.extend(rows.range);
     let qualify: Vec<String> = branch.select.qualify.iter().flat_map(|qualify| conjuncts(qualify, &names)).collect();
     steps.extend(rows.steps);
     let qualify = if qualify.is_empty() { String::new() } else { format!("\nQUALIFY {}", qualify.join("\n  AND ")) };

@@ -15,6 +15,8 @@ pub(super) struct Rows {
     pub steps: Vec<Step>,
     pub from: String,
     pub columns: Vec<String>,
+    /// Conditions on the event time for the SELECT that reads the table itself, so that partitions are pruned.
+    pub range: Vec<String>,
 }
 
 /// The relation's table.
@@ -46,7 +48,8 @@ pub(super) fn joined(
     let own: Vec<String> = plan.columns(upstream).iter().map(|c| name(&c.name)).collect();
     let from = relation(plan, upstream);
     if joins.is_empty() {
-        return Rows { steps: Vec::new(), from, columns: own };
+        let range = range(&from);
+        return Rows { steps: Vec::new(), from, columns: own, range };
     }
     let names = || own.iter().map(String::as_str);
     let aliases: Vec<String> = joins.iter().map(|join| name(&fresh(&join.alias, names()))).collect();
@@ -78,7 +81,7 @@ pub(super) fn joined(
         comment: "Each row beside what is joined to it.".to_owned(),
         sql: select(&items, &tables, &range(&base)),
     };
-    Rows { from: step.name.clone(), steps: vec![step], columns }
+    Rows { from: step.name.clone(), steps: vec![step], columns, range: Vec::new() }
 }
 
 /// The names of the two sides of a join.
@@ -201,7 +204,7 @@ impl Rows {
             let mut lines = vec!["*".to_owned()];
             lines.extend(now.iter().map(|item| format!("{} AS {}", print(&item.expr, &names), name(&item.name))));
             let own = name(&format!("{prefix}_{number}"));
-            let sql = select(&lines, &self.from, &[]);
+            let sql = select(&lines, &self.from, &std::mem::take(&mut self.range));
             self.steps.push(Step { name: own.clone(), comment: comment.to_owned(), sql });
             self.from = own;
             self.columns.extend(now.iter().map(|item| name(&item.name)));

@@ -27,6 +27,8 @@ USING (
         *,
         COALESCE(tx_bytes, 0) + COALESCE(rx_bytes, 0) AS bytes
       FROM flows
+      WHERE flows.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 5 MINUTE)
+        AND flows.event_time < tripline_to
     ),
     -- Rows that count, each with its pane of 1m.
     session_5m__rows AS (
@@ -35,8 +37,6 @@ USING (
         TIMESTAMP_BUCKET(event_time, INTERVAL 1 MINUTE, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
       FROM session_5m__row_1
       WHERE COALESCE(protocol_number, 0) = 6
-        AND session_5m__row_1.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 5 MINUTE)
-        AND session_5m__row_1.event_time < tripline_to
     ),
     -- Each row counted once, in its pane.
     session_5m__panes AS (
