@@ -1,16 +1,16 @@
 //! `features/NAME.yaml`: a windowed aggregation.
 
 use super::join::{self, JOIN};
-use super::model::{Feature, Window};
-use super::shape::{Shape, Table, later, optional, required};
+use super::model::{Feature, FeatureKind, Frame, Window};
+use super::shape::{Shape, Table, later, optional, required, required_without};
 use super::yaml::Node;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Text};
 
 const EXPRESSIONS: Shape = Shape::Map { name: &Shape::Name, value: &Shape::Sql, empty: true };
 
 pub(super) static FEATURE: Table = Table {
     name: "a feature",
-    doc: "Columns aggregated over windows of event time, by a key",
+    doc: "Columns aggregated over windows of event time, by a key; or look-backs beside the rows of another feature",
     keys: &[
         required("feature", Shape::Name, "The feature's name, equal to its file's"),
         optional("description", Shape::Text, "What it measures"),
@@ -22,23 +22,29 @@ pub(super) static FEATURE: Table = Table {
         ),
         optional("row", EXPRESSIONS, "Columns computed per row, before aggregation; usable in where, key and columns"),
         optional("where", Shape::Sql, "Only rows for which this is true count"),
-        required(
+        required_without(
+            "trailing",
             "key",
             Shape::List { item: &Shape::Name, empty: true },
             "One row per window for each value of these columns; `[]` is the whole population",
         ),
-        required("window", Shape::Object(&WINDOW), "The windows, aligned to the epoch"),
-        required(
+        required_without("trailing", "window", Shape::Object(&WINDOW), "The windows, aligned to the epoch"),
+        required_without(
+            "trailing",
             "columns",
             Shape::Map { name: &Shape::Name, value: &Shape::Sql, empty: false },
             "The aggregates: name to expression",
         ),
         optional("derive", EXPRESSIONS, "Columns computed from the key and the aggregates"),
+        optional(
+            "trailing",
+            Shape::Map { name: &Shape::Name, value: &Shape::Object(&FRAME), empty: false },
+            "Look-backs beside each row of the feature that `from` names, in the place of key, window and columns",
+        ),
+        optional("emit", Shape::Sql, "Only rows for which this is true are put out; with `trailing`"),
         later("previous", "a key's previous row comes with a later version"),
-        later("trailing", "look-backs over earlier windows come with a later version"),
         later("fill", "only windows with rows exist in this version"),
         later("expire", "it belongs to `fill`; leave it out"),
-        later("emit", "put the condition into the rules that read the feature"),
     ],
 };
 
@@ -53,9 +59,23 @@ static WINDOW: Table = Table {
     ],
 };
 
+static FRAME: Table = Table {
+    name: "a look-back",
+    doc: "Rows that ended before the row's window began, at most so long before",
+    keys: &[
+        required("key", Shape::List { item: &Shape::Name, empty: true }, "Rows with the same values of these columns"),
+        required("size", Shape::Length { zero: false }, "How far it looks back from the beginning of the row's window"),
+        required(
+            "columns",
+            Shape::Map { name: &Shape::Name, value: &Shape::Sql, empty: false },
+            "The aggregates: name to expression; the look-back's name stands before each, as in `usual_mean`",
+        ),
+    ],
+};
+
 pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Option<Feature> {
     let join = join::read(node, out);
-    let window = window(node, out);
+    let kind = if node.get("trailing").is_some() { trailing(node, out) } else { windows(node, out) };
     let name = node.name_at("feature")?;
     Some(Feature {
         span: name.span(),
@@ -65,11 +85,44 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Option<Feature> {
         join,
         row: node.pairs_at("row"),
         filter: node.text_at("where"),
-        key: node.texts_at("key"),
-        window: window?,
-        columns: node.pairs_at("columns"),
+        kind: kind?,
         derive: node.pairs_at("derive"),
     })
+}
+
+fn windows(node: &Node, out: &mut Vec<Diagnostic>) -> Option<FeatureKind> {
+    let window = window(node, out);
+    if let Some(emit) = node.get("emit") {
+        let error = Diagnostic::error("feature.bad-trailing", emit.head(), "`emit` chooses rows of look-backs");
+        let error = error.label("there is no `trailing` here");
+        out.push(error.help("put the condition into `where`, or into the rules that read the feature"));
+    }
+    Some(FeatureKind::Windows { key: node.texts_at("key"), window: window?, columns: node.pairs_at("columns") })
+}
+
+fn trailing(node: &Node, out: &mut Vec<Diagnostic>) -> Option<FeatureKind> {
+    for name in ["key", "window", "columns", "join"] {
+        if let Some(other) = node.get(name) {
+            let message = format!("a feature with `trailing` has no `{name}` of its own");
+            let error = Diagnostic::error("feature.bad-trailing", other.head(), message);
+            out.push(error.label("of a feature with windows").help(
+                "its rows are those of the feature that it reads: aggregate in that one, and look back in this one",
+            ));
+        }
+    }
+    let frame = |(name, node): &(Text, Node)| {
+        let size = node.get("size")?;
+        Some(Frame {
+            name: name.clone(),
+            key: node.texts_at("key"),
+            size: node.length_at("size").filter(|size| size.0 > 0)?,
+            size_span: size.span,
+            columns: node.pairs_at("columns"),
+        })
+    };
+    let entries = node.get("trailing")?.entries();
+    let frames: Vec<Frame> = entries.iter().filter_map(frame).collect();
+    (frames.len() == entries.len()).then(|| FeatureKind::Trailing { frames, emit: node.text_at("emit") })
 }
 
 fn window(node: &Node, out: &mut Vec<Diagnostic>) -> Option<Window> {

@@ -120,11 +120,68 @@ pub struct Feature {
     pub join: Vec<Join>,
     pub row: Vec<(Text, Text)>,
     pub filter: Option<Text>,
-    pub key: Vec<Text>,
-    pub window: Window,
-    pub columns: Vec<(Text, Text)>,
+    pub kind: FeatureKind,
     pub derive: Vec<(Text, Text)>,
     pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub enum FeatureKind {
+    Windows {
+        key: Vec<Text>,
+        window: Window,
+        columns: Vec<(Text, Text)>,
+    },
+    /// Look-backs beside each row of the feature that it reads.
+    Trailing {
+        frames: Vec<Frame>,
+        /// Which rows are put out.
+        emit: Option<Text>,
+    },
+}
+
+/// A look-back over earlier rows of the same key.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Before the names of its columns.
+    pub name: Text,
+    pub key: Vec<Text>,
+    pub size: Micros,
+    pub size_span: Span,
+    pub columns: Vec<(Text, Text)>,
+}
+
+impl Feature {
+    /// The aggregates, by name; those of look-backs one after the other.
+    pub fn aggregates(&self) -> Vec<&(Text, Text)> {
+        match &self.kind {
+            FeatureKind::Windows { columns, .. } => columns.iter().collect(),
+            FeatureKind::Trailing { frames, .. } => frames.iter().flat_map(|frame| &frame.columns).collect(),
+        }
+    }
+
+    pub fn aggregates_mut(&mut self) -> Vec<&mut (Text, Text)> {
+        match &mut self.kind {
+            FeatureKind::Windows { columns, .. } => columns.iter_mut().collect(),
+            FeatureKind::Trailing { frames, .. } => frames.iter_mut().flat_map(|frame| &mut frame.columns).collect(),
+        }
+    }
+
+    /// Names of the columns that it computes from many rows.
+    pub fn computed(&self) -> Vec<Text> {
+        let of_frame = |frame: &Frame| {
+            let prefix = frame.name.clone();
+            let of = move |(name, _): &(Text, Text)| Text {
+                text: format!("{}_{}", prefix.text, name.text),
+                map: name.map.clone(),
+            };
+            frame.columns.iter().map(of).collect::<Vec<_>>()
+        };
+        match &self.kind {
+            FeatureKind::Windows { columns, .. } => columns.iter().map(|(name, _)| name.clone()).collect(),
+            FeatureKind::Trailing { frames, .. } => frames.iter().flat_map(of_frame).collect(),
+        }
+    }
 }
 
 /// Tumbling when `every == size`.

@@ -22,6 +22,8 @@ pub(super) struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     Required,
+    /// Where the other key is not there.
+    Without(&'static str),
     Optional,
 }
 
@@ -93,6 +95,10 @@ impl Table {
 
 pub(super) const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, need: Need::Required, shape, doc }
+}
+
+pub(super) const fn required_without(other: &'static str, name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, need: Need::Without(other), shape, doc }
 }
 
 pub(super) const fn optional(name: &'static str, shape: Shape, doc: &'static str) -> Key {

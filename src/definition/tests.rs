@@ -1,6 +1,6 @@
 //! Whole projects: what is read from correct files, and that wrong ones never stop the loading.
 
-use super::model::{AlertWhen, JoinTarget, Level, Project, Status};
+use super::model::{AlertWhen, FeatureKind, JoinTarget, Level, Project, Status};
 use super::{Loaded, load};
 use crate::adapter::local::{Embedded, MemoryTree};
 use crate::diagnostic::{Diagnostic, Severity, render_text};
@@ -100,11 +100,12 @@ fn every_key_of_a_feature_is_read() {
     let project = clean(&MemoryTree::default().with("features/pair_5m.yaml", FEATURE));
     let feature = &project.features[0];
     assert_eq!((feature.name.as_str(), feature.from.as_str()), ("pair_5m", "flows"));
-    assert_eq!((feature.window.size, feature.window.every), (Micros(300_000_000), Micros(60_000_000)));
-    let columns: Vec<&str> = feature.columns.iter().map(|(name, _)| name.as_str()).collect();
+    let FeatureKind::Windows { key, window, columns } = &feature.kind else { panic!("{feature:?}") };
+    assert_eq!((window.size, window.every), (Micros(300_000_000), Micros(60_000_000)));
+    let columns: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(columns, ["z", "a"], "the order of the file is kept");
     assert_eq!(feature.filter.as_ref().map(|t| t.as_str()), Some("protocol_number = 6"));
-    assert_eq!((feature.row.len(), feature.derive.len(), feature.key.len()), (1, 1, 2));
+    assert_eq!((feature.row.len(), feature.derive.len(), key.len()), (1, 1, 2));
     assert!(matches!(&feature.join[0].target, JoinTarget::Feature { name } if name.as_str() == "everybody_5m"));
     assert_eq!(feature.join[0].missing[0].1, Value::Int64(0));
     assert!(

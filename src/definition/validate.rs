@@ -75,7 +75,12 @@ fn object(node: &Node, table: &Table, name: &str, out: &mut Vec<Diagnostic>) {
     if later {
         return;
     }
-    let absent = |key: &&Key| key.need == Need::Required && node.get(key.name).is_none() && !meant.contains(&key.name);
+    let needed = |key: &Key| match key.need {
+        Need::Required => true,
+        Need::Without(other) => node.get(other).is_none(),
+        Need::Optional => false,
+    };
+    let absent = |key: &&Key| needed(key) && node.get(key.name).is_none() && !meant.contains(&key.name);
     for key in table.keys.iter().filter(absent) {
         let message = format!("{} needs the key `{}`", table.name, key.name);
         let error = Diagnostic::error("definition.missing-key", node.head(), message);

@@ -23,6 +23,7 @@ use super::outlet::{Outlet, OutletError};
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::{BuildError, FeatureStage, StageError};
 use super::window::operator::Hop;
+use super::window::stage::Stage;
 
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
@@ -50,7 +51,7 @@ pub enum Fault {
 }
 
 pub struct Graph {
-    features: Vec<Option<FeatureStage>>,
+    features: Vec<Option<Stage>>,
     rules: Vec<RuleStage>,
     alerts: AlertStage,
     dedupe: Option<Dedupe>,
@@ -75,7 +76,7 @@ impl Graph {
         let mut features = Vec::with_capacity(plan.features.len());
         for (feature, live) in plan.features.iter().zip(&plan.live) {
             let (columns, time) = upstream(feature.upstream);
-            let stage = live.then(|| FeatureStage::new(feature, columns, time, evidence_rows, lookups));
+            let stage = live.then(|| Stage::new(feature, columns, time, evidence_rows, lookups));
             features.push(stage.transpose()?);
         }
         let rules = plan.rules.iter().enumerate();
@@ -97,7 +98,8 @@ impl Graph {
     /// From now on remembers, for each rule and feature, the row that came nearest to meeting its condition.
     pub fn watch(&mut self, plan: &Plan, lookups: &Lookups) -> Result<(), BuildError> {
         for (stage, feature) in self.features.iter_mut().zip(&plan.features) {
-            stage.iter_mut().try_for_each(|stage| stage.watch_for(feature, lookups))?;
+            let windows = stage.as_mut().and_then(Stage::windows_mut);
+            windows.into_iter().try_for_each(|stage| stage.watch_for(feature, lookups))?;
         }
         self.nearest = Some(vec![None; self.rules.len()]);
         self.rules.iter_mut().try_for_each(|rule| rule.watch(lookups))
@@ -117,7 +119,7 @@ impl Graph {
     }
 
     /// Stages of features and rules, for reports.
-    pub fn features(&self) -> impl Iterator<Item = &FeatureStage> {
+    pub fn features(&self) -> impl Iterator<Item = &Stage> {
         self.features.iter().flatten()
     }
 
@@ -150,7 +152,8 @@ impl Graph {
     }
 
     fn over_flows(&self) -> impl Iterator<Item = &FeatureStage> {
-        self.features.iter().flatten().filter(|stage| stage.upstream == Upstream::Flows)
+        let windows = self.features.iter().flatten().filter_map(Stage::windows);
+        windows.filter(|stage| stage.upstream == Upstream::Flows)
     }
 
     /// A record was refused: counted, and put out.
@@ -226,13 +229,15 @@ impl Graph {
             out.flows(flow::FLOWS, &flows.rows, admit)?;
         }
         if self.rows_only {
-            let over_flows = self.features.iter().flatten().filter(|stage| stage.upstream == Upstream::Flows);
-            return over_flows.into_iter().try_for_each(|stage| count_missed(stage, flows, admit, &mut self.ledger));
+            let windows = self.features.iter().flatten().filter_map(Stage::windows);
+            let mut over_flows = windows.filter(|stage| stage.upstream == Upstream::Flows);
+            return over_flows.try_for_each(|stage| count_missed(stage, flows, admit, &mut self.ledger));
         }
         let evidence = FlowEvidence::new(flows);
         let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&evidence) } else { None };
         for index in 0..self.features.len() {
-            if let Some(stage) = self.features[index].as_mut().filter(|stage| stage.upstream == Upstream::Flows) {
+            let windows = self.features[index].as_mut().and_then(Stage::windows_mut);
+            if let Some(stage) = windows.filter(|stage| stage.upstream == Upstream::Flows) {
                 push_flows(stage, flows, admit, kept, &mut self.ledger)?;
             }
         }
@@ -305,7 +310,7 @@ impl Graph {
 
     /// When the next open window ends.
     pub fn next_end(&self) -> Option<i64> {
-        self.features.iter().flatten().filter_map(FeatureStage::next_end).min()
+        self.features.iter().flatten().filter_map(Stage::next_end).min()
     }
 
     /// All windows that end at `end`, and the rules over them.
@@ -315,20 +320,20 @@ impl Graph {
         let mut evidence: Vec<Vec<Vec<EvidenceRow>>> = vec![Vec::new(); self.features.len()];
         for index in 0..self.features.len() {
             let Some(stage) = &mut self.features[index] else { continue };
-            if let Upstream::Feature(upstream) = stage.upstream
+            if let Upstream::Feature(upstream) = stage.upstream()
                 && let Some(rows) = &closed[upstream]
             {
                 let behind = FeatureEvidence(&evidence[upstream]);
                 let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
-                stage.push(rows, &closed, kept)?;
+                stage.push(end, rows, &closed, kept)?;
             }
             if stage.next_end() == Some(end) {
                 let window = stage.close(end)?;
                 self.ledger.windows += 1;
                 self.ledger.feature_rows += window.rows.num_rows() as u64;
                 if window.rows.num_rows() > 0 {
-                    if out.wants(&stage.name) {
-                        out.rows(&stage.name, &window.rows, partial)?;
+                    if out.wants(stage.name()) {
+                        out.rows(stage.name(), &window.rows, partial)?;
                     }
                     (closed[index], evidence[index]) = (Some(window.rows), window.evidence);
                 }
@@ -394,9 +399,9 @@ impl Graph {
 
     fn count_errors(&mut self) {
         let features = self.features.iter().flatten();
-        self.ledger.saturated = features.clone().map(|stage| stage.state().saturated).sum();
+        self.ledger.saturated = features.clone().map(Stage::saturated).sum();
         let rules: u64 = self.rules.iter().map(|rule| rule.errors.count).sum();
-        self.ledger.row_errors = features.map(|stage| stage.errors.count).sum::<u64>() + rules;
+        self.ledger.row_errors = features.map(|stage| stage.errors().count).sum::<u64>() + rules;
     }
 }
 

@@ -6,6 +6,7 @@ pub const CODES: &[&str] = &[
     "feature.duplicate-column",
     "feature.float-key",
     "feature.order",
+    "feature.trailing",
     "feature.window",
     "flows.impossible-value",
     "join.duplicate-alias",

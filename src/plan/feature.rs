@@ -1,6 +1,6 @@
 //! Windowed features: scope, key, window, aggregates, derived columns.
 
-use crate::definition::model::Feature;
+use crate::definition::model::{Feature, FeatureKind, Window};
 use crate::diagnostic::{Diagnostic, Text};
 use crate::language::scope::{Scope, ScopeColumn};
 use crate::language::tree::{Aggregate, Aggregation, Expr, ExprKind, Item};
@@ -8,9 +8,9 @@ use crate::language::{self};
 use crate::record::{Column, Micros, Type};
 
 use super::resolve::Resolver;
-use super::{FeaturePlan, Upstream, WINDOW_NAMES, WindowPlan, join, ties};
+use super::{FeaturePlan, JoinPlan, Upstream, WINDOW_NAMES, WindowPlan, join, ties, trailing};
 
-const WINDOW_MAX: Micros = Micros(366 * 86_400_000_000);
+pub(super) const WINDOW_MAX: Micros = Micros(366 * 86_400_000_000);
 /// Panes of one window: each close combines them all.
 const PANES_MAX: i64 = 1_440;
 
@@ -30,33 +30,61 @@ pub(super) fn bind(resolver: &Resolver, feature: &Feature, diagnostics: &mut Vec
     if let Some(filter) = &filter {
         diagnostics.extend(language::null_warnings(filter, &scope));
     }
-    let key = bind_key(feature, &scope, diagnostics);
-    let window = bind_window(resolver, feature, upstream, diagnostics);
-
-    let mut columns: Vec<Column> = key.iter().map(|i| scope.columns[*i].column.clone()).collect();
-    columns.extend(WINDOW_NAMES.map(|name| Column::new(name, Type::Timestamp, false)));
-    let (aggregates, outputs) = bind_aggregates(resolver, feature, upstream, &scope, &mut columns, diagnostics);
-    let derive = bind_derived(resolver, feature, &mut columns, diagnostics);
+    let read = Read { resolver, feature, upstream, scope, joins, row, filter };
+    let plan = match &feature.kind {
+        FeatureKind::Windows { key, window, columns } => windows(read, key, window, columns, diagnostics),
+        FeatureKind::Trailing { frames, emit } => trailing::bind(read, frames, emit.as_ref(), diagnostics)?,
+    };
     let after = diagnostics.iter().filter(|d| d.severity == crate::diagnostic::Severity::Error).count();
-    (after == before).then(|| FeaturePlan {
-        name,
-        upstream,
-        joins,
-        scope: scope.columns.into_iter().map(|c| c.column).collect(),
-        row,
-        filter,
+    (after == before).then_some(plan)
+}
+
+/// A feature's rows before anything is aggregated.
+pub(super) struct Read<'a> {
+    pub resolver: &'a Resolver<'a>,
+    pub feature: &'a Feature,
+    pub upstream: Upstream,
+    pub scope: Scope,
+    pub joins: Vec<JoinPlan>,
+    pub row: Vec<Item>,
+    pub filter: Option<Expr>,
+}
+
+fn windows(
+    read: Read<'_>,
+    key: &[Text],
+    window: &Window,
+    texts: &[(Text, Text)],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> FeaturePlan {
+    let key = bind_key(key, &read.scope, diagnostics);
+    let window = bind_window(read.resolver, window, read.upstream, diagnostics);
+    let mut columns: Vec<Column> = key.iter().map(|i| read.scope.columns[*i].column.clone()).collect();
+    columns.extend(WINDOW_NAMES.map(|name| Column::new(name, Type::Timestamp, false)));
+    let mut results = Results::default();
+    results.bind(&read, texts, &mut columns, diagnostics);
+    let derive = bind_derived(&read, &read.feature.derive, &mut columns, diagnostics);
+    FeaturePlan {
+        name: read.feature.name.text.clone(),
+        upstream: read.upstream,
+        joins: read.joins,
+        scope: read.scope.columns.into_iter().map(|c| c.column).collect(),
+        row: read.row,
+        filter: read.filter,
         key,
         window,
-        aggregates,
-        outputs,
+        aggregates: results.aggregates,
+        outputs: results.outputs,
         derive,
         columns,
-    })
+        trailing: None,
+    }
 }
 
 /// The feature's own columns, for expressions that come before them.
 fn computed(feature: &Feature) -> Vec<(String, String)> {
-    let names = feature.columns.iter().chain(&feature.derive).map(|(name, _)| name.text.clone());
+    let derived = feature.derive.iter().map(|(name, _)| name.text.clone());
+    let names = feature.computed().into_iter().map(|name| name.text).chain(derived);
     names
         .map(|name| {
             let help = format!(
@@ -87,9 +115,9 @@ fn bind_row(resolver: &Resolver, feature: &Feature, scope: &mut Scope, diagnosti
 }
 
 /// The key's columns in the scope: each once, of a type whose equality means something.
-fn bind_key(feature: &Feature, scope: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<usize> {
+pub(super) fn bind_key(names: &[Text], scope: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<usize> {
     let mut key = Vec::new();
-    for name in &feature.key {
+    for name in names {
         let Some(index) = join::find(scope, name, diagnostics) else { continue };
         let column = &scope.columns[index].column;
         if key.contains(&index) {
@@ -117,11 +145,10 @@ fn bind_key(feature: &Feature, scope: &Scope, diagnostics: &mut Vec<Diagnostic>)
 
 fn bind_window(
     resolver: &Resolver,
-    feature: &Feature,
+    window: &Window,
     upstream: Upstream,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> WindowPlan {
-    let window = &feature.window;
     let mut finding = |message: String, help: &str| {
         diagnostics.push(Diagnostic::error("feature.window", window.span, message).help(help));
     };
@@ -150,48 +177,52 @@ fn bind_window(
     WindowPlan { size: window.size, every: window.every }
 }
 
-fn bind_aggregates(
-    resolver: &Resolver,
-    feature: &Feature,
-    upstream: Upstream,
-    scope: &Scope,
-    columns: &mut Vec<Column>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> (Vec<Aggregate>, Vec<Item>) {
-    let mut aggregates: Vec<Aggregate> = Vec::new();
-    let mut outputs = Vec::new();
-    for (name, text) in &feature.columns {
-        resolver.use_lookups_of(text);
-        let mut scope = scope.clone();
-        // `bytes: SUM(bytes)` means another column than itself.
-        scope.elsewhere.retain(|(other, _)| *other != name.text);
-        let Some(Aggregation { aggregates: own, mut output }) = language::bind_aggregation(text, &scope, diagnostics)
-        else {
-            continue;
-        };
-        if columns.iter().any(|c| c.name.eq_ignore_ascii_case(name.as_str())) {
-            diagnostics.push(duplicate(name));
-            continue;
-        }
-        own.iter().for_each(|aggregate| ties::check(&resolver.plan, upstream, aggregate, diagnostics));
-        shift(&mut output, aggregates.len());
-        aggregates.extend(own);
-        columns.push(Column::new(name.text.clone(), output.ty, output.nullable));
-        outputs.push(Item { name: name.text.clone(), expr: output });
-    }
-    (aggregates, outputs)
+/// Aggregates, and columns computed from them.
+#[derive(Default)]
+pub(super) struct Results {
+    pub aggregates: Vec<Aggregate>,
+    pub outputs: Vec<Item>,
 }
 
-fn bind_derived(
-    resolver: &Resolver,
-    feature: &Feature,
+impl Results {
+    pub fn bind(
+        &mut self,
+        read: &Read<'_>,
+        texts: &[(Text, Text)],
+        columns: &mut Vec<Column>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        for (name, text) in texts {
+            read.resolver.use_lookups_of(text);
+            let mut scope = read.scope.clone();
+            // `bytes: SUM(bytes)` means another column than itself.
+            scope.elsewhere.retain(|(other, _)| *other != name.text);
+            let bound = language::bind_aggregation(text, &scope, diagnostics);
+            let Some(Aggregation { aggregates: own, mut output }) = bound else { continue };
+            if columns.iter().any(|c| c.name.eq_ignore_ascii_case(name.as_str())) {
+                diagnostics.push(duplicate(name));
+                continue;
+            }
+            let plan = &read.resolver.plan;
+            own.iter().for_each(|aggregate| ties::check(plan, read.upstream, aggregate, diagnostics));
+            shift(&mut output, self.aggregates.len());
+            self.aggregates.extend(own);
+            columns.push(Column::new(name.text.clone(), output.ty, output.nullable));
+            self.outputs.push(Item { name: name.text.clone(), expr: output });
+        }
+    }
+}
+
+pub(super) fn bind_derived(
+    read: &Read<'_>,
+    texts: &[(Text, Text)],
     columns: &mut Vec<Column>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Item> {
     let mut derived = Vec::new();
-    for (name, text) in &feature.derive {
-        resolver.use_lookups_of(text);
-        let scope = resolver.scope(format!("feature {}", feature.name.text), columns);
+    for (name, text) in texts {
+        read.resolver.use_lookups_of(text);
+        let scope = read.resolver.scope(format!("feature {}", read.feature.name.text), columns);
         let Some(expr) = language::bind_expression(text, &scope, diagnostics) else { continue };
         if columns.iter().any(|c| c.name.eq_ignore_ascii_case(name.as_str())) {
             diagnostics.push(duplicate(name));
@@ -203,7 +234,7 @@ fn bind_derived(
     derived
 }
 
-fn duplicate(name: &Text) -> Diagnostic {
+pub(super) fn duplicate(name: &Text) -> Diagnostic {
     Diagnostic::error("feature.duplicate-column", name.span(), format!("column `{}` already exists", name.text))
         .label("second column of this name")
         .help("choose another name: the key, window_start, window_end and event_time are columns too")

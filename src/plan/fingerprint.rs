@@ -15,9 +15,7 @@ use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Item, 
 use crate::record::{Type, Value, float_text, flow};
 
 use super::wanted::columns_of;
-use super::{
-    BranchPlan, FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream, WINDOW_COLUMNS,
-};
+use super::{BranchPlan, FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream};
 
 /// First line of every text.
 const VERSION: &str = "tripline rule 2";
@@ -198,7 +196,9 @@ fn branch_text(plan: &Plan, branch: &BranchPlan, reads: &mut Reads) -> String {
 
 fn feature_text(plan: &Plan, feature: &FeaturePlan, mut columns: BTreeSet<usize>, reads: &mut Reads) -> String {
     let names = Names::new(plan, feature.upstream, &feature.joins, &feature.row);
-    let outputs = feature.key.len() + WINDOW_COLUMNS;
+    let emit = feature.trailing.as_ref().and_then(|trailing| trailing.emit.as_ref());
+    emit.iter().for_each(|emit| mark(emit, &mut columns));
+    let outputs = feature.outputs_at();
     let derived = outputs + feature.outputs.len();
     for (index, item) in feature.derive.iter().enumerate().rev() {
         if columns.contains(&(derived + index)) {
@@ -207,6 +207,9 @@ fn feature_text(plan: &Plan, feature: &FeaturePlan, mut columns: BTreeSet<usize>
     }
     let mut used: BTreeSet<usize> = feature.key.iter().copied().collect();
     feature.filter.iter().for_each(|filter| mark(filter, &mut used));
+    let carried = feature.carried();
+    used.extend(columns.iter().filter_map(|column| carried.get(column.checked_sub(outputs - carried.len())?)));
+    used.extend(feature.frames().iter().flat_map(|frame| &frame.key));
     let mut lines = String::new();
     for (index, item) in feature.outputs.iter().enumerate().filter(|(i, _)| columns.contains(&(outputs + i))) {
         columns_of(&item.expr, &mut |aggregate| {
@@ -227,8 +230,15 @@ fn feature_text(plan: &Plan, feature: &FeaturePlan, mut columns: BTreeSet<usize>
         text.push_str(&format!("  where {}\n", names.expr(plan, filter)));
     }
     text.push_str(&format!("  key {}\n", feature.key_names().collect::<Vec<_>>().join(" ")));
-    text.push_str(&format!("  window {} every {}\n{lines}", feature.window.size.0, feature.window.every.0));
-    text
+    text.push_str(&format!("  window {} every {}\n", feature.window.size.0, feature.window.every.0));
+    for frame in feature.frames() {
+        let key: Vec<&str> = frame.key.iter().map(|index| feature.scope[*index].name.as_str()).collect();
+        text.push_str(&format!("  trailing {} key {} size {}\n", frame.name, key.join(" "), frame.size.0));
+    }
+    if let Some(emit) = emit {
+        text.push_str(&format!("  emit {}\n", expression(emit, &plan.lookups, &leaf)));
+    }
+    text + &lines
 }
 
 /// A source, as far as these columns of `flows` need it.

@@ -25,7 +25,7 @@ impl Plan {
         for (index, feature) in self.features.iter().enumerate().rev() {
             let Some(own) = features[index] else { continue };
             let end = first_end(feature.window, own);
-            let start = EventTime(end.saturating_sub(feature.window.size.0));
+            let start = EventTime(end.saturating_sub(feature.look_back().0));
             match feature.upstream {
                 Upstream::Flows => flows = flows.min(start),
                 Upstream::Feature(read) => earlier(&mut features[read], start),
@@ -55,7 +55,7 @@ impl Plan {
                 JoinTarget::Lookup { .. } => None,
             });
             let joined = joined.max().unwrap_or(0);
-            reaches.push(behind.saturating_add(feature.window.size.0).max(joined));
+            reaches.push(behind.saturating_add(feature.look_back().0).max(joined));
         }
         let live = reaches.iter().zip(&self.live).filter(|(_, live)| **live).map(|(reach, _)| *reach);
         Micros(live.max().unwrap_or(0))
@@ -91,6 +91,7 @@ mod tests {
             outputs: Vec::new(),
             derive: Vec::new(),
             columns: Vec::new(),
+            trailing: None,
         }
     }
 

@@ -17,10 +17,12 @@ mod rule;
 mod source;
 mod ties;
 mod title;
+mod trailing;
 mod training;
 mod values;
 pub(crate) mod wanted;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::language::scope::LookupField;
@@ -127,19 +129,65 @@ pub struct FeaturePlan {
     pub filter: Option<Expr>,
     /// Indexes into the scope.
     pub key: Vec<usize>,
+    /// Of look-backs: that of the upstream.
     pub window: WindowPlan,
+    /// Of look-backs: of all of them, one after the other.
     pub aggregates: Vec<Aggregate>,
     /// Over the aggregates' results: `ExprKind::Column(i)` is aggregate `i`.
     pub outputs: Vec<Item>,
     /// Over the relation's columns so far.
     pub derive: Vec<Item>,
-    /// Key, window columns, outputs, derived.
+    /// Key, window columns, carried, outputs, derived.
     pub columns: Vec<Column>,
+    /// `None` for a feature with windows of its own.
+    pub trailing: Option<TrailingPlan>,
+}
+
+/// Look-backs beside each row of a feature.
+#[derive(Debug, Clone)]
+pub struct TrailingPlan {
+    /// What stays visible of each row behind its window: indexes into the scope.
+    pub carried: Vec<usize>,
+    pub frames: Vec<FramePlan>,
+    /// Which rows are put out; over the relation's columns.
+    pub emit: Option<Expr>,
+}
+
+/// Rows of one key that ended at or before the start of a row's window, and at most so long before it.
+#[derive(Debug, Clone)]
+pub struct FramePlan {
+    pub name: String,
+    /// Indexes into the scope.
+    pub key: Vec<usize>,
+    pub size: Micros,
+    /// Which of the feature's aggregates are its own.
+    pub aggregates: Range<usize>,
 }
 
 impl FeaturePlan {
     pub fn key_names(&self) -> impl Iterator<Item = &str> {
         self.columns[..self.key.len()].iter().map(|c| c.name.as_str())
+    }
+
+    /// The look-backs; none of a feature with windows of its own.
+    pub fn frames(&self) -> &[FramePlan] {
+        self.trailing.as_ref().map_or(&[], |trailing| &trailing.frames)
+    }
+
+    /// What stays visible of the upstream's rows: indexes into the scope.
+    pub fn carried(&self) -> &[usize] {
+        self.trailing.as_ref().map_or(&[], |trailing| &trailing.carried)
+    }
+
+    /// The place of the first output among its columns.
+    pub fn outputs_at(&self) -> usize {
+        self.key.len() + WINDOW_COLUMNS + self.carried().len()
+    }
+
+    /// How long before the end of a row's window the rows lie that count in it.
+    pub fn look_back(&self) -> Micros {
+        let longest = self.frames().iter().map(|frame| frame.size.0).max().unwrap_or(0);
+        Micros(self.window.size.0.saturating_add(longest))
     }
 }
 

@@ -50,7 +50,9 @@ pub(super) fn check_feature(plan: &Plan, feature: &FeaturePlan, out: &mut Vec<Di
         check(expr, &feature.scope, &known, out);
     }
     let known = of_feature(plan, feature);
-    feature.derive.iter().for_each(|item| check(&item.expr, &feature.columns, &known, out));
+    let emit = feature.trailing.iter().flat_map(|trailing| &trailing.emit);
+    let derive = feature.derive.iter().map(|item| &item.expr);
+    derive.chain(emit).for_each(|expr| check(expr, &feature.columns, &known, out));
 }
 
 pub(super) fn check_rule(plan: &Plan, rule: &RulePlan, out: &mut Vec<Diagnostic>) {

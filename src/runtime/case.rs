@@ -21,7 +21,7 @@ use crate::pipeline::halve::FailedRow;
 use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::merge::{Merge, Step};
 use crate::pipeline::outlet::{Outlet, OutletError};
-use crate::pipeline::window::feature::{BuildError, FeatureStage};
+use crate::pipeline::window::feature::BuildError;
 use crate::plan::{self, Plan, ResolveOptions, Upstream};
 use crate::record::{Column, Disposition, Micros, Reject, flow};
 use crate::target::datafusion::Lookups;
@@ -190,7 +190,8 @@ fn reasons(plan: &Plan, graph: &Graph, kept: &Kept) -> (Option<Near>, Vec<String
         notes.push(format!("{} has no rows", plan.relation_name(upstream)));
         let Upstream::Feature(index) = upstream else { break };
         let feature = &plan.features[index];
-        nearest = graph.features().find(|stage| stage.name == feature.name).and_then(FeatureStage::nearest);
+        nearest =
+            graph.features().find(|stage| stage.name() == feature.name).and_then(|stage| stage.windows()?.nearest());
         (upstream, to) = (feature.upstream, &feature.name);
     }
     for (index, hits) in &kept.excepted {

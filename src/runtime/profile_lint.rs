@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::language::tree::{Aggregate, Expr, ExprKind};
 use crate::plan::wanted::columns_of;
-use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, Plan, RulePlan, Upstream, WINDOW_COLUMNS};
+use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, Plan, RulePlan, Upstream};
 use crate::record::{Value, flow};
 
 use super::profile_column::ColumnProfile;
@@ -101,6 +101,11 @@ impl<'a> Reads<'a> {
         }
         feature.filter.iter().for_each(|filter| self.expr(&scope, filter));
         feature.key.iter().for_each(|key| self.column(&scope, *key));
+        feature.frames().iter().flat_map(|frame| &frame.key).for_each(|key| self.column(&scope, *key));
+        let mut read = Vec::new();
+        let emit = feature.trailing.iter().flat_map(|trailing| &trailing.emit);
+        emit.for_each(|emit| columns_of(emit, &mut |column| read.push(column)));
+        read.into_iter().for_each(|column| self.feature_column(index, column));
     }
 
     fn join(&mut self, scope: &Scope<'a>, join: &'a JoinPlan) {
@@ -153,9 +158,12 @@ impl<'a> Reads<'a> {
         self.relation(Upstream::Feature(index));
         let feature = &self.plan.features[index];
         let scope = feature_scope(feature);
-        let outputs = feature.key.len() + WINDOW_COLUMNS;
+        let outputs = feature.outputs_at();
+        let carried = outputs - feature.carried().len();
         if let Some(key) = feature.key.get(column) {
             self.column(&scope, *key);
+        } else if let Some(own) = column.checked_sub(carried).and_then(|place| feature.carried().get(place)) {
+            self.column(&scope, *own);
         } else if let Some(output) = column.checked_sub(outputs) {
             if let Some(item) = feature.outputs.get(output) {
                 for aggregate in aggregates_of(&item.expr) {

@@ -26,7 +26,7 @@ pub struct RunReport {
 
 /// Rows that could not be computed: feature or rule, how many, and the first one.
 pub fn row_errors(graph: &Graph) -> Vec<(String, u64, FailedRow)> {
-    let features = graph.features().map(|f| (f.name.clone(), &f.errors));
+    let features = graph.features().map(|f| (f.name().to_owned(), f.errors()));
     let rules = graph.rules().iter().map(|r| (r.plan.name.clone(), &r.errors));
     features.chain(rules).filter_map(|(name, errors)| Some((name, errors.count, errors.first.clone()?))).collect()
 }

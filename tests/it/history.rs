@@ -90,6 +90,7 @@ impl Scene {
 }
 
 fn project(lateness: i64, narrow: (i64, i64), other: (i64, i64), long: (i64, i64), over_flows: bool) -> String {
+    let long_size = Micros(long.0);
     let window = |(size, every): (i64, i64)| format!("{{size: {}, every: {}}}", Micros(size), Micros(every));
     let (narrow, other, long, lateness) = (window(narrow), window(other), window(long), Micros(lateness));
     let mut text = format!(
@@ -150,6 +151,14 @@ columns:
   windows: COUNT(*)
   flows: SUM(flows)
   spread: STDDEV_SAMP(flows)
+--- features/before.yaml
+feature: before
+from: by_subscriber
+row: {{much: flows > 2}}
+trailing:
+  own: {{key: [subscriber_id, much], size: {long_size}, columns: {{rows: COUNT(*), spread: STDDEV_SAMP(flows)}}}}
+  all: {{key: [], size: 90m, columns: {{levels: COUNT(DISTINCT flows), most: MAX(ports)}}}}
+derive: {{ratio: 'SAFE_DIVIDE(flows, own_rows)'}}
 --- rules/busy.yaml
 rule: busy
 title: Busy
@@ -284,7 +293,7 @@ pub fn ingested(
     limits: PartLimits,
 ) -> Result<IngestReport, Failed> {
     let mut shown = plan.clone();
-    shown.show(&[flow::FLOWS, "by_subscriber", "by_service", "everybody", "over"]);
+    shown.show(&[flow::FLOWS, "by_subscriber", "by_service", "everybody", "over", "before"]);
     let mut history = patiently(|| History::write(Arc::clone(&store)))?;
     let inputs = inputs.iter().map(|input| (0, Arc::clone(input))).collect();
     let options = IngestOptions { inputs, threads: 1, generation: "g".to_owned(), again, limits };

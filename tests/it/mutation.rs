@@ -206,7 +206,7 @@ fn of_feature(project: &Project, index: usize, bound: &FeaturePlan, mutants: &mu
 
 /// Conditions and thresholds within aggregates: an aggregate belongs to the column whose text it stands in.
 fn of_aggregates(project: &Project, index: usize, feature: &Feature, bound: &FeaturePlan, mutants: &mut Vec<Mutant>) {
-    for (i, (_, text)) in feature.columns.iter().enumerate() {
+    for (i, (_, text)) in feature.aggregates().into_iter().enumerate() {
         let mut edits = Vec::new();
         for aggregate in &bound.aggregates {
             let Some(arg) = aggregate.arg.as_ref().filter(|arg| place(text, arg.span).is_some()) else { continue };
@@ -217,7 +217,7 @@ fn of_aggregates(project: &Project, index: usize, feature: &Feature, bound: &Fea
         }
         let outputs = bound.outputs.iter().filter(|item| place(text, item.expr.span).is_some());
         outputs.for_each(|item| within(&item.expr, text, &mut edits));
-        push(project, edits, mutants, |project, text| project.features[index].columns[i].1 = text);
+        push(project, edits, mutants, |project, text| project.features[index].aggregates_mut()[i].1 = text);
     }
 }
 

@@ -46,6 +46,9 @@ pub struct Scene {
     narrow: Hops,
     other: Hops,
     long: Hops,
+    /// Look-backs.
+    own: i64,
+    all: i64,
 }
 
 impl Scene {
@@ -58,7 +61,8 @@ impl Scene {
         let (narrow, other) = (hops(6), hops(4));
         let every = narrow.every * random.between(1, 3);
         let long = Hops { size: every * random.between(1, 3), every };
-        let text = project(narrow, other, long, over_flows);
+        let [own, all] = [0, 1].map(|_| *random.pick(&[1, 7 * SECOND, MINUTE, 150 * SECOND, 10 * MINUTE]));
+        let text = project(narrow, other, long, (own, all), over_flows);
         let loaded = tripline::definition::load(&MemoryTree::from_sections(&text));
         let resolved = plan::resolve(&loaded.project, TODAY);
         let errors: Vec<String> =
@@ -67,8 +71,8 @@ impl Scene {
             return Err(errors.join("\n").into());
         }
         let mut plan = resolved.plan;
-        plan.show(&["by_subscriber", "by_service", "everybody", "over"]);
-        Ok(Self { plan, narrow, other, long })
+        plan.show(&["by_subscriber", "by_service", "everybody", "over", "before"]);
+        Ok(Self { plan, narrow, other, long, own, all })
     }
 
     fn over_flows(&self) -> [Hops; 3] {
@@ -76,9 +80,10 @@ impl Scene {
     }
 }
 
-fn project(narrow: Hops, other: Hops, long: Hops, over_flows: bool) -> String {
+fn project(narrow: Hops, other: Hops, long: Hops, back: (i64, i64), over_flows: bool) -> String {
     let window = |hops: Hops| format!("{{size: {}, every: {}}}", Micros(hops.size), Micros(hops.every));
     let merge_within = Micros(MERGE_WITHIN);
+    let (own, all) = (Micros(back.0), Micros(back.1));
     let (narrow, other, long) = (window(narrow), window(other), window(long));
     let mut text = format!(
         "--- tripline.yaml
@@ -139,6 +144,17 @@ columns:
   windows: COUNT(*)
   flows: SUM(flows)
   spread: STDDEV_SAMP(flows)
+--- features/before.yaml
+feature: before
+from: by_subscriber
+where: flows != 3
+trailing:
+  own:
+    key: [subscriber_id]
+    size: {own}
+    columns: {{rows: COUNT(*), flows: SUM(flows), spread: STDDEV_SAMP(flows)}}
+  all: {{key: [], size: {all}, columns: {{levels: COUNT(DISTINCT flows)}}}}
+emit: own_rows != 4
 --- rules/busy.yaml
 rule: busy
 title: Busy
@@ -347,6 +363,7 @@ fn differences(scene: &Scene, log: &[Logged], outcome: &Outcome, counts: Counts)
     let found = |relation: &str, keys: usize| answer(&outcome.kept, relation, keys);
     let mut all = oracle::differences(&over(&by_subscriber, scene.long), &found("over", 1));
     all.extend(oracle::differences(&by_subscriber, &found("by_subscriber", 1)));
+    all.extend(oracle::differences(&before(&by_subscriber, scene), &looked_back(&outcome.kept)));
     all.extend(oracle::differences(&by_service(log, scene.other, counts), &found("by_service", 2)));
     all.extend(oracle::differences(&everybody, &found("everybody", 0)));
     let expected = [("busy", busy(&by_subscriber, &everybody)), ("login", logins(log))];
@@ -431,6 +448,37 @@ fn over(by_subscriber: &Answer, hops: Hops) -> Answer {
         vec![oracle::int(rows.len()), oracle::sum(&flows), oracle::stddev_samp(&floats)]
     };
     windows.into_iter().map(|(key, rows)| (key, aggregate(rows))).collect()
+}
+
+/// Look-backs: own rows, flows, spread; levels of all.
+fn before(by_subscriber: &Answer, scene: &Scene) -> Answer {
+    let counted = || by_subscriber.iter().filter(|(_, cells)| flows_in(cells) != 3);
+    let rows = counted().map(|((end, key), _)| {
+        let start = end - scene.narrow.size;
+        let frame = |size: i64, own: bool| -> Vec<i64> {
+            let inside = counted().filter(|((at, _), _)| *at <= start && *at > start - size);
+            inside.filter(|((_, other), _)| !own || other == key).map(|(_, cells)| flows_in(cells)).collect()
+        };
+        let (own, all) = (frame(scene.own, true), frame(scene.all, false));
+        #[expect(clippy::cast_precision_loss, reason = "small counts")]
+        let floats: Vec<f64> = own.iter().map(|flows| *flows as f64).collect();
+        let cells = vec![
+            oracle::int(own.len()),
+            oracle::sum(&own),
+            oracle::stddev_samp(&floats),
+            oracle::distinct(all.into_iter()),
+        ];
+        ((*end, key.clone()), cells)
+    });
+    rows.filter(|(_, cells)| flows_in(cells) != 4).collect()
+}
+
+/// What the stage gave of it.
+fn looked_back(kept: &Kept) -> Answer {
+    const FIRST: usize = 16;
+    // Behind flows, known, ports and so on: own_rows, own_flows, own_spread, own_since, all_levels, …
+    let cells = |cells: Vec<Cell>| [0, 1, 2, 4].map(|at| cells[FIRST + at].clone()).to_vec();
+    answer(kept, "before", 1).into_iter().map(|(row, all)| (row, cells(all))).collect()
 }
 
 fn flows_in(cells: &[Cell]) -> i64 {

@@ -217,6 +217,9 @@ def judged(run, judge, name, sql):
     kind = run.relations[name]["kind"]
     # Rules and joins look at one window; a feature at its key.
     keys = {"rule": ["window_start"], "feature": run.relations[name]["cluster_by"], "flows": None}.get(kind, [])
+    if " PRECEDING" in sql:
+        # Look-backs have keys of their own.
+        keys = []
     parts = 1 + size(tables) // SHARD_BYTES
     while True:
         try:
@@ -300,6 +303,11 @@ PLANTED = [
 ]
 # In the project beside this file: late rows of a rule over flows.
 PLANTED_IN_PROJECT = [
+    ("before", "1019999999 PRECEDING", "1020000000 PRECEDING"),
+    ("before", "300000000 PRECEDING", "240000000 PRECEDING"),
+    ("before", "PARTITION BY subscriber_id, busy", "PARTITION BY subscriber_id"),
+    ("before", "COUNT(DISTINCT v)", "COUNT(v)"),
+    ("before", "own_rows != 3", "own_rows != 4"),
     ("hits", "GREATEST(t.event_time", "LEAST(t.event_time"),
     ("hits", "LAG(known_at)", "LAG(event_time)"),
     ("hits", "ORDER BY known_at, event_time", "ORDER BY event_time, known_at"),

@@ -86,6 +86,11 @@ pub(super) fn feature(plan: &Plan, feature: &FeaturePlan) -> String {
     let window = feature.window;
     let every = if window.every == window.size { String::new() } else { format!(" every {}", window.every) };
     text.push_str(&format!("  window   {}{every}\n", window.size));
+    for frame in feature.frames() {
+        let key: Vec<&str> = frame.key.iter().map(|index| feature.scope[*index].name.as_str()).collect();
+        let key = if key.is_empty() { "all rows together".to_owned() } else { format!("by {}", key.join(", ")) };
+        text.push_str(&format!("  trailing {}: {} before each window, {key}\n", frame.name, frame.size));
+    }
     let key: Vec<&str> = feature.key_names().collect();
     text.push_str(&format!(
         "  key      {}\n",

@@ -356,6 +356,58 @@ impl States {
         }
     }
 
+    /// Copies of some slots, in their order.
+    pub fn gather(&self, slots: &[u32]) -> Self {
+        fn pick<T: Clone>(all: &[T], slots: &[u32]) -> Vec<T> {
+            slots.iter().map(|slot| all[*slot as usize].clone()).collect()
+        }
+        match self {
+            Self::Count(s) => Self::Count(pick(s, slots)),
+            Self::SumInt(s) => Self::SumInt(pick(s, slots)),
+            Self::SumFloat(s) => Self::SumFloat(pick(s, slots)),
+            Self::AvgInt(s) => Self::AvgInt(pick(s, slots)),
+            Self::AvgFloat(s) => Self::AvgFloat(pick(s, slots)),
+            Self::SpreadInt(s) => Self::SpreadInt(pick(s, slots)),
+            Self::SpreadFloat(s) => Self::SpreadFloat(pick(s, slots)),
+            Self::Int(extreme, s) => Self::Int(*extreme, pick(s, slots)),
+            Self::Float(extreme, s) => Self::Float(*extreme, pick(s, slots)),
+            Self::Bytes(extreme, s) => Self::Bytes(*extreme, pick(s, slots)),
+            Self::Bool(extreme, s) => Self::Bool(*extreme, pick(s, slots)),
+            Self::Bits(s) => Self::Bits(pick(s, slots)),
+            Self::First(s) => Self::First(pick(s, slots)),
+            Self::List(bound, s) => Self::List(*bound, pick(s, slots)),
+            Self::Pairs(s) => Self::Pairs(pick(s, slots)),
+            Self::Distinct(s) => Self::Distinct(pick(s, slots)),
+            Self::Sketch(s) => Self::Sketch(pick(s, slots)),
+        }
+    }
+
+    /// The slot is as it was before its first row.
+    pub fn clear(&mut self, slot: u32) {
+        fn reset<T: Default>(all: &mut [T], slot: u32) {
+            all[slot as usize] = T::default();
+        }
+        match self {
+            Self::Count(s) => reset(s, slot),
+            Self::SumInt(s) => reset(s, slot),
+            Self::SumFloat(s) => reset(s, slot),
+            Self::AvgInt(s) => reset(s, slot),
+            Self::AvgFloat(s) => reset(s, slot),
+            Self::SpreadInt(s) => s[slot as usize] = (0, 0, i256::ZERO),
+            Self::SpreadFloat(s) => reset(s, slot),
+            Self::Int(_, s) => reset(s, slot),
+            Self::Float(_, s) => reset(s, slot),
+            Self::Bytes(_, s) => reset(s, slot),
+            Self::Bool(_, s) => reset(s, slot),
+            Self::Bits(s) => reset(s, slot),
+            Self::First(s) => reset(s, slot),
+            Self::List(_, s) => reset(s, slot),
+            Self::Pairs(s) => reset(s, slot),
+            Self::Distinct(s) => reset(s, slot),
+            Self::Sketch(s) => reset(s, slot),
+        }
+    }
+
     /// The sets of a distinct count, for renaming.
     pub fn distinct_sets(&mut self) -> impl Iterator<Item = &mut Distinct> {
         match self {

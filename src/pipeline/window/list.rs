@@ -25,14 +25,14 @@ impl Bound {
 }
 
 /// The first texts, by their places in the order.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct List {
     texts: BTreeMap<Box<[u8]>, Listed>,
     /// Texts, each as often as it is there.
     held: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Listed {
     text: Box<[u8]>,
     times: usize,

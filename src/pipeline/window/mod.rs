@@ -5,6 +5,7 @@ pub mod distinct;
 pub mod evidence;
 pub mod exact;
 pub mod feature;
+mod frame;
 #[cfg(test)]
 mod golden;
 pub mod key;
@@ -13,3 +14,5 @@ pub mod operator;
 pub mod ordered;
 mod pair;
 mod sketch;
+pub mod stage;
+pub mod trailing;

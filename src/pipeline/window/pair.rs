@@ -9,7 +9,7 @@ use super::accumulate::count;
 use super::exact::ExactSum;
 
 /// Sums over the pairs of which neither half is NULL.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Pairs {
     pairs: i64,
     x: ExactSum,

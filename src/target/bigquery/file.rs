@@ -173,7 +173,7 @@ fn inputs(warehouse: Warehouse<'_>, relation: Relation<'_>) -> Vec<String> {
 
 fn look_back(relation: Relation<'_>) -> Micros {
     match relation {
-        Relation::Feature(feature) => feature.window.size,
+        Relation::Feature(feature) => feature.look_back(),
         _ => Micros(0),
     }
 }

@@ -20,6 +20,7 @@ mod query;
 mod rule;
 mod scope;
 mod text;
+mod trailing;
 mod training;
 
 use std::collections::BTreeSet;
@@ -162,7 +163,10 @@ impl<'a> Warehouse<'a> {
         match relation {
             Relation::Lookup(plan) => lookup::query(plan),
             Relation::Flows => flows::query(self.plan, self.sources, ranged),
-            Relation::Feature(plan) => feature::query(self.plan, plan, ranged),
+            Relation::Feature(plan) => match &plan.trailing {
+                Some(trailing) => trailing::query(self.plan, plan, trailing, ranged),
+                None => feature::query(self.plan, plan, ranged),
+            },
             Relation::Rule(plan) => rule::query(self.plan, plan, ranged),
             Relation::Hits => rule::hits(self.plan, ranged),
             Relation::Alerts => rule::alerts(ranged),
@@ -216,7 +220,8 @@ impl<'a> Warehouse<'a> {
                 self.joined(&feature.joins, &mut read, &mut lookups);
                 let items = feature.row.iter().chain(&feature.outputs).chain(&feature.derive).map(|item| &item.expr);
                 let args = feature.aggregates.iter().flat_map(Aggregate::inputs);
-                items.chain(&feature.filter).chain(args).for_each(|expr| lookups_of(expr, &mut lookups));
+                let emit = feature.trailing.iter().flat_map(|trailing| &trailing.emit);
+                items.chain(&feature.filter).chain(emit).chain(args).for_each(|expr| lookups_of(expr, &mut lookups));
             }
             Relation::Rule(rule) => {
                 for branch in &rule.branches {

@@ -1,0 +1,113 @@
+//! A feature as a stage of the graph, whichever way it aggregates.
+
+use datafusion::arrow::array::RecordBatch;
+
+use crate::pipeline::halve::RowErrors;
+use crate::plan::{FeaturePlan, Upstream};
+use crate::target::datafusion::Lookups;
+
+use super::evidence::EvidenceRows;
+use super::feature::{BuildError, FeatureRows, FeatureStage, StageError};
+use super::trailing::TrailingStage;
+
+pub enum Stage {
+    Windows(Box<FeatureStage>),
+    Trailing(Box<TrailingStage>),
+}
+
+impl Stage {
+    /// `columns` and `time` are the upstream's.
+    pub fn new(
+        plan: &FeaturePlan,
+        columns: usize,
+        time: usize,
+        evidence_rows: usize,
+        lookups: &Lookups,
+    ) -> Result<Self, BuildError> {
+        Ok(match &plan.trailing {
+            Some(trailing) => Self::Trailing(Box::new(TrailingStage::new(plan, trailing, lookups)?)),
+            None => Self::Windows(Box::new(FeatureStage::new(plan, columns, time, evidence_rows, lookups)?)),
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Windows(stage) => &stage.name,
+            Self::Trailing(stage) => &stage.name,
+        }
+    }
+
+    pub fn upstream(&self) -> Upstream {
+        match self {
+            Self::Windows(stage) => stage.upstream,
+            Self::Trailing(stage) => stage.upstream,
+        }
+    }
+
+    pub fn errors(&self) -> &RowErrors {
+        match self {
+            Self::Windows(stage) => &stage.errors,
+            Self::Trailing(stage) => &stage.errors,
+        }
+    }
+
+    /// Sums that stopped at the bounds of INT64.
+    pub fn saturated(&self) -> u64 {
+        match self {
+            Self::Windows(stage) => stage.state().saturated,
+            Self::Trailing(stage) => stage.saturated(),
+        }
+    }
+
+    /// Windows over rows.
+    pub fn windows(&self) -> Option<&FeatureStage> {
+        match self {
+            Self::Windows(stage) => Some(stage),
+            Self::Trailing(_) => None,
+        }
+    }
+
+    pub fn windows_mut(&mut self) -> Option<&mut FeatureStage> {
+        match self {
+            Self::Windows(stage) => Some(stage),
+            Self::Trailing(_) => None,
+        }
+    }
+
+    /// When the earliest window ends that has rows.
+    pub fn next_end(&self) -> Option<i64> {
+        match self {
+            Self::Windows(stage) => stage.next_end(),
+            Self::Trailing(stage) => stage.next_end(),
+        }
+    }
+
+    /// Takes rows of a feature whose window ends at `end`; `others` are all that end there.
+    pub fn push(
+        &mut self,
+        end: i64,
+        rows: &RecordBatch,
+        others: &[Option<RecordBatch>],
+        evidence: Option<&dyn EvidenceRows>,
+    ) -> Result<(), StageError> {
+        match self {
+            Self::Windows(stage) => stage.push(rows, others, evidence),
+            Self::Trailing(stage) => stage.push(end, rows, evidence),
+        }
+    }
+
+    /// Windows that ended at or before `watermark` are over, those without rows too.
+    pub fn pass(&mut self, watermark: i64) {
+        if let Self::Windows(stage) = self {
+            stage.pass(watermark);
+        }
+    }
+
+    /// Takes out the window that ends at `end`.
+    pub fn close(&mut self, end: i64) -> Result<FeatureRows, StageError> {
+        match self {
+            Self::Windows(stage) => stage.close(end),
+            Self::Trailing(stage) => stage.close(end),
+        }
+    }
+}

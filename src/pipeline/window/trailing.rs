@@ -1,0 +1,252 @@
+//! Look-backs as a stage: rows of a feature in, the same rows with what their keys had before out.
+//!
+//! A row's frames hold rows that ended at or before the start of its window: rows of windows that overlap it wait until
+//! they may be seen, and rows of one instant do not see each other.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use datafusion::arrow::compute::{concat_batches, filter_record_batch};
+use datafusion::arrow::datatypes::SchemaRef;
+
+use crate::pipeline::batch;
+use crate::pipeline::compiled::Compiled;
+use crate::pipeline::halve::{Attempt, Failed, RowErrors, by_halves};
+use crate::plan::{FeaturePlan, FramePlan, TrailingPlan, Upstream, WINDOW_COLUMNS};
+use crate::record::{Column, Type};
+use crate::target::datafusion::{Lookups, LowerContext};
+
+use super::accumulate::AggregateKind;
+use super::evidence::{EvidenceRow, EvidenceRows};
+use super::feature::{BuildError, FeatureRows, StageError};
+use super::frame::Frame;
+use super::ordered::Argument;
+
+pub struct TrailingStage {
+    pub name: String,
+    pub upstream: Upstream,
+    size: i64,
+    /// Columns of the upstream.
+    read: usize,
+    scope_schema: SchemaRef,
+    row: Vec<Compiled>,
+    filter: Option<Compiled>,
+    /// Columns of the scope that stay visible behind the upstream's key and window.
+    carried: Vec<usize>,
+    leading: usize,
+    frames: Vec<FrameStage>,
+    outputs: Vec<Compiled>,
+    derive: Vec<Compiled>,
+    emit: Option<Compiled>,
+    results_schema: SchemaRef,
+    schema: SchemaRef,
+    /// Rows of the window that ends now.
+    now: Option<Window>,
+    /// Windows whose rows are not in the frames yet.
+    waiting: VecDeque<Window>,
+    pub errors: RowErrors,
+}
+
+struct FrameStage {
+    key: Vec<usize>,
+    args: Vec<Option<Argument>>,
+    frame: Frame,
+}
+
+struct Window {
+    end: i64,
+    parts: Vec<Part>,
+}
+
+/// Rows that could be computed together.
+struct Part {
+    scope: RecordBatch,
+    /// By frame.
+    inputs: Vec<Inputs>,
+    evidence: Vec<Vec<EvidenceRow>>,
+}
+
+struct Inputs {
+    keys: Vec<ArrayRef>,
+    args: Vec<Option<ArrayRef>>,
+}
+
+impl TrailingStage {
+    pub fn new(plan: &FeaturePlan, trailing: &TrailingPlan, lookups: &Lookups) -> Result<Self, BuildError> {
+        let leading = plan.key.len() + WINDOW_COLUMNS;
+        let time = Some(leading - 1);
+        let scope = LowerContext { columns: &plan.scope, lookups, event_time: time };
+        let compile = |expr| Compiled::new(expr, scope);
+        let mut results: Vec<Column> = plan.aggregates.iter().enumerate().map(result).collect();
+        results.push(Column::new("event_time", Type::Timestamp, false));
+        let of_results = LowerContext { columns: &results, lookups, event_time: Some(plan.aggregates.len()) };
+        let of_relation = LowerContext { columns: &plan.columns, lookups, event_time: time };
+        let outputs = plan.outputs.iter().map(|item| Compiled::new(&item.expr, of_results));
+        let derive = plan.derive.iter().map(|item| Compiled::new(&item.expr, of_relation));
+        let frame = |frame: &FramePlan| -> Result<FrameStage, BuildError> {
+            let aggregates = &plan.aggregates[frame.aggregates.clone()];
+            let key_types = frame.key.iter().map(|i| plan.scope[*i].ty.arrow()).collect();
+            let kinds = aggregates.iter().map(AggregateKind::of).collect();
+            let args = aggregates.iter().map(|aggregate| Argument::new(aggregate, scope));
+            Ok(FrameStage {
+                key: frame.key.clone(),
+                args: args.collect::<Result<_, _>>()?,
+                frame: Frame::new(frame.size.0, kinds, key_types)?,
+            })
+        };
+        Ok(Self {
+            name: plan.name.clone(),
+            upstream: plan.upstream,
+            size: plan.window.size.0,
+            read: plan.scope.len() - plan.row.len(),
+            scope_schema: batch::schema(&plan.scope),
+            row: plan.row.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?,
+            filter: plan.filter.as_ref().map(compile).transpose()?,
+            carried: trailing.carried.clone(),
+            leading,
+            frames: trailing.frames.iter().map(frame).collect::<Result<_, _>>()?,
+            outputs: outputs.collect::<Result<_, _>>()?,
+            derive: derive.collect::<Result<_, _>>()?,
+            emit: trailing.emit.as_ref().map(|emit| Compiled::new(emit, of_relation)).transpose()?,
+            results_schema: batch::schema(&results),
+            schema: batch::schema(&plan.columns),
+            now: None,
+            waiting: VecDeque::new(),
+            errors: RowErrors::default(),
+        })
+    }
+
+    /// When the window ends whose rows have come.
+    pub fn next_end(&self) -> Option<i64> {
+        self.now.as_ref().map(|window| window.end)
+    }
+
+    pub fn saturated(&self) -> u64 {
+        self.frames.iter().map(|stage| stage.frame.saturated).sum()
+    }
+
+    /// Takes the upstream's rows of the window that ends at `end`.
+    pub fn push(
+        &mut self,
+        end: i64,
+        rows: &RecordBatch,
+        evidence: Option<&dyn EvidenceRows>,
+    ) -> Result<(), StageError> {
+        let mut parts = Vec::new();
+        let failed = by_halves(rows, &mut |rows, first| {
+            parts.push(self.prepare(rows, first, evidence)?);
+            Ok(())
+        })?;
+        self.errors.add(&failed, rows);
+        self.now = Some(Window { end, parts });
+        Ok(())
+    }
+
+    fn prepare(&self, rows: &RecordBatch, first: usize, evidence: Option<&dyn EvidenceRows>) -> Result<Part, Attempt> {
+        let mut columns: Vec<ArrayRef> = rows.columns()[..self.read].to_vec();
+        for expr in &self.row {
+            let so_far = batch::leading(&self.scope_schema, columns.clone(), rows.num_rows())?;
+            columns.push(expr.run(&so_far)?);
+        }
+        let mut scope = batch::leading(&self.scope_schema, columns, rows.num_rows())?;
+        let mut places: Vec<usize> = (first..first + rows.num_rows()).collect();
+        if let Some(filter) = &self.filter {
+            let keep = filter.mask(&scope)?;
+            scope = filter_record_batch(&scope, &keep)?;
+            places = keep.values().set_indices().map(|row| first + row).collect();
+        }
+        let inputs = self.frames.iter().map(|stage| -> Result<Inputs, Attempt> {
+            let args = stage.args.iter().map(|arg| arg.as_ref().map(|arg| arg.run(&scope)).transpose());
+            let keys = stage.key.iter().map(|i| Arc::clone(scope.column(*i))).collect();
+            Ok(Inputs { keys, args: args.collect::<Result<_, _>>()? })
+        });
+        let inputs = inputs.collect::<Result<_, _>>()?;
+        Ok(Part { inputs, evidence: evidence.map_or_else(Vec::new, |rows| behind(rows, &places)), scope })
+    }
+
+    /// Takes out the rows of the window that ends at `end`.
+    pub fn close(&mut self, end: i64) -> Result<FeatureRows, StageError> {
+        let start = end - self.size;
+        while let Some(window) = self.waiting.pop_front_if(|window| window.end <= start) {
+            for part in &window.parts {
+                for (stage, inputs) in self.frames.iter_mut().zip(&part.inputs) {
+                    stage.frame.add(window.end, &inputs.keys, &inputs.args, part.scope.num_rows())?;
+                }
+            }
+        }
+        let Some(mut window) = self.now.take() else { return Ok(self.rows(Vec::new(), Vec::new())?) };
+        let (mut batches, mut evidence) = (Vec::new(), Vec::new());
+        for part in &mut window.parts {
+            let kept = std::mem::take(&mut part.evidence);
+            let (rows, keep) = self.look_back(start, part)?;
+            evidence.extend(kept.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(rows, _)| rows));
+            batches.push(rows);
+        }
+        self.waiting.push_back(window);
+        Ok(self.rows(batches, evidence)?)
+    }
+
+    fn rows(
+        &self,
+        batches: Vec<RecordBatch>,
+        evidence: Vec<Vec<EvidenceRow>>,
+    ) -> Result<FeatureRows, datafusion::arrow::error::ArrowError> {
+        Ok(FeatureRows { rows: concat_batches(&self.schema, &batches)?, evidence })
+    }
+
+    /// The rows of a part with their look-backs, and which of them are put out.
+    fn look_back(&mut self, start: i64, part: &Part) -> Result<(RecordBatch, Vec<bool>), StageError> {
+        let count = part.scope.num_rows();
+        let mut columns: Vec<ArrayRef> = part.scope.columns()[..self.leading].to_vec();
+        columns.extend(self.carried.iter().map(|i| Arc::clone(part.scope.column(*i))));
+        let mut results = Vec::new();
+        for (stage, inputs) in self.frames.iter_mut().zip(&part.inputs) {
+            results.extend(stage.frame.results(start, &inputs.keys, count)?);
+        }
+        results.push(Arc::clone(part.scope.column(self.leading - 1)));
+        let results = batch::leading(&self.results_schema, results, count)?;
+        let mut failed: Vec<Failed> = Vec::new();
+        for output in &self.outputs {
+            let (column, own) = output.run_rows(&results)?;
+            columns.push(column);
+            failed.extend(own);
+        }
+        for derived in &self.derive {
+            let so_far = batch::leading(&self.schema, columns.clone(), count)?;
+            let (column, own) = derived.run_rows(&so_far)?;
+            columns.push(column);
+            failed.extend(own);
+        }
+        let rows = batch::leading(&self.schema, columns, count)?;
+        let mut keep = vec![true; count];
+        if let Some(emit) = &self.emit {
+            let (mask, own) = emit.run_rows(&rows)?;
+            let mask = datafusion::arrow::array::AsArray::as_boolean(&mask);
+            keep.iter_mut().enumerate().for_each(|(row, keep)| *keep = mask.is_valid(row) && mask.value(row));
+            failed.extend(own);
+        }
+        // A row counts once, however many of its columns fail.
+        failed.sort_by_key(|(row, _)| *row);
+        failed.dedup_by_key(|(row, _)| *row);
+        self.errors.add(&failed, &rows);
+        failed.iter().for_each(|(row, _)| keep[*row] = false);
+        Ok((filter_record_batch(&rows, &BooleanArray::from(keep.clone()))?, keep))
+    }
+}
+
+fn result((index, aggregate): (usize, &crate::language::tree::Aggregate)) -> Column {
+    Column::new(format!("aggregate_{index}"), aggregate.ty, aggregate.nullable)
+}
+
+/// The flows behind some rows.
+fn behind(rows: &dyn EvidenceRows, places: &[usize]) -> Vec<Vec<EvidenceRow>> {
+    let kept = places.iter().map(|place| {
+        let mut kept = Vec::new();
+        rows.for_each(*place, &mut |event_time, row_id, flow| {
+            kept.push(EvidenceRow { event_time, row_id, flow: flow() });
+        });
+        kept
+    });
+    kept.collect()
+}
