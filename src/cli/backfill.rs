@@ -1,5 +1,6 @@
 //! `tripline backfill`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::thread;
@@ -125,8 +126,12 @@ impl Backfill {
         let strangers = strangers(&opened.plan, out.as_ref())?;
         let out_name = out.name();
         let days = LocalDays::new(opened.plan, history, out, opened.generation, relations);
-        let asked = self.days(&days.days())?;
-        let without = check_flows(&days, &asked)?;
+        let days = if self.dry_run { days } else { days.alone()? };
+        let mut asked = self.days(&days.days())?;
+        let without: BTreeSet<Day> = check_flows(&days, &asked)?.into_iter().collect();
+        // Nothing can be on them, unless a file is left of flows that were there.
+        asked.retain(|day| !without.contains(day) || days.has_files(*day));
+        let without: Vec<Day> = without.into_iter().collect();
         if !without.is_empty() {
             note(&format!("no flows of the history count on {}", spans(&without)));
         }

@@ -13,6 +13,10 @@ pub enum HistoryError {
     Part { path: String, source: ParquetError },
     #[error("cannot read {path}: {source}\nhelp: `tripline ingest --again` of its inputs writes it anew")]
     Rows { path: String, source: ArrowError },
+    #[error("cannot read {path}: {source}\nhelp: `tripline backfill --again` writes it anew")]
+    Written { path: String, source: ParquetError },
+    #[error("{path} has other columns than its relation\nhelp: `tripline backfill --again` writes it anew")]
+    OtherColumns { path: String },
     #[error("cannot write {path}: {source}")]
     Write { path: String, source: ParquetError },
     #[error(transparent)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::Span;
 use crate::record::{Type, Value};
 
-use super::function::Function;
+use super::function::{Function, Guard};
 
 /// A typed expression.
 #[derive(Debug, Clone)]
@@ -22,6 +22,19 @@ impl Expr {
     pub fn walk<'e>(&'e self, see: &mut dyn FnMut(&'e Self)) {
         see(self);
         self.kind.each_child(&mut |child| child.walk(see));
+    }
+
+    /// May it have no value for some row?
+    pub fn can_fail(&self) -> bool {
+        let mut fails = false;
+        self.walk(&mut |part| {
+            fails |= match &part.kind {
+                ExprKind::Call { function, .. } => function.guard == Guard::Domain,
+                ExprKind::Cast { safe, .. } => !safe,
+                _ => false,
+            }
+        });
+        fails
     }
 
     /// Is it written like another, wherever each stands? What looks into a lookup never is.

@@ -3,6 +3,8 @@
 //! Work is done by end time, then topologically: at each window end, features close in order, each after what it
 //! reads, then the rules over them. The result depends on the rows and their watermarks, never on batch borders.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::error::ArrowError;
@@ -50,6 +52,11 @@ pub enum Fault {
     LoseRowGroup,
 }
 
+/// Puts other values into a feature's rows before anything reads them.
+pub trait Amend: Send + Sync {
+    fn amend(&self, feature: &str, rows: RecordBatch) -> Result<RecordBatch, ArrowError>;
+}
+
 pub struct Graph {
     features: Vec<Option<Stage>>,
     rules: Vec<RuleStage>,
@@ -61,6 +68,7 @@ pub struct Graph {
     fault: Option<Fault>,
     /// Rows are admitted and put out, and nothing is computed from them.
     rows_only: bool,
+    pub amend: Option<Arc<dyn Amend>>,
     /// When asked for: the row that came nearest to firing, by rule.
     nearest: Option<Vec<Option<Nearest>>>,
 }
@@ -91,6 +99,7 @@ impl Graph {
             keep_evidence,
             fault,
             rows_only: false,
+            amend: None,
             nearest: None,
         })
     }
@@ -328,7 +337,10 @@ impl Graph {
                 stage.push(end, rows, &closed, kept)?;
             }
             if stage.next_end() == Some(end) {
-                let window = stage.close(end)?;
+                let mut window = stage.close(end)?;
+                if let Some(amend) = &self.amend {
+                    window.rows = amend.amend(stage.name(), window.rows)?;
+                }
                 self.ledger.windows += 1;
                 self.ledger.feature_rows += window.rows.num_rows() as u64;
                 if window.rows.num_rows() > 0 {

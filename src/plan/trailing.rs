@@ -34,8 +34,11 @@ pub(super) fn bind(
         let first = results.aggregates.len();
         let named = |name: &str| format!("{}_{name}", frame.name.text);
         let own = |name: &str, text: String| (at(&frame.name, named(name)), at(&frame.name, text));
-        let mut texts: Vec<(Text, Text)> =
-            frame.columns.iter().map(|(name, text)| (at(name, named(name.as_str())), text.clone())).collect();
+        let (texts, taken): (Vec<_>, Vec<_>) =
+            frame.columns.iter().partition(|(name, _)| !OWN.iter().any(|own| name.text.eq_ignore_ascii_case(own)));
+        diagnostics.extend(taken.into_iter().map(|(name, _)| of_every_frame(name)));
+        let texts = texts.into_iter().map(|(name, text)| (at(name, named(name.as_str())), text.clone()));
+        let mut texts: Vec<(Text, Text)> = texts.collect();
         texts.push(own("since", "MIN(window_start)".to_owned()));
         results.bind(&read, &texts, &mut columns, diagnostics);
         results.aggregates[first..].iter().for_each(|aggregate| check(aggregate, diagnostics));
@@ -87,6 +90,15 @@ fn condition(
     read.resolver.use_lookups_of(text);
     let scope = read.resolver.scope(format!("feature {}", read.feature.name.text), columns);
     language::bind_condition(text, &scope, diagnostics)
+}
+
+/// Columns that every look-back has: where its first window began, and how many days ago.
+const OWN: [&str; 2] = ["since", "history_days"];
+
+fn of_every_frame(name: &Text) -> Diagnostic {
+    let message = format!("every look-back has a column `{}`", name.text);
+    let finding = Diagnostic::error("feature.duplicate-column", name.span(), message);
+    finding.label("there already").help("choose another name, or leave it out")
 }
 
 /// A text that stands for another at its place.

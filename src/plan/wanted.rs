@@ -1,9 +1,9 @@
-//! Which columns something reads: decoding the others would be most of the work.
+//! Which columns something reads, and which may refuse a record: what becomes of a record must not depend on who reads it.
 
 use crate::language::tree::{Aggregate, Expr, ExprKind};
-use crate::record::flow;
+use crate::record::{Type, flow};
 
-use super::{JoinPlan, JoinTarget, Plan, Upstream};
+use super::{JoinPlan, JoinTarget, Plan, SourcePlan, Upstream};
 
 /// Calls `see` with each column that an expression reads.
 pub(crate) fn columns_of(expr: &Expr, see: &mut dyn FnMut(usize)) {
@@ -42,6 +42,11 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
     for branch in branches.filter(|branch| branch.upstream == Upstream::Flows) {
         branch.select.expressions().for_each(|expr| columns_of(expr, &mut see));
         branch.select.joins.iter().for_each(|join| joined(&join.target, &mut see));
+    }
+    // A column that cannot be computed refuses its record.
+    for (wanted, index) in flows.iter_mut().zip(0..) {
+        let given = |source: &SourcePlan| source.flows.get(index).and_then(Option::as_ref).is_some_and(Expr::can_fail);
+        *wanted |= plan.sources.iter().any(given);
     }
     want_flows(plan, &flows);
 }
@@ -82,9 +87,10 @@ fn joined(target: &JoinTarget, see: &mut dyn FnMut(usize)) {
 /// Marks the raw columns that these columns of `flows` need. `row_id` is a hash over all of them.
 fn want_flows(plan: &mut Plan, flows: &[bool]) {
     for source in &mut plan.sources {
-        // What is a duplicate, and what a conflict, is told by the whole record.
+        // What is a duplicate, and what a conflict, is told by the whole record; and a value that is not of its type
+        // refuses it (whether it is a text can be seen without decoding it).
         let whole = flows[flow::ROW_ID] || !source.dedupe.is_empty();
-        let mut raw = vec![whole; source.raw.fields.len()];
+        let mut raw: Vec<bool> = source.raw.fields.iter().map(|field| whole || field.ty != Type::String).collect();
         let mut see = |index: usize| raw[index] = true;
         columns_of(&source.event_time, &mut see);
         source.filter.iter().for_each(|filter| columns_of(filter, &mut see));

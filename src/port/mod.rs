@@ -84,6 +84,14 @@ pub trait Store: Send + Sync {
     }
     /// `None` when it is not there.
     fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>>;
+    /// How long a file is; `None` when it is not there.
+    fn bytes(&self, path: &str) -> io::Result<Option<u64>> {
+        match self.open(path) {
+            Ok(file) => Ok(Some(file.metadata()?.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
     /// For reading by position.
     fn open(&self, path: &str) -> io::Result<File>;
     /// A new file under a temporary name; what was there is replaced.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::arrow::datatypes::{Schema, TimestampMicrosecondType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::history::read::BATCH_ROWS;
@@ -95,7 +95,7 @@ impl Past {
                     Origin::Kept
                 }
                 Some(files) => {
-                    self.read(&files, writer.as_mut(), stop)?;
+                    self.read(&relation, &files, writer.as_mut(), stop)?;
                     Origin::Written
                 }
                 None => {
@@ -143,7 +143,8 @@ impl Past {
         // A day is known by all that it was made of: that of everything, or of this relation alone.
         for made in [relations(&self.plan), vec![relation.to_owned()]] {
             let days = self.replay(made);
-            let files = self.days().map(|day| days.written(day, relation)).collect::<Result<Option<Vec<_>>, _>>()?;
+            let with_flows = self.days().filter(|day| days.has_flows(*day));
+            let files = with_flows.map(|day| days.written(day, relation)).collect::<Result<Option<Vec<_>>, _>>()?;
             if files.is_some() {
                 return Ok(files);
             }
@@ -152,9 +153,16 @@ impl Past {
     }
 
     /// Rows of files that a backfill wrote.
-    pub fn read(&self, files: &[String], to: &mut dyn RowWriter, stop: &AtomicBool) -> Result<(), ReplayError> {
+    pub fn read(
+        &self,
+        relation: &str,
+        files: &[String],
+        to: &mut dyn RowWriter,
+        stop: &AtomicBool,
+    ) -> Result<(), ReplayError> {
+        let schema = tap_schema(&self.plan, relation).map_or_else(Schema::empty, |(schema, _)| schema.as_ref().clone());
         for path in files {
-            let failed = |source| HistoryError::Part { path: path.clone(), source };
+            let failed = |source| HistoryError::Written { path: path.clone(), source };
             let file = self.history.store().open(path)?;
             let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
             let reader = reader.with_batch_size(BATCH_ROWS).build().map_err(failed)?;
@@ -162,7 +170,12 @@ impl Past {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                to.write(&rows.map_err(|source| HistoryError::Rows { path: path.clone(), source })?)?;
+                let rows = rows.map_err(|error| HistoryError::Written { path: path.clone(), source: error.into() })?;
+                let names = |schema: &Schema| schema.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
+                if names(&rows.schema()) != names(&schema) {
+                    return Err(HistoryError::OtherColumns { path: path.clone() }.into());
+                }
+                to.write(&rows)?;
             }
         }
         Ok(())

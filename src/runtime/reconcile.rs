@@ -86,6 +86,9 @@ pub fn reconcile(
     for (shape, input) in emitted {
         said.read(shape, input.as_ref(), scope, look_back)?;
     }
+    let contradicted = run.and_then(|run| said.contradicts(run));
+    let run = run.filter(|_| contradicted.is_none());
+    said.notes.extend(contradicted);
     let names: Vec<String> = said.relations.keys().cloned().chain([HITS.to_owned()]).collect();
     let mut days = past.replay(names.clone());
     days.keep_late = true;
@@ -183,6 +186,24 @@ impl Said {
         self.notes.extend(notes);
         self.relations.insert(shape.name.clone(), (Arc::clone(shape), emitted));
         Ok(())
+    }
+
+    /// Why that cannot be the project of the run.
+    fn contradicts(&self, run: &RunProject) -> Option<String> {
+        if !self.generations.is_empty() && !self.generations.contains(&run.generation) {
+            let generations: Vec<&str> = self.generations.iter().map(String::as_str).collect();
+            return Some(format!(
+                "the project of the run is of generation {}, the alerts of {}: it is not used",
+                run.generation,
+                generations.join(", ")
+            ));
+        }
+        let other = self.fingerprints.iter().find(|(rule, emitted)| {
+            let there = run.plan.rules.iter().find(|there| there.name == **rule);
+            there.is_none_or(|there| !emitted.contains(&there.fingerprint))
+        });
+        let (rule, _) = other?;
+        Some(format!("{rule} has another fingerprint in the project of the run than in its hits: it is not used"))
     }
 
     fn note_rows(&mut self, shape: &Shape, rows: &RecordBatch) {

@@ -15,12 +15,12 @@ use sha2::{Digest, Sha256};
 use crate::history::read::BATCH_ROWS;
 use crate::history::store::put;
 use crate::history::{Feed, History, HistoryError, Scan, Wanted};
-use crate::pipeline::graph::{Fault, Graph, GraphError};
+use crate::pipeline::graph::{Amend, Fault, Graph, GraphError};
 use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::{Plan, RulePlan};
-use crate::port::Store;
+use crate::port::{Share, Store};
 use crate::record::alert::ALERTS;
 use crate::record::{Day, EventTime, flow};
 use crate::target::bigquery::rule_table;
@@ -32,8 +32,9 @@ use super::outlet::HITS;
 use super::patch::{Patch, Patched};
 
 /// Version of what a day's files are; in every marker.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const FOLDER: &str = "_backfill";
+const LOCK: &str = "_backfill/lock";
 const DAY_FOLDER: &str = "event_day=";
 
 #[derive(Debug, thiserror::Error)]
@@ -65,16 +66,27 @@ pub struct LocalDays {
     pub keep_late: bool,
     /// The history as somebody else has seen it.
     pub patch: Option<Patch>,
+    /// Rows of features as somebody else has computed them.
+    pub amend: Option<Arc<dyn Amend>>,
     /// What a test breaks.
     pub fault: Option<Fault>,
     /// Rows read so far, also where it was stopped.
     pub read: AtomicU64,
+    /// Held by the one that writes.
+    lock: Option<Box<dyn Send + Sync>>,
 }
 
 /// What a day's files were made of, by relation.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Marker {
-    relations: BTreeMap<String, String>,
+    relations: BTreeMap<String, Made>,
+}
+
+/// A file, and what it was made of.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Made {
+    of: String,
+    bytes: u64,
 }
 
 /// What a backfill can give, in the order of the graph.
@@ -132,9 +144,18 @@ impl LocalDays {
             batch_rows: BATCH_ROWS,
             keep_late: false,
             patch: None,
+            amend: None,
             fault: None,
             read: AtomicU64::new(0),
+            lock: None,
         }
+    }
+
+    /// For writing: nobody else may write there.
+    pub fn alone(mut self) -> Result<Self, HistoryError> {
+        let busy = || HistoryError::Busy { folder: self.out.name() };
+        self.lock = Some(self.out.lock(LOCK, Share::Nobody)?.ok_or_else(busy)?);
+        Ok(self)
     }
 
     pub fn relations(&self) -> &[String] {
@@ -180,6 +201,11 @@ impl LocalDays {
     pub fn has_flows(&self, day: Day) -> bool {
         let wanted = self.wanted_of(day);
         self.history.parts().any(|(_, part)| part.last >= wanted.from.0 && part.first < wanted.to.0)
+    }
+
+    /// Did a backfill write files of the day?
+    pub fn has_files(&self, day: Day) -> bool {
+        self.marker(day).is_ok_and(|marker| !marker.relations.is_empty())
     }
 
     /// A hash over what the day's rows are made of.
@@ -238,7 +264,8 @@ impl LocalDays {
         self.out.remove(&marker_path(day))?;
         for (name, path, place) in &files {
             self.out.rename(path, place)?;
-            marker.relations.insert(name.clone(), made_of.clone());
+            let bytes = self.out.bytes(place)?.unwrap_or_default();
+            marker.relations.insert(name.clone(), Made { of: made_of.clone(), bytes });
         }
         put(self.out.as_ref(), &marker_path(day), &serde_json::to_vec_pretty(&marker).unwrap_or_default())?;
         self.out.remove(&unfinished)?;
@@ -261,8 +288,15 @@ impl LocalDays {
     /// Where a relation's rows of a day lie, when a backfill has written them of the same definitions and files.
     pub fn written(&self, day: Day, relation: &str) -> Result<Option<String>, ReplayError> {
         let scan = self.scan(&self.wanted_of(day))?;
-        let same = self.marker(day)?.relations.get(relation) == Some(&self.made_of(day, &scan));
-        Ok(same.then(|| file_of(&self.table(relation), day)))
+        let made_of = self.made_of(day, &scan);
+        let whole = self.is_whole(&self.marker(day)?, relation, day, &made_of)?;
+        Ok(whole.then(|| file_of(&self.table(relation), day)))
+    }
+
+    /// Is the file there that the marker tells of?
+    fn is_whole(&self, marker: &Marker, relation: &str, day: Day, made_of: &str) -> io::Result<bool> {
+        let Some(made) = marker.relations.get(relation).filter(|made| made.of == made_of) else { return Ok(false) };
+        Ok(self.out.bytes(&file_of(&self.table(relation), day))? == Some(made.bytes))
     }
 
     fn compute(
@@ -275,6 +309,7 @@ impl LocalDays {
     ) -> Result<Option<DayCounts>, ReplayError> {
         let lookups = Lookups::new(&self.plan.lookups);
         let mut graph = Graph::new(&self.plan, &lookups, self.generation.clone(), self.fault)?;
+        graph.amend.clone_from(&self.amend);
         let admission = if self.keep_late { graph.admission().of_all() } else { graph.admission() };
         let mut feed = Feed::new(&self.history, scan, wanted, admission);
         let last = self.last_watermark().0;
@@ -327,7 +362,8 @@ impl Days for LocalDays {
         let scan = self.scan(&self.wanted_of(day))?;
         let made_of = self.made_of(day, &scan);
         let marker = self.marker(day)?;
-        let done = self.relations.iter().all(|name| marker.relations.get(name) == Some(&made_of));
+        let whole = self.relations.iter().map(|name| self.is_whole(&marker, name, day, &made_of));
+        let done = whole.collect::<io::Result<Vec<bool>>>()?.into_iter().all(|whole| whole);
         let files = scan.parts.iter();
         let files = files.map(|part| FileCost { path: part.path.clone(), bytes: part.bytes, rows: part.rows });
         let cost = DayCost { bytes: scan.bytes(), rows: Some(scan.rows()), files: files.collect() };

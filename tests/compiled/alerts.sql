@@ -38,7 +38,7 @@ USING (
   WHERE disposition IN ('alerted', 'merged')
     AND hits.event_time >= tripline_from
     AND hits.event_time < tripline_to
-  GROUP BY alert_id, rule
+  GROUP BY alert_id, rule, opened_at
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS hits (
   values STRING,
   disposition STRING,
   alert_id STRING,
+  opened_at TIMESTAMP,
   fingerprint STRING,
   severity STRING
 )
@@ -70,9 +71,13 @@ USING (
         * EXCEPT (excepted, opens),
         CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
         IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
-          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
         '42d3d95eb26e588c' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_beacon__gaps
@@ -121,9 +126,13 @@ USING (
         * EXCEPT (excepted, opens),
         CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
         IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
-          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
         '73aaefb35a92452f' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_bruteforce__gaps
@@ -168,9 +177,13 @@ USING (
         * EXCEPT (excepted, opens),
         CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
         IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
-          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
         '95606f98dd856368' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_flood_syn__gaps
@@ -219,9 +232,13 @@ USING (
         * EXCEPT (excepted, opens),
         CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
         IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
-          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
         'bc61a26f22b52b04' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_polling__gaps
@@ -268,9 +285,13 @@ USING (
         * EXCEPT (excepted, opens),
         CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
         IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
-          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
         '566611865335811f' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_scan_horizontal__gaps
@@ -317,9 +338,13 @@ USING (
         * EXCEPT (excepted, opens),
         CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
         IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
-          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
         '76d47cacf37070de' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_scan_vertical__gaps
@@ -366,9 +391,13 @@ USING (
         * EXCEPT (excepted, opens),
         CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
         IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
-          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, hit_id
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
         'aa7e9a466f18bd27' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_volume_outlier__gaps
@@ -389,5 +418,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (hit_id, rule, event_time, window_start, window_end, score, key_order, alert_key, title, values, disposition, alert_id, fingerprint, severity)
-  VALUES (hit_id, rule, event_time, window_start, window_end, score, key_order, alert_key, title, values, disposition, alert_id, fingerprint, severity);
+WHEN NOT MATCHED BY TARGET THEN INSERT (hit_id, rule, event_time, window_start, window_end, score, key_order, alert_key, title, values, disposition, alert_id, opened_at, fingerprint, severity)
+  VALUES (hit_id, rule, event_time, window_start, window_end, score, key_order, alert_key, title, values, disposition, alert_id, opened_at, fingerprint, severity);

@@ -756,5 +756,44 @@ fn compile_prints_and_refuses() -> Outcome {
     )?;
     let (_, said) = compile(2, &["--project", "p"])?;
     expect(&said, &["alerts and alerts would share a table", "help: give it another name"])?;
+    fs::remove_file(folder.path().join("p/features/alerts.yaml"))?;
+    let feature = |name: &str, column: &str| {
+        format!("feature: {name}\nfrom: flows\nkey: [src_ip]\nwindow: {{size: 1m}}\ncolumns: {{{column}: COUNT(*)}}\n")
+    };
+    let rule = |name: &str, join: &str| {
+        format!("rule: {name}\ntitle: X\nseverity: low\n{join}sql: SELECT * FROM many WHERE n > 1\n")
+    };
+    let join = "join:\n  - {feature: other, as: a, window: same}\n";
+    let clashes: [(&[(&str, String)], &str); 4] = [
+        (&[("features/busy.yaml", feature("busy", "busy"))], "the column busy has the name of its relation"),
+        (
+            &[("rules/x.yaml", rule("x", "")), ("rules/x__rows.yaml", rule("x__rows", ""))],
+            "two parts of hits would share the name hits__rule_x__rows",
+        ),
+        (
+            &[("rules/x.yaml", rule("x", join)), ("features/rule_x__joined.yaml", feature("rule_x__joined", "n"))],
+            " would share the name rule_x__joined",
+        ),
+        (
+            &[
+                ("features/many.yaml", feature("many", "a__n")),
+                ("rules/x.yaml", rule("x", join).replace("n > 1", "a__n > 1")),
+            ],
+            "x would have two columns a__n",
+        ),
+    ];
+    for (files, words) in clashes {
+        let folder = TempDir::new()?;
+        run(folder.path(), 0, &["init", "p"])?;
+        for (path, text) in
+            [("features/many.yaml", feature("many", "n")), ("features/other.yaml", feature("other", "n"))]
+                .iter()
+                .chain(files)
+        {
+            fs::write(folder.path().join("p").join(path), text)?;
+        }
+        let (_, said) = run(folder.path(), 2, &["compile", "--project", "p", "--out", "sql"])?;
+        expect(&said, &[words, "help: give it another name"])?;
+    }
     Ok(())
 }

@@ -13,7 +13,7 @@ use tripline::pipeline::graph::Graph;
 use tripline::pipeline::ledger::Ledger;
 use tripline::pipeline::merge::{Merge, Step};
 use tripline::plan::{self, Plan};
-use tripline::record::{Micros, Value};
+use tripline::record::{Disposition, Micros, Value};
 use tripline::target::datafusion::Lookups;
 
 use super::TODAY;
@@ -36,6 +36,7 @@ pub fn cases() -> Vec<Trial> {
         })
         .collect();
     trials.push(Trial::test("order::a_wrong_rule_is_noticed", a_wrong_rule_is_noticed));
+    trials.push(Trial::test("order::hits_that_wait_when_it_stops_are_told_as_they_would_be", stopped));
     trials.push(Trial::test("order::late_flows_of_a_rule_do_not_depend_on_batches", late_hits));
     trials
 }
@@ -244,7 +245,7 @@ fn seeds(seeds: std::ops::Range<u64>) -> Result<(), Failed> {
         late += counts.late;
         missed += counts.late_windows;
         hits += counts.hits;
-        merged += counts.disposed(tripline::record::Disposition::Merged);
+        merged += counts.disposed(Disposition::Merged);
     }
     // A zero over nothing proves nothing.
     for (what, count) in [("late rows", late), ("missed windows", missed), ("hits", hits), ("merged hits", merged)] {
@@ -578,6 +579,33 @@ fn a_wrong_rule_is_noticed() -> Result<(), Failed> {
         return Err(format!("of 40 runs, `>=` is noticed in {edge} and a lateness one hop off in {hop}").into());
     }
     Ok(())
+}
+
+/// Hits further apart than an incident's are two, also where nothing closes any more.
+fn stopped() -> Result<(), Failed> {
+    let mut random = Random::new(1);
+    let scene = Scene::new(&mut random, true)?;
+    let at = |seconds: i64| Flow {
+        time: START + seconds * SECOND,
+        row_id: seconds,
+        subscriber_id: None,
+        src_ip: Some("10.0.0.1".to_owned()),
+        dst_port: Some(22),
+        tx_bytes: None,
+        latitude: None,
+    };
+    let mut graph = Graph::new(&scene.plan, &Lookups::new(&scene.plan.lookups), String::new(), None)?;
+    let mut kept = Kept::new(&scene.plan);
+    let (log, watermark) = arrival::log(&[(vec![at(100), at(110), at(200)], 10 * MINUTE)]);
+    graph.ledger.offered = log.len() as u64;
+    for batch in arrival::batches(&mut random, &log, watermark, 5)? {
+        graph.push(&batch, &mut kept)?;
+    }
+    graph.stop(i64::MIN, &mut kept)?;
+    graph.ledger.verify()?;
+    let disposed = |what| graph.ledger.disposed(what);
+    let told = (disposed(Disposition::Alerted), disposed(Disposition::Merged), graph.ledger.open_incidents);
+    if told == (2, 1, 2) && kept.alerts.is_empty() { Ok(()) } else { Err(format!("{told:?}").into()) }
 }
 
 /// Hits of a rule over flows come late with their rows; whether they join an incident that is over must not depend

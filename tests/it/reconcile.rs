@@ -138,6 +138,8 @@ fn faults() -> Vec<Fault> {
         fault("float_above", float_above, ("case.big", "extra", "threshold", 1, ""), 0, BIG),
         fault("float_unseen", float_unseen, ("case.big", "missing", "unknown", 1, ""), 1, BIG),
         fault("float_elsewhere", float_elsewhere, ("case.big", "missing", "unknown", 1, ""), 1, BIG),
+        fault("float_of_another", float_of_another, ("case.big", "missing", "unknown", 1, ""), 1, BIG),
+        with_run("another_project", another_project, ("hits", "missing", "unknown", 1, ""), 1, &["hits"]),
         fault("lookup_unseen", changed_lookup, ("case.big", "missing", "unknown", 0, ""), 1, BIG),
         with_run("changed_lookup", changed_lookup, ("case.big", "missing", "lookup", 0, ""), 0, BIG),
         with_run("changed_feature", changed_feature, ("talk_1m", "different", "definitions", 0, "bytes"), 0, WINDOWS),
@@ -479,6 +481,22 @@ fn float_elsewhere(scene: &Scene) -> Outcome {
     })
 }
 
+/// A float of another key differed.
+fn float_of_another(scene: &Scene) -> Outcome {
+    scene.other_digits(NEXT, LIMIT)?;
+    scene.edit("talk_1m.jsonl", |rows| {
+        let other = |row: &&mut Json| row["window_start"] == "2026-01-05T22:05:00Z" && row["src_ip"] == "a";
+        rows.iter_mut().filter(other).for_each(|row| row["mean"] = (60.458_333_333_333_336 * (1.0 + 1e-12)).into());
+    })
+}
+
+/// What is said to be the run's project is not: its rule would not have given the hit that is lost.
+fn another_project(scene: &Scene) -> Outcome {
+    scene.remember()?;
+    scene.rewrite("was/rules/case_busy.yaml", "flows > 3", "flows > 11")?;
+    scene.edit("hits.jsonl", |hits| hits.retain(|hit| !hit["values"].to_string().contains(r#""flows\":11"#)))
+}
+
 fn changed_lookup(scene: &Scene) -> Outcome {
     scene.rewrite("project/sql/lookups/known.csv", "\nx\n", "\nc\n")?;
     scene.run(&records())?;
@@ -530,7 +548,8 @@ fn sampled() -> Outcome {
 fn wrong_use() -> Outcome {
     let scene = Scene::new()?;
     let folder = scene.folder.path();
-    let cases: [(&str, &[&str]); 5] = [
+    let cases: [(&str, &[&str]); 6] = [
+        ("talk_1m=input.jsonl", &["input.jsonl, line 1", "it is no row of talk_1m: it has no window_start", "help: "]),
         ("hit=emitted/hits.jsonl", &["no relation `hit`", "help: did you mean `hits`?"]),
         ("rejects=emitted/hits.jsonl", &["a history keeps no rejects", "help: "]),
         ("emitted/hits.jsonl", &["names no relation", "help: write --emitted RELATION=FILE"]),

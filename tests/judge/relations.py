@@ -16,6 +16,7 @@ from client import Judge, Refused
 
 TOLERANCE = 1e-9
 LATE_SHARE = 0.05
+TWICE_SHARE = 0.1
 SHARD_BYTES = 512 << 10
 PARTS_MAX = 256
 # JSON text has many spellings; the watermark is an input.
@@ -267,8 +268,11 @@ def generate(args, folder):
     """Two files of records, in which some come up to half of the time late."""
     made = random_rows(args) if args.project else netlog(args)
     draw = random.Random(args.seed)
-    order = [(number + (draw.randrange(len(made) // 2) if draw.random() < LATE_SHARE else 0), line)
-             for number, line in enumerate(made)]
+    late = lambda number: number + (draw.randrange(len(made) // 2) if draw.random() < LATE_SHARE else 0)
+    order = [(late(number), line) for number, line in enumerate(made)]
+    if args.project:
+        # Some come twice, at once or late.
+        order += [(late(number), line) for number, line in enumerate(made) if draw.random() < TWICE_SHARE]
     paths = [folder / "input_1.jsonl", folder / "input_2.jsonl"]
     parts = ["", ""]
     for _, line in sorted(order, key=lambda pair: pair[0]):

@@ -129,15 +129,18 @@ impl AlertStage {
     pub fn stop(&mut self, end: i64, ledger: &mut Ledger) -> Settled {
         let end = day(EventTime(end));
         let later = self.waiting.extract_if(.., |_, hit| day(hit.event_time) >= end).collect();
-        self.closing.retain(|(_, key)| key.2 < end);
+        let closing = self.closing.extract_if(.., |(_, key)| key.2 >= end).collect();
         let mut settled = self.advance(i64::MAX, ledger);
-        self.waiting = later;
+        (self.waiting, self.closing) = (later, closing);
+        // Nothing is sure of the others, so that they alert nobody; what became of each hit is told.
+        let mut open = Settled::default();
         while let Some((_, hit)) = self.waiting.pop_first() {
+            self.close_before(hit.known_at.0, &mut open);
             let disposition = self.settle(&hit);
             ledger.dispose(disposition);
             settled.hits.push((hit, disposition));
         }
-        ledger.open_incidents += self.incidents.len() as u64;
+        ledger.open_incidents += (open.alerts.len() + self.incidents.len()) as u64;
         self.incidents.clear();
         self.closing.clear();
         settled

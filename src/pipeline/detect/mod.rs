@@ -184,7 +184,8 @@ impl RuleStage {
                 DataType::Float64 => array.as_primitive::<Float64Type>().value(row),
                 _ => 0.0,
             };
-            if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) }
+            // Neither NaN nor -0.0 is above zero.
+            if value > 0.0 { value.min(1.0) } else { 0.0 }
         };
         Ok((0..count).map(value_of).collect())
     }

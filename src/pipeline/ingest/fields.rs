@@ -94,7 +94,8 @@ impl Fields {
     }
 
     fn declare(&mut self, field: &RawField) {
-        let read = field.wanted || field.required;
+        // Whether a value is a text is checked wherever it stands.
+        let read = field.wanted || field.required || field.ty == Type::String;
         let own = [field.name.clone()];
         let names = if field.fields.is_empty() { &own[..] } else { &field.fields[..] };
         let mut slots = Vec::new();

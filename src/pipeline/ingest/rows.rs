@@ -7,7 +7,7 @@ use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::error::ArrowError;
 
 use super::column::{ColumnBuffer, NotOfType};
-use super::fields::Fields;
+use super::fields::{Fields, Kind};
 use super::ignored::Ignored;
 use super::value::RawValue;
 use crate::record::{Origin, Reject, RejectReason};
@@ -63,6 +63,12 @@ impl Rows {
                 return self.refuse(chunk, span, RejectReason::MissingField, detail);
             }
             if !field.wanted {
+                if field.kind == Kind::String
+                    && !matches!(value, RawValue::Text(_) | RawValue::Number(_) | RawValue::Null)
+                {
+                    let detail = format!("{}: {value} is not {}", self.fields.slots[slot], field.kind.noun());
+                    return self.refuse(chunk, span, RejectReason::BadValue, detail);
+                }
                 continue;
             }
             match self.columns[column].push(value) {

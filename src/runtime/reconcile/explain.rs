@@ -19,7 +19,7 @@ use super::flows::{FlowDifference, FlowKind, FlowLog, patch};
 use super::lookup;
 use super::shape::Shape;
 use super::sink::{Shaped, Sink};
-use super::threshold::{self, NearRows};
+use super::threshold::{self, Digits, NearRows};
 
 /// What a row's cause is, and what shows it.
 type CauseOf<'a> = dyn Fn(&Shape, &Difference) -> Option<(Cause, String)> + 'a;
@@ -33,7 +33,7 @@ pub enum Cause {
     Lookup,
     /// The rule, or what it reads, was another: with the run's it comes out so, or its fingerprint says so.
     Definitions,
-    /// A float that a rule compares differs in its last digits.
+    /// Floats that it is computed from differ in their last digits.
     Threshold,
     /// A window reaches beyond the data of one side.
     Edge,
@@ -139,7 +139,7 @@ pub fn explain(known: Known<'_>, open: &mut [Open], stop: &AtomicBool) -> Result
     {
         return Ok(false);
     }
-    if !asked.with_thresholds(open, &near)? {
+    if !asked.with_digits(open, &near)? {
         return Ok(false);
     }
     edges(open, past, emitted_end);
@@ -253,48 +253,22 @@ impl Asked<'_> {
         self.again(open, days, &|_, _| Some((Cause::Definitions, event.to_owned())))
     }
 
-    /// With the comparisons of rules moved by what floats may differ: first rows that show such a float, then those that
-    /// share an incident with them.
-    fn with_thresholds(&self, open: &mut [Open], near: &NearRows) -> Result<bool, ReplayError> {
+    /// With the digits that floats of features had in the run.
+    fn with_digits(&self, open: &mut [Open], near: &NearRows) -> Result<bool, ReplayError> {
+        let plan = &self.past.plan;
         if near.values().all(Vec::is_empty) {
             return Ok(true);
         }
-        let plan = &self.past.plan;
-        let shown = |rule: &str, shape: &Shape, difference: &Difference| {
-            let rule = plan.rules.iter().find(|known| known.name == rule)?;
-            threshold::shown_in(near, plan, rule, shape.span_of(difference.row())).map(str::to_owned)
-        };
-        if !self.with_moved(open, &shown)? {
-            return Ok(false);
-        }
-        let mut events: BTreeMap<(String, Day), String> = BTreeMap::new();
-        for relation in open.iter() {
-            for finding in relation.findings.iter().filter(|finding| finding.cause == Cause::Threshold) {
-                events.insert(relation.shape.rule_and_day(finding.difference.row()), finding.event.clone());
-            }
-        }
-        let shared = |_: &str, shape: &Shape, difference: &Difference| {
-            events.get(&shape.rule_and_day(difference.row())).filter(|_| shape.is_settled()).cloned()
-        };
-        self.with_moved(open, &shared)
-    }
-
-    fn with_moved(
-        &self,
-        open: &mut [Open],
-        event: &dyn Fn(&str, &Shape, &Difference) -> Option<String>,
-    ) -> Result<bool, ReplayError> {
-        for moved in [true, false].into_iter().filter_map(|holds| threshold::moved(&self.past.plan, holds)) {
-            let days = self.past.replay_of(moved, names(open));
-            let done = self.again(open, days, &|shape, difference| {
-                let (rule, _) = shape.rule_and_day(difference.row());
-                Some((Cause::Threshold, event(&rule, shape, difference)?))
-            })?;
-            if !done {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let shapes: Vec<Arc<Shape>> = open.iter().map(|relation| Arc::clone(&relation.shape)).collect();
+        let mut days = self.past.replay(names(open));
+        days.amend = Some(Arc::new(Digits::of(near, &shapes)));
+        self.again(open, days, &|shape, difference| {
+            let row = difference.row();
+            let name = shape.rule_of(row).map_or(shape.name.as_str(), |(rule, _)| rule);
+            let rule = plan.rules.iter().find(|rule| rule.name == name)?;
+            let event = threshold::shown_for(near, plan, rule, &difference.key, shape.span_of(row))?;
+            Some((Cause::Threshold, event.to_owned()))
+        })
     }
 
     /// Rows that come out as they were emitted get a cause.

@@ -118,6 +118,10 @@ impl Lines<'_> {
         }
         let found: Json = serde_json::from_slice(line).map_err(|error| (1, error.into()))?;
         let Some(object) = found.as_object() else { return Err((1, io::Error::other("it is no JSON object"))) };
+        // What names no row of the relation is of another one.
+        if let Some(name) = self.shape.needed().find(|name| !object.contains_key(*name)) {
+            return Err((1, io::Error::other(format!("it is no row of {}: it has no {name}", self.shape.name))));
+        }
         self.notes = unlike(self.shape, self.path, &object.keys().cloned().collect());
         Ok(())
     }
@@ -133,7 +137,13 @@ impl Lines<'_> {
             return alerts::batch(&rows).map_err(|error| (0, io::Error::other(error)));
         }
         match self.decoded(lines) {
-            Ok(rows) if rows.num_rows() == lines.len() => Ok(rows),
+            Ok(rows) if rows.num_rows() == lines.len() => {
+                if let Some(row) = (0..lines.len()).find(|row| rows.column(self.shape.time).is_null(*row)) {
+                    let number = before + 1 + row as u64;
+                    return Err((number, io::Error::other("its event_time is NULL")));
+                }
+                Ok(rows)
+            }
             all => {
                 // One of them is wrong: which?
                 for (number, line) in (before + 1..).zip(lines) {

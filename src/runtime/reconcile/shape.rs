@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use crate::pipeline::batch;
 use crate::plan::Plan;
 use crate::record::alert::ALERTS;
-use crate::record::{Column, Day, EventTime, Type, Value, flow, key_text};
+use crate::record::{Column, Type, Value, flow, key_text};
 use crate::runtime::outlet::{HITS, tap_schema};
 
 use super::alerts;
@@ -90,6 +90,11 @@ impl Shape {
         key_text(&columns.iter().map(|column| self.value(rows, row, *column)).collect::<Vec<_>>())
     }
 
+    /// The key of a row, as [`Self::key_of`] says it.
+    pub fn key_text(&self, row: &[Value]) -> String {
+        key_text(&self.key.iter().map(|column| row[*column].clone()).collect::<Vec<_>>())
+    }
+
     /// The key for people: `name=value`.
     pub fn key_shown(&self, row: &[Value]) -> String {
         let parts = self.key.iter().map(|column| format!("{}={}", self.columns[*column].name, row[*column].display()));
@@ -101,6 +106,13 @@ impl Shape {
             Some(Value::Timestamp(at)) => *at,
             _ => 0,
         }
+    }
+
+    /// Columns that every row has a value in: its time, and what names it but for the key's own values.
+    pub fn needed(&self) -> impl Iterator<Item = &str> {
+        let fixed = ["event_time", "window_start", "window_end", "hit_id", "alert_id", "row_id"];
+        let named = self.key.iter().copied().chain([self.time]).map(|column| self.columns[column].name.as_str());
+        named.filter(move |name| fixed.contains(name))
     }
 
     /// Rows of `flows` and `late`.
@@ -140,12 +152,6 @@ impl Shape {
     pub fn rule_of<'r>(&self, row: &'r [Value]) -> Option<(&'r str, &'r str)> {
         let (rule, fingerprint) = self.rule?;
         Some((self.text(row, rule), self.text(row, fingerprint)))
-    }
-
-    /// The rule of a hit, an alert or a rule's row, and its day.
-    pub fn rule_and_day(&self, row: &[Value]) -> (String, Day) {
-        let rule = self.rule_of(row).map_or(self.name.as_str(), |(rule, _)| rule);
-        (rule.to_owned(), Day::of(EventTime(self.time_of(row))))
     }
 
     pub fn column(&self, name: &str) -> Option<usize> {

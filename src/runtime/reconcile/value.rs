@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::record::Value;
 
 /// Floats this near to each other, as a share of the larger, are equal: a warehouse sums in another order.
-pub const TOLERANCE: f64 = 1e-9;
+const TOLERANCE: f64 = 1e-9;
 
 fn near(a: f64, b: f64) -> bool {
     // An infinity is as far from one as from another.

@@ -61,13 +61,12 @@ pub struct Transaction<'a> {
 pub fn commit(ingest: &Transaction<'_>) -> String {
     let mut text = "BEGIN TRANSACTION;\n".to_owned();
     let id = string(ingest.id);
-    if !ingest.replaces.is_empty() {
-        let gone = ingest.replaces.iter().map(|id| string(id)).collect::<Vec<_>>().join(", ");
-        for (source, _) in ingest.sources {
-            text.push_str(&format!("DELETE FROM {} WHERE {INGEST_ID} IN ({gone});\n", name(&source.name)));
-        }
-        text.push_str(&format!("DELETE FROM {INGESTS} WHERE {INGEST_ID} IN ({gone});\n"));
+    // Its own rows too: another process may load the same inputs, and of two transactions that delete one has to wait.
+    let gone = ingest.replaces.iter().map(|id| string(id)).chain([id.clone()]).collect::<Vec<_>>().join(", ");
+    for (source, _) in ingest.sources {
+        text.push_str(&format!("DELETE FROM {} WHERE {INGEST_ID} IN ({gone});\n", name(&source.name)));
     }
+    text.push_str(&format!("DELETE FROM {INGESTS} WHERE {INGEST_ID} IN ({gone});\n"));
     for (source, waiting) in ingest.sources {
         let Some(waiting) = waiting else { continue };
         let mut columns: Vec<String> = source.raw.fields.iter().map(|field| name(&field.name)).collect();
@@ -105,7 +104,7 @@ mod tests {
         let input = LoadedInput { source: "log".into(), name: "it's".into(), bytes: 3, digest: "d".into() };
         let ingest = Transaction { id: "new", inputs: &[input], replaces: &["old".to_owned()], sources: &[] };
         let wanted = "BEGIN TRANSACTION;\n\
-            DELETE FROM tripline_ingests WHERE ingest_id IN ('old');\n\
+            DELETE FROM tripline_ingests WHERE ingest_id IN ('old', 'new');\n\
             INSERT INTO tripline_ingests (ingest_id, source, input, bytes, digest, loaded_at)\n\
             VALUES ('new', 'log', 'it\\'s', 3, 'd', CURRENT_TIMESTAMP());\n\
             COMMIT TRANSACTION;\n";

@@ -23,7 +23,7 @@ mod text;
 mod trailing;
 mod training;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::language::tree::{Aggregate, Expr, ExprKind};
 use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream};
@@ -133,6 +133,50 @@ impl<'a> Warehouse<'a> {
         if let Some((one, table)) = all.iter().find(|(_, table)| OWN_TABLES.contains(&table.as_str())) {
             return Some(format!("{one} would have the table `{table}` in BigQuery, which is the engine's own"));
         }
+        self.unclear().or_else(|| self.engine_columns())
+    }
+
+    /// Names that would mean two things in one statement: of steps, of joined columns, of a column and its relation.
+    fn unclear(&self) -> Option<String> {
+        let relations = self.relations();
+        let mut steps: BTreeMap<String, String> = BTreeMap::new();
+        for relation in &relations {
+            let (title, table) = (self.title(*relation), self.table(*relation));
+            let columns = self.columns(*relation).into_iter().map(|column| column.name);
+            if let Some(column) = columns.into_iter().find(|column| column.eq_ignore_ascii_case(&table)) {
+                return Some(format!(
+                    "the column {column} has the name of its relation, which means a whole row in BigQuery"
+                ));
+            }
+            let own = self.query(*relation, false).steps.into_iter().map(|step| step.name);
+            for step in own.chain([text::name(&table)]) {
+                if let Some(other) = steps.insert(step.to_ascii_lowercase(), title.clone()) {
+                    let who =
+                        if other == title { format!("two parts of {title}") } else { format!("{other} and {title}") };
+                    return Some(format!("{who} would share the name {step} in the SQL for BigQuery"));
+                }
+            }
+        }
+        let fields = self.sources.iter().flat_map(|s| s.raw.fields.iter().map(move |field| (&s.name, &field.name)));
+        if let Some((_, column)) = fields.into_iter().find(|(source, field)| source.eq_ignore_ascii_case(field)) {
+            return Some(format!(
+                "the column {column} has the name of its source, which means a whole row in BigQuery"
+            ));
+        }
+        let features = self.plan.features.iter().map(|feature| (&feature.name, feature.upstream, &feature.joins));
+        let branches = self.plan.rules.iter().flat_map(|rule| rule.branches.iter().map(move |b| (rule, b)));
+        let branches = branches.map(|(rule, branch)| (&rule.name, branch.upstream, &branch.select.joins));
+        features.chain(branches).find_map(|(name, upstream, joins)| {
+            let own = self.plan.columns(upstream).into_iter().map(|column| column.name);
+            let joined = joins.iter().flat_map(|join| join.columns.iter().map(|c| scope::joined_name(join, c)));
+            let mut seen = BTreeSet::new();
+            let twice = own.chain(joined).find(|column| !seen.insert(column.to_ascii_lowercase()))?;
+            Some(format!("{name} would have two columns {twice} in the SQL for BigQuery"))
+        })
+    }
+
+    /// Names of the engine's own columns.
+    fn engine_columns(&self) -> Option<String> {
         let own = |rule: &RulePlan| rule.columns.iter().any(|c| c.name.eq_ignore_ascii_case(flow::ADMIT_WATERMARK));
         if let Some(rule) = self.plan.rules.iter().find(|rule| rule::reads_flows(rule) && own(rule)) {
             return Some(format!(

@@ -216,19 +216,22 @@ fn settled(rule: &RulePlan, eligible: bool, incidents: &str) -> String {
     } else {
         format!("IF(excepted, 'excepted', '{alone}')")
     };
-    let alert_id = if eligible {
+    // Of equal hits the one that opens stands before the others here too.
+    let opening = |what: &str, ty: Type| {
+        if !eligible {
+            return literal(&Value::Null(ty));
+        }
         format!(
-            "IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (\n  PARTITION BY {} ORDER BY {}, \
-             hit_id\n  ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW\n))",
+            "IF(excepted, NULL, LAST_VALUE(IF(opens, {what}, NULL) IGNORE NULLS) OVER (\n  PARTITION BY {} ORDER BY {}, opens \
+             DESC\n  ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW\n))",
             known.days, known.order
         )
-    } else {
-        literal(&Value::Null(Type::String))
     };
     let items = [
         if known.apart { "* EXCEPT (known_at, excepted, opens)" } else { "* EXCEPT (excepted, opens)" }.to_owned(),
         format!("{disposition} AS disposition"),
-        format!("{alert_id} AS alert_id"),
+        format!("{} AS alert_id", opening("hit_id", Type::String)),
+        format!("{} AS opened_at", opening(known.at, Type::Timestamp)),
         format!("{} AS fingerprint", string(&rule.fingerprint)),
         format!("{} AS severity", string(rule.severity.name())),
     ];
@@ -283,7 +286,7 @@ fn title(rule: &RulePlan, columns: &[String]) -> String {
 /// A value as people read it.
 fn shown(sql: &str, ty: Type) -> String {
     let text = match ty {
-        Type::Timestamp => format!("FORMAT_TIMESTAMP('%Y-%m-%dT%H:%M:%E*SZ', {sql})"),
+        Type::Timestamp => format!("FORMAT_TIMESTAMP('%E4Y-%m-%dT%H:%M:%E*SZ', {sql})"),
         Type::Date => format!("CAST({sql} AS STRING)"),
         _ => id_text(sql, ty),
     };
@@ -307,11 +310,11 @@ pub(super) fn alerts(ranged: bool) -> Query {
     if ranged {
         conditions.extend(in_range(HITS));
     }
-    let body = select(&items, HITS, &conditions) + "\nGROUP BY alert_id, rule";
+    let body = select(&items, HITS, &conditions) + "\nGROUP BY alert_id, rule, opened_at";
     Query { comment: "Incidents: hits of one alert key that are near in time.".to_owned(), steps: Vec::new(), body }
 }
 
-const HIT_COLUMNS: [(&str, Type); 14] = [
+const HIT_COLUMNS: [(&str, Type); 15] = [
     ("hit_id", Type::String),
     ("rule", Type::String),
     ("event_time", Type::Timestamp),
@@ -324,6 +327,7 @@ const HIT_COLUMNS: [(&str, Type); 14] = [
     ("values", Type::String),
     ("disposition", Type::String),
     ("alert_id", Type::String),
+    ("opened_at", Type::Timestamp),
     ("fingerprint", Type::String),
     ("severity", Type::String),
 ];

@@ -52,7 +52,12 @@ pub(super) fn joined(
         return Rows { steps: Vec::new(), from, columns: own, range };
     }
     let names = || own.iter().map(String::as_str);
-    let aliases: Vec<String> = joins.iter().map(|join| name(&fresh(&join.alias, names()))).collect();
+    let mut aliases: Vec<String> = Vec::with_capacity(joins.len());
+    for join in joins {
+        let taken = aliases.iter().map(|alias| alias.trim_matches('`'));
+        let alias = fresh(&join.alias, names().chain(taken));
+        aliases.push(name(&alias));
+    }
     let base = fresh("t", names().chain(aliases.iter().map(String::as_str)));
     let mut items = vec![format!("{base}.*")];
     let mut tables = format!("{from} AS {base}");
@@ -71,7 +76,7 @@ pub(super) fn joined(
                 Some(value) => format!("IF({absent} IS NULL, {}, {alias}.{there})", literal(value)),
                 None => format!("{alias}.{there}"),
             };
-            let own = name(&format!("{}__{}", join.alias, column.name));
+            let own = name(&joined_name(join, column));
             items.push(format!("{value} AS {own}"));
             columns.push(own);
         }
@@ -82,6 +87,11 @@ pub(super) fn joined(
         sql: select(&items, &tables, &range(&base)),
     };
     Rows { from: step.name.clone(), steps: vec![step], columns, range: Vec::new() }
+}
+
+/// What a joined column is called beside the others.
+pub(super) fn joined_name(join: &JoinPlan, column: &Column) -> String {
+    format!("{}__{}", join.alias, column.name)
 }
 
 /// The names of the two sides of a join.

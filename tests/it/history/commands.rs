@@ -19,7 +19,7 @@ type Named = (&'static str, fn() -> Outcome);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn cases() -> Vec<Trial> {
-    let all: [Named; 9] = [
+    let all: [Named; 12] = [
         ("ingest_tells_rows_days_and_files", ingest_tells),
         ("what_is_there_is_noted", what_is_there_is_noted),
         ("an_ingest_without_a_good_record_is_exit_1", nothing_good),
@@ -28,6 +28,9 @@ pub fn cases() -> Vec<Trial> {
         ("backfill_gives_json", backfill_json),
         ("backfill_names_relations", backfill_names),
         ("a_damaged_part_fails_its_day_alone", a_damaged_part),
+        ("a_lost_file_is_written_anew", a_lost_file),
+        ("two_backfills_do_not_meet", two_backfills),
+        ("days_without_flows_have_no_files", empty_days),
         ("wrong_use_is_exit_2_with_help", wrong_use),
     ];
     all.into_iter().map(|(name, test)| Trial::test(format!("history::cli::{name}"), test)).collect()
@@ -286,6 +289,62 @@ fn a_damaged_part() -> Outcome {
     fs::remove_file(history.join(&part))?;
     let (out, _) = run(folder.path(), 1, &backfill(&["--out", "o"]))?;
     expect(&out, &["2026-01-06 failed: ", " is named by a manifest and not there"])
+}
+
+fn a_lost_file() -> Outcome {
+    let folder = folder()?;
+    run(folder.path(), 0, &ingest(&["in.jsonl"]))?;
+    run(folder.path(), 0, &backfill(&[]))?;
+    let part = folder.path().join("h/contact_1m/event_day=2026-01-06/part.parquet");
+    let whole = fs::read(&part)?;
+    let spoilt: [&dyn Fn() -> std::io::Result<()>; 2] =
+        [&|| fs::remove_file(&part), &|| fs::write(&part, &whole[..whole.len() / 2])];
+    for spoil in spoilt {
+        spoil()?;
+        // Until then it is computed.
+        let (out, _) = run(
+            folder.path(),
+            0,
+            &["query", "SELECT COUNT(*) AS n FROM contact_1m", "--project", "p", "--history", "h"],
+        )?;
+        ensure(out.contains(|c: char| c.is_ascii_digit()), &out)?;
+        let (out, _) = run(folder.path(), 0, &backfill(&[]))?;
+        expect(&out, &["2026-01-05 there already", "2026-01-06 50 rows read", "days       1 done, 1 there already"])?;
+        ensure(fs::read(&part)? == whole, "the file is another")?;
+    }
+    Ok(())
+}
+
+fn two_backfills() -> Outcome {
+    let folder = folder()?;
+    run(folder.path(), 0, &ingest(&["in.jsonl"]))?;
+    let held = tripline::adapter::local::LocalStore::new(folder.path().join("o"));
+    let lock = tripline::port::Store::lock(&held, "_backfill/lock", tripline::port::Share::Nobody)?;
+    ensure(lock.is_some(), "the lock is held")?;
+    let (_, err) = run(folder.path(), 2, &backfill(&["--out", "o"]))?;
+    expect(&err, &["o is in use by another ingest or backfill", "help: wait for it to end"])?;
+    // What is only asked is in nobody's way.
+    run(folder.path(), 0, &backfill(&["--out", "o", "--dry-run"]))?;
+    drop(lock);
+    run(folder.path(), 0, &backfill(&["--out", "o"])).map(drop)
+}
+
+fn empty_days() -> Outcome {
+    let folder = folder()?;
+    let far = flow(5, 1).replace("2026-01-05T", "1970-01-01T");
+    fs::write(folder.path().join("far.jsonl"), far + &flow(5, 2))?;
+    run(folder.path(), 0, &ingest(&["far.jsonl"]))?;
+    let (out, err) = run(folder.path(), 0, &backfill(&["--out", "o"]))?;
+    expect(&out, &["1970-01-01 1 rows read", "2026-01-05 1 rows read"])?;
+    expect(&err, &["note: no flows of the history count on 1970-01-0"])?;
+    let written = files(&folder.path().join("o"))?;
+    ensure(written.iter().filter(|file| file.starts_with("hits/")).count() <= 4, &format!("{written:?}"))?;
+    let (out, _) = run(
+        folder.path(),
+        0,
+        &["query", "SELECT COUNT(*) AS n FROM contact_1m", "--project", "p", "--history", "h", "--format", "csv"],
+    )?;
+    expect(&out, &["n\n2\n"])
 }
 
 fn wrong_use() -> Outcome {

@@ -96,6 +96,11 @@ fn reference(line: &str) -> Result<String, &'static str> {
         },
         Some(_) => return Err(bad),
     };
+    // Nobody wants it, and yet it has to be a text.
+    match last("u") {
+        None | Some((_, Value::Null | Value::String(_) | Value::Number(_), _)) => {}
+        Some(_) => return Err(bad),
+    }
     Ok(format!("{string} | {int} | {float} | {bool}"))
 }
 
