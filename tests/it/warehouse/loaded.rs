@@ -19,6 +19,7 @@ pub const CASES: &[Case] = &[
     ("loaded_again_takes_the_place", again_takes_the_place),
     ("loaded_whole_or_not_at_all", whole_or_not_at_all),
     ("loaded_through_breaks", through_breaks),
+    ("loaded_by_two_at_once", by_two_at_once),
     ("loaded_days_are_those_of_a_history", days_are_those_of_a_history),
     ("training_rows_are_those_of_files", training_rows_are_those_of_files),
 ];
@@ -203,6 +204,23 @@ fn whole_or_not_at_all(place: &Place) -> Result<(), Failed> {
     }
     ended(&ingest(place, place.emulator.address()?, folder.path(), &inputs)?, 0)?;
     same((place.count("log")?, place.count("other")?, place.count("tripline_ingests")?), (4, 1, 2))
+}
+
+/// Another process loads the same inputs while this one waits to put them in place.
+fn by_two_at_once(place: &Place) -> Result<(), Failed> {
+    let folder = project()?;
+    let (address, dataset, path) = (place.emulator.address()?, place.dataset.to_owned(), folder.path().to_owned());
+    let mut other = true;
+    let proxy = through(place, move |request| {
+        if is(request, "-commit") && std::mem::take(&mut other) {
+            let arguments = ["ingest", "--to", "bigquery", "log=flows.jsonl"];
+            let done = ask(address, &dataset, &path, &arguments);
+            assert!(done.is_ok_and(|done| done.status.success()), "the other one");
+        }
+        Reply::Forward
+    })?;
+    ended(&ingest(place, proxy.address, folder.path(), &["log=flows.jsonl"])?, 0)?;
+    same((place.count("log")?, place.count("tripline_ingests")?), (4, 1))
 }
 
 /// Every kind of job loses its answer once, is refused with 503 once, and the connection once before it is seen.
