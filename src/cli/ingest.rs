@@ -13,7 +13,7 @@ use crate::history::{History, PartLimits};
 use crate::plan::Plan;
 use crate::port::Input;
 use crate::port::warehouse::Warehouse;
-use crate::record::flow;
+use crate::record::{Day, flow};
 use crate::runtime::ingest::{IngestFailed, IngestOptions, IngestReport, ingest, load};
 use crate::runtime::outlet::{Outlets, REJECTS};
 use crate::runtime::run::RunFailed;
@@ -198,6 +198,13 @@ fn text(report: &IngestReport, to: &To) -> String {
     }
     if report.replaced > 0 {
         line("", format!("in the place of {} earlier", report.replaced));
+        if let (true, Some(first), Some(last)) =
+            (kind == "bigquery", report.days.keys().next(), report.days.keys().last())
+        {
+            let again =
+                format!("`tripline backfill --target bigquery --from {first} --to {} --again`", Day(last.0 + 1));
+            line("help", format!("days that were computed of other rows stay as they are: {again}"));
+        }
     }
     line("time", format!("{:.2} s, {:.0} rows/s", run.elapsed.as_secs_f64(), run.rows_per_second()));
     text

@@ -109,7 +109,15 @@ pub(super) fn identity(
         .collect();
     let each: Vec<Identity> = each.into_iter().collect::<Option<_>>()?;
     let mut whole = each.first()?.clone();
-    for (identity, (_, place)) in each.iter().zip(branches.iter()).skip(1) {
+    for (identity, (branch, place)) in each.iter().zip(branches.iter()).skip(1) {
+        if (branch.upstream == Upstream::Flows) != (branches[0].0.upstream == Upstream::Flows) {
+            let message = "a rule reads `flows` or features, not both";
+            let finding = Diagnostic::error("rule.missing-key", *place, message).label("not as the first SELECT");
+            let help =
+                "write two rules: hits of `flows` are told apart by their row, those of features by key and window";
+            diagnostics.push(finding.help(help));
+            return None;
+        }
         if (identity.window, identity.event_time) != (whole.window, whole.event_time) {
             let message = "the SELECTs of UNION ALL return the window in different places";
             let finding = Diagnostic::error("rule.missing-key", *place, message).label("not as in the first SELECT");

@@ -20,7 +20,7 @@ pub(super) fn table(rule: &RulePlan) -> String {
     format!("rule_{}", plain.collect::<String>())
 }
 
-/// Does it read rows that may be late?
+/// Does it read rows that may be late? All of its SELECTs do then.
 pub(super) fn reads_flows(rule: &RulePlan) -> bool {
     rule.upstreams().any(|upstream| upstream == Upstream::Flows)
 }
@@ -69,10 +69,7 @@ fn branch_body(
     let items = branch.select.items.iter().zip(&rule.columns);
     let mut items: Vec<String> = items.map(|(item, column)| aliased(print(&item.expr, &names), &column.name)).collect();
     if reads_flows(rule) {
-        items.push(match branch.upstream {
-            Upstream::Flows => ADMIT_WATERMARK.to_owned(),
-            Upstream::Feature(_) => aliased(literal(&Value::Null(Type::Timestamp)), ADMIT_WATERMARK),
-        });
+        items.push(ADMIT_WATERMARK.to_owned());
     }
     let mut conditions: Vec<String> =
         branch.select.filter.iter().flat_map(|filter| conjuncts(filter, &names)).collect();
