@@ -1,6 +1,6 @@
 //! Objects that a name or a glob `gs://bucket/…` means. Globs are those of files: `*` stays within a folder, `**` does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use glob::{MatchOptions, Pattern};
@@ -27,6 +27,7 @@ pub fn names_objects(pattern: &str) -> bool {
 pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, StorageError> {
     let mut buckets: BTreeMap<&str, Arc<Bucket>> = BTreeMap::new();
     let mut inputs: Vec<Arc<dyn Input>> = Vec::new();
+    let mut seen: HashSet<Arc<str>> = HashSet::new();
     for pattern in patterns {
         let (bucket, key) = parts(pattern)?;
         let bucket = match buckets.get(bucket) {
@@ -39,7 +40,7 @@ pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, StorageError> 
         };
         for meta in objects(&bucket, pattern, key)? {
             let object = Object::new(&bucket, meta);
-            if inputs.iter().all(|input| input.name() != object.name()) {
+            if seen.insert(object.name()) {
                 inputs.push(Arc::new(object));
             }
         }
