@@ -44,7 +44,7 @@ impl Binder<'_> {
         };
         let listed = name.eq_ignore_ascii_case("STRING_AGG");
         if let Some(clause) = list.clauses.first().filter(|_| !listed) {
-            let help = "of aggregates only STRING_AGG has an order and a limit, and ARRAY_AGG with [SAFE_OFFSET(0)]";
+            let help = "only STRING_AGG and ARRAY_AGG have an order and a limit";
             return self.refuse(span, format!("{clause} is not supported"), help);
         }
         if AGGREGATES.iter().any(|a| a.name.eq_ignore_ascii_case(&name)) {
