@@ -19,7 +19,7 @@ use crate::runtime::outlet::Outlets;
 use crate::runtime::past::Past;
 use crate::runtime::run::{RunOptions, run};
 use crate::runtime::training::place::{LABELS, make};
-use crate::runtime::training::{Label, Negatives, Training, Windows, WindowsTap, labels, schema};
+use crate::runtime::training::{KnownOf, Label, Negatives, Training, Windows, WindowsTap, labels, schema};
 
 use super::exit::Exit;
 use super::history::tell_origins;
@@ -152,23 +152,19 @@ impl MakeTraining {
         let mut out = wire::whole_writer(&self.out, schema(&plan, &training), format)?;
         out.write(&rows)?;
         out.finish()?;
-        self.tell(
-            given as u64,
-            sampled as u64,
-            counts.iter().map(|(feature, count)| (feature.as_str(), *count as u64)),
-        );
+        self.tell(given as u64, sampled as u64, &counts);
         Ok(Exit::Fine)
     }
 
     /// What was made, and what is missing of it.
-    fn tell<'a>(&self, given: u64, sampled: u64, known: impl Iterator<Item = (&'a str, u64)>) {
+    fn tell(&self, given: u64, sampled: u64, known: &[KnownOf]) {
         let rows = given + sampled;
         say(&format!("{rows} training rows: {given} labels and {sampled} sampled negatives\n"));
         let mut unknown = Vec::new();
-        for (feature, count) in known {
+        for KnownOf { feature, rows: count, labels } in known {
             say(&format!("  {feature:<24} known for {count} of {rows}\n"));
-            if count == 0 && rows > 0 {
-                unknown.push(feature);
+            if *labels == 0 {
+                unknown.push(feature.as_str());
             }
         }
         let wanted = given.saturating_mul(self.made.negatives.into());
@@ -200,7 +196,9 @@ impl MakeTraining {
         let (dataset, service) = self.place.open(&opened.project.config.warehouse)?;
         let made = make(&opened.plan, training, &rows, service.as_ref(), stop_flag()?.as_ref())?;
         let given = made.rows.saturating_sub(made.sampled);
-        self.tell(given, made.sampled, made.known.iter().map(|(feature, count)| (feature.as_str(), *count)));
+        // The service does not tell labels from negatives here.
+        let known = |(feature, rows): &(String, u64)| KnownOf { feature: feature.clone(), rows: *rows, labels: *rows };
+        self.tell(given, made.sampled, &made.known.iter().map(known).collect::<Vec<_>>());
         say(&format!("in {}:{}.training; the labels are in {LABELS}\n", dataset.project, dataset.dataset));
         Ok(Exit::Fine)
     }
