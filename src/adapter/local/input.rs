@@ -1,7 +1,7 @@
 //! Inputs of a run: files by path or glob, and standard input. What they hold is told by their first bytes, not their
 //! names: gzip and zstd are decompressed; a file that begins with `PAR1` is read by position.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub enum InputError {
 /// the patterns, those of a glob by name; a file that several name is read once.
 pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, InputError> {
     let mut inputs: Vec<Arc<dyn Input>> = Vec::new();
-    let mut seen: Vec<PathBuf> = Vec::new();
+    let mut seen: HashSet<PathBuf> = HashSet::new();
     for pattern in patterns {
         if pattern == STDIN {
             if inputs.iter().any(|input| &*input.name() == STDIN) {
@@ -49,13 +49,12 @@ pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, InputError> {
         for path in paths(pattern)? {
             let io_error = |source| InputError::Io { path: path.display().to_string(), source };
             let whole = path.canonicalize().map_err(io_error)?;
-            if !seen.contains(&whole) {
+            if seen.insert(whole) {
                 let size_bytes = fs::metadata(&path).map_err(io_error)?;
                 // A pipe has no length: it is read as it comes.
                 let size_bytes = size_bytes.is_file().then_some(size_bytes.len());
                 let name = path.display().to_string().into();
                 inputs.push(Arc::new(LocalFile { path, name, size_bytes, consumed: Arc::default() }));
-                seen.push(whole);
             }
         }
     }
