@@ -19,6 +19,7 @@ use crate::runtime::warehouse::{WarehouseDays, WarehouseOptions};
 
 use super::exit::Exit;
 use super::history::{check_flows, chosen, open_history, span, spans};
+use super::place::check_local;
 use super::project::{Judged, Opened, valid};
 use super::say::note;
 use super::stop::stop_flag;
@@ -86,6 +87,7 @@ pub struct Backfill {
 
 impl Backfill {
     pub fn run(self) -> anyhow::Result<Exit> {
+        self.out.as_ref().map_or(Ok(()), check_local)?;
         let opened = valid(self.judged.tree()?.as_ref())?;
         let relations = self.relations(&opened.plan)?;
         let (target, days) = match self.target {

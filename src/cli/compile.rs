@@ -12,6 +12,7 @@ use crate::plan::{Plan, SourcePlan};
 use crate::target::bigquery::{File, Range, Warehouse, files, query, select, training_query, training_table};
 
 use super::exit::Exit;
+use super::place::check_local;
 use super::project::{open_valid, parse_time};
 use super::training::Made;
 use super::verify::Verify;
@@ -81,6 +82,7 @@ const MADE: [&str; 5] = ["features", "label_type", "max_age", "negatives", "seed
 impl Compile {
     pub fn run(self) -> anyhow::Result<Exit> {
         let Target::Bigquery = self.target;
+        self.out.as_ref().map_or(Ok(()), check_local)?;
         let opened = open_valid(self.project.as_deref())?;
         let sources = sources(&opened.plan, &self.source)?;
         if self.from.is_some() && self.form != Form::Table {

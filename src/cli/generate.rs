@@ -8,6 +8,7 @@ use clap::Args;
 use crate::generate::{Attack, Options, Summary, generate};
 
 use super::exit::Exit;
+use super::place::check_local;
 use super::project::parse_time;
 use super::say::say;
 use super::summary::progress_bar;
@@ -57,6 +58,8 @@ impl Generate {
             subscribers: self.subscribers.unwrap_or_else(|| Options::subscribers_for(self.rate)),
             ..Options::demo()
         };
+        check_local(&self.output)?;
+        self.labels.as_ref().map_or(Ok(()), check_local)?;
         let mut rows = wire::text_writer(&self.output)?;
         let mut labels = self.labels.as_deref().map(wire::text_writer).transpose()?;
         let bar = progress_bar(Some(self.events), "rows");

@@ -13,15 +13,27 @@ use crate::runtime::outlet::own_name;
 use crate::runtime::past::{Origin, Past, PastReport};
 use crate::runtime::replay::{LocalDays, relations};
 
-use super::say::{note, note_once};
+use super::place::check_local;
+use super::say::note_once;
+use super::summary::note_uncomputed;
 use super::wire;
 
 /// Spans of days that a message names.
 const SPANS_MAX: usize = 6;
 
+/// Other options have a warehouse of this name.
+const BIGQUERY: &str = "bigquery";
+
 pub fn open_history(folder: &Path) -> anyhow::Result<History> {
+    check_local(folder)?;
     if !folder.is_dir() {
         let folder = folder.display();
+        if folder.to_string() == BIGQUERY {
+            bail!(
+                "a history is a folder, and there is none named {folder}\n\
+                 help: --history names the folder that `tripline ingest --to DIR` filled; what is in BigQuery is asked there"
+            );
+        }
         bail!("{folder} is not a folder\nhelp: `tripline ingest --to {folder}` makes a history");
     }
     Ok(History::read(wire::store(folder))?)
@@ -146,7 +158,5 @@ pub fn tell_origins(past: &Past, report: &PastReport) {
             report.computed_from
         ));
     }
-    if report.row_errors > 0 {
-        note(&format!("{} rows of features or rules could not be computed", report.row_errors));
-    }
+    note_uncomputed(&report.row_errors, report.saturated);
 }

@@ -20,7 +20,7 @@ use crate::runtime::run::RunFailed;
 
 use super::exit::Exit;
 use super::inputs;
-use super::place::check_outputs;
+use super::place::{check_local, check_outputs};
 use super::project::open_valid;
 use super::run::default_threads;
 use super::say::{note, say};
@@ -96,6 +96,8 @@ impl Ingest {
         if named.is_empty() {
             bail!("nothing to ingest\nhelp: tripline ingest --source netlog --to history flows.jsonl");
         }
+        check_local(&self.to)?;
+        self.rejects.as_ref().map_or(Ok(()), check_local)?;
         let opened = open_valid(self.project.as_deref())?;
         let mut plan = opened.plan;
         // What is kept are whole rows; evidence is a run's.

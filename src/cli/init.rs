@@ -10,6 +10,7 @@ use clap::Args;
 use crate::definition;
 
 use super::exit::Exit;
+use super::place::check_local;
 use super::wire;
 
 #[derive(Debug, Args)]
@@ -24,6 +25,7 @@ const SCHEMAS: &str = ".tripline/schema";
 
 impl Init {
     pub fn run(self) -> anyhow::Result<Exit> {
+        check_local(&self.folder)?;
         if self.folder.join("tripline.yaml").exists() {
             bail!("{} already is a project", self.folder.display());
         }

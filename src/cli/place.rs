@@ -8,7 +8,32 @@ use std::sync::Arc;
 
 use anyhow::bail;
 
-use crate::port::Input;
+use crate::port::{Input, RowFormat};
+
+use super::wire;
+
+/// Refuses a place in Cloud Storage where a file or a folder is meant.
+pub fn check_local(path: impl AsRef<Path>) -> anyhow::Result<()> {
+    match path.as_ref().to_str().filter(|path| wire::names_objects(path)) {
+        Some(path) => bail!(
+            "{path} is in Cloud Storage, where only inputs are read\n\
+             help: name a local file or folder; only --input may be gs://"
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The format that a file's extension says; JSON lines where there is none. `more` is said of other ways to name one.
+pub fn format_of(path: &str, more: &str) -> anyhow::Result<RowFormat> {
+    match Path::new(path).extension().and_then(|extension| extension.to_str()) {
+        Some("parquet") => Ok(RowFormat::Parquet),
+        Some("csv") => Ok(RowFormat::Csv),
+        None | Some("json" | "jsonl" | "ndjson") => Ok(RowFormat::Json),
+        Some(other) => {
+            bail!("the extension .{other} says no format\nhelp: name the file .json, .jsonl, .csv or .parquet{more}")
+        }
+    }
+}
 
 /// Refuses outputs that would destroy something.
 pub fn check_outputs(outputs: &[&str], inputs: &[Arc<dyn Input>]) -> anyhow::Result<()> {
@@ -16,6 +41,7 @@ pub fn check_outputs(outputs: &[&str], inputs: &[Arc<dyn Input>]) -> anyhow::Res
         inputs.iter().filter_map(|input| Some((source(&input.name())?, input.name()))).collect();
     let mut seen: Vec<Place> = Vec::new();
     for output in outputs {
+        check_local(output)?;
         let folder = Path::new(output).parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             bail!("cannot write {output}: no such folder\nhelp: make the folder {} first", folder.display());

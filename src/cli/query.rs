@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use crate::record::flow::{COUNT, FLOWS, LATE};
 use crate::runtime::outlet::{HITS, Outlets, REJECTS};
 use crate::runtime::past::Past;
 use crate::runtime::query::{self, QueryTap, visible};
+use crate::runtime::replay::ReplayError;
 use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunOptions, run};
 use crate::target::datafusion::Lookups;
@@ -26,12 +27,12 @@ use crate::target::datafusion::Lookups;
 use super::exit::Exit;
 use super::history::tell_origins;
 use super::inputs::InputsOrHistory;
-use super::place::check_outputs;
+use super::place::{check_outputs, format_of};
 use super::project::{Opened, open_valid};
 use super::run::{all_rejected, default_threads};
 use super::say::{note, say};
 use super::stop::stop_flag;
-use super::summary::RunBar;
+use super::summary::{RunBar, note_uncomputed};
 use super::wire;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -106,8 +107,9 @@ impl Query {
         bar.clear();
         drop(outlets);
         let report = report?;
+        note_uncomputed(&report.row_errors, report.ledger.saturated);
         report.verify().context("rows were lost; this is a defect of the program")?;
-        let full = finish(&state, Some(&report), report.interrupted, report.ledger.offered)?;
+        let full = self.finish(&state, Some(&report), report.interrupted, report.ledger.offered)?;
         Ok(if report.interrupted && !full {
             Exit::Interrupted
         } else if all_rejected(&report) && !query.relations().contains(&REJECTS) {
@@ -130,10 +132,52 @@ impl Query {
             let writer = QueryTap { relation, query: Rc::clone(&state), stop: Arc::clone(&stop) };
             (tap, Box::new(writer) as Box<dyn RowWriter>)
         });
-        let report = past.rows(writers.collect(), &columns, &stop)?;
+        let report = past.rows(writers.collect(), &columns, &stop).map_err(|error| match error {
+            // A closed pipe is known by its cause.
+            ReplayError::Io(error) => anyhow::Error::new(error),
+            other => other.into(),
+        })?;
         tell_origins(past, &report);
-        let full = finish(&state, None, report.stopped, report.read)?;
+        let full = self.finish(&state, None, report.stopped, report.read)?;
         Ok(if report.stopped && !full { Exit::Interrupted } else { Exit::Fine })
+    }
+
+    /// All rows have come; tells what they do not say, and whether no further row was wanted.
+    fn finish(
+        &self,
+        state: &RefCell<query::Query>,
+        run: Option<&RunReport>,
+        stopped: bool,
+        records: u64,
+    ) -> anyhow::Result<bool> {
+        let mut query = state.borrow_mut();
+        let full = query.is_full();
+        if stopped && !full {
+            if query.waits() {
+                note("stopped: nothing is written, for it would be of a part of the rows");
+                return Ok(false);
+            }
+            if wire::comes_whole(&self.output) {
+                note(&format!("stopped: {} is as it was, for not all rows have come", self.output));
+                return Ok(false);
+            }
+            note("stopped: these are the rows until then");
+        }
+        query.finish()?;
+        if let Some(first) = &query.errors.first {
+            let count = query.errors.count;
+            note(&format!("{count} rows could not be computed and are left out; the first: {}", first.message));
+        }
+        note_uncomputed(&[], query.saturated);
+        let rejected = run.map_or(0, |run| run.ledger.rejected_total());
+        if rejected > 0 {
+            note(&format!("{rejected} of {records} records were rejected: `FROM rejects` shows them"));
+        }
+        if query.rows == 0 {
+            // Rows of a backfill are read without a flow.
+            note(&if records > 0 { format!("no rows, of {records} records") } else { "no rows".to_owned() });
+        }
+        Ok(full)
     }
 
     fn state(
@@ -144,7 +188,7 @@ impl Query {
     ) -> anyhow::Result<Rc<RefCell<query::Query>>> {
         check_outputs(&[self.output.as_str()], sources)?;
         let schema = visible(&batch::schema(&query.items), query.columns);
-        let out = wire::format_writer(&self.output, schema, self.format()?)?;
+        let out = wire::whole_writer(&self.output, schema, self.format()?)?;
         let lookups = Lookups::new(&plan.lookups);
         Ok(Rc::new(RefCell::new(query::Query::new(query, &lookups, out)?)))
     }
@@ -159,19 +203,13 @@ impl Query {
     }
 
     fn format(&self) -> anyhow::Result<RowFormat> {
-        let extension = Path::new(&self.output).extension().and_then(|extension| extension.to_str());
-        let format = match (self.format, extension) {
-            (Some(Format::Table), _) => RowFormat::Table,
-            (Some(Format::Json), _) => RowFormat::Json,
-            (Some(Format::Csv), _) => RowFormat::Csv,
-            (Some(Format::Parquet), _) => RowFormat::Parquet,
-            (None, Some("parquet")) => RowFormat::Parquet,
-            (None, Some("csv")) => RowFormat::Csv,
-            (None, _) if self.output == "-" => RowFormat::Table,
-            (None, None | Some("json" | "jsonl" | "ndjson")) => RowFormat::Json,
-            (None, Some(other)) => bail!(
-                "the extension .{other} says no format\nhelp: name the file .json, .jsonl, .csv or .parquet, or add --format"
-            ),
+        let format = match self.format {
+            Some(Format::Table) => RowFormat::Table,
+            Some(Format::Json) => RowFormat::Json,
+            Some(Format::Csv) => RowFormat::Csv,
+            Some(Format::Parquet) => RowFormat::Parquet,
+            None if self.output == "-" => RowFormat::Table,
+            None => format_of(&self.output, ", or add --format")?,
         };
         if format == RowFormat::Parquet && self.output == "-" {
             bail!("Parquet is written to a file\nhelp: --output FILE.parquet");
@@ -210,31 +248,4 @@ fn taps(plan: &Plan, query: &AdHocPlan) -> Vec<(String, String)> {
         Some((name.to_owned(), tap.clone()))
     });
     read.collect()
-}
-
-/// All rows have come; tells what they do not say, and whether no further row was wanted.
-fn finish(state: &RefCell<query::Query>, run: Option<&RunReport>, stopped: bool, records: u64) -> anyhow::Result<bool> {
-    let mut query = state.borrow_mut();
-    let full = query.is_full();
-    if stopped && !full {
-        if query.waits() {
-            note("stopped: nothing is written, for it would be of a part of the rows");
-            return Ok(false);
-        }
-        note("stopped: these are the rows until then");
-    }
-    query.finish()?;
-    if let Some(first) = &query.errors.first {
-        let count = query.errors.count;
-        note(&format!("{count} rows could not be computed and are left out; the first: {}", first.message));
-    }
-    let rejected = run.map_or(0, |run| run.ledger.rejected_total());
-    if rejected > 0 {
-        note(&format!("{rejected} of {records} records were rejected: `FROM rejects` shows them"));
-    }
-    if query.rows == 0 {
-        // Rows of a backfill are read without a flow.
-        note(&if records > 0 { format!("no rows, of {records} records") } else { "no rows".to_owned() });
-    }
-    Ok(full)
 }

@@ -13,6 +13,7 @@ use crate::pipeline::ingest::{Inferred, infer, infer_parquet};
 use crate::port::InputBytes;
 
 use super::exit::Exit;
+use super::place::check_local;
 use super::profile::Profile;
 use super::project::{open, tree};
 use super::say::{note, say};
@@ -55,6 +56,7 @@ impl Source {
 
 impl Infer {
     fn run(self) -> anyhow::Result<Exit> {
+        self.project.as_ref().map_or(Ok(()), check_local)?;
         let inferred = self.draft()?;
         if let Some(separator) = inferred.separator {
             bail!(

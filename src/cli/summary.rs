@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::pipeline::outlet::Uncomputed;
 use crate::port::Input;
 use crate::record::{Disposition, Micros};
 use crate::runtime::report::RunReport;
 use crate::runtime::run::Progress;
+
+use super::say::note_once;
 
 /// Short work shows no bar.
 const BAR_AFTER: Duration = Duration::from_millis(700);
@@ -81,17 +84,27 @@ pub fn summary(report: &RunReport) -> String {
         String::new()
     };
     line("alerts", format!("{}{open}", count(ledger.alerts)));
-    for (name, rows, error) in &report.row_errors {
-        line("errors", format!("{name}: {} rows could not be computed, the first: {}", count(*rows), error.message));
-    }
-    if ledger.saturated > 0 {
-        line("errors", format!("{} sums stopped at the bounds of INT64", count(ledger.saturated)));
-    }
+    uncomputed(&report.row_errors, ledger.saturated).into_iter().for_each(|error| line("errors", error));
     line("time", format!("{:.2} s, {:.0} rows/s", report.elapsed.as_secs_f64(), report.rows_per_second()));
     if report.interrupted || report.failed {
         line("stopped", "before the end: windows that were open are not closed".to_owned());
     }
     text
+}
+
+/// What could not be computed.
+fn uncomputed(rows: &[Uncomputed], saturated: u64) -> Vec<String> {
+    let of = |(name, count, first): &Uncomputed| {
+        let (rows, first) = (HumanCount(*count), &first.message);
+        format!("{name}: {rows} rows could not be computed, the first: {first}")
+    };
+    let sums = (saturated > 0).then(|| format!("{} sums stopped at the bounds of INT64", HumanCount(saturated)));
+    rows.iter().map(of).chain(sums).collect()
+}
+
+/// The same beside rows that were asked for; once, also where several passes find it.
+pub fn note_uncomputed(rows: &[Uncomputed], saturated: u64) {
+    uncomputed(rows, saturated).iter().for_each(|error| note_once(error));
 }
 
 /// What became of the records.

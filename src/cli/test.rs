@@ -13,6 +13,7 @@ use crate::record::Value;
 use crate::runtime::case::{CaseReport, CaseRunError, Failure, Near, run_case};
 
 use super::exit::Exit;
+use super::place::check_local;
 use super::project::{Judged, Opened, valid};
 use super::wire;
 
@@ -60,6 +61,7 @@ impl Test {
         }
         let failed = outcomes.iter().filter(|(_, _, outcome)| !passed(outcome)).count();
         if let Some(path) = &self.junit {
+            check_local(path)?;
             let mut file = wire::text_writer(path)?;
             write!(file, "{}", junit(&opened.files, &outcomes))?;
             file.flush()?;

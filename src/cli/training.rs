@@ -19,17 +19,17 @@ use crate::runtime::outlet::Outlets;
 use crate::runtime::past::Past;
 use crate::runtime::run::{RunOptions, run};
 use crate::runtime::training::place::{LABELS, make};
-use crate::runtime::training::{Label, Negatives, Training, Windows, WindowsTap, labels, schema};
+use crate::runtime::training::{KnownOf, Label, Negatives, Training, Windows, WindowsTap, labels, schema};
 
 use super::exit::Exit;
 use super::history::tell_origins;
 use super::inputs::InputsOrHistory;
-use super::place::check_outputs;
+use super::place::{check_local, check_outputs, format_of};
 use super::project::{Opened, open_valid};
 use super::run::default_threads;
-use super::say::say;
+use super::say::{note, say};
 use super::stop::stop_flag;
-use super::summary::RunBar;
+use super::summary::{RunBar, note_uncomputed};
 use super::warehouse::{WarehousePlace, check_all_names};
 use super::wire;
 
@@ -75,6 +75,11 @@ impl Made {
         let Some(max_age) = max_age else {
             bail!("`{}` is not a length of time\nhelp: write 12h, 7d, 30m", self.max_age);
         };
+        if plan.features.is_empty() {
+            bail!(
+                "the project has no features, and training rows are made of them\nhelp: write one: features/NAME.yaml"
+            );
+        }
         if self.features.is_empty() {
             let names: Vec<&str> = plan.features.iter().map(|feature| feature.name.as_str()).collect();
             bail!("of which features?\nhelp: --features {}", names.join(","));
@@ -116,6 +121,8 @@ impl MakeTraining {
         if self.place.given() {
             bail!("a dataset is named, and rows go to a file\nhelp: --out bigquery");
         }
+        check_local(&self.out)?;
+        let format = format_of(&self.out, "")?;
         let read = read_labels(&self.labels, Some(&self.out), &training)?;
         let mut all: Vec<Label> = read.iter().flat_map(|rows| labels(&training, rows)).collect();
         let plan = opened.plan.clone();
@@ -142,14 +149,38 @@ impl MakeTraining {
         }
         state.finish();
         let (counts, rows) = (state.counts(), state.rows()?);
-        let mut out = wire::row_writer_by_extension(&self.out, schema(&plan, &training))?;
+        let mut out = wire::whole_writer(&self.out, schema(&plan, &training), format)?;
         out.write(&rows)?;
         out.finish()?;
-        say(&format!("{} training rows: {given} labels and {sampled} sampled negatives\n", given + sampled));
-        for (feature, count) in counts {
-            say(&format!("  {feature:<24} known for {count} of {}\n", given + sampled));
-        }
+        self.tell(given as u64, sampled as u64, &counts);
         Ok(Exit::Fine)
+    }
+
+    /// What was made, and what is missing of it.
+    fn tell(&self, given: u64, sampled: u64, known: &[KnownOf]) {
+        let rows = given + sampled;
+        say(&format!("{rows} training rows: {given} labels and {sampled} sampled negatives\n"));
+        let mut unknown = Vec::new();
+        for KnownOf { feature, rows: count, labels } in known {
+            say(&format!("  {feature:<24} known for {count} of {rows}\n"));
+            if *labels == 0 {
+                unknown.push(feature.as_str());
+            }
+        }
+        let wanted = given.saturating_mul(self.made.negatives.into());
+        if sampled < wanted {
+            note(&format!(
+                "{wanted} negatives were asked for, and there are {sampled} windows of entities that no label is about"
+            ));
+        }
+        if !unknown.is_empty() {
+            note(&format!(
+                "no label has anything of {}\nhelp: keys are compared as they are written; `label_time` is after a \
+                 window's end, by at most --max-age ({})",
+                unknown.join(", "),
+                self.made.max_age
+            ));
+        }
     }
 
     /// Over the tables that are there: no flow is read here.
@@ -165,10 +196,9 @@ impl MakeTraining {
         let (dataset, service) = self.place.open(&opened.project.config.warehouse)?;
         let made = make(&opened.plan, training, &rows, service.as_ref(), stop_flag()?.as_ref())?;
         let given = made.rows.saturating_sub(made.sampled);
-        say(&format!("{} training rows: {given} labels and {} sampled negatives\n", made.rows, made.sampled));
-        for (feature, count) in &made.known {
-            say(&format!("  {feature:<24} known for {count} of {}\n", made.rows));
-        }
+        // The service does not tell labels from negatives here.
+        let known = |(feature, rows): &(String, u64)| KnownOf { feature: feature.clone(), rows: *rows, labels: *rows };
+        self.tell(given, made.sampled, &made.known.iter().map(known).collect::<Vec<_>>());
         say(&format!("in {}:{}.training; the labels are in {LABELS}\n", dataset.project, dataset.dataset));
         Ok(Exit::Fine)
     }
@@ -246,6 +276,7 @@ fn over_inputs<W: Windows + 'static>(
     let report = run(plan, options, &mut outlets, &bar, &stop);
     bar.clear();
     let report = report?;
+    note_uncomputed(&report.row_errors, report.ledger.saturated);
     report.verify().context("rows were lost; this is a defect of the program")?;
     Ok(!report.interrupted)
 }

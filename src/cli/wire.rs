@@ -27,6 +27,11 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
+/// Does it name objects of Cloud Storage, and not files?
+pub fn names_objects(path: &str) -> bool {
+    storage::names_objects(path)
+}
+
 /// Files, then objects.
 pub fn inputs(patterns: &[String]) -> anyhow::Result<Vec<Arc<dyn Input>>> {
     let (objects, files): (Vec<String>, Vec<String>) =
@@ -40,19 +45,14 @@ pub fn row_writer(path: &str, schema: SchemaRef) -> io::Result<Box<dyn RowWriter
     output::row_writer(path, schema)
 }
 
-pub fn format_writer(path: &str, schema: SchemaRef, format: RowFormat) -> io::Result<Box<dyn RowWriter>> {
-    output::format_writer(path, schema, format)
+/// A file that is there when all is written; until then, what had its name.
+pub fn whole_writer(path: &str, schema: SchemaRef, format: RowFormat) -> io::Result<Box<dyn RowWriter>> {
+    output::whole_writer(path, schema, format)
 }
 
-/// Parquet, CSV, or else JSON lines.
-pub fn row_writer_by_extension(path: &str, schema: SchemaRef) -> io::Result<Box<dyn RowWriter>> {
-    let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
-    let format = match extension {
-        Some("parquet") => RowFormat::Parquet,
-        Some("csv") => RowFormat::Csv,
-        _ => RowFormat::Json,
-    };
-    output::format_writer(path, schema, format)
+/// Does a [`whole_writer`] keep what is there until all is written?
+pub fn comes_whole(path: &str) -> bool {
+    output::comes_whole(path)
 }
 
 pub fn text_writer(path: &str) -> io::Result<Box<dyn Write + Send>> {

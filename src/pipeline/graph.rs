@@ -21,7 +21,7 @@ use super::detect::{Behind, RuleStage};
 use super::evidence::{FeatureEvidence, FlowEvidence, conflict};
 use super::ledger::Ledger;
 use super::merge::BEFORE_ALL;
-use super::outlet::{Outlet, OutletError};
+use super::outlet::{Outlet, OutletError, Uncomputed};
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::{BuildError, FeatureStage, StageError};
 use super::window::operator::Hop;
@@ -387,7 +387,7 @@ impl Graph {
     /// Bounded input has ended: closes everything. Windows beyond `last_watermark` are partial.
     pub fn finish(&mut self, last_watermark: i64, out: &mut dyn Outlet) -> Result<(), GraphError> {
         self.advance(i64::MAX, Some(last_watermark.max(self.watermark)), out)?;
-        self.count_errors();
+        self.count_errors(out);
         Ok(())
     }
 
@@ -395,7 +395,7 @@ impl Graph {
     pub fn stop(&mut self, end: i64, out: &mut dyn Outlet) -> Result<(), GraphError> {
         let settled = self.alerts.stop(end, &mut self.ledger);
         self.put_out(settled, out)?;
-        self.count_errors();
+        self.count_errors(out);
         Ok(())
     }
 
@@ -409,11 +409,19 @@ impl Graph {
         Admission { hops: self.over_flows().map(FeatureStage::hop).collect(), always: self.flows_have_rules() }
     }
 
-    fn count_errors(&mut self) {
-        let features = self.features.iter().flatten();
-        self.ledger.saturated = features.clone().map(Stage::saturated).sum();
-        let rules: u64 = self.rules.iter().map(|rule| rule.errors.count).sum();
-        self.ledger.row_errors = features.map(|stage| stage.errors().count).sum::<u64>() + rules;
+    fn count_errors(&mut self, out: &mut dyn Outlet) {
+        self.ledger.saturated = self.features.iter().flatten().map(Stage::saturated).sum();
+        let uncomputed = self.uncomputed();
+        self.ledger.row_errors = uncomputed.iter().map(|(_, count, _)| count).sum();
+        out.uncomputed(&uncomputed);
+    }
+
+    /// Rows that could not be computed, by feature or rule.
+    pub fn uncomputed(&self) -> Vec<Uncomputed> {
+        let features = self.features.iter().flatten().map(|stage| (stage.name(), stage.errors()));
+        let rules = self.rules.iter().map(|rule| (rule.plan.name.as_str(), &rule.errors));
+        let named = features.chain(rules);
+        named.filter_map(|(name, errors)| Some((name.to_owned(), errors.count, errors.first.clone()?))).collect()
     }
 }
 

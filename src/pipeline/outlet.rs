@@ -6,6 +6,10 @@ use crate::record::{Disposition, Reject};
 
 use super::alert::AlertRecord;
 use super::detect::Hit;
+use super::halve::FailedRow;
+
+/// Rows that could not be computed: of which feature or rule, how many, and the first one.
+pub type Uncomputed = (String, u64, FailedRow);
 
 /// Where rows go. Every method may be called many times; the order is by event time.
 pub trait Outlet {
@@ -18,6 +22,10 @@ pub trait Outlet {
     fn reject(&mut self, reject: Reject) -> Result<(), OutletError>;
     fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError>;
     fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError>;
+    /// At the end: what could not be computed.
+    fn uncomputed(&mut self, rows: &[Uncomputed]) {
+        let _ = rows;
+    }
 }
 
 /// Rows could not be written.

@@ -111,14 +111,14 @@ impl SelectStage {
     /// The rows with their ranks behind them.
     fn ranked(&self, rows: RecordBatch, errors: &mut RowErrors) -> Result<Placed, ArrowError> {
         let mut ordered = Vec::with_capacity(self.ranks.len());
-        let mut failed: Vec<usize> = Vec::new();
+        let mut has_rank = vec![true; rows.num_rows()];
         for rank in &self.ranks {
             let (columns, without) = rank.columns(&rows)?;
             errors.add(&without, &rows);
-            failed.extend(without.iter().map(|(row, _)| *row));
+            without.iter().for_each(|(row, _)| has_rank[*row] = false);
             ordered.push(columns);
         }
-        let kept: Vec<usize> = (0..rows.num_rows()).filter(|row| !failed.contains(row)).collect();
+        let kept: Vec<usize> = (0..rows.num_rows()).filter(|row| has_rank[*row]).collect();
         let indices: UInt64Array = kept.iter().map(|row| *row as u64).collect();
         let whole = kept.len() == rows.num_rows();
         let rows = if whole { rows } else { take_record_batch(&rows, &indices)? };

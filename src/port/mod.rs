@@ -2,6 +2,7 @@
 
 pub mod warehouse;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -32,12 +33,21 @@ pub trait Input: Send + Sync {
     fn consumed_bytes(&self) -> Option<u64> {
         None
     }
-    /// How many bytes it holds when it is not compressed, and a hash over them; or of the first of them. The same for the
-    /// same content, compressed or not. `None` where that can be read only once.
-    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<(u64, String)>> {
-        let _ = first_bytes;
+    /// What it holds when it is not compressed, and of what it is longer than `lengths` the beginnings. The same for the
+    /// same content, compressed or not; it is read once. `None` where that can be read only once in all.
+    fn digest(&self, lengths: &BTreeSet<u64>) -> io::Result<Option<Digest>> {
+        let _ = lengths;
         Ok(None)
     }
+}
+
+/// Hashes over a content.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Digest {
+    pub bytes: u64,
+    pub whole: String,
+    /// Over its first bytes, by how many.
+    pub first: BTreeMap<u64, String>,
 }
 
 /// An opened input.

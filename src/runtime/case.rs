@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
 
-use super::report::row_errors;
 use crate::definition::model::{Case, Project, Rule, Status};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::pipeline::alert::AlertRecord;
@@ -175,7 +174,7 @@ fn play(plan: &Plan, lookups: &Lookups, flows: &FlowBatch, lateness: Micros) -> 
     graph.finish(merge.last_watermark(), &mut kept)?;
     graph.ledger.verify()?;
     let (near, notes) = reasons(plan, &graph, &kept);
-    Ok(Outcome { errors: row_errors(&graph), alerts: kept.alerts, rows: kept.rows, near, notes })
+    Ok(Outcome { errors: graph.uncomputed(), alerts: kept.alerts, rows: kept.rows, near, notes })
 }
 
 /// What keeps alerts away: the row that came nearest, of the rule or of a feature without rows before it, and notes.

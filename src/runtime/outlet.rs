@@ -14,7 +14,7 @@ use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::batch;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::merge::BEFORE_ALL;
-use crate::pipeline::outlet::{Outlet, OutletError};
+use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
 use crate::plan::{Plan, RulePlan};
 use crate::port::RowWriter;
 use crate::record::alert::{self, ALERTS};
@@ -57,6 +57,8 @@ pub struct Outlets {
     alert_rows: Vec<AlertRecord>,
     /// Kept for callers that read alerts instead of files.
     pub kept_alerts: Option<Vec<AlertRecord>>,
+    /// What could not be computed, when all is over.
+    pub uncomputed: Vec<Uncomputed>,
 }
 
 struct Tap {
@@ -98,6 +100,7 @@ impl Outlets {
             rejects: Vec::new(),
             alert_rows: Vec::new(),
             kept_alerts: None,
+            uncomputed: Vec::new(),
         })
     }
 
@@ -115,6 +118,7 @@ impl Outlets {
             rejects: Vec::new(),
             alert_rows: Vec::new(),
             kept_alerts: None,
+            uncomputed: Vec::new(),
         }
     }
 
@@ -241,6 +245,10 @@ impl Outlet for Outlets {
             AlertFormat::Text => writeln!(writer, "{}", alert.text()),
         };
         written.map_err(|error| OutletError { name: "alerts".to_owned(), error })
+    }
+
+    fn uncomputed(&mut self, rows: &[Uncomputed]) {
+        self.uncomputed = rows.to_vec();
     }
 }
 

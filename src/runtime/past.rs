@@ -19,7 +19,7 @@ use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::graph::Admission;
 use crate::pipeline::merge::BEFORE_ALL;
-use crate::pipeline::outlet::{Outlet, OutletError};
+use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
 use crate::plan::Plan;
 use crate::port::RowWriter;
 use crate::record::{Day, Disposition, EventTime, Reject, flow};
@@ -57,7 +57,9 @@ pub struct PastReport {
     pub read: u64,
     /// Those of them that were read to compute others.
     pub computed_from: u64,
-    pub row_errors: u64,
+    pub row_errors: Vec<Uncomputed>,
+    /// Sums that stopped at the bounds of INT64.
+    pub saturated: u64,
     /// Somebody has stopped it; not all rows have come.
     pub stopped: bool,
 }
@@ -129,12 +131,13 @@ impl Past {
         let mut out = Within { from: self.from.start(), to: self.to.start(), inner: Outlets::of(&self.plan, taps) };
         report.computed_from = match days.span(self.from.start(), self.to.start(), &mut out, stop)? {
             Some(counts) => {
-                report.row_errors += counts.row_errors;
+                report.saturated += counts.saturated;
                 counts.read
             }
             None => days.read.load(Ordering::Relaxed),
         };
         report.read += report.computed_from;
+        report.row_errors.append(&mut out.inner.uncomputed);
         Ok(out.inner.finish()?)
     }
 
@@ -279,5 +282,9 @@ impl<O: Outlet> Outlet for Within<O> {
 
     fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError> {
         if self.holds(alert.first_time_us) { self.inner.alert(alert) } else { Ok(()) }
+    }
+
+    fn uncomputed(&mut self, rows: &[Uncomputed]) {
+        self.inner.uncomputed(rows);
     }
 }

@@ -42,7 +42,8 @@ pub enum QueryError {
     Arrow(#[from] ArrowError),
     #[error(transparent)]
     Window(#[from] crate::pipeline::window::operator::WindowError),
-    #[error(transparent)]
+    /// Not transparent: a closed pipe is known by its cause.
+    #[error("{0}")]
     Write(#[from] io::Error),
     #[error(
         "more than {} GiB of rows wait to be ordered or ranked\nhelp: narrow them by WHERE, or add LIMIT",
@@ -83,6 +84,8 @@ pub struct Query {
     pub rows: u64,
     /// Rows that could not be computed.
     pub errors: RowErrors,
+    /// Sums that stopped at the bounds of INT64.
+    pub saturated: u64,
 }
 
 struct Branch {
@@ -114,6 +117,7 @@ impl Query {
             out,
             rows: 0,
             errors: RowErrors::default(),
+            saturated: 0,
         })
     }
 
@@ -177,6 +181,7 @@ impl Query {
         }
         if let Some(mut group) = self.group.take() {
             let rows = group.finish(&mut self.errors)?;
+            self.saturated = group.saturated();
             self.result(rows)?;
         }
         if let Some(sorter) = self.sorter.take() {

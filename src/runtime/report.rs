@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::pipeline::graph::Graph;
-use crate::pipeline::halve::FailedRow;
 use crate::pipeline::ledger::{Imbalance, Ledger};
+use crate::pipeline::outlet::Uncomputed;
 use crate::record::{Disposition, EventTime};
 
 #[derive(Debug)]
@@ -20,15 +20,7 @@ pub struct RunReport {
     pub watermark: Option<EventTime>,
     /// The largest watermark of any input: windows that end behind it are partial.
     pub last_watermark: Option<EventTime>,
-    /// Rows that could not be computed, by feature or rule.
-    pub row_errors: Vec<(String, u64, FailedRow)>,
-}
-
-/// Rows that could not be computed: feature or rule, how many, and the first one.
-pub fn row_errors(graph: &Graph) -> Vec<(String, u64, FailedRow)> {
-    let features = graph.features().map(|f| (f.name().to_owned(), f.errors()));
-    let rules = graph.rules().iter().map(|r| (r.plan.name.clone(), &r.errors));
-    features.chain(rules).filter_map(|(name, errors)| Some((name, errors.count, errors.first.clone()?))).collect()
+    pub row_errors: Vec<Uncomputed>,
 }
 
 impl RunReport {
@@ -41,7 +33,7 @@ impl RunReport {
             failed: false,
             watermark: (watermark != i64::MAX && watermark != i64::MIN).then_some(EventTime(watermark)),
             last_watermark: None,
-            row_errors: row_errors(graph),
+            row_errors: graph.uncomputed(),
         }
     }
 

@@ -151,6 +151,14 @@ impl Entity {
     }
 }
 
+/// Of how many rows a feature says something, and of how many of the labels among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownOf {
+    pub feature: String,
+    pub rows: u64,
+    pub labels: u64,
+}
+
 /// Training rows while windows come.
 pub struct Training {
     plan: TrainingPlan,
@@ -209,10 +217,14 @@ impl Training {
         batch::leading(&batch::schema(&self.columns), columns, count)
     }
 
-    /// How many labels each feature has something of.
-    pub fn counts(&self) -> Vec<(String, usize)> {
-        let found = |known: &Known| known.found.iter().flatten().count();
-        self.features.iter().zip(&self.known).map(|(feature, known)| (feature.name.clone(), found(known))).collect()
+    /// Of how many rows each feature says something.
+    pub fn counts(&self) -> Vec<KnownOf> {
+        let count = |(feature, known): (&FeaturePlan, &Known)| {
+            let found = known.found.iter().zip(&self.labels).filter(|(found, _)| found.is_some());
+            let labels = found.clone().filter(|(_, label)| !label.sampled).count();
+            KnownOf { feature: feature.name.clone(), rows: found.count() as u64, labels: labels as u64 }
+        };
+        self.features.iter().zip(&self.known).map(count).collect()
     }
 }
 

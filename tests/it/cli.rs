@@ -13,7 +13,7 @@ type Outcome = Result<(), Failed>;
 type Named = (&'static str, fn() -> Outcome);
 
 pub fn trials() -> Vec<Trial> {
-    let all: [Named; 25] = [
+    let all: [Named; 26] = [
         ("init_check_generate_run", init_check_generate_run),
         ("the_project_is_here_or_above", the_project_is_here_or_above),
         ("init_refuses_what_is_there", init_refuses_what_is_there),
@@ -29,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         ("run_shows_the_first_reject", run_shows_the_first_reject),
         ("wrong_use_is_exit_2_with_help", wrong_use_is_exit_2_with_help),
         ("a_closed_pipe_is_quiet", a_closed_pipe_is_quiet),
+        ("outputs_are_local", outputs_are_local),
         ("a_tap_that_closes_is_an_error", a_tap_that_closes_is_an_error),
         ("standard_input_is_decompressed", standard_input_is_decompressed),
         ("an_input_that_breaks_off_is_summed_up", an_input_that_breaks_off_is_summed_up),
@@ -476,9 +477,21 @@ fn a_closed_pipe_is_quiet() -> Outcome {
     let folder = TempDir::new()?;
     run(folder.path(), 0, &["generate", "--events", "5000", "--attacks", "port_scan", "--output", "in.jsonl"])?;
     let run_flows = ["run", "--source", "netlog", "--input", "in.jsonl", "--tap", "flows=-"];
-    let all: [&[&str]; 5] =
-        [&run_flows, &["demo", "--events", "5000"], &["explain", "codes"], &["generate"], &["schema", "rule"]];
-    for args in all {
+    run(folder.path(), 0, &["ingest", "--source", "netlog", "--to", "h", "in.jsonl"])?;
+    let mut all: Vec<Vec<&str>> = vec![
+        run_flows.to_vec(),
+        vec!["demo", "--events", "5000"],
+        vec!["explain", "codes"],
+        vec!["generate"],
+        vec!["schema", "rule"],
+    ];
+    for sql in ["SELECT * FROM flows", "SELECT * FROM flows ORDER BY src_ip"] {
+        for format in ["table", "csv", "json"] {
+            all.push(vec!["query", sql, "--format", format, "--source", "netlog", "--input", "in.jsonl"]);
+            all.push(vec!["query", sql, "--format", format, "--history", "h"]);
+        }
+    }
+    for args in &all {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tripline"))
             .current_dir(folder.path())
             .args(args)
@@ -492,6 +505,41 @@ fn a_closed_pipe_is_quiet() -> Outcome {
         ensure(output.status.code() == Some(0), &format!("{args:?}: {:?}", output.status.code()))?;
     }
     Ok(())
+}
+
+/// What is `gs://` to inputs would be a folder `gs:` to files.
+fn outputs_are_local() -> Outcome {
+    let folder = TempDir::new()?;
+    fs::write(folder.path().join("in.jsonl"), row(1, 2, ""))?;
+    fs::write(folder.path().join("labels.csv"), "subscriber_id,src_ip,label_time,label\nS,a,2026-01-05T09:00:00Z,1\n")?;
+    run(folder.path(), 0, &["ingest", "--source", "netlog", "--to", "h", "in.jsonl"])?;
+    run(folder.path(), 0, &["init", "p"])?;
+    let sql = "SELECT src_ip FROM flows";
+    let training = ["training", "--features", "upload_10m", "--labels", "labels.csv", "--out", "gs://b/x.csv"];
+    let cases: [&[&str]; 14] = [
+        &["ingest", "--to", "gs://b/x", "--source", "netlog", "in.jsonl"],
+        &["ingest", "--to", "x", "--source", "netlog", "in.jsonl", "--rejects", "gs://b/x"],
+        &["backfill", "--project", "p", "--history", "h", "--out", "gs://b/x"],
+        &["backfill", "--project", "p", "--history", "gs://b/x"],
+        &["compile", "--out", "gs://b/x"],
+        &["init", "gs://b/x"],
+        &["generate", "--output", "gs://b/x"],
+        &["generate", "--output", "x", "--labels", "gs://b/x"],
+        &["query", sql, "--history", "gs://b/x"],
+        &["query", sql, "--history", "h", "--output", "gs://b/x"],
+        &["query", sql, "--source", "netlog", "--input", "in.jsonl", "--output", "gs://b/x"],
+        &["run", "--source", "netlog", "--input", "in.jsonl", "--output", "gs://b/x"],
+        &["run", "--source", "netlog", "--input", "in.jsonl", "--tap", "hits=gs://b/x"],
+        &[&training[..], &["--history", "h"]].concat(),
+    ];
+    for args in cases {
+        let (_, err) = run(folder.path(), 2, args)?;
+        expect(
+            &err,
+            &["error: gs://b/x", " is in Cloud Storage", "help: name a local file or folder; only --input may be"],
+        )?;
+    }
+    ensure(!folder.path().join("gs:").exists() && !folder.path().join("x").exists(), "something was written")
 }
 
 /// A file that is asked for has to be whole, or the command must say so.

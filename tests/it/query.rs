@@ -12,6 +12,9 @@ const FOLDER: &str = "tests/query";
 pub fn cases() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("query::formats", formats),
+        Trial::test("query::what_could_not_be_computed_is_told", uncomputed),
+        Trial::test("query::a_file_comes_whole", whole),
+        Trial::test("query::places_are_said", places),
         Trial::test("query::a_history_answers_as_its_inputs", over_history),
         Trial::test("query::only_named_columns_are_decoded", columns),
     ];
@@ -147,6 +150,75 @@ fn over_history() -> Result<(), Failed> {
     let (_, said) = ask(folder.path(), "SELECT reason FROM rejects", &["--history", "history"])?;
     if compared < 28 || !said.contains("help: `tripline ingest --rejects") {
         return Err(format!("{compared} compared; {said}").into());
+    }
+    Ok(())
+}
+
+/// Rows that are not there for an error are counted, wherever they are computed from.
+fn uncomputed() -> Result<(), Failed> {
+    let (folder, _) = ingested()?;
+    let feature = folder.path().join("project/features/talk_1m.yaml");
+    let text = fs::read_to_string(&feature)?;
+    fs::write(&feature, format!("{}\nderive:\n  bad: LN(flows - 1)\n", text.trim_end()))?;
+    for from in [&["--input", "input.jsonl"][..], &["--history", "history"]] {
+        let said = |sql: &str| Ok::<_, Failed>(ask(folder.path(), sql, from)?.1);
+        let told = said("SELECT flows, bad FROM talk_1m")?;
+        if !told.contains("note: talk_1m: 3 rows could not be computed, the first: LN: ") {
+            return Err(format!("{from:?}: {told}").into());
+        }
+        let told = said("SELECT SUM(tx_bytes) AS bytes FROM flows")?;
+        if !told.contains("note: 1 sums stopped at the bounds of INT64") {
+            return Err(format!("{from:?}: {told}").into());
+        }
+    }
+    Ok(())
+}
+
+/// An earlier file stays until another is whole.
+fn whole() -> Result<(), Failed> {
+    let (folder, _) = ingested()?;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    std::io::Write::write_all(&mut packed, &fs::read(folder.path().join("input.jsonl"))?.repeat(2_000))?;
+    let packed = packed.finish()?;
+    fs::write(folder.path().join("cut.gz"), &packed[..packed.len() / 2])?;
+    let sql = "SELECT src_ip FROM flows WHERE dst_port = 1";
+    for file in ["rows.csv", "rows.jsonl", "rows.parquet"] {
+        let path = folder.path().join(file);
+        fs::write(&path, "earlier")?;
+        let before = fs::read_dir(folder.path())?.count();
+        let (_, said) = ask(folder.path(), sql, &["--input", "cut.gz", "--output", file])?;
+        if !said.contains("error: ") || fs::read(&path)? != b"earlier" {
+            return Err(format!("{file}: {said}").into());
+        }
+        let (_, said) = ask(folder.path(), sql, &["--output", file])?;
+        if fs::read(&path)? == b"earlier" || fs::read_dir(folder.path())?.count() != before {
+            return Err(format!("{file}: {said}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Names that are right elsewhere.
+fn places() -> Result<(), Failed> {
+    let (folder, _) = ingested()?;
+    let array = "write ARRAY_AGG(x IGNORE NULLS ORDER BY event_time, row_id LIMIT 1)[SAFE_OFFSET(0)]";
+    let cases: [(&str, &[&str], &str); 6] = [
+        (
+            "SELECT src_ip FROM flows",
+            &["--history", "bigquery"],
+            "help: --history names the folder that `tripline ingest --to DIR`",
+        ),
+        ("SELECT * FROM case.busy", &[], "write `rule_case_busy`"),
+        ("SELECT * FROM `case.busy`", &[], "write `rule_case_busy`"),
+        ("SELECT ARRAY_AGG(src_ip ORDER BY dst_ip LIMIT 3) AS a FROM flows", &[], array),
+        ("SELECT ARRAY_AGG(src_ip IGNORE NULLS) AS a FROM flows", &[], array),
+        ("SELECT ARRAY_AGG(src_ip) AS a FROM flows", &[], array),
+    ];
+    for (sql, options, words) in cases {
+        let (_, said) = ask(folder.path(), sql, options)?;
+        if !said.contains(words) || said.matches("help: ").count() != 1 {
+            return Err(format!("{sql}: {said}").into());
+        }
     }
     Ok(())
 }

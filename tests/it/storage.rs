@@ -31,8 +31,9 @@ pub fn cases() -> Vec<Trial> {
     if home.is_none() {
         eprintln!("skipped: storage::*: {HOME} names no folder of the emulator (tests/emulator/install-storage)");
     }
-    let cases: [(&str, Case); 9] = [
+    let cases: [(&str, Case); 10] = [
         ("a_glob_of_objects_is_as_one_of_files", glob_is_as_files),
+        ("names_of_no_files_are_in_nobodys_way", odd_names),
         ("other_forms_are_told_by_their_first_bytes", forms),
         ("an_object_is_ingested_once", ingested_once),
         ("a_listing_of_many_pages_is_whole", pages),
@@ -155,6 +156,30 @@ fn glob_is_as_files(emulator: &Emulator) -> Outcome {
     let output = run(&emulator.host(), &["gs://flows/day/[ab].jsonl"])?;
     succeeded(&output)?;
     if said(&output).contains("4,000 offered") { Err("the glob was meant".into()) } else { Ok(()) }
+}
+
+/// What shows a folder is left out; a name that cannot be read matters to globs that mean it.
+fn odd_names(emulator: &Emulator) -> Outcome {
+    let flows = Flows::new()?;
+    flows.uploaded(emulator)?;
+    let expected = flows.expected("*.jsonl")?;
+    for folder in ["day/", "day/sub/", "other/sub/"] {
+        emulator.put(folder, b"")?;
+    }
+    same(&emulator.host(), "gs://flows/day/**", &expected)?;
+    same(&emulator.host(), "gs://flows/**/*.jsonl", &expected)?;
+    fails(&run(&emulator.host(), &["gs://flows/other/**"])?, &["no object matches gs://flows/other/**"])?;
+    fails(&run(&emulator.host(), &["gs://flows/other/sub"])?, &["gs://flows/other/sub is a folder"])?;
+    for odd in ["day//x.jsonl", "day/./x.jsonl", "day/../x.jsonl", "/x.jsonl", "day/x//"] {
+        emulator.put(odd, b"not a row\n")?;
+    }
+    same(&emulator.host(), "gs://flows/day/*.jsonl", &expected)?;
+    same(&emulator.host(), "gs://flows/**/[ab].jsonl", &expected)?;
+    for (glob, name) in [("day//*", "day//x.jsonl"), ("day/?/*", "day/./x.jsonl"), ("day/../*", "day/../x.jsonl")] {
+        let words = [&format!("gs://flows/{name} cannot be read: a part of its name is empty, `.` or `..`")[..]];
+        fails(&run(&emulator.host(), &[&format!("gs://flows/{glob}")])?, &words)?;
+    }
+    fails(&run(&emulator.host(), &["gs://flows/**"])?, &["x.jsonl cannot be read: ", "a glob that it does not match"])
 }
 
 fn forms(emulator: &Emulator) -> Outcome {

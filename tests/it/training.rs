@@ -11,13 +11,14 @@ type Outcome = Result<(), Failed>;
 type Named = (&'static str, fn() -> Outcome);
 
 pub fn cases() -> Vec<Trial> {
-    let all: [Named; 6] = [
+    let all: [Named; 7] = [
         ("a_label_takes_the_last_window_before_it", last_before),
         ("the_future_changes_nothing", the_future_changes_nothing),
         ("one_window_later_is_noticed", one_window_later_is_noticed),
         ("negatives_follow_their_seed", negatives_follow_their_seed),
         ("labels_of_every_format_are_read", every_format),
         ("wrong_labels_are_told", wrong_labels_are_told),
+        ("what_is_missing_is_told", what_is_missing_is_told),
     ];
     all.into_iter().map(|(name, test)| Trial::test(format!("training::{name}"), test)).collect()
 }
@@ -168,9 +169,63 @@ fn every_format() -> Outcome {
     equal(&training(folder.path(), "labels.jsonl", "out.csv", &BOTH)?, EXPECTED)
 }
 
+/// Standard error.
+fn told(folder: &Path, options: &[&str]) -> Result<String, Failed> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tripline"));
+    command.args(["training", "--project", "project", "--labels", "labels.csv", "--out", "out.csv"]);
+    Ok(String::from_utf8(command.args(options).current_dir(folder).output()?.stderr)?)
+}
+
+fn what_is_missing_is_told() -> Outcome {
+    let folder = project(&MINUTES)?;
+    fs::write(folder.path().join("labels.csv"), "src_ip,label_time,label\nA,2026-01-05T00:01:00Z,0\n")?;
+    let broken = format!("{BY_SOURCE}derive:\n  bad: LN(flows - 1)\n");
+    fs::write(folder.path().join("project/features/by_source.yaml"), broken)?;
+    let mut ingest = Command::new(env!("CARGO_BIN_EXE_tripline"));
+    ingest.args(["ingest", "--project", "project", "--to", "history", "flows.jsonl"]);
+    if !ingest.current_dir(folder.path()).output()?.status.success() {
+        return Err("nothing is ingested".into());
+    }
+    let features = ["--features", "by_source,everybody"];
+    for from in [["--input", "flows.jsonl"], ["--history", "history"]] {
+        let said = told(folder.path(), &[&features[..], &from].concat())?;
+        let words = [
+            "note: by_source: ",
+            " rows could not be computed, the first: LN: ",
+            "note: no label has anything of by_source\nhelp: ",
+        ];
+        if words.iter().any(|words| !said.contains(words)) || said.contains("anything of everybody") {
+            return Err(format!("{from:?}: {said}").into());
+        }
+    }
+    fs::write(folder.path().join("project/features/by_source.yaml"), BY_SOURCE)?;
+    let options = ["--features", "by_source", "--input", "flows.jsonl", "--negatives", "50"];
+    let said = told(folder.path(), &options)?;
+    // The one label is unknown, whatever is known of negatives.
+    if !said.contains("note: 50 negatives were asked for, and there are ") || !said.contains("anything of by_source\n")
+    {
+        return Err(said.into());
+    }
+    for feature in ["by_source", "everybody"] {
+        fs::remove_file(folder.path().join(format!("project/features/{feature}.yaml")))?;
+    }
+    let said = told(folder.path(), &["--input", "flows.jsonl"])?;
+    if said.contains("the project has no features") && said.contains("help: ") { Ok(()) } else { Err(said.into()) }
+}
+
 fn wrong_labels_are_told() -> Outcome {
     let folder = project(&MINUTES)?;
-    let cases: [(&str, &[&str], &str); 9] = [
+    let cases: [(&str, &[&str], &str); 11] = [
+        (
+            &format!("# of May\n{LABELS}"),
+            &["--features", "by_source"],
+            "labels.csv:1: the header has no column of labels",
+        ),
+        (
+            "src_ip,label_time,label,label\na,2026-01-05T00:01:00Z,1,0\n",
+            &["--features", "by_source"],
+            "labels.csv:1: the header has 2 columns named `label`\nhelp: ",
+        ),
         (
             "srcip,label_time,label\na,2026-01-05T00:01:00Z,1\n",
             &["--features", "by_source"],
@@ -197,6 +252,11 @@ fn wrong_labels_are_told() -> Outcome {
     match training(folder.path(), "labels.csv", "labels.csv", &["--features", "by_source"]) {
         Err(error) if error.message().is_some_and(|said| said.contains("is also an input")) => {}
         other => return Err(format!("labels are overwritten: {other:?}").into()),
+    }
+    match training(folder.path(), "labels.csv", "out.txt", &["--features", "by_source"]) {
+        Err(error)
+            if error.message().is_some_and(|said| said.contains("the extension .txt says no format\nhelp: ")) => {}
+        other => return Err(format!("a text file is written: {other:?}").into()),
     }
     let text = "src_ip,label_time,label\na,2026-01-05T00:01:00Z,bad\n";
     fs::write(folder.path().join("labels.csv"), text)?;

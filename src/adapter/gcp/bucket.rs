@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{env, io};
 
+use object_store::client::{HttpConnector, ReqwestConnector};
 use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
 use object_store::path::Path;
@@ -14,6 +15,8 @@ use object_store::{
     StaticCredentialProvider,
 };
 use tokio::runtime::Runtime;
+
+use super::listing::MarkNames;
 
 const ENDPOINT: &str = "https://storage.googleapis.com";
 /// An emulator, or another way to the same service.
@@ -34,6 +37,11 @@ pub enum StorageError {
     Name { name: String, why: String },
     #[error("no object matches {pattern}\nhelp: `gcloud storage ls {near}` shows what is there")]
     NoMatch { pattern: String, near: String },
+    #[error(
+        "{name} cannot be read: a part of its name is empty, `.` or `..`\nhelp: give it another name, or write a glob that \
+         it does not match"
+    )]
+    OddName { name: String },
     #[error("{name} is a folder\nhelp: name its objects with a glob such as '{name}/*'")]
     Folder { name: String },
     #[error("more than {most} objects match {pattern}\nhelp: name fewer of them, such as one day's")]
@@ -97,7 +105,12 @@ impl Endpoint {
         Ok(Self { base: format!("{scheme}://{place}"), signed: scheme == "https" && google })
     }
 
-    fn store(&self, bucket: &str, headers: HeaderMap) -> Result<GoogleCloudStorage, object_store::Error> {
+    fn store(
+        &self,
+        bucket: &str,
+        headers: HeaderMap,
+        connector: impl HttpConnector,
+    ) -> Result<GoogleCloudStorage, object_store::Error> {
         let client = ClientOptions::new()
             .with_allow_http(self.base.starts_with("http://"))
             .with_timeout(REQUEST_TIMEOUT)
@@ -109,6 +122,7 @@ impl Endpoint {
             .with_bucket_name(bucket)
             .with_base_url(&self.base)
             .with_client_options(client)
+            .with_http_connector(connector)
             .with_retry(retry);
         if !self.signed {
             let nobody = StaticCredentialProvider::new(GcpCredential { bearer: String::new() });
@@ -135,10 +149,10 @@ impl Bucket {
             bucket: name.to_owned(),
             detail: innermost(&error),
         };
-        let lists = endpoint.store(name, HeaderMap::new()).map_err(refused)?;
+        let lists = endpoint.store(name, HeaderMap::new(), MarkNames::default()).map_err(refused)?;
         let mut stored = HeaderMap::new();
         stored.insert("accept-encoding", HeaderValue::from_static("gzip"));
-        let reads = endpoint.store(name, stored).map_err(refused)?;
+        let reads = endpoint.store(name, stored, ReqwestConnector::default()).map_err(refused)?;
         if endpoint.signed {
             let credentials = Arc::clone(reads.credentials());
             wait(async move { credentials.get_credential().await.map(|_| ()) })?.map_err(refused)?;

@@ -9,6 +9,7 @@
 //! | `failure.rs` | the client's errors as what a person can act on |
 //! | `credentials.rs` | who asks |
 //! | `storage.rs` | names and globs of objects to inputs |
+//! | `listing.rs` | names of objects that the client refuses |
 //! | `object.rs` | one object, read in ranges of one generation |
 //! | `bucket.rs` | how a bucket is reached, and what its errors mean |
 //!
@@ -19,6 +20,7 @@ mod bucket;
 mod credentials;
 mod failure;
 mod job;
+mod listing;
 mod object;
 mod retry;
 pub mod storage;

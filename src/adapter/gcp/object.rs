@@ -1,6 +1,7 @@
 //! One object as an input. It is read in ranges of the generation that was there at the first look, so that it is one
 //! object's bytes or an error, never parts of two.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use tempfile::NamedTempFile;
 
 use super::bucket::{Bucket, StorageError, received};
 use crate::adapter::local::input::{PARQUET_MAGIC, digest_of, plain};
-use crate::port::{Input, InputBytes};
+use crate::port::{Digest, Input, InputBytes};
 
 /// Of the first range, so that a look at the head is cheap; each next is twice as long.
 const RANGE_BYTES_MIN: u64 = 256 << 10;
@@ -112,9 +113,9 @@ impl Input for Object {
     }
 
     /// Over the content, as for a file: the same bytes are known again in another bucket, or on disk.
-    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<(u64, String)>> {
+    fn digest(&self, lengths: &BTreeSet<u64>) -> io::Result<Option<Digest>> {
         let stored = self.ranges(Arc::default())?;
-        digest_of(&mut plain(Box::new(stored)).take(first_bytes.unwrap_or(u64::MAX))).map(Some)
+        digest_of(&mut plain(Box::new(stored)), lengths).map(Some)
     }
 
     fn open(&self) -> io::Result<InputBytes> {

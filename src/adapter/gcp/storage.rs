@@ -1,6 +1,6 @@
 //! Objects that a name or a glob `gs://bucket/…` means. Globs are those of files: `*` stays within a folder, `**` does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use glob::{MatchOptions, Pattern};
@@ -8,6 +8,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::bucket::Bucket;
+use super::listing;
 use super::object::Object;
 use crate::port::Input;
 
@@ -27,6 +28,7 @@ pub fn names_objects(pattern: &str) -> bool {
 pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, StorageError> {
     let mut buckets: BTreeMap<&str, Arc<Bucket>> = BTreeMap::new();
     let mut inputs: Vec<Arc<dyn Input>> = Vec::new();
+    let mut seen: HashSet<Arc<str>> = HashSet::new();
     for pattern in patterns {
         let (bucket, key) = parts(pattern)?;
         let bucket = match buckets.get(bucket) {
@@ -39,7 +41,7 @@ pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, StorageError> 
         };
         for meta in objects(&bucket, pattern, key)? {
             let object = Object::new(&bucket, meta);
-            if inputs.iter().all(|input| input.name() != object.name()) {
+            if seen.insert(object.name()) {
                 inputs.push(Arc::new(object));
             }
         }
@@ -71,7 +73,7 @@ fn objects(bucket: &Bucket, pattern: &str, key: &str) -> Result<Vec<ObjectMeta>,
             return Ok(vec![meta]);
         }
     } else if wild.is_none() && !folder {
-        return Err(wrong("a part of it is empty".to_owned()));
+        return Err(wrong("a part of it is empty, `.` or `..`".to_owned()));
     }
     let none = |near: &str| StorageError::NoMatch { pattern: pattern.to_owned(), near: near.to_owned() };
     let Some(wild) = wild else {
@@ -89,7 +91,17 @@ fn objects(bucket: &Bucket, pattern: &str, key: &str) -> Result<Vec<ObjectMeta>,
     let mut page = None;
     loop {
         let listed = bucket.list(prefix, !rest.contains('/') && !rest.contains("**"), page)?;
-        found.extend(listed.result.objects.into_iter().filter(|meta| matches(&glob, meta)));
+        for meta in listed.result.objects {
+            let name = listing::name(meta.location.as_ref());
+            // One that ends in `/` is there to show a folder.
+            if name.ends_with('/') || !matches(&glob, &name) {
+                continue;
+            }
+            if name != meta.location.as_ref() {
+                return Err(StorageError::OddName { name: bucket.full_name(&name) });
+            }
+            found.push(meta);
+        }
         if found.len() > OBJECTS_MAX {
             return Err(StorageError::TooMany { pattern: pattern.to_owned(), most: OBJECTS_MAX });
         }
@@ -103,8 +115,8 @@ fn objects(bucket: &Bucket, pattern: &str, key: &str) -> Result<Vec<ObjectMeta>,
     if found.is_empty() { Err(none(&bucket.full_name(near))) } else { Ok(found) }
 }
 
-fn matches(glob: &Pattern, meta: &ObjectMeta) -> bool {
+fn matches(glob: &Pattern, name: &str) -> bool {
     let options =
         MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
-    glob.matches_with(meta.location.as_ref(), options)
+    glob.matches_with(name, options)
 }

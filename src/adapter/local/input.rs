@@ -1,6 +1,7 @@
 //! Inputs of a run: files by path or glob, and standard input. What they hold is told by their first bytes, not their
 //! names: gzip and zstd are decompressed; a file that begins with `PAR1` is read by position.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -8,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
-use crate::port::{Input, InputBytes};
+use crate::port::{Digest, Input, InputBytes};
 
 const STDIN: &str = "-";
 pub(in crate::adapter) const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
@@ -36,7 +37,7 @@ pub enum InputError {
 /// the patterns, those of a glob by name; a file that several name is read once.
 pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, InputError> {
     let mut inputs: Vec<Arc<dyn Input>> = Vec::new();
-    let mut seen: Vec<PathBuf> = Vec::new();
+    let mut seen: HashSet<PathBuf> = HashSet::new();
     for pattern in patterns {
         if pattern == STDIN {
             if inputs.iter().any(|input| &*input.name() == STDIN) {
@@ -48,13 +49,12 @@ pub fn inputs(patterns: &[String]) -> Result<Vec<Arc<dyn Input>>, InputError> {
         for path in paths(pattern)? {
             let io_error = |source| InputError::Io { path: path.display().to_string(), source };
             let whole = path.canonicalize().map_err(io_error)?;
-            if !seen.contains(&whole) {
+            if seen.insert(whole) {
                 let size_bytes = fs::metadata(&path).map_err(io_error)?;
                 // A pipe has no length: it is read as it comes.
                 let size_bytes = size_bytes.is_file().then_some(size_bytes.len());
                 let name = path.display().to_string().into();
                 inputs.push(Arc::new(LocalFile { path, name, size_bytes, consumed: Arc::default() }));
-                seen.push(whole);
             }
         }
     }
@@ -107,14 +107,13 @@ impl Input for LocalFile {
         Some(self.consumed.load(Ordering::Relaxed))
     }
 
-    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<(u64, String)>> {
+    fn digest(&self, lengths: &BTreeSet<u64>) -> io::Result<Option<Digest>> {
         if self.size_bytes.is_none() {
             return Ok(None);
         }
-        let first_bytes = first_bytes.unwrap_or(u64::MAX);
         let digest = match self.open()? {
-            InputBytes::Stream(stream) => digest_of(&mut stream.take(first_bytes)),
-            InputBytes::File(file) => digest_of(&mut file.take(first_bytes)),
+            InputBytes::Stream(mut stream) => digest_of(&mut stream, lengths),
+            InputBytes::File(mut file) => digest_of(&mut file, lengths),
         };
         digest.map(Some)
     }
@@ -136,17 +135,30 @@ impl Input for LocalFile {
 }
 
 /// How many bytes are left, and their SHA-256 in hexadecimal.
-pub(in crate::adapter) fn digest_of(bytes: &mut dyn Read) -> io::Result<(u64, String)> {
+pub(in crate::adapter) fn digest_of(bytes: &mut dyn Read, lengths: &BTreeSet<u64>) -> io::Result<Digest> {
+    let hex = |hash: Sha256| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut digest = Digest::default();
     let mut hash = Sha256::new();
-    let mut count = 0;
+    let mut lengths = lengths.iter().copied().peekable();
     let mut buffer = vec![0; STORED_BUFFER_BYTES];
     loop {
         let read = bytes.read(&mut buffer)?;
         if read == 0 {
-            return Ok((count, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()));
+            digest.whole = hex(hash);
+            return Ok(digest);
         }
-        count += read as u64;
-        hash.update(&buffer[..read]);
+        let mut rest = &buffer[..read];
+        // A beginning is shorter than the whole: it is known when a byte follows.
+        while let Some(length) = lengths.next_if(|length| *length < digest.bytes + rest.len() as u64) {
+            let ahead = usize::try_from(length - digest.bytes).unwrap_or(rest.len());
+            let (before, after) = rest.split_at(ahead);
+            hash.update(before);
+            digest.bytes += before.len() as u64;
+            digest.first.insert(length, hex(hash.clone()));
+            rest = after;
+        }
+        hash.update(rest);
+        digest.bytes += rest.len() as u64;
     }
 }
 
@@ -230,8 +242,24 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
-    use super::inputs;
+    use super::{STORED_BUFFER_BYTES, digest_of, inputs};
     use crate::port::{Input, InputBytes};
+
+    /// A beginning's hash is that of a file which ended there.
+    #[test]
+    fn beginnings_have_hashes_of_their_own() {
+        let bytes: Vec<u8> = (0..STORED_BUFFER_BYTES * 2 + 9).map(|place| (place % 251) as u8).collect();
+        let edge = STORED_BUFFER_BYTES as u64;
+        let whole = bytes.len() as u64;
+        let lengths = [1, edge - 1, edge, edge + 1, 2 * edge, whole - 1, whole, whole + 1].into();
+        let digest = digest_of(&mut &bytes[..], &lengths).unwrap();
+        let known: Vec<u64> = digest.first.keys().copied().collect();
+        assert_eq!((digest.bytes, known), (whole, vec![1, edge - 1, edge, edge + 1, 2 * edge, whole - 1]));
+        for (length, hash) in &digest.first {
+            let ended = digest_of(&mut &bytes[..usize::try_from(*length).unwrap()], &[].into()).unwrap();
+            assert_eq!((ended.bytes, &ended.whole), (*length, hash));
+        }
+    }
 
     fn gz(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());

@@ -1,10 +1,10 @@
 //! A project or an input in memory: for tests, fuzzing, the demo.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use crate::port::{FileTree, Input, InputBytes};
+use crate::port::{Digest, FileTree, Input, InputBytes};
 
 use super::input::digest_of;
 
@@ -87,9 +87,8 @@ impl Input for MemoryInput {
         u64::try_from(self.bytes.len()).ok()
     }
 
-    fn digest(&self, first_bytes: Option<u64>) -> io::Result<Option<(u64, String)>> {
-        let count = first_bytes.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
-        digest_of(&mut &self.bytes[..count.min(self.bytes.len())]).map(Some)
+    fn digest(&self, lengths: &BTreeSet<u64>) -> io::Result<Option<Digest>> {
+        digest_of(&mut &self.bytes[..], lengths).map(Some)
     }
 
     fn open(&self) -> io::Result<InputBytes> {

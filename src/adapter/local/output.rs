@@ -1,8 +1,8 @@
 //! Rows to local files: JSON lines, Parquet, CSV, and tables for people.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -14,7 +14,12 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use tempfile::{NamedTempFile, TempPath};
+
 use crate::port::{RowFormat, RowWriter};
+
+/// Ends the name of a file that is not whole.
+const UNFINISHED: &str = ".tmp";
 
 /// A writer for a path, Parquet by its extension and else JSON lines; `-` is standard output.
 pub fn row_writer(path: &str, schema: SchemaRef) -> io::Result<Box<dyn RowWriter>> {
@@ -40,6 +45,61 @@ pub fn format_writer(path: &str, schema: SchemaRef, format: RowFormat) -> io::Re
     let out = text_writer(path)?;
     let writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(out);
     Ok(Box::new(JsonRows { writer }))
+}
+
+/// As [`format_writer`], but a file is written beside and takes its name when it is whole.
+pub fn whole_writer(path: &str, schema: SchemaRef, format: RowFormat) -> io::Result<Box<dyn RowWriter>> {
+    if !comes_whole(path) {
+        return format_writer(path, schema, format);
+    }
+    let failed = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {path}: {error}"));
+    // A link stays one.
+    let place = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = beside(folder, &place).map_err(failed)?.into_temp_path();
+    let name = file.to_str().ok_or_else(|| failed(io::Error::other("its folder's name is not Unicode")))?;
+    let inner = format_writer(name, schema, format)?;
+    Ok(Box::new(WholeRows { inner, file: Some(file), place, path: path.to_owned() }))
+}
+
+/// Not standard output, devices and pipes.
+pub fn comes_whole(path: &str) -> bool {
+    path != "-" && fs::metadata(path).map_or(true, |found| found.is_file())
+}
+
+/// A new file that may be read by those who may read the one in whose place it comes.
+fn beside(folder: &Path, place: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tripline-").suffix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = builder.tempfile_in(folder)?;
+    if let Ok(found) = fs::metadata(place) {
+        file.as_file().set_permissions(found.permissions())?;
+    }
+    Ok(file)
+}
+
+struct WholeRows {
+    inner: Box<dyn RowWriter>,
+    /// Goes when it is dropped.
+    file: Option<TempPath>,
+    place: PathBuf,
+    path: String,
+}
+
+impl RowWriter for WholeRows {
+    fn write(&mut self, rows: &RecordBatch) -> io::Result<()> {
+        self.inner.write(rows)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.inner.finish()?;
+        let Some(file) = self.file.take() else { return Ok(()) };
+        let failed = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", self.path));
+        File::open(&file).and_then(|file| file.sync_all()).map_err(failed)?;
+        file.persist(&self.place).map_err(|error| failed(error.error))
+    }
 }
 
 /// Text to a path; `-` is standard output.
@@ -83,7 +143,7 @@ struct CsvRows {
 impl CsvRows {
     fn new(out: Box<dyn Write + Send>, schema: &SchemaRef) -> io::Result<Self> {
         let mut writer = csv::Writer::from_writer(out);
-        writer.write_record(schema.fields().iter().map(|field| field.name().as_str()))?;
+        writer.write_record(schema.fields().iter().map(|field| field.name().as_str())).map_err(csv_error)?;
         Ok(Self { writer })
     }
 }
@@ -95,9 +155,9 @@ impl RowWriter for CsvRows {
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(io_error)?;
         for row in 0..rows.num_rows() {
             for column in &columns {
-                self.writer.write_field(column.value(row).to_string())?;
+                self.writer.write_field(column.value(row).to_string()).map_err(csv_error)?;
             }
-            self.writer.write_record(None::<&[u8]>)?;
+            self.writer.write_record(None::<&[u8]>).map_err(csv_error)?;
         }
         Ok(())
     }
@@ -161,6 +221,14 @@ impl RowWriter for JsonRows {
     fn finish(&mut self) -> io::Result<()> {
         self.writer.finish().map_err(io_error)?;
         self.writer.get_mut().flush()
+    }
+}
+
+/// A closed pipe has to be known as one.
+fn csv_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
 

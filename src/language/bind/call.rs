@@ -32,6 +32,10 @@ impl Binder<'_> {
             let help = "write COUNTIF(condition), or SUM(IF(condition, x, NULL))";
             return self.refuse(span, "FILTER is not GoogleSQL", help);
         }
+        if let (true, FunctionArguments::List(list)) = (name.eq_ignore_ascii_case("ARRAY_AGG"), &call.args) {
+            // Whatever its clauses: it stands with its element alone.
+            return self.bind_aggregate(&name, list, span);
+        }
         if call.null_treatment.is_some() || !call.within_group.is_empty() || call.uses_odbc_syntax {
             return self.refuse(span, "this form of call is not supported", format!("write {name}(…)"));
         }

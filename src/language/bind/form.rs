@@ -203,7 +203,7 @@ impl<'a> Forms<'a> {
             alias.as_ref().map_or(Ok(()), |alias| self.check_reserved(&alias.name))?;
             return self.query(subquery, ctes, read);
         }
-        let Some((table, alias)) = plain_table(from) else { return Err(self.refuse_from(query)) };
+        let Some((table, alias)) = plain_table(from) else { return Err(self.refuse_from(from, query)) };
         self.check_reserved(table)?;
         alias.map_or(Ok(()), |alias| self.check_reserved(alias))?;
         if !read {
@@ -234,16 +234,22 @@ impl<'a> Forms<'a> {
         Err(Box::new(Diagnostic::error(codes::REFUSED, at, message).help(help)))
     }
 
-    fn refuse_from(&self, query: &ast::Query) -> Refusal {
+    fn refuse_from(&self, from: &[ast::TableWithJoins], query: &ast::Query) -> Refusal {
         let within = self.places.bytes(query.span());
         let joined = self.places.words(self.text, &["JOIN"], within);
         let place = joined.or_else(|| self.places.words(self.text, &["FROM"], within));
         let at = self.places.span(self.text, place.or(within));
-        let help = match joined {
-            Some(_) => {
+        let asked = std::ptr::eq(self.clauses, QUESTION.as_slice());
+        let help = match (joined, dotted(from).filter(|_| asked)) {
+            (Some(_), _) => {
                 "joins are declared beside the SQL: join: [{feature: name, as: n, window: same}], or {lookup: …}"
+                    .to_owned()
             }
-            None => "write SELECT … FROM relation [WHERE …]; joins are declared: join: {lookup: …}",
+            (None, Some(name)) => {
+                let table = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                format!("a name has no dots: for the rule {name} write `rule_{table}`")
+            }
+            (None, None) => "write SELECT … FROM relation [WHERE …]; joins are declared: join: {lookup: …}".to_owned(),
         };
         Box::new(Diagnostic::error(codes::REFUSED, at, "FROM names one relation").help(help))
     }
@@ -310,6 +316,14 @@ fn is_plain(select: &ast::Select) -> bool {
 }
 
 /// The name and alias of the one table in FROM.
+/// The name in FROM when it has parts, with a dot between them.
+fn dotted(from: &[ast::TableWithJoins]) -> Option<String> {
+    let [ast::TableWithJoins { relation: TableFactor::Table { name, .. }, joins }] = from else { return None };
+    let parts = name.0.iter().map(|part| part.as_ident().map(|part| part.value.as_str()));
+    let parts = parts.collect::<Option<Vec<_>>>()?;
+    (joins.is_empty() && parts.len() > 1).then(|| parts.join("."))
+}
+
 fn plain_table(from: &[ast::TableWithJoins]) -> Option<(&ast::Ident, Option<&ast::Ident>)> {
     let [ast::TableWithJoins { relation, joins }] = from else { return None };
     let TableFactor::Table {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::history::IngestedInput;
 use crate::plan::Plan;
-use crate::port::Input;
+use crate::port::{Digest, Input};
 
 use super::hashed::{Hashed, Passed};
 use super::known::{Known, KnownIngest};
@@ -41,12 +41,13 @@ pub fn choose(plan: &Plan, known: &Known, options: &IngestOptions) -> Result<Cho
         let name = input.name().to_string();
         let unreadable = |source| IngestFailed::Input { name: name.clone(), source };
         let source_name = plan.sources[*source].name.clone();
-        let Some((bytes, digest)) = input.digest(None).map_err(unreadable)? else {
+        let Some(found) = input.digest(&shorter(known, &source_name, &name)).map_err(unreadable)? else {
             let (input, passed) = Hashed::over(Arc::clone(input));
             let identity = IngestedInput { source: source_name, name, bytes: 0, digest: String::new() };
             chosen.inputs.push(Taken { source: *source, input, identity, passed: Some(passed), was: None });
             continue;
         };
+        let (bytes, digest) = (found.bytes, found.whole.clone());
         let identity = IngestedInput { source: source_name, name: name.clone(), bytes, digest };
         if let Some(same) = chosen.inputs.iter().find(|taken| taken.identity.same(&identity)) {
             chosen.skipped.push(Skipped { name, known: same.identity.name.clone() });
@@ -59,7 +60,7 @@ pub fn choose(plan: &Plan, known: &Known, options: &IngestOptions) -> Result<Cho
                 continue;
             }
             chosen.replaces.insert(holder.id.clone());
-        } else if let Some((holder, before)) = grown(known, input.as_ref(), &identity).map_err(unreadable)? {
+        } else if let Some((holder, before)) = grown(known, &found, &identity) {
             if !options.again {
                 return Err(IngestFailed::Grown { name, before: before.bytes, now: bytes });
             }
@@ -74,25 +75,30 @@ pub fn choose(plan: &Plan, known: &Known, options: &IngestOptions) -> Result<Cho
     Ok(chosen)
 }
 
+/// The inputs that one may have grown from: of its source and its file's name.
+fn namesakes<'a>(
+    place: &'a Known,
+    source: &'a str,
+    name: &'a str,
+) -> impl Iterator<Item = (&'a KnownIngest, &'a IngestedInput)> {
+    let file = |name: &'a str| name.rsplit(['/', '\\']).next();
+    let inputs = place.ingests.iter().flat_map(|ingest| ingest.inputs.iter().map(move |input| (ingest, input)));
+    inputs.filter(move |(_, known)| known.bytes > 0 && known.source == source && file(&known.name) == file(name))
+}
+
+/// How long they were.
+fn shorter(place: &Known, source: &str, name: &str) -> BTreeSet<u64> {
+    namesakes(place, source, name).map(|(_, known)| known.bytes).collect()
+}
+
 /// The ingest that holds the beginning of an input, from when it was shorter.
 fn grown<'a>(
     place: &'a Known,
-    input: &dyn Input,
-    identity: &IngestedInput,
-) -> std::io::Result<Option<(&'a KnownIngest, &'a IngestedInput)>> {
-    let file = |name: &str| name.rsplit(['/', '\\']).next().map(str::to_owned);
-    for ingest in &place.ingests {
-        for known in &ingest.inputs {
-            let shorter = (1..identity.bytes).contains(&known.bytes);
-            if !shorter || known.source != identity.source || file(&known.name) != file(&identity.name) {
-                continue;
-            }
-            if input.digest(Some(known.bytes))?.is_some_and(|(_, digest)| digest == known.digest) {
-                return Ok(Some((ingest, known)));
-            }
-        }
-    }
-    Ok(None)
+    found: &Digest,
+    identity: &'a IngestedInput,
+) -> Option<(&'a KnownIngest, &'a IngestedInput)> {
+    let mut namesakes = namesakes(place, &identity.source, &identity.name);
+    namesakes.find(|(_, known)| found.first.get(&known.bytes) == Some(&known.digest))
 }
 
 fn known_name(holder: &KnownIngest, identity: &IngestedInput) -> String {

@@ -78,6 +78,8 @@ impl Place for Folder<'_> {
             replaces: ingest.replaces.iter().cloned().collect(),
             summary: ingest.report.json(),
         })?;
+        // Its files have gone to their places; the folders that they were in have not.
+        self.history.abandon(&self.id)?;
         Ok(Some(kept))
     }
 }

@@ -123,6 +123,11 @@ impl GroupStage {
         self.items(&results, errors)
     }
 
+    /// Sums that stopped at the bounds of INT64.
+    pub fn saturated(&self) -> u64 {
+        self.state.saturated
+    }
+
     fn items(&self, results: &RecordBatch, errors: &mut RowErrors) -> Result<RecordBatch, QueryError> {
         let mut keep = vec![true; results.num_rows()];
         let mut columns = Vec::with_capacity(self.items.len());

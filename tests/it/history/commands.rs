@@ -94,6 +94,11 @@ fn ingest_tells() -> Outcome {
     expect(&out, &[summed, "days       2026-01-04 1 rows, 1 of them behind the watermark\n"])?;
     expect(&out, &["           2026-01-05 50 rows\n", "history    3 files, ", ", in h\n", "time       "])?;
     ensure(err.is_empty(), &err)?;
+    let kept: Vec<String> = fs::read_dir(folder.path().join("h/_ingest"))?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    ensure(kept.iter().all(|name| !name.ends_with(".tmp")), &format!("folders are left: {kept:?}"))?;
     ensure(fs::read_to_string(folder.path().join("r.jsonl"))?.lines().count() == 1, "the reject is written")?;
     let args = ingest(&["more.jsonl", "--again", "--strict", "--format", "json"]);
     let report = json(folder.path(), 1, &args)?;
