@@ -17,6 +17,7 @@ pub const CODES: &[&str] = &[
     "join.unknown-column",
     "join.window-mismatch",
     "lookup.unused",
+    "project.bigquery-name",
     "project.unknown-lookup",
     "project.unknown-relation",
     "project.unknown-rule",

@@ -813,7 +813,7 @@ fn compile_prints_and_refuses() -> Outcome {
     };
     let join = "join:\n  - {feature: other, as: a, window: same}\n";
     let clashes: [(&[(&str, String)], &str); 4] = [
-        (&[("features/busy.yaml", feature("busy", "busy"))], "the column busy has the name of its relation"),
+        (&[("features/busy.yaml", feature("busy", "busy"))], "the column busy of busy has its name"),
         (
             &[("rules/x.yaml", rule("x", "")), ("rules/x__rows.yaml", rule("x__rows", ""))],
             "two parts of hits would share the name hits__rule_x__rows",
@@ -842,6 +842,9 @@ fn compile_prints_and_refuses() -> Outcome {
         }
         let (_, said) = run(folder.path(), 2, &["compile", "--project", "p", "--out", "sql"])?;
         expect(&said, &[words, "help: give it another name"])?;
+        // It runs as it is, and a check says where.
+        let (told, _) = run(folder.path(), 0, &["check", "--project", "p"])?;
+        expect(&told, &["warning[project.bigquery-name]: ", words, " --> "])?;
     }
     Ok(())
 }

@@ -91,6 +91,7 @@ pub fn cases() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("reconcile::a_run_with_late_rows_is_as_its_history", clean),
         Trial::test("reconcile::samples_are_parts_of_the_whole", sampled),
+        Trial::test("reconcile::a_row_names_the_flows_of_its_key", named_flows),
         Trial::test("reconcile::wrong_use_is_exit_2_with_help", wrong_use),
     ];
     for fault in faults() {
@@ -513,6 +514,30 @@ fn lookup_and_hit(scene: &Scene) -> Outcome {
 fn changed_feature(scene: &Scene) -> Outcome {
     scene.remember()?;
     scene.rewrite("project/features/talk_1m.yaml", "SUM(tx_bytes)", "SUM(tx_bytes + 1)")
+}
+
+/// Of two flows that are lost in one minute, each row names its own.
+fn named_flows() -> Outcome {
+    let scene = Scene::new()?;
+    let mut kept = records();
+    let of = |host: &str| {
+        let place = |line: &String| line.contains("T22:03:") && line.contains(&format!(r#""src":"{host}""#));
+        kept.iter().position(place)
+    };
+    let (a, b) = (of("a").ok_or("no a")?, of("b").ok_or("no b")?);
+    kept.remove(a.max(b));
+    kept.remove(a.min(b));
+    scene.keep(&kept)?;
+    let report = scene.report(1, &[])?;
+    for name in ["talk_1m", "hits"] {
+        let rows = relation(&report, name)?["rows"].as_array().ok_or("no rows")?.clone();
+        let events: Vec<&str> = rows.iter().filter_map(|row| row["event"].as_str()).collect();
+        let one_each = events.iter().all(|event| event.matches("flow ").count() == 1 && !event.contains("more"));
+        if events.len() < 2 || !one_each {
+            return Err(format!("{name}: {events:#?}").into());
+        }
+    }
+    Ok(())
 }
 
 fn sampled() -> Outcome {

@@ -221,6 +221,11 @@ impl Asked<'_> {
             let (start, end) = shape.span_of(difference.row());
             let counts = |flow: &FlowDifference| start.saturating_sub(reach) <= flow.time && flow.time <= end;
             let found: Vec<&FlowDifference> = flows.iter().copied().filter(|flow| counts(flow)).collect();
+            // Those that have the most to do with the row are named.
+            let texts = shape.texts(difference.row());
+            let nearness = |flow: &FlowDifference| (flow.shared(&texts), start <= flow.time && flow.time <= end);
+            let nearest = found.iter().map(|flow| nearness(flow)).max();
+            let found: Vec<&FlowDifference> = found.into_iter().filter(|f| Some(nearness(f)) == nearest).collect();
             // That the row comes out so without a flow that has to do with it is no cause.
             if found.is_empty() {
                 return None;

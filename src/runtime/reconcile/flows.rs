@@ -1,7 +1,7 @@
 //! Flows as the stream took them against flows as the history keeps them: which were late on one side only, which are on
 //! one side only. What differs is small, and is kept whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
@@ -148,7 +148,16 @@ fn times(rows: &RecordBatch) -> Vec<i64> {
     rows.column(flow::EVENT_TIME).as_primitive::<TimestampMicrosecondType>().values().to_vec()
 }
 
+/// Columns that rows of features and rules mostly have from flows.
+const OF_KEYS: [&str; 3] = ["subscriber_id", "src_ip", "dst_ip"];
+
 impl FlowDifference {
+    /// How many of its names are among these texts.
+    pub fn shared(&self, texts: &BTreeSet<String>) -> usize {
+        let columns = OF_KEYS.iter().filter_map(|name| self.rows.column_by_name(name)?.as_string_opt::<i32>());
+        columns.filter(|column| column.is_valid(0) && texts.contains(column.value(0))).count()
+    }
+
     /// For people.
     pub fn shown(&self) -> String {
         let time = EventTime(self.time);

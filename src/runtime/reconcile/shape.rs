@@ -1,9 +1,11 @@
 //! What rows of a relation are compared by: their columns, which of them name a row, which say that it is partial.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use serde_json::Value as Json;
 
 use crate::pipeline::batch;
 use crate::plan::Plan;
@@ -146,6 +148,23 @@ impl Shape {
             Some(Value::String(text)) => text,
             _ => "",
         }
+    }
+
+    /// The texts in a row, those in its JSON among them.
+    pub fn texts(&self, row: &[Value]) -> BTreeSet<String> {
+        let mut texts = BTreeSet::new();
+        for (column, value) in row.iter().enumerate() {
+            let Value::String(text) = value else { continue };
+            match serde_json::from_str::<Json>(text) {
+                Ok(Json::Object(fields)) if self.json.contains(&column) => {
+                    texts.extend(fields.values().filter_map(|field| field.as_str().map(str::to_owned)));
+                }
+                _ => {
+                    texts.insert(text.clone());
+                }
+            }
+        }
+        texts
     }
 
     /// The rule and its fingerprint.

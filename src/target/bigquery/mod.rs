@@ -9,6 +9,7 @@
 //! implementation.
 
 mod aggregate;
+mod collision;
 mod expr;
 mod feature;
 mod file;
@@ -23,17 +24,15 @@ mod text;
 mod trailing;
 mod training;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::language::tree::{Aggregate, Expr, ExprKind};
 use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream};
 use crate::record::{Column, Type, alert, flow};
 
+pub use collision::Collision;
 pub use file::{File, Range, Unit, UnitKind, files};
 pub use training::{create_labels, training_count, training_query, training_table};
-
-/// Of training rows, and of what was ingested.
-const OWN_TABLES: [&str; 3] = ["training", "training_labels", ingest::INGESTS];
 
 /// A relation of the warehouse.
 #[derive(Debug, Clone, Copy)]
@@ -117,78 +116,6 @@ impl<'a> Warehouse<'a> {
 
     fn find(&self, name: &str) -> Option<Relation<'a>> {
         self.relations().into_iter().find(|r| self.title(*r) == name || self.table(*r) == name)
-    }
-
-    /// Names that cannot be told apart there, in any case of letters: rules lose their signs, and the engine has tables
-    /// and columns of its own.
-    pub fn collision(&self) -> Option<String> {
-        let relations = self.relations();
-        let table = |relation: Relation<'a>| self.table(relation).to_ascii_lowercase();
-        let sources = self.sources.iter().map(|source| (source.name.clone(), source.name.to_ascii_lowercase()));
-        let all: Vec<(String, String)> = relations.iter().map(|r| (self.title(*r), table(*r))).chain(sources).collect();
-        let mut pairs = all.iter().enumerate().flat_map(|(at, a)| all[at + 1..].iter().map(move |b| (a, b)));
-        if let Some((one, other)) = pairs.find(|(a, b)| a.1 == b.1) {
-            return Some(format!("{} and {} would share a table in BigQuery", one.0, other.0));
-        }
-        if let Some((one, table)) = all.iter().find(|(_, table)| OWN_TABLES.contains(&table.as_str())) {
-            return Some(format!("{one} would have the table `{table}` in BigQuery, which is the engine's own"));
-        }
-        self.unclear().or_else(|| self.engine_columns())
-    }
-
-    /// Names that would mean two things in one statement: of steps, of joined columns, of a column and its relation.
-    fn unclear(&self) -> Option<String> {
-        let relations = self.relations();
-        let mut steps: BTreeMap<String, String> = BTreeMap::new();
-        for relation in &relations {
-            let (title, table) = (self.title(*relation), self.table(*relation));
-            let columns = self.columns(*relation).into_iter().map(|column| column.name);
-            if let Some(column) = columns.into_iter().find(|column| column.eq_ignore_ascii_case(&table)) {
-                return Some(format!(
-                    "the column {column} has the name of its relation, which means a whole row in BigQuery"
-                ));
-            }
-            let own = self.query(*relation, false).steps.into_iter().map(|step| step.name);
-            for step in own.chain([text::name(&table)]) {
-                if let Some(other) = steps.insert(step.to_ascii_lowercase(), title.clone()) {
-                    let who =
-                        if other == title { format!("two parts of {title}") } else { format!("{other} and {title}") };
-                    return Some(format!("{who} would share the name {step} in the SQL for BigQuery"));
-                }
-            }
-        }
-        let fields = self.sources.iter().flat_map(|s| s.raw.fields.iter().map(move |field| (&s.name, &field.name)));
-        if let Some((_, column)) = fields.into_iter().find(|(source, field)| source.eq_ignore_ascii_case(field)) {
-            return Some(format!(
-                "the column {column} has the name of its source, which means a whole row in BigQuery"
-            ));
-        }
-        let features = self.plan.features.iter().map(|feature| (&feature.name, feature.upstream, &feature.joins));
-        let branches = self.plan.rules.iter().flat_map(|rule| rule.branches.iter().map(move |b| (rule, b)));
-        let branches = branches.map(|(rule, branch)| (&rule.name, branch.upstream, &branch.select.joins));
-        features.chain(branches).find_map(|(name, upstream, joins)| {
-            let own = self.plan.columns(upstream).into_iter().map(|column| column.name);
-            let joined = joins.iter().flat_map(|join| join.columns.iter().map(|c| scope::joined_name(join, c)));
-            let mut seen = BTreeSet::new();
-            let twice = own.chain(joined).find(|column| !seen.insert(column.to_ascii_lowercase()))?;
-            Some(format!("{name} would have two columns {twice} in the SQL for BigQuery"))
-        })
-    }
-
-    /// Names of the engine's own columns.
-    fn engine_columns(&self) -> Option<String> {
-        let own = |rule: &RulePlan| rule.columns.iter().any(|c| c.name.eq_ignore_ascii_case(flow::ADMIT_WATERMARK));
-        if let Some(rule) = self.plan.rules.iter().find(|rule| rule::reads_flows(rule) && own(rule)) {
-            return Some(format!(
-                "the column {} of {} is the engine's own in BigQuery",
-                flow::ADMIT_WATERMARK,
-                rule.name
-            ));
-        }
-        let fields = self.sources.iter().flat_map(|source| source.raw.fields.iter().map(move |field| (source, field)));
-        let mut own = fields.filter(|(_, f)| file::ENGINE_COLUMNS.iter().any(|own| f.name.eq_ignore_ascii_case(own)));
-        let (source, field) = own.next()?;
-        Some(format!("the column {} of {} is the engine's own in BigQuery", field.name, source.name))
     }
 
     fn table(&self, relation: Relation<'a>) -> String {
