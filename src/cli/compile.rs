@@ -14,6 +14,7 @@ use crate::target::bigquery::{File, Range, Warehouse, files, query, select, trai
 use super::exit::Exit;
 use super::place::check_local;
 use super::project::{open_valid, parse_time};
+use super::say::note;
 use super::training::Made;
 use super::verify::Verify;
 use super::warehouse::{WarehousePlace, check_names};
@@ -119,6 +120,10 @@ impl Compile {
             let files = files(warehouse, range);
             files.iter().try_for_each(|file| write(folder, file))?;
             writeln!(out, "wrote {} files to {}", files.len(), folder.display())?;
+            let gone = strangers(folder, &files);
+            if !gone.is_empty() {
+                note(&format!("{} are of no relation of the project, and stay as they are", gone.join(", ")));
+            }
             return Ok(Exit::Fine);
         }
         let Some(relation) = &self.relation else {
@@ -174,6 +179,21 @@ fn sources<'a>(plan: &'a Plan, names: &[String]) -> anyhow::Result<Vec<&'a Sourc
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found.dedup_by(|a, b| a.name == b.name);
     Ok(found)
+}
+
+/// Files that an earlier compilation may have left.
+fn strangers(folder: &Path, files: &[File]) -> Vec<String> {
+    let mut found = Vec::new();
+    for part in ["sources", "lookups", "features", "rules"] {
+        for entry in fs::read_dir(folder.join(part)).into_iter().flatten().flatten() {
+            let path = format!("{part}/{}", entry.file_name().to_string_lossy());
+            if path.ends_with(".sql") && !files.iter().any(|file| file.path == path) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 fn write(folder: &Path, file: &File) -> anyhow::Result<()> {

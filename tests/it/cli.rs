@@ -785,6 +785,9 @@ fn compile_prints_and_refuses() -> Outcome {
     let (all, _) = compile(0, &["--out", "sql"])?;
     expect(&all, &["files to sql"])?;
     ensure(folder.path().join("sql/rules/rule_net_beacon.sql").is_file(), "a file a relation")?;
+    fs::write(folder.path().join("sql/features/gone_1m.sql"), "")?;
+    let (_, said) = compile(0, &["--out", "sql"])?;
+    expect(&said, &["note: features/gone_1m.sql are of no relation of the project, and stay as they are"])?;
     for (args, words) in [
         (&["--relation", "contact_1"][..], "did you mean contact_1m?"),
         (&["--source", "netflow"], "sources: netlog, zeek_conn"),

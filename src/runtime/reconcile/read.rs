@@ -76,6 +76,9 @@ fn unlike(shape: &Shape, path: &str, there: &BTreeSet<String>) -> Vec<String> {
     more.chain(less).collect()
 }
 
+/// Of what a run writes; an alert holds a hundred flows at most.
+const LINE_BYTES_MAX: u64 = 64 << 20;
+
 type LineError = (u64, io::Error);
 
 struct Lines<'a> {
@@ -92,7 +95,12 @@ impl Lines<'_> {
         let mut bytes = BufReader::new(bytes);
         loop {
             let mut line = Vec::new();
-            let read = bytes.read_until(b'\n', &mut line).map_err(|error| (self.line, error))?;
+            let read = (&mut bytes).take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+            let read = read.map_err(|error| (self.line, error))?;
+            if read as u64 == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
+                let message = format!("the line is longer than {} MiB", LINE_BYTES_MAX >> 20);
+                return Err((self.line + 1, io::Error::other(message)));
+            }
             if read > 0 {
                 if self.line == 0 {
                     self.first(&line)?;
