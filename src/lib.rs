@@ -52,8 +52,9 @@
 //! 5. `pipeline/window/feature.rs` evaluates `row`, `where`, key and arguments; `operator.rs` keeps panes, `accumulate.rs` exact
 //!    states, `distinct.rs` sets, `evidence.rs` the first flows of each key.
 //! 6. When the watermark passes a window's end, `graph.rs` closes it: feature rows go to features over features (joined in
-//!    `join.rs`) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch, `rank.rs` its ranks.
-//! 7. `pipeline/alert` orders hits, applies exceptions, merges them to incidents (`incident.rs`) and writes
+//!    `join.rs`), to look-backs (`window/trailing.rs` over the two stacks of `frame.rs`; `stage.rs` is either kind) and to the
+//!    rules, `pipeline/detect`; `select.rs` evaluates a branch, `rank.rs` its ranks.
+//! 7. `pipeline/alert` orders hits by when they were known, applies exceptions, merges them to incidents (`incident.rs`) and writes
 //!    alerts (`record.rs`) when no further hit can belong to one.
 //! 8. `pipeline/outlet.rs` is the port for all that comes out: `runtime/outlet.rs` takes rows to taps and alerts to their file; `runtime/report.rs` tells the counts of
 //!    `pipeline/ledger.rs`.
@@ -68,7 +69,8 @@
 //! `plan/look_back.rs` tells, goes through a graph of its own in `runtime/replay.rs`, and its rows into files
 //! (`runtime/day.rs`). Which days, and what became of them, is `runtime/backfill.rs`, for every place that days are computed
 //! at. `runtime/reconcile.rs` compares what a run wrote with what days give, and finds why rows differ by computing them again
-//! from the flows that the run had (`runtime/patch.rs`).
+//! from what the run had: its flows (`runtime/patch.rs`), lookups and definitions, the digits of its floats
+//! (`reconcile/threshold.rs`).
 //!
 //! # Questions and training rows
 //!
@@ -86,6 +88,7 @@
 //! - **Nothing is lost uncounted**: each term of the ledger is counted where it happens, none by subtraction, and a run
 //!   whose sums do not agree fails.
 //! - **States are exact**: panes merged in any order give what one pass gives; floats are rounded once, at the end.
+//! - **What becomes of a record depends on the record and its source**, never on who reads which of its columns.
 //! - **A day is computed alone**: its flows and its look-back give the rows, hits and alerts that a run over everything gives.
 //! - **The clock is read only for live input**, for exceptions' expiry in `check`, and for how long a run took.
 //! - **A bad row is that row's problem**: it is rejected or counted, with its reason, and the others go on.
