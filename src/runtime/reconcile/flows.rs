@@ -54,12 +54,16 @@ impl FlowLog {
     pub fn push(&mut self, rows: &RecordBatch, span: std::ops::Range<i64>) {
         let ids = rows.column(flow::ROW_ID).as_primitive::<Int64Type>();
         let times = times(rows);
+        let mut inside = false;
         for (row, time) in times.iter().enumerate() {
             if span.contains(time) {
                 self.places.entry(ids.value(row)).or_default().push((self.batches.len(), row));
+                inside = true;
             }
         }
-        self.batches.push(rows.clone());
+        if inside {
+            self.batches.push(rows.clone());
+        }
     }
 
     pub fn is_known(&self) -> bool {
@@ -68,12 +72,11 @@ impl FlowLog {
 
     fn at(&self, (batch, row): (usize, usize)) -> (i64, i64, RecordBatch) {
         let rows = &self.batches[batch];
-        let time = times(rows)[row];
+        let time = rows.column(flow::EVENT_TIME).as_primitive::<TimestampMicrosecondType>().value(row);
         let admit = rows.column(flow::COUNT).as_primitive::<TimestampMicrosecondType>();
         let admit = if admit.is_valid(row) { admit.value(row) } else { BEFORE_ALL };
-        let columns = rows.columns()[..flow::COUNT].to_vec();
-        let flows = batch::leading(&batch::schema(&flow::columns()), columns, rows.num_rows());
-        let flows = flows.map_or_else(|_| rows.slice(row, 1), |flows| flows.slice(row, 1));
+        let columns = rows.slice(row, 1).columns()[..flow::COUNT].to_vec();
+        let flows = batch::leading(&batch::schema(&flow::columns()), columns, 1).unwrap_or_else(|_| rows.slice(row, 1));
         (time, behind(time, admit), flows)
     }
 
