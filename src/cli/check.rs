@@ -4,13 +4,11 @@ use std::io::{IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
 
-use crate::diagnostic::{Diagnostic, Text, render_json, render_text};
-use crate::plan::SourcePlan;
-use crate::runtime::case;
-use crate::target::bigquery::Warehouse;
+use crate::diagnostic::{render_json, render_text};
+use crate::runtime::{case, names};
 
 use super::exit::Exit;
-use super::project::{Judged, Opened, open, parse_time};
+use super::project::{Judged, open, parse_time};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
@@ -38,7 +36,9 @@ impl Check {
         let tree = self.judged.tree()?;
         let mut opened = open(tree.as_ref(), as_of);
         opened.diagnostics.extend(case::check(&opened.project, &opened.plan));
-        opened.diagnostics.extend(unclear_in_bigquery(&opened));
+        if opened.errors() == 0 {
+            opened.diagnostics.extend(names::check(&opened.project, &opened.plan));
+        }
         opened.diagnostics.sort_by_key(|d| (d.span, d.code));
         let mut out = std::io::stdout().lock();
         match self.format {
@@ -59,20 +59,4 @@ impl Check {
         let failed = opened.errors() > 0 || (self.strict && opened.warnings() > 0);
         Ok(if failed { Exit::Findings } else { Exit::Fine })
     }
-}
-
-/// A name that is clear here and not in BigQuery: `compile` would refuse the project.
-fn unclear_in_bigquery(opened: &Opened) -> Option<Diagnostic> {
-    if opened.errors() > 0 {
-        return None;
-    }
-    let sources: Vec<&SourcePlan> = opened.plan.sources.iter().collect();
-    let collision = Warehouse { plan: &opened.plan, sources: &sources }.collision()?;
-    let project = &opened.project;
-    let names = project.features.iter().map(|feature| &feature.name).chain(project.rules.iter().map(|rule| &rule.name));
-    let names = names.chain(project.lookups.iter().map(|lookup| &lookup.name));
-    let place = names.chain(project.sources.iter().map(|source| &source.name)).find(|name| name.text == collision.who);
-    let place = place.map(Text::span)?;
-    let finding = Diagnostic::warning("project.bigquery-name", place, collision.to_string());
-    Some(finding.label("clear here, and not there").help("give it another name before it is compiled for BigQuery"))
 }

@@ -18,6 +18,8 @@ pub struct Scope {
     pub elsewhere: Vec<(String, String)>,
     /// Says what the columns belong to, for messages: "feature pair_5m".
     pub owner: String,
+    /// Aggregates may be over no row at all: a count may be zero, everything else NULL.
+    pub empty: bool,
 }
 
 #[derive(Debug, Clone)]

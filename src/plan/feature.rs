@@ -234,7 +234,7 @@ pub(super) fn bind_derived(
     derived
 }
 
-pub(super) fn duplicate(name: &Text) -> Diagnostic {
+fn duplicate(name: &Text) -> Diagnostic {
     Diagnostic::error("feature.duplicate-column", name.span(), format!("column `{}` already exists", name.text))
         .label("second column of this name")
         .help("choose another name: the key, window_start, window_end and event_time are columns too")

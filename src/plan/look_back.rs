@@ -6,7 +6,7 @@
 
 use crate::record::{EventTime, Micros};
 
-use super::{JoinTarget, Plan, Upstream, WindowPlan};
+use super::{FeaturePlan, JoinTarget, Plan, Upstream, WindowPlan};
 
 /// From when on rows are needed, to know all rows of the plan from some instant on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,16 @@ impl Plan {
 impl Plan {
     /// How far behind a flow the event time of a row can lie that it counts in.
     pub fn reach(&self) -> Micros {
+        self.farthest(&FeaturePlan::look_back)
+    }
+
+    /// How far behind a flow the event time of a row can lie that is there because of it: a look-back adds nothing to the
+    /// rows that it stands beside.
+    pub fn lasting(&self) -> Micros {
+        self.farthest(&|feature| if feature.trailing.is_some() { Micros(0) } else { feature.window.size })
+    }
+
+    fn farthest(&self, of: &dyn Fn(&FeaturePlan) -> Micros) -> Micros {
         let mut reaches: Vec<i64> = Vec::with_capacity(self.features.len());
         for feature in &self.features {
             let behind = match feature.upstream {
@@ -55,7 +65,7 @@ impl Plan {
                 JoinTarget::Lookup { .. } => None,
             });
             let joined = joined.max().unwrap_or(0);
-            reaches.push(behind.saturating_add(feature.look_back().0).max(joined));
+            reaches.push(behind.saturating_add(of(feature).0).max(joined));
         }
         let live = reaches.iter().zip(&self.live).filter(|(_, live)| **live).map(|(reach, _)| *reach);
         Micros(live.max().unwrap_or(0))

@@ -6,11 +6,11 @@ use crate::language;
 use crate::language::tree::{Aggregate, AggregateFunction as F};
 use crate::record::Column;
 
-use super::feature::{Read, Results, WINDOW_MAX, bind_derived, bind_key, duplicate};
+use super::feature::{Read, Results, WINDOW_MAX, bind_derived, bind_key};
 use super::{FeaturePlan, FramePlan, TrailingPlan, Upstream, WINDOW_COLUMNS};
 
 pub(super) fn bind(
-    read: Read<'_>,
+    mut read: Read<'_>,
     frames: &[Frame],
     emit: Option<&Text>,
     diagnostics: &mut Vec<Diagnostic>,
@@ -27,6 +27,8 @@ pub(super) fn bind(
     let mut columns = there.columns.clone();
     let carried: Vec<usize> = (keys + WINDOW_COLUMNS..read.scope.columns.len()).collect();
     columns.extend(read.scope.columns[columns.len()..].iter().map(|c| c.column.clone()));
+    // The first row of a key has nothing before it.
+    read.scope.empty = true;
     let mut results = Results::default();
     let mut bound = Vec::new();
     let mut derive = Vec::new();
@@ -39,11 +41,21 @@ pub(super) fn bind(
         diagnostics.extend(taken.into_iter().map(|(name, _)| of_every_frame(name)));
         let texts = texts.into_iter().map(|(name, text)| (at(name, named(name.as_str())), text.clone()));
         let mut texts: Vec<(Text, Text)> = texts.collect();
-        texts.push(own("since", "MIN(window_start)".to_owned()));
+        // Of a name that is none, or beside joins that are refused, nothing more is said.
+        let clear = read.joins.is_empty()
+            && is_name(&frame.name.text)
+            && !columns.iter().any(|c| c.name.eq_ignore_ascii_case(&named("since")));
+        if clear {
+            texts.push(own("since", "MIN(window_start)".to_owned()));
+        } else if read.joins.is_empty() && is_name(&frame.name.text) {
+            diagnostics.push(taken_frame(&frame.name));
+        }
         results.bind(&read, &texts, &mut columns, diagnostics);
         results.aggregates[first..].iter().for_each(|aggregate| check(aggregate, diagnostics));
         let days = format!("COALESCE(TIMESTAMP_DIFF(window_start, {}, DAY), 0)", named("since"));
-        derive.push(own("history_days", days));
+        if clear {
+            derive.push(own("history_days", days));
+        }
         if frame.size > WINDOW_MAX {
             let message = format!("a look-back of {} is more than {WINDOW_MAX}", frame.size);
             let finding = Diagnostic::error("feature.trailing", frame.size_span, message);
@@ -55,11 +67,6 @@ pub(super) fn bind(
             size: frame.size,
             aggregates: first..results.aggregates.len(),
         });
-    }
-    for (later, frame) in frames.iter().enumerate() {
-        if frames[..later].iter().any(|other| other.name.text.eq_ignore_ascii_case(&frame.name.text)) {
-            diagnostics.push(duplicate(&frame.name));
-        }
     }
     derive.extend(read.feature.derive.iter().cloned());
     let derive = bind_derived(&read, &derive, &mut columns, diagnostics);
@@ -89,7 +96,21 @@ fn condition(
 ) -> Option<crate::language::tree::Expr> {
     read.resolver.use_lookups_of(text);
     let scope = read.resolver.scope(format!("feature {}", read.feature.name.text), columns);
-    language::bind_condition(text, &scope, diagnostics)
+    let bound = language::bind_condition(text, &scope, diagnostics)?;
+    diagnostics.extend(language::null_warnings(&bound, &scope));
+    Some(bound)
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Its own columns are there already.
+fn taken_frame(name: &Text) -> Diagnostic {
+    let message = format!("there are columns of a look-back `{}` already", name.text);
+    let finding = Diagnostic::error("feature.duplicate-column", name.span(), message);
+    finding.label("here or in the feature that is read").help("name this look-back otherwise")
 }
 
 /// Columns that every look-back has: where its first window began, and how many days ago.

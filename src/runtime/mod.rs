@@ -6,6 +6,7 @@ pub mod case;
 pub mod day;
 pub mod ingest;
 pub mod lane;
+pub mod names;
 pub mod outlet;
 pub mod past;
 pub mod patch;

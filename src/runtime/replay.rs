@@ -193,14 +193,14 @@ impl LocalDays {
     /// The days on which a row of the history can count; none when there is none.
     pub fn days(&self) -> Vec<Day> {
         let Some((first, last)) = self.history.span() else { return Vec::new() };
-        let (first, last) = (Day::of(first), Day::of(last.plus(self.plan.reach())));
+        let (first, last) = (Day::of(first), Day::of(last.plus(self.plan.lasting())));
         (first.0..=last.0).map(Day).collect()
     }
 
-    /// May a row of the history count on the day?
+    /// May the day have a row?
     pub fn has_flows(&self, day: Day) -> bool {
-        let wanted = self.wanted_of(day);
-        self.history.parts().any(|(_, part)| part.last >= wanted.from.0 && part.first < wanted.to.0)
+        let from = day.start().0.saturating_sub(self.plan.lasting().0);
+        self.history.parts().any(|(_, part)| part.last >= from && part.first < day.end().0)
     }
 
     /// Did a backfill write files of the day?

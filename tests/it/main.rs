@@ -34,11 +34,12 @@ mod warehouse;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
-use tripline::diagnostic::{Diagnostic, SourceFiles};
+use tripline::diagnostic::{Diagnostic, Severity, SourceFiles};
 use tripline::plan::{self, ResolveOptions};
 use tripline::port::FileTree;
 use tripline::record::EventTime;
 use tripline::runtime::case::check as check_cases;
+use tripline::runtime::names;
 
 /// The day on which tests judge exceptions: 2026-06-01.
 pub const TODAY: ResolveOptions = ResolveOptions { as_of: EventTime(1_780_272_000_000_000) };
@@ -50,6 +51,9 @@ pub fn check(tree: &dyn FileTree) -> (Vec<Diagnostic>, SourceFiles) {
     let resolved = plan::resolve(&loaded.project, TODAY);
     found.extend(check_cases(&loaded.project, &resolved.plan));
     found.extend(resolved.diagnostics);
+    if !found.iter().any(|finding| finding.severity == Severity::Error) {
+        found.extend(names::check(&loaded.project, &resolved.plan));
+    }
     found.sort_by_key(|d| (d.span, d.code));
     found.dedup();
     (found, loaded.files)

@@ -106,7 +106,7 @@ impl Binder<'_> {
             return self.error(codes::TYPE_MISMATCH, other.span, message);
         }
         let (x, y) = (self.convert(x, Type::Float64)?, self.convert(y, Type::Float64)?);
-        let nullable = function.nullable(x.nullable || y.nullable);
+        let nullable = function.nullable(self.scope.empty || x.nullable || y.nullable);
         let found = self.push_aggregate(function, Some(x), Vec::new(), span)?;
         let pushed = self.aggregates.as_mut()?.last_mut()?;
         (pushed.second, pushed.nullable) = (Some(y), nullable);
@@ -216,7 +216,7 @@ impl Binder<'_> {
             self.report(report);
             return None;
         };
-        let nullable = function.nullable(arg.as_ref().is_some_and(|a| a.nullable));
+        let nullable = function.nullable(self.scope.empty || arg.as_ref().is_some_and(|a| a.nullable));
         let aggregates = self.aggregates.as_mut()?;
         let index = aggregates.len();
         aggregates.push(Aggregate { function, arg, second: None, order, list: None, ty, nullable, span });

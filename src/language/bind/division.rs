@@ -42,6 +42,9 @@ impl Binder<'_> {
     /// A count that every row adds to: a window without rows does not exist, so it is never zero.
     fn counts_each_row(&self, expr: &Expr) -> bool {
         use AggregateFunction as F;
+        if self.scope.empty {
+            return false;
+        }
         match &expr.kind {
             ExprKind::Aggregate(index) => {
                 let aggregate = self.aggregates.as_ref().and_then(|all| all.get(*index));

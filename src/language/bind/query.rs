@@ -357,6 +357,7 @@ impl<'a> Queries<'a> {
             broken: template.broken.clone(),
             elsewhere: Vec::new(),
             owner: alias.map_or_else(|| "the inner SELECT".to_owned(), str::to_owned),
+            empty: template.empty,
         })
     }
 }

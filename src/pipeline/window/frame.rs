@@ -3,6 +3,9 @@
 //! The older stack keeps, for each of its rows, the aggregate of that row and all newer ones of the stack; the newer
 //! stack keeps its rows and one aggregate of them all. What a key's frame holds is the top of the one merged with the other;
 //! rows that have left are popped from the top. Nothing is ever subtracted, so that floats stay exact.
+//!
+//! Of what grows with its rows, such as the sets of `COUNT(DISTINCT x)`, each older row holds its own: those cost what the frame
+//! holds.
 
 use std::collections::VecDeque;
 

@@ -13,6 +13,9 @@ use super::{Relation, Warehouse, file, ingest, rule, scope, text};
 /// Of training rows, and of what was ingested.
 const OWN_TABLES: [&str; 3] = ["training", "training_labels", ingest::INGESTS];
 
+/// Of the scripts; a column would be read in their place.
+const VARIABLES: [&str; 2] = ["tripline_from", "tripline_to"];
+
 /// A name that BigQuery would not take, or not take alike.
 #[derive(Debug)]
 pub struct Collision {
@@ -111,6 +114,13 @@ impl Warehouse<'_> {
     }
 
     fn engine_columns(&self) -> Option<Collision> {
+        for relation in self.relations() {
+            let mut columns = self.columns(relation).into_iter();
+            if let Some(column) = columns.find(|c| VARIABLES.iter().any(|own| c.name.eq_ignore_ascii_case(own))) {
+                let title = self.title(relation);
+                return found(&title, format!("the column {} of {title} is the engine's own in BigQuery", column.name));
+            }
+        }
         let own = |rule: &RulePlan| rule.columns.iter().any(|c| c.name.eq_ignore_ascii_case(flow::ADMIT_WATERMARK));
         if let Some(rule) = self.plan.rules.iter().find(|rule| rule::reads_flows(rule) && own(rule)) {
             let (column, who) = (flow::ADMIT_WATERMARK, &rule.name);
