@@ -27,6 +27,7 @@ use super::inputs::once;
 use super::project::open_valid;
 use super::say::{note, say};
 use super::stop::stop_flag;
+use super::summary::Waiting;
 use super::wire;
 
 /// Rows of a relation that are shown.
@@ -80,7 +81,10 @@ impl Reconcile {
             }
             None => None,
         };
-        let Some(report) = reconcile(&past, run.as_ref(), &emitted, self.sample, stop_flag()?.as_ref())? else {
+        let waiting = Waiting::on(format!("computing {} to {}", past.from, Day(past.to.0 - 1)));
+        let report = reconcile(&past, run.as_ref(), &emitted, self.sample, stop_flag()?.as_ref())?;
+        drop(waiting);
+        let Some(report) = report else {
             say("stopped, nothing is known\n");
             return Ok(Exit::Interrupted);
         };

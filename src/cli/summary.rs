@@ -33,6 +33,30 @@ pub fn progress_bar(total: Option<u64>, unit: &str) -> ProgressBar {
     bar
 }
 
+/// Says on a terminal what is going on and for how long, until it is dropped.
+pub struct Waiting(ProgressBar);
+
+impl Waiting {
+    pub fn on(what: String) -> Self {
+        let bar = progress_bar(None, "");
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        if std::io::stderr().is_terminal() {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            bar.enable_steady_tick(BAR_AFTER);
+        }
+        Self(bar)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Progress of a run over the stored bytes of its inputs.
 pub struct RunBar {
     bar: ProgressBar,

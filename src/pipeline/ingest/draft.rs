@@ -2,6 +2,7 @@
 //! exporters write the canonical columns of `flows`.
 
 use crate::language::is_reserved;
+use crate::record::flow::{ADMIT_WATERMARK, EVENT_DAY};
 use crate::record::{Decode, Format, RawField, Type};
 
 /// A canonical column, its type, and names it goes by: letters and digits alone, in small
@@ -181,8 +182,8 @@ pub(super) fn columns<'n>(seen: impl Iterator<Item = (&'n str, Decided)>) -> Vec
     let mut columns: Vec<Column> = Vec::new();
     for (field, Decided { ty, decode, holds }) in seen {
         let mut base = identifier(field);
-        // Such a name would need backticks everywhere.
-        if is_reserved(&base) {
+        // Such a name would need backticks everywhere, or be the engine's own in a warehouse.
+        if is_reserved(&base) || [ADMIT_WATERMARK, EVENT_DAY].contains(&base.to_ascii_lowercase().as_str()) {
             base.push('_');
         }
         let taken = |name: &str| columns.iter().any(|column| column.field.name.eq_ignore_ascii_case(name));
