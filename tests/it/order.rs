@@ -581,11 +581,9 @@ fn a_wrong_rule_is_noticed() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Hits further apart than an incident's are two, also where nothing closes any more.
-fn stopped() -> Result<(), Failed> {
-    let mut random = Random::new(1);
-    let scene = Scene::new(&mut random, true)?;
-    let at = |seconds: i64| Flow {
+/// A flow that the rule over flows takes.
+fn login_at(seconds: i64) -> Flow {
+    Flow {
         time: START + seconds * SECOND,
         row_id: seconds,
         subscriber_id: None,
@@ -593,10 +591,16 @@ fn stopped() -> Result<(), Failed> {
         dst_port: Some(22),
         tx_bytes: None,
         latitude: None,
-    };
+    }
+}
+
+/// Hits further apart than an incident's are two, also where nothing closes any more.
+fn stopped() -> Result<(), Failed> {
+    let mut random = Random::new(1);
+    let scene = Scene::new(&mut random, true)?;
     let mut graph = Graph::new(&scene.plan, &Lookups::new(&scene.plan.lookups), String::new(), None)?;
     let mut kept = Kept::new(&scene.plan);
-    let (log, watermark) = arrival::log(&[(vec![at(100), at(110), at(200)], 10 * MINUTE)]);
+    let (log, watermark) = arrival::log(&[([100, 110, 200].map(login_at).to_vec(), 10 * MINUTE)]);
     graph.ledger.offered = log.len() as u64;
     for batch in arrival::batches(&mut random, &log, watermark, 5)? {
         graph.push(&batch, &mut kept)?;
@@ -613,16 +617,7 @@ fn stopped() -> Result<(), Failed> {
 fn late_hits() -> Result<(), Failed> {
     let mut random = Random::new(1);
     let scene = Scene::new(&mut random, true)?;
-    let at = |seconds: i64| Flow {
-        time: START + seconds * SECOND,
-        row_id: seconds,
-        subscriber_id: None,
-        src_ip: Some("10.0.0.1".to_owned()),
-        dst_port: Some(22),
-        tx_bytes: None,
-        latitude: None,
-    };
-    let log = arrival::log(&[(vec![at(100), at(1_000), at(105), at(90), at(1_010)], 30 * SECOND)]);
+    let log = arrival::log(&[([100, 1_000, 105, 90, 1_010].map(login_at).to_vec(), 30 * SECOND)]);
     let single = fed(&scene, &log, 1, &mut random)?;
     for _ in 0..20 {
         let batched = fed(&scene, &log, 5, &mut random)?;
