@@ -1,24 +1,39 @@
 //! `join:` of features and rules: the one declared way to reach other features and lookups.
 
-use super::model::{Join, JoinTarget};
-use super::shape::{Shape, Table, later, optional, required};
+use super::model::{AsOf, Edge, Join, JoinTarget};
+use super::shape::{Shape, Table, optional, required};
 use super::yaml::Node;
 use crate::diagnostic::{Diagnostic, Text};
 
 const HOW: &[&str] = &["equal", "longest_prefix"];
+const EDGES: &[&str] = &["window_start", "window_end"];
 
 pub(super) static JOIN: Table = Table {
     name: "a join",
-    doc: "Columns of another feature (same window) or of a lookup",
+    doc: "Columns of another feature or of a lookup",
     keys: &[
-        optional("feature", Shape::Name, "A feature, joined on the window and the key columns that both have"),
+        optional(
+            "feature",
+            Shape::Name,
+            "A feature, joined on its window, and on the key columns that both have or as `match` says",
+        ),
         optional("lookup", Shape::Name, "A lookup, joined as `match` says"),
         required("as", Shape::Name, "The name its columns get: `as: a` makes `a.flows`"),
-        optional("window", Shape::Word(&["same"]), "Features: which window is joined"),
+        optional("window", Shape::Word(&["same"]), "Features: the same window is joined (default)"),
+        optional(
+            "as_of",
+            Shape::Word(EDGES),
+            "Features: instead, the last window is joined that ended when this row's began, or ended",
+        ),
+        optional(
+            "max_age",
+            Shape::Length { zero: false },
+            "With `as_of`: how long after its end a window is joined; without it, until the next may end",
+        ),
         optional(
             "match",
             Shape::Map { name: &Shape::Name, value: &Shape::Name, empty: false },
-            "Lookups: column here to column of the lookup",
+            "Column here to column of the lookup, or to key column of the feature",
         ),
         optional(
             "how",
@@ -30,7 +45,6 @@ pub(super) static JOIN: Table = Table {
             Shape::Map { name: &Shape::Name, value: &Shape::Literal, empty: true },
             "Values of its columns where nothing matches, instead of NULL",
         ),
-        later("as_of", "join the same window: `window: same`"),
     ],
 };
 
@@ -55,20 +69,35 @@ fn one(node: &Node, out: &mut Vec<Diagnostic>) -> Option<Join> {
 }
 
 fn of_feature(node: &Node, name: Text, out: &mut Vec<Diagnostic>) -> JoinTarget {
-    if let Some((key, _)) = node.entries().iter().find(|(key, _)| key.as_str() == "match") {
-        let error = Diagnostic::error("definition.not-yet", key.span(), "`match` of a feature is not supported yet");
-        let error = error.label("a key of a later version");
-        out.push(error.help("features are joined on the key columns that both have; leave `match` out"));
-    }
     if let Some(how) = node.get("how") {
         out.push(bad(how, "`how` belongs to lookups").help("features are joined on equal keys; leave `how` out"));
     }
-    JoinTarget::Feature { name }
+    let pairs = node.get("match").is_some().then(|| node.pairs_at("match"));
+    JoinTarget::Feature { name, pairs, as_of: as_of(node, out) }
+}
+
+fn as_of(node: &Node, out: &mut Vec<Diagnostic>) -> Option<AsOf> {
+    let Some(at) = node.get("as_of") else {
+        if let Some(age) = node.get("max_age") {
+            let error = bad(age, "`max_age` belongs to `as_of`");
+            out.push(error.help("the same window has no age; leave `max_age` out, or write `as_of: window_start`"));
+        }
+        return None;
+    };
+    if let Some(window) = node.get("window") {
+        let error = bad(window, "`window: same` and `as_of` name different windows");
+        out.push(error.help("leave one of them out"));
+    }
+    let edge = if at.text()?.as_str() == "window_end" { Edge::End } else { Edge::Start };
+    Some(AsOf { edge, max_age: node.length_at("max_age"), span: node.get("max_age").unwrap_or(at).head() })
 }
 
 fn of_lookup(node: &Node, name: Text, out: &mut Vec<Diagnostic>) -> Option<JoinTarget> {
-    if let Some(window) = node.get("window") {
-        out.push(bad(window, "`window` belongs to features").help("a lookup has no windows; leave `window` out"));
+    for name in ["window", "as_of", "max_age"] {
+        if let Some(given) = node.get(name) {
+            let error = bad(given, &format!("`{name}` belongs to features"));
+            out.push(error.help(format!("a lookup has no windows; leave `{name}` out")));
+        }
     }
     if node.get("match").is_none() {
         let error = bad(node, "a join of a lookup needs `match`");

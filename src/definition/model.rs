@@ -203,10 +203,36 @@ pub struct Join {
 
 #[derive(Debug, Clone)]
 pub enum JoinTarget {
-    /// The same window; on the key columns that both have.
-    Feature { name: Text },
+    /// The same window, or the last one before; `pairs`: (column here, key column there), or the key columns that both have.
+    Feature { name: Text, pairs: Option<Vec<(Text, Text)>>, as_of: Option<AsOf> },
     /// `pairs`: (column here, column of the lookup).
     Lookup { name: Text, pairs: Vec<(Text, Text)>, longest_prefix: bool },
+}
+
+/// Which of a feature's rows is joined, when it is not that of the same window: the last that ended by then.
+#[derive(Debug, Clone)]
+pub struct AsOf {
+    pub edge: Edge,
+    /// How long after its end a row is joined.
+    pub max_age: Option<Micros>,
+    pub span: Span,
+}
+
+/// An end of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    Start,
+    End,
+}
+
+impl Edge {
+    /// The column of a feature that has it.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Start => "window_start",
+            Self::End => "window_end",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -106,7 +106,7 @@ fn every_key_of_a_feature_is_read() {
     assert_eq!(columns, ["z", "a"], "the order of the file is kept");
     assert_eq!(feature.filter.as_ref().map(|t| t.as_str()), Some("protocol_number = 6"));
     assert_eq!((feature.row.len(), feature.derive.len(), key.len()), (1, 1, 2));
-    assert!(matches!(&feature.join[0].target, JoinTarget::Feature { name } if name.as_str() == "everybody_5m"));
+    assert!(matches!(&feature.join[0].target, JoinTarget::Feature { name, .. } if name.as_str() == "everybody_5m"));
     assert_eq!(feature.join[0].missing[0].1, Value::Int64(0));
     assert!(
         matches!(&feature.join[1].target, JoinTarget::Lookup { longest_prefix: true, pairs, .. } if pairs.len() == 1)

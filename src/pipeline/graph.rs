@@ -22,6 +22,7 @@ use super::evidence::{FeatureEvidence, FlowEvidence, conflict};
 use super::ledger::Ledger;
 use super::merge::BEFORE_ALL;
 use super::outlet::{Outlet, OutletError, Uncomputed};
+use super::past::{Closed, Past};
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::{BuildError, FeatureStage, StageError};
 use super::window::operator::Hop;
@@ -61,6 +62,7 @@ pub struct Graph {
     features: Vec<Option<Stage>>,
     rules: Vec<RuleStage>,
     alerts: AlertStage,
+    past: Past,
     dedupe: Option<Dedupe>,
     pub ledger: Ledger,
     watermark: i64,
@@ -93,6 +95,7 @@ impl Graph {
             features,
             rules: rules.collect::<Result<_, _>>()?,
             alerts: AlertStage::new(&plan.rules, generation, fault == Some(Fault::LoseHit)),
+            past: Past::of(plan),
             dedupe: Dedupe::of(plan),
             ledger: Ledger::default(),
             watermark: BEFORE_ALL,
@@ -255,8 +258,8 @@ impl Graph {
                 if upstream != Upstream::Flows {
                     continue;
                 }
-                watch(&mut self.nearest, index, rule, branch, &flows.rows, &[])?;
-                let (selected, places) = rule.select(branch, &flows.rows, &[])?;
+                watch(&mut self.nearest, index, rule, branch, &flows.rows, Closed::default())?;
+                let (selected, places) = rule.select(branch, &flows.rows, Closed::default())?;
                 if selected.num_rows() > 0 {
                     if out.wants(&rule.plan.name) {
                         out.rows(&rule.plan.name, &selected, false)?;
@@ -325,6 +328,7 @@ impl Graph {
     /// All windows that end at `end`, and the rules over them.
     fn close(&mut self, end: i64, partial_after: Option<i64>, out: &mut dyn Outlet) -> Result<(), GraphError> {
         let partial = partial_after.is_some_and(|last| end > last);
+        self.past.forget(end);
         let mut closed: Vec<Option<RecordBatch>> = vec![None; self.features.len()];
         let mut evidence: Vec<Vec<Vec<EvidenceRow>>> = vec![Vec::new(); self.features.len()];
         for index in 0..self.features.len() {
@@ -334,7 +338,7 @@ impl Graph {
             {
                 let behind = FeatureEvidence(&evidence[upstream]);
                 let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
-                stage.push(end, rows, &closed, kept)?;
+                stage.push(end, rows, Closed { now: &closed, past: Some(&self.past) }, kept)?;
             }
             if stage.next_end() == Some(end) {
                 let mut window = stage.close(end)?;
@@ -347,6 +351,7 @@ impl Graph {
                     if out.wants(stage.name()) {
                         out.rows(stage.name(), &window.rows, partial)?;
                     }
+                    self.past.keep(index, end, &window.rows);
                     (closed[index], evidence[index]) = (Some(window.rows), window.evidence);
                 }
             }
@@ -355,8 +360,9 @@ impl Graph {
             for (branch, upstream) in rule.branches() {
                 let Upstream::Feature(upstream) = upstream else { continue };
                 let Some(rows) = &closed[upstream] else { continue };
-                watch(&mut self.nearest, index, rule, branch, rows, &closed)?;
-                let (selected, places) = rule.select(branch, rows, &closed)?;
+                let closed = Closed { now: &closed, past: Some(&self.past) };
+                watch(&mut self.nearest, index, rule, branch, rows, closed)?;
+                let (selected, places) = rule.select(branch, rows, closed)?;
                 if selected.num_rows() == 0 {
                     continue;
                 }
@@ -467,7 +473,7 @@ fn push_flows(
     let hop = stage.hop();
     let in_time = flows.times.iter().zip(admit).all(|(time, admit)| hop.first_end(*time) > *admit);
     if in_time {
-        return Ok(stage.push(&flows.rows, &[], evidence)?);
+        return Ok(stage.push(&flows.rows, Closed::default(), evidence)?);
     }
     count_missed(stage, flows, admit, ledger)?;
     let rows = (0u32..).zip(flows.times.iter().zip(admit));
@@ -475,8 +481,8 @@ fn push_flows(
     let picks: UInt32Array = keep.collect::<Vec<u32>>().into();
     let rows = take_record_batch(&flows.rows, &picks)?;
     match evidence {
-        None => Ok(stage.push(&rows, &[], None)?),
-        Some(all) => Ok(stage.push(&rows, &[], Some(&Chosen { all, picks: picks.values() }))?),
+        None => Ok(stage.push(&rows, Closed::default(), None)?),
+        Some(all) => Ok(stage.push(&rows, Closed::default(), Some(&Chosen { all, picks: picks.values() }))?),
     }
 }
 
@@ -501,10 +507,10 @@ fn watch(
     rule: &RuleStage,
     branch: usize,
     rows: &RecordBatch,
-    others: &[Option<RecordBatch>],
+    closed: Closed<'_>,
 ) -> Result<(), ArrowError> {
     let Some(best) = nearest.as_mut().and_then(|nearest| nearest.get_mut(index)) else { return Ok(()) };
-    Nearest::keep(best, rule.nearest(branch, rows, others)?);
+    Nearest::keep(best, rule.nearest(branch, rows, closed)?);
     Ok(())
 }
 

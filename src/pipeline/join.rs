@@ -4,40 +4,41 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::kernels::zip::zip;
-use datafusion::arrow::compute::{is_not_null, take};
+use datafusion::arrow::compute::{interleave, is_not_null, take};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
 use hashbrown::HashMap;
 
-use crate::plan::{JoinPlan, JoinTarget};
-use crate::record::Value;
+use crate::plan::{Edge, JoinAt, JoinPlan, JoinTarget};
+use crate::record::{Column, Value};
 use crate::target::datafusion::{LookupIndex, Lookups, LowerError};
+
+use super::past::{Closed, PastWindow, encoded};
 
 /// One join, ready to run.
 pub enum Join {
-    Feature {
-        index: usize,
-        on: Vec<(usize, usize)>,
-        key_columns: usize,
-        absent: Vec<Value>,
-        missing: Vec<Option<Value>>,
-    },
-    Lookup {
-        index: Arc<LookupIndex>,
-        here: Vec<usize>,
-        missing: Vec<Option<Value>>,
-    },
+    Feature(FeatureJoin),
+    Lookup { index: Arc<LookupIndex>, here: Vec<usize>, missing: Vec<Option<Value>> },
+}
+
+pub struct FeatureJoin {
+    index: usize,
+    /// By key column there: the column here.
+    here: Vec<usize>,
+    at: JoinAt,
+    columns: Vec<Column>,
+    missing: Vec<Option<Value>>,
 }
 
 impl Join {
     pub fn new(plan: &JoinPlan, lookups: &Lookups) -> Result<Self, LowerError> {
         let missing = plan.missing.clone();
         match &plan.target {
-            JoinTarget::Feature { index, on } => {
-                let absent = plan.columns.iter().zip(&missing);
-                let absent = absent.map(|(column, value)| value.clone().unwrap_or(Value::Null(column.ty))).collect();
-                Ok(Self::Feature { index: *index, on: on.clone(), key_columns: on.len(), absent, missing })
+            JoinTarget::Feature { index, on, at } => {
+                let here = on.iter().map(|(left, _)| *left).collect();
+                let columns = plan.columns.clone();
+                Ok(Self::Feature(FeatureJoin { index: *index, here, at: *at, columns, missing }))
             }
             JoinTarget::Lookup { index, on, longest_prefix } => {
                 let there: Vec<usize> = on.iter().map(|(_, right)| *right).collect();
@@ -47,21 +48,15 @@ impl Join {
         }
     }
 
-    /// The joined columns for each row. `others` are the windows that features closed together with this one.
+    /// The joined columns for each row; `closed` are the windows of features that may be joined.
     pub fn columns(
         &self,
         rows: &RecordBatch,
         event_time: usize,
-        others: &[Option<RecordBatch>],
+        closed: Closed<'_>,
     ) -> Result<Vec<ArrayRef>, ArrowError> {
         match self {
-            Self::Feature { index, on, key_columns, absent, missing } => {
-                let Some(other) = others.get(*index).and_then(Option::as_ref) else {
-                    return Ok(absent.iter().map(|value| value.array(rows.num_rows())).collect());
-                };
-                let picks = match_feature(rows, other, on)?;
-                pick(&other.columns()[*key_columns..], &picks, missing)
-            }
+            Self::Feature(join) => join.columns(rows, event_time, closed),
             Self::Lookup { index, here, missing } => {
                 let times = rows.column(event_time).as_primitive::<TimestampMicrosecondType>();
                 let left: Vec<ArrayRef> = here.iter().map(|i| Arc::clone(rows.column(*i))).collect();
@@ -69,6 +64,64 @@ impl Join {
                 pick(index.columns(), &picks, missing)
             }
         }
+    }
+}
+
+impl FeatureJoin {
+    fn columns(&self, rows: &RecordBatch, event_time: usize, closed: Closed<'_>) -> Result<Vec<ArrayRef>, ArrowError> {
+        match self.at {
+            JoinAt::Same => {
+                let Some(other) = closed.now(self.index) else { return Ok(self.absent(rows.num_rows())) };
+                let picks = match_feature(rows, other, &self.here)?;
+                pick(&other.columns()[self.here.len()..], &picks, &self.missing)
+            }
+            JoinAt::AsOf { edge, max_age } => {
+                // The window's columns stand before the event time.
+                let edge = event_time - if edge == Edge::Start { 2 } else { 1 };
+                let as_of = rows.column(edge).as_primitive::<TimestampMicrosecondType>().values();
+                self.as_of(rows, as_of, max_age.0, closed)
+            }
+        }
+    }
+
+    fn absent(&self, rows: usize) -> Vec<ArrayRef> {
+        let values = self.columns.iter().zip(&self.missing);
+        values.map(|(column, value)| value.clone().unwrap_or(Value::Null(column.ty)).array(rows)).collect()
+    }
+
+    /// Of each row's key, the last window that ended by then.
+    fn as_of(
+        &self,
+        rows: &RecordBatch,
+        as_of: &[i64],
+        max_age: i64,
+        closed: Closed<'_>,
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
+        let keys: Vec<ArrayRef> = self.here.iter().map(|i| Arc::clone(rows.column(*i))).collect();
+        let keys = encoded(&keys, rows.num_rows())?;
+        let mut windows: Vec<&PastWindow> = Vec::new();
+        // Behind the windows, one row of what is absent.
+        let mut found: Vec<Option<(usize, usize)>> = vec![None; rows.num_rows()];
+        for window in closed.before(self.index) {
+            let may = |row: usize| window.end <= as_of[row] && as_of[row] - window.end < max_age;
+            let open = |row: &usize| found[*row].is_none() && may(*row);
+            let open: Vec<usize> = (0..rows.num_rows()).filter(open).collect();
+            if open.is_empty() {
+                continue;
+            }
+            let by_key = window.by_key()?;
+            for row in open {
+                found[row] = by_key.get(&keys[row]).map(|place| (windows.len(), *place as usize));
+            }
+            windows.push(window);
+        }
+        let picks: Vec<(usize, usize)> = found.into_iter().map(|found| found.unwrap_or((windows.len(), 0))).collect();
+        let absent = self.absent(1);
+        let column = |(number, absent): (usize, &ArrayRef)| {
+            let there = windows.iter().map(|window| window.rows.column(self.here.len() + number).as_ref());
+            interleave(&there.chain([absent.as_ref()]).collect::<Vec<_>>(), &picks)
+        };
+        absent.iter().enumerate().map(column).collect()
     }
 }
 
@@ -90,13 +143,14 @@ fn pick(columns: &[ArrayRef], picks: &UInt32Array, missing: &[Option<Value>]) ->
     Ok(joined)
 }
 
-fn match_feature(rows: &RecordBatch, other: &RecordBatch, on: &[(usize, usize)]) -> Result<UInt32Array, ArrowError> {
-    if on.is_empty() {
+/// `here`: for each key column of the other, the column that has to be equal.
+fn match_feature(rows: &RecordBatch, other: &RecordBatch, here: &[usize]) -> Result<UInt32Array, ArrowError> {
+    if here.is_empty() {
         let first = (other.num_rows() > 0).then_some(0);
         return Ok(UInt32Array::from(vec![first; rows.num_rows()]));
     }
-    let left: Vec<ArrayRef> = on.iter().map(|(here, _)| Arc::clone(rows.column(*here))).collect();
-    let right: Vec<ArrayRef> = on.iter().map(|(_, there)| Arc::clone(other.column(*there))).collect();
+    let left: Vec<ArrayRef> = here.iter().map(|column| Arc::clone(rows.column(*column))).collect();
+    let right = other.columns()[..here.len()].to_vec();
     let fields = right.iter().map(|a| SortField::new(a.data_type().clone())).collect();
     let converter = RowConverter::new(fields)?;
     let there = converter.convert_columns(&right)?;

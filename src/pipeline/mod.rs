@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod merge;
 pub mod normalize;
 pub mod outlet;
+pub mod past;
 pub mod rank;
 pub mod select;
 pub mod window;

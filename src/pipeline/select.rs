@@ -15,6 +15,7 @@ use super::compiled::Compiled;
 use super::detect::nearest::{Conditions, Nearest};
 use super::halve::{Attempt, RowErrors, by_halves};
 use super::join::Join;
+use super::past::Closed;
 use super::rank::RankStage;
 use super::window::feature::BuildError;
 
@@ -74,13 +75,8 @@ impl SelectStage {
     }
 
     /// The rows that it returns, and their places in `rows`.
-    pub fn select(
-        &self,
-        rows: &RecordBatch,
-        others: &[Option<RecordBatch>],
-        errors: &mut RowErrors,
-    ) -> Result<Placed, ArrowError> {
-        let scope = self.scope(rows, others)?;
+    pub fn select(&self, rows: &RecordBatch, closed: Closed<'_>, errors: &mut RowErrors) -> Result<Placed, ArrowError> {
+        let scope = self.scope(rows, closed)?;
         if self.ranks.is_empty() {
             return parts(&self.schema, &scope, errors, &|rows| self.items(self.chosen(rows, self.filter.as_ref())?));
         }
@@ -129,21 +125,21 @@ impl SelectStage {
         Ok((batch::batch(&self.ranked_schema, columns, kept.len())?, kept))
     }
 
-    fn scope(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<RecordBatch, ArrowError> {
+    fn scope(&self, rows: &RecordBatch, closed: Closed<'_>) -> Result<RecordBatch, ArrowError> {
         let mut columns: Vec<Option<ArrayRef>> =
             rows.columns()[..self.upstream_columns].iter().cloned().map(Some).collect();
         for join in &self.joins {
             // What is joined has windows or periods, and so has an event time.
             let time = self.upstream_time.unwrap_or(0);
-            columns.extend(join.columns(rows, time, others)?.into_iter().map(Some));
+            columns.extend(join.columns(rows, time, closed)?.into_iter().map(Some));
         }
         batch::batch(&self.scope_schema, columns, rows.num_rows())
     }
 
     /// Of some rows, the one that comes nearest to being returned; none without [`Self::watch`].
-    pub fn nearest(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Option<Nearest>, ArrowError> {
+    pub fn nearest(&self, rows: &RecordBatch, closed: Closed<'_>) -> Result<Option<Nearest>, ArrowError> {
         let Some(conditions) = &self.conditions else { return Ok(None) };
-        Ok(conditions.nearest(&self.scope(rows, others)?, &self.scope))
+        Ok(conditions.nearest(&self.scope(rows, closed)?, &self.scope))
     }
 }
 

@@ -12,6 +12,7 @@ pub const CODES: &[&str] = &[
     "join.duplicate-alias",
     "join.float-key",
     "join.key-mismatch",
+    "join.max-age",
     "join.prefix",
     "join.type-mismatch",
     "join.unknown-column",

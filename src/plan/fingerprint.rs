@@ -15,7 +15,7 @@ use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Item, 
 use crate::record::{Type, Value, float_text, flow};
 
 use super::wanted::columns_of;
-use super::{BranchPlan, FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream};
+use super::{BranchPlan, FeaturePlan, JoinAt, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream};
 
 /// First line of every text.
 const VERSION: &str = "tripline rule 2";
@@ -119,10 +119,14 @@ impl<'a> Names<'a> {
         let (JoinTarget::Feature { on, .. } | JoinTarget::Lookup { on, .. }) = &join.target;
         used.extend(on.iter().map(|(here, _)| *here));
         let (what, there): (String, Vec<&str>) = match &join.target {
-            JoinTarget::Feature { index, .. } => {
+            JoinTarget::Feature { index, at, .. } => {
                 let there = &plan.features[*index];
                 reads.of(Upstream::Feature(*index)).extend(columns.iter().map(|column| there.key.len() + column));
-                (format!("feature {}", there.name), there.columns.iter().map(|c| c.name.as_str()).collect())
+                let at = match at {
+                    JoinAt::Same => String::new(),
+                    JoinAt::AsOf { edge, max_age } => format!(" as_of {} within {}", edge.column(), max_age.0),
+                };
+                (format!("feature {}{at}", there.name), there.columns.iter().map(|c| c.name.as_str()).collect())
             }
             JoinTarget::Lookup { index, longest_prefix, .. } => {
                 let there = &plan.lookups[*index];

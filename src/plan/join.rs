@@ -1,12 +1,13 @@
 //! Declared joins: the one way to another feature or a lookup, so that keys and times are checked.
 
-use crate::definition::model::{Join, JoinTarget as Declared};
+use crate::definition::model::{AsOf, Join, JoinTarget as Declared};
 use crate::diagnostic::{Diagnostic, Text, suggest};
 use crate::language::scope::{Scope, ScopeColumn};
 use crate::record::{Column, Type, Value};
 
+use super::feature::WINDOW_MAX;
 use super::resolve::Resolver;
-use super::{JoinPlan, JoinTarget, Upstream, WindowPlan};
+use super::{FeaturePlan, JoinAt, JoinPlan, JoinTarget, Upstream, WindowPlan};
 
 /// Binds the joins of one definition and adds their columns to its scope.
 pub(super) fn bind(
@@ -25,7 +26,7 @@ pub(super) fn bind(
             continue;
         }
         let plan = match &join.target {
-            Declared::Feature { name } => bind_feature(resolver, join, name, upstream, diagnostics),
+            Declared::Feature { name, .. } => bind_feature(resolver, join, name, upstream, scope, diagnostics),
             Declared::Lookup { name, pairs, longest_prefix } => {
                 bind_lookup(resolver, join, name, pairs, *longest_prefix, scope, diagnostics)
             }
@@ -47,8 +48,10 @@ fn bind_feature(
     join: &Join,
     name: &Text,
     upstream: Upstream,
+    scope: &Scope,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<JoinPlan> {
+    let Declared::Feature { pairs, as_of, .. } = &join.target else { return None };
     let Some(index) = resolver.plan.feature(name.as_str()) else {
         if !resolver.is_broken(name) {
             diagnostics.push(resolver.unknown_relation(name));
@@ -66,56 +69,145 @@ fn bind_feature(
         return None;
     };
     let here = &resolver.plan.features[here];
-    if here.window != there.window {
-        let message = format!(
-            "`{}` has windows of {}, `{}` of {}",
-            here.name,
-            window_text(here.window),
-            there.name,
-            window_text(there.window)
-        );
-        diagnostics.push(
-            Diagnostic::error("join.window-mismatch", name.span(), message)
-                .label("joined with `window: same`")
-                .help("give both features the same `size` and `every`"),
-        );
-        return None;
-    }
-    let keys: Vec<&str> = there.key_names().collect();
-    let on: Vec<(usize, usize)> = keys
-        .iter()
-        .enumerate()
-        .filter_map(|(right, key)| Some((here.key_names().position(|name| name == *key)?, right)))
-        .collect();
+    let at = match as_of {
+        Some(as_of) => bind_as_of(as_of, there, diagnostics)?,
+        None => same_window(name, here, there, diagnostics)?,
+    };
+    let on = match pairs {
+        Some(pairs) => bind_pairs(pairs, there, scope, diagnostics)?,
+        None => shared_keys(here, there),
+    };
     for (left, right) in &on {
-        let (left, right) = (&here.columns[*left], &there.columns[*right]);
+        let (left, right) = (&scope.columns[*left].column, &there.columns[*right]);
         if left.ty != right.ty {
-            let message = format!("key `{}` is {} here and {} in `{}`", left.name, left.ty, right.ty, there.name);
-            diagnostics.push(Diagnostic::error("join.type-mismatch", name.span(), message));
+            let message = format!(
+                "`{}` is {} here, key `{}` of `{}` is {}",
+                left.name, left.ty, right.name, there.name, right.ty
+            );
+            let finding = Diagnostic::error("join.type-mismatch", name.span(), message);
+            diagnostics.push(finding.help("match columns of one type; `row` can compute one"));
             return None;
         }
     }
-    if on.len() < keys.len() {
-        let missing: Vec<&str> = keys.iter().copied().filter(|k| here.key_names().all(|n| n != *k)).collect();
+    let keys: Vec<&str> = there.key_names().collect();
+    let missing: Vec<&str> =
+        keys.iter().enumerate().filter(|(i, _)| on.iter().all(|(_, right)| right != i)).map(|(_, key)| *key).collect();
+    if !missing.is_empty() {
         let message = format!(
             "`{}` has more than one row for a row of `{}`: its key also has {}",
             there.name,
             here.name,
             list(&missing)
         );
+        let place = pairs.as_ref().and_then(|pairs| Some(pairs.first()?.0.span())).unwrap_or(name.span());
         diagnostics.push(
-            Diagnostic::error("join.key-mismatch", name.span(), message)
-                .label("its key must be part of the key here")
-                .help(
-                    "join a feature whose key columns are all key columns here; an empty key is the whole population",
-                ),
+            Diagnostic::error("join.key-mismatch", place, message)
+                .label("every column of its key has to be matched")
+                .help(format!(
+                    "say which column here is which: `match: {{{}: {}}}`; an empty key is the whole population",
+                    missing[0], missing[0]
+                )),
         );
         return None;
     }
     let columns = there.columns.iter().skip(there.key.len()).cloned().collect::<Vec<_>>();
     // A window that has a row here has one there, when both see the same rows and nothing is filtered there.
-    let always = on.is_empty() && there.filter.is_none() && there.upstream == here.upstream;
-    finish(join, columns, JoinTarget::Feature { index, on }, always, diagnostics)
+    let always = at == JoinAt::Same && on.is_empty() && there.filter.is_none() && there.upstream == here.upstream;
+    finish(join, columns, JoinTarget::Feature { index, on, at }, always, diagnostics)
+}
+
+fn same_window(
+    name: &Text,
+    here: &FeaturePlan,
+    there: &FeaturePlan,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<JoinAt> {
+    if here.window == there.window {
+        return Some(JoinAt::Same);
+    }
+    let message = format!(
+        "`{}` has windows of {}, `{}` of {}",
+        here.name,
+        window_text(here.window),
+        there.name,
+        window_text(there.window)
+    );
+    diagnostics.push(
+        Diagnostic::error("join.window-mismatch", name.span(), message).label("joined with `window: same`").help(
+            "give both features the same `size` and `every`, or join the last window before: `as_of: window_start`",
+        ),
+    );
+    None
+}
+
+/// Ages of a window that is joined, at most: each is looked for.
+const AGES_MAX: i64 = 1_440;
+
+fn bind_as_of(as_of: &AsOf, there: &FeaturePlan, diagnostics: &mut Vec<Diagnostic>) -> Option<JoinAt> {
+    let every = there.window.every;
+    let max_age = as_of.max_age.unwrap_or(every);
+    let mut refused = |message: String, help: String| {
+        diagnostics.push(Diagnostic::error("join.max-age", as_of.span, message).help(help));
+        None
+    };
+    if every.0 <= 0 {
+        return None;
+    }
+    if max_age.0 % every.0 != 0 {
+        let message =
+            format!("`max_age` {max_age} is not a multiple of the {every} after which `{}` ends a window", there.name);
+        return refused(message, format!("a window may be joined until one of the next ends: for instance {every}"));
+    }
+    if max_age > WINDOW_MAX || max_age.0 / every.0 > AGES_MAX {
+        let message = format!("within `max_age` {max_age} `{}` ends {} windows", there.name, max_age.0 / every.0);
+        let help = format!(
+            "at most {AGES_MAX}, and {WINDOW_MAX}: use a shorter `max_age`, or join a feature with a longer `every`"
+        );
+        return refused(message, help);
+    }
+    Some(JoinAt::AsOf { edge: as_of.edge, max_age })
+}
+
+/// The key columns of a feature that are key columns here, by name.
+fn shared_keys(here: &FeaturePlan, there: &FeaturePlan) -> Vec<(usize, usize)> {
+    let keys = there.key_names().enumerate();
+    keys.filter_map(|(right, key)| Some((here.key_names().position(|name| name == key)?, right))).collect()
+}
+
+/// The pairs that `match` declares, in the order of the key there.
+fn bind_pairs(
+    pairs: &[(Text, Text)],
+    there: &FeaturePlan,
+    scope: &Scope,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Vec<(usize, usize)>> {
+    let mut on: Vec<(usize, usize)> = Vec::with_capacity(pairs.len());
+    let mut whole = true;
+    for (left, right) in pairs {
+        let found = find(scope, left, diagnostics);
+        let key = there.key_names().position(|key| key == right.as_str());
+        if key.is_none_or(|key| on.iter().any(|(_, other)| *other == key)) {
+            let keys: Vec<&str> = there.key_names().collect();
+            let what = if key.is_some() { "is matched twice" } else { "is not in its key" };
+            let finding = Diagnostic::error(
+                "join.unknown-column",
+                right.span(),
+                format!("`{}` of `{}` {what}", right.text, there.name),
+            );
+            let near = key.is_none().then(|| suggest(right.as_str(), keys.iter().copied())).flatten();
+            diagnostics.push(finding.help(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("its key is {}", list(&keys)),
+            }));
+        }
+        match (found, key) {
+            (Some(left), Some(right)) => on.push((left, right)),
+            _ => whole = false,
+        }
+    }
+    on.sort_by_key(|(_, right)| *right);
+    on.dedup_by_key(|(_, right)| *right);
+    whole.then_some(on)
 }
 
 fn bind_lookup(

@@ -6,7 +6,7 @@
 
 use crate::record::{EventTime, Micros};
 
-use super::{FeaturePlan, JoinTarget, Plan, Upstream, WindowPlan};
+use super::{FeaturePlan, JoinPlan, JoinTarget, Plan, Upstream, WindowPlan};
 
 /// From when on rows are needed, to know all rows of the plan from some instant on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,11 @@ impl Plan {
     pub fn look_back(&self, from: EventTime) -> LookBack {
         let mut flows = from;
         let mut features: Vec<Option<EventTime>> = self.live.iter().map(|live| live.then_some(from)).collect();
+        for branch in self.rules.iter().flat_map(|rule| &rule.branches) {
+            if let Upstream::Feature(read) = branch.upstream {
+                joined(&branch.select.joins, self.features[read].window, from, &mut features);
+            }
+        }
         // A feature reads only features before it: its own start is known when it is reached.
         for (index, feature) in self.features.iter().enumerate().rev() {
             let Some(own) = features[index] else { continue };
@@ -28,11 +33,9 @@ impl Plan {
             let start = EventTime(end.saturating_sub(feature.look_back().0));
             match feature.upstream {
                 Upstream::Flows => flows = flows.min(start),
-                Upstream::Feature(read) => earlier(&mut features[read], start),
-            }
-            for join in &feature.joins {
-                if let JoinTarget::Feature { index, .. } = join.target {
-                    earlier(&mut features[index], own);
+                Upstream::Feature(read) => {
+                    earlier(&mut features[read], start);
+                    joined(&feature.joins, self.features[read].window, start, &mut features);
                 }
             }
         }
@@ -43,32 +46,66 @@ impl Plan {
 impl Plan {
     /// How far behind a flow the event time of a row can lie that it counts in.
     pub fn reach(&self) -> Micros {
-        self.farthest(&FeaturePlan::look_back)
+        let reaches = self.reaches(&FeaturePlan::look_back, true);
+        let branches = self.rules.iter().flat_map(|rule| &rule.branches);
+        let rules = branches.map(|branch| self.joined_reach(&branch.select.joins, branch.upstream, &reaches)).max();
+        Micros(self.longest(&reaches).max(rules.unwrap_or(0)))
     }
 
-    /// How far behind a flow the event time of a row can lie that is there because of it: a look-back adds nothing to the
-    /// rows that it stands beside.
+    /// How far behind a flow the event time of a row can lie that is there because of it: neither a look-back nor a join
+    /// adds to the rows that it stands beside.
     pub fn lasting(&self) -> Micros {
-        self.farthest(&|feature| if feature.trailing.is_some() { Micros(0) } else { feature.window.size })
+        let of = |feature: &FeaturePlan| if feature.trailing.is_some() { Micros(0) } else { feature.window.size };
+        Micros(self.longest(&self.reaches(&of, false)))
     }
 
-    fn farthest(&self, of: &dyn Fn(&FeaturePlan) -> Micros) -> Micros {
+    fn longest(&self, reaches: &[i64]) -> i64 {
+        let live = reaches.iter().zip(&self.live).filter(|(_, live)| **live).map(|(reach, _)| *reach);
+        live.max().unwrap_or(0)
+    }
+
+    /// By feature: what it adds to the reach of what it reads, and of what is `joined` to that.
+    fn reaches(&self, of: &dyn Fn(&FeaturePlan) -> Micros, joined: bool) -> Vec<i64> {
         let mut reaches: Vec<i64> = Vec::with_capacity(self.features.len());
         for feature in &self.features {
             let behind = match feature.upstream {
                 Upstream::Flows => 0,
                 Upstream::Feature(read) => reaches[read],
             };
-            // What is joined is of the same window.
-            let joined = feature.joins.iter().filter_map(|join| match join.target {
-                JoinTarget::Feature { index, .. } => Some(reaches[index]),
-                JoinTarget::Lookup { .. } => None,
-            });
-            let joined = joined.max().unwrap_or(0);
-            reaches.push(behind.saturating_add(of(feature).0).max(joined));
+            let joined = if joined { self.joined_reach(&feature.joins, feature.upstream, &reaches) } else { 0 };
+            reaches.push(behind.max(joined).saturating_add(of(feature).0));
         }
-        let live = reaches.iter().zip(&self.live).filter(|(_, live)| **live).map(|(reach, _)| *reach);
-        Micros(live.max().unwrap_or(0))
+        reaches
+    }
+
+    /// How far behind a flow a row of `upstream` can lie to which it is joined.
+    fn joined_reach(&self, joins: &[JoinPlan], upstream: Upstream, reaches: &[i64]) -> i64 {
+        let joined = joins.iter().filter_map(|join| match join.target {
+            JoinTarget::Feature { index, at, .. } => {
+                Some(reaches[index].saturating_add(at.look_back(self.size_of(upstream)).unwrap_or_default().0))
+            }
+            JoinTarget::Lookup { .. } => None,
+        });
+        joined.max().unwrap_or(0)
+    }
+
+    /// How long the windows of its rows are.
+    fn size_of(&self, upstream: Upstream) -> Micros {
+        match upstream {
+            Upstream::Flows => Micros(0),
+            Upstream::Feature(index) => self.features[index].window.size,
+        }
+    }
+}
+
+/// What rows of windows from `from` on have joined to them.
+fn joined(joins: &[JoinPlan], window: WindowPlan, from: EventTime, features: &mut [Option<EventTime>]) {
+    let (end, size) = (first_end(window, from), window.size);
+    for join in joins {
+        if let JoinTarget::Feature { index, at, .. } = join.target {
+            let start = at.look_back(size).map_or(from, |back| EventTime(end.saturating_sub(back.0)).min(from));
+            earlier(&mut features[index], start);
+        }
     }
 }
 

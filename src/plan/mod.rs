@@ -29,7 +29,7 @@ use crate::language::scope::LookupField;
 use crate::language::tree::{Aggregate, Expr, Item, Rank};
 use crate::record::{Column, Micros, Period, RawSchema, Type, Value};
 
-pub use crate::definition::model::{AlertWhen, Level, Status};
+pub use crate::definition::model::{AlertWhen, Edge, Level, Status};
 pub use adhoc::{AdHocPlan, bind_adhoc};
 pub use branch::BRANCH;
 pub use fingerprint::canonical;
@@ -101,10 +101,31 @@ pub struct JoinPlan {
 
 #[derive(Debug, Clone)]
 pub enum JoinTarget {
-    /// The same window of another feature; pairs of (column here, column there).
-    Feature { index: usize, on: Vec<(usize, usize)> },
+    /// A window of another feature; pairs of (column here, key column there), all that there are.
+    Feature { index: usize, on: Vec<(usize, usize)>, at: JoinAt },
     /// Pairs of (column here, column of the lookup); the first is the network when `longest_prefix`.
     Lookup { index: usize, on: Vec<(usize, usize)>, longest_prefix: bool },
+}
+
+/// Which window of a feature is joined to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinAt {
+    /// The row's own.
+    Same,
+    /// The last that ended when the row's own began, or ended, and less than so long before.
+    AsOf { edge: Edge, max_age: Micros },
+}
+
+impl JoinAt {
+    /// How long before the end of a row's window, of that size, the windows ended that are joined to it; `None` for those
+    /// that end with it.
+    pub fn look_back(self, size: Micros) -> Option<Micros> {
+        match self {
+            Self::Same => None,
+            Self::AsOf { edge: Edge::Start, max_age } => Some(Micros(size.0.saturating_add(max_age.0))),
+            Self::AsOf { edge: Edge::End, max_age } => Some(max_age),
+        }
+    }
 }
 
 /// Length and step of windows, in microseconds; `size` is a multiple of `every`.

@@ -60,7 +60,7 @@ pub(super) fn topological(features: &[Feature], diagnostics: &mut Vec<Diagnostic
 
 fn reads(feature: &Feature) -> Vec<&Text> {
     let joined = feature.join.iter().filter_map(|join| match &join.target {
-        JoinTarget::Feature { name } => Some(name),
+        JoinTarget::Feature { name, .. } => Some(name),
         JoinTarget::Lookup { .. } => None,
     });
     std::iter::once(&feature.from).chain(joined).collect()

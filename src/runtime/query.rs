@@ -16,6 +16,7 @@ use datafusion::arrow::error::ArrowError;
 
 use crate::pipeline::batch;
 use crate::pipeline::halve::RowErrors;
+use crate::pipeline::past::Closed;
 use crate::pipeline::select::SelectStage;
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::{AdHocPlan, Plan, SelectPlan};
@@ -136,7 +137,7 @@ impl Query {
                 }
                 continue;
             }
-            let (selected, _) = branch.stage.select(rows, &[], &mut self.errors)?;
+            let (selected, _) = branch.stage.select(rows, Closed::default(), &mut self.errors)?;
             self.selected(selected)?;
         }
         Ok(())
@@ -176,7 +177,7 @@ impl Query {
             let Some(waiting) = branch.waiting.take() else { continue };
             let Some(first) = waiting.first() else { continue };
             let rows = concat_batches(&first.schema(), &waiting)?;
-            let (selected, _) = branch.stage.select(&rows, &[], &mut self.errors)?;
+            let (selected, _) = branch.stage.select(&rows, Closed::default(), &mut self.errors)?;
             self.selected(selected)?;
         }
         if let Some(mut group) = self.group.take() {

@@ -90,7 +90,7 @@ impl Scene {
 }
 
 fn project(lateness: i64, narrow: (i64, i64), other: (i64, i64), long: (i64, i64), over_flows: bool) -> String {
-    let long_size = Micros(long.0);
+    let (long_size, max_age, other_age) = (Micros(long.0), Micros(3 * long.1), Micros(2 * other.1));
     let window = |(size, every): (i64, i64)| format!("{{size: {}, every: {}}}", Micros(size), Micros(every));
     let (narrow, other, long, lateness) = (window(narrow), window(other), window(long), Micros(lateness));
     let mut text = format!(
@@ -159,6 +159,18 @@ trailing:
   own: {{key: [subscriber_id, much], size: {long_size}, columns: {{rows: COUNT(*), spread: STDDEV_SAMP(flows)}}}}
   all: {{key: [], size: 90m, columns: {{levels: COUNT(DISTINCT flows), most: MAX(ports)}}}}
 derive: {{ratio: 'SAFE_DIVIDE(flows, own_rows)'}}
+--- features/recent.yaml
+feature: recent
+from: by_subscriber
+join:
+  - {{feature: over, as: o, as_of: window_start, max_age: {max_age}}}
+  - {{feature: by_service, as: s, match: {{some_ip: src_ip, ports: dst_port}}, as_of: window_end, max_age: {other_age}}}
+key: [subscriber_id]
+window: {long}
+columns:
+  rows: COUNT(*)
+  windows: SUM(o.windows)
+  most: MAX(s.most)
 --- rules/busy.yaml
 rule: busy
 title: Busy
@@ -168,7 +180,8 @@ severity: low
 owner: tests
 join:
   - {{feature: everybody, as: a, window: same, missing: {{flows: 0}}}}
-sql: SELECT *, a.flows AS all_flows FROM by_subscriber WHERE flows >= 2 AND a.flows >= 3
+  - {{feature: over, as: o, as_of: window_start, max_age: {max_age}}}
+sql: SELECT *, a.flows AS all_flows, o.spread AS spread_before FROM by_subscriber WHERE flows >= 2 AND a.flows >= 3
 entities: [{{type: user, column: subscriber_id, role: actor}}]
 score: {{value: 'LEAST(1.0, flows / 10)', weight: 0.5}}
 alert: {{title: 'busy', key: [subscriber_id], merge_within: 2h}}
@@ -293,7 +306,7 @@ pub fn ingested(
     limits: PartLimits,
 ) -> Result<IngestReport, Failed> {
     let mut shown = plan.clone();
-    shown.show(&[flow::FLOWS, "by_subscriber", "by_service", "everybody", "over", "before"]);
+    shown.show(&[flow::FLOWS, "by_subscriber", "by_service", "everybody", "over", "before", "recent"]);
     let mut history = patiently(|| History::write(Arc::clone(&store)))?;
     let inputs = inputs.iter().map(|input| (0, Arc::clone(input))).collect();
     let options = IngestOptions { inputs, threads: 1, generation: "g".to_owned(), again, limits };

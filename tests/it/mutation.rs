@@ -129,7 +129,7 @@ fn readers(project: &Project, name: &str) -> Vec<String> {
 }
 
 fn reads(target: &JoinTarget, relations: &BTreeSet<String>) -> bool {
-    matches!(target, JoinTarget::Feature { name } if relations.contains(&name.text))
+    matches!(target, JoinTarget::Feature { name, .. } if relations.contains(&name.text))
 }
 
 fn mutants(project: &Project, name: &str) -> Result<Vec<Mutant>, Failed> {

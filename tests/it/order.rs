@@ -50,6 +50,15 @@ pub struct Scene {
     /// Look-backs.
     own: i64,
     all: i64,
+    recent: Recent,
+}
+
+/// Joins to windows that ended before.
+#[derive(Clone, Copy)]
+struct Recent {
+    at_start: bool,
+    /// How many windows of `over` may have ended since.
+    ages: i64,
 }
 
 impl Scene {
@@ -63,7 +72,8 @@ impl Scene {
         let every = narrow.every * random.between(1, 3);
         let long = Hops { size: every * random.between(1, 3), every };
         let [own, all] = [0, 1].map(|_| *random.pick(&[1, 7 * SECOND, MINUTE, 150 * SECOND, 10 * MINUTE]));
-        let text = project(narrow, other, long, (own, all), over_flows);
+        let recent = Recent { at_start: random.one_in(2), ages: random.between(1, 4) };
+        let text = project(narrow, other, long, (own, all), recent, over_flows);
         let loaded = tripline::definition::load(&MemoryTree::from_sections(&text));
         let resolved = plan::resolve(&loaded.project, TODAY);
         let errors: Vec<String> =
@@ -72,8 +82,8 @@ impl Scene {
             return Err(errors.join("\n").into());
         }
         let mut plan = resolved.plan;
-        plan.show(&["by_subscriber", "by_service", "everybody", "over", "before"]);
-        Ok(Self { plan, narrow, other, long, own, all })
+        plan.show(&["by_subscriber", "by_service", "everybody", "over", "before", "recent"]);
+        Ok(Self { plan, narrow, other, long, own, all, recent })
     }
 
     fn over_flows(&self) -> [Hops; 3] {
@@ -81,7 +91,9 @@ impl Scene {
     }
 }
 
-fn project(narrow: Hops, other: Hops, long: Hops, back: (i64, i64), over_flows: bool) -> String {
+fn project(narrow: Hops, other: Hops, long: Hops, back: (i64, i64), recent: Recent, over_flows: bool) -> String {
+    let edge = if recent.at_start { "window_start" } else { "window_end" };
+    let (max_age, farther) = (Micros(long.every * recent.ages), Micros(long.every * FARTHER));
     let window = |hops: Hops| format!("{{size: {}, every: {}}}", Micros(hops.size), Micros(hops.every));
     let merge_within = Micros(MERGE_WITHIN);
     let (own, all) = (Micros(back.0), Micros(back.1));
@@ -156,6 +168,21 @@ trailing:
     columns: {{rows: COUNT(*), flows: SUM(flows), spread: STDDEV_SAMP(flows)}}
   all: {{key: [], size: {all}, columns: {{levels: COUNT(DISTINCT flows)}}}}
 emit: own_rows != 4
+--- features/recent.yaml
+feature: recent
+from: by_subscriber
+join:
+  - {{feature: over, as: o, as_of: {edge}, max_age: {max_age}, missing: {{flows: 0}}}}
+  - {{feature: over, as: f, as_of: window_start, max_age: {farther}}}
+  - {{feature: everybody, as: e, as_of: window_start}}
+key: [subscriber_id]
+window: {long}
+columns:
+  rows: COUNT(*)
+  windows: SUM(o.windows)
+  flows: SUM(o.flows)
+  farther: COUNT(f.windows)
+  all: MAX(e.flows)
 --- rules/busy.yaml
 rule: busy
 title: Busy
@@ -365,6 +392,7 @@ fn differences(scene: &Scene, log: &[Logged], outcome: &Outcome, counts: Counts)
     let mut all = oracle::differences(&over(&by_subscriber, scene.long), &found("over", 1));
     all.extend(oracle::differences(&by_subscriber, &found("by_subscriber", 1)));
     all.extend(oracle::differences(&before(&by_subscriber, scene), &looked_back(&outcome.kept)));
+    all.extend(oracle::differences(&recent(&by_subscriber, &everybody, scene), &found("recent", 1)));
     all.extend(oracle::differences(&by_service(log, scene.other, counts), &found("by_service", 2)));
     all.extend(oracle::differences(&everybody, &found("everybody", 0)));
     let expected = [("busy", busy(&by_subscriber, &everybody)), ("login", logins(log))];
@@ -472,6 +500,49 @@ fn before(by_subscriber: &Answer, scene: &Scene) -> Answer {
         ((*end, key.clone()), cells)
     });
     rows.filter(|(_, cells)| flows_in(cells) != 4).collect()
+}
+
+/// Windows of `over` that may have ended since the one that is joined by another join.
+const FARTHER: i64 = 6;
+
+/// A key, and what was last known: a row of its own, whether there was one longer ago, and how many flows there were.
+type Known<'a> = (&'a Vec<String>, Option<Vec<Cell>>, bool, Option<i64>);
+
+/// What was last known of `over` and `everybody` before each row.
+fn recent(by_subscriber: &Answer, everybody: &Answer, scene: &Scene) -> Answer {
+    let over = over(by_subscriber, scene.long);
+    let last = |of: &Answer, key: &[String], at: i64, max_age: i64| {
+        let known = of.iter().filter(|((end, other), _)| other == key && *end <= at && at - end < max_age);
+        known.max_by_key(|((end, _), _)| *end).map(|(_, cells)| cells.clone())
+    };
+    let rows = by_subscriber.keys().map(|(end, key)| {
+        let start = end - scene.narrow.size;
+        let at = if scene.recent.at_start { start } else { *end };
+        let own = last(&over, key, at, scene.long.every * scene.recent.ages);
+        let far = last(&over, key, start, scene.long.every * FARTHER).is_some();
+        let all = last(everybody, &[], start, scene.narrow.every).map(|cells| flows_in(&cells));
+        ((key, own, far, all), end - 1, i64::MIN)
+    });
+    let windows = oracle::windows(rows, scene.long, |(key, ..)| Some((*key).clone()), oracle::after);
+    let aggregate = |rows: Vec<Known<'_>>| {
+        let of = |at: usize| {
+            let cells = rows.iter().filter_map(move |(_, own, ..)| match own.as_ref().map(|cells| &cells[at]) {
+                Some(Cell::Int(value)) => Some(*value),
+                _ => None,
+            });
+            cells.collect::<Vec<_>>()
+        };
+        let mut flows = of(1);
+        flows.resize(rows.len(), 0);
+        vec![
+            oracle::int(rows.len()),
+            oracle::sum(&of(0)),
+            oracle::sum(&flows),
+            oracle::int(rows.iter().filter(|(_, _, far, _)| *far).count()),
+            oracle::extreme(rows.iter().filter_map(|(.., all)| *all).max()),
+        ]
+    };
+    windows.into_iter().map(|(key, rows)| (key, aggregate(rows))).collect()
 }
 
 /// What the stage gave of it.

@@ -221,6 +221,9 @@ def judged(run, judge, name, sql):
     if " PRECEDING" in sql:
         # Look-backs have keys of their own.
         keys = []
+    elif " = TIMESTAMP_BUCKET(" in sql:
+        # What is joined as of then has the first of them.
+        keys = keys[:1]
     parts = 1 + size(tables) // SHARD_BYTES
     while True:
         try:
@@ -312,6 +315,11 @@ PLANTED_IN_PROJECT = [
     ("before", "PARTITION BY subscriber_id, busy", "PARTITION BY subscriber_id"),
     ("before", "COUNT(DISTINCT v)", "COUNT(v)"),
     ("before", "own_rows != 3", "own_rows != 4"),
+    ("recent", "ORDER BY window_end DESC", "ORDER BY window_end"),
+    ("recent", "GENERATE_ARRAY(0, 3)", "GENERATE_ARRAY(0, 0)"),
+    ("recent", "a.window_end = TIMESTAMP_BUCKET(t.window_start", "a.window_end = TIMESTAMP_BUCKET(t.window_end"),
+    ("recent", "o.as_of = TIMESTAMP_BUCKET(t.window_end", "o.as_of = TIMESTAMP_BUCKET(t.window_start"),
+    ("recent", "IF(l.window_start IS NULL, -1", "IF(l.window_start IS NULL, 0"),
     ("hits", "GREATEST(t.event_time", "LEAST(t.event_time"),
     ("hits", "LAG(known_at)", "LAG(event_time)"),
     ("hits", "ORDER BY known_at, event_time", "ORDER BY event_time, known_at"),

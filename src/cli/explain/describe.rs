@@ -5,10 +5,12 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use crate::cli::project::Opened;
 use crate::definition::model::{Lookup, Override, Rule, Source};
 use crate::diagnostic::{SourceFiles, Span};
+use crate::language::Expr;
 use crate::language::function::AGGREGATES;
 use crate::language::functions;
-use crate::plan::{FeaturePlan, JoinTarget, Plan, RulePlan};
+use crate::plan::{FeaturePlan, JoinAt, JoinTarget, Plan, RulePlan};
 use crate::record::{Column, Decode, flow};
+use crate::target::bigquery;
 
 pub(super) fn rule(opened: &Opened, rule: &RulePlan) -> String {
     let plan = &opened.plan;
@@ -83,6 +85,10 @@ pub(super) fn feature(plan: &Plan, feature: &FeaturePlan) -> String {
     for join in &feature.joins {
         text.push_str(&format!("  joins    {} as {}\n", joined(plan, &join.target), join.alias));
     }
+    let condition = |name: &str, condition: &Option<Expr>, columns: &[Column]| {
+        condition.as_ref().map_or(String::new(), |it| format!("  {name:<8} {}\n", bigquery::expression(it, columns)))
+    };
+    text.push_str(&condition("where", &feature.filter, &feature.scope));
     let window = feature.window;
     let every = if window.every == window.size { String::new() } else { format!(" every {}", window.every) };
     text.push_str(&format!("  window   {}{every}\n", window.size));
@@ -96,6 +102,8 @@ pub(super) fn feature(plan: &Plan, feature: &FeaturePlan) -> String {
         "  key      {}\n",
         if key.is_empty() { "none: all rows together".to_owned() } else { key.join(", ") }
     ));
+    let emit = feature.trailing.as_ref().and_then(|trailing| trailing.emit.clone());
+    text.push_str(&condition("emit", &emit, &feature.columns));
     text.push_str("  gives\n");
     text.push_str(&columns(&feature.columns));
     let readers: Vec<&str> = plan
@@ -110,10 +118,16 @@ pub(super) fn feature(plan: &Plan, feature: &FeaturePlan) -> String {
     text
 }
 
-fn joined<'a>(plan: &'a Plan, target: &JoinTarget) -> &'a str {
+fn joined(plan: &Plan, target: &JoinTarget) -> String {
     match target {
-        JoinTarget::Feature { index, .. } => &plan.features[*index].name,
-        JoinTarget::Lookup { index, .. } => &plan.lookups[*index].name,
+        JoinTarget::Feature { index, at, .. } => {
+            let name = &plan.features[*index].name;
+            match at {
+                JoinAt::Same => name.clone(),
+                JoinAt::AsOf { edge, max_age } => format!("{name} (as of {}, at most {max_age} old)", edge.column()),
+            }
+        }
+        JoinTarget::Lookup { index, .. } => plan.lookups[*index].name.clone(),
     }
 }
 

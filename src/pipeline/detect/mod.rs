@@ -15,6 +15,7 @@ use crate::target::datafusion::{Lookups, LowerContext};
 use super::batch;
 use super::compiled::Compiled;
 use super::halve::RowErrors;
+use super::past::Closed;
 use super::select::SelectStage;
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::BuildError;
@@ -108,9 +109,9 @@ impl RuleStage {
         &mut self,
         branch: usize,
         rows: &RecordBatch,
-        others: &[Option<RecordBatch>],
+        closed: Closed<'_>,
     ) -> Result<(RecordBatch, Vec<usize>), ArrowError> {
-        self.branches[branch].select(rows, others, &mut self.errors)
+        self.branches[branch].select(rows, closed, &mut self.errors)
     }
 
     /// Hits from selected rows.
@@ -213,8 +214,8 @@ impl RuleStage {
         &self,
         branch: usize,
         rows: &RecordBatch,
-        others: &[Option<RecordBatch>],
+        closed: Closed<'_>,
     ) -> Result<Option<Nearest>, ArrowError> {
-        self.branches[branch].nearest(rows, others)
+        self.branches[branch].nearest(rows, closed)
     }
 }

@@ -20,6 +20,7 @@ use crate::pipeline::compiled::Compiled;
 use crate::pipeline::detect::nearest::{Conditions, Nearest};
 use crate::pipeline::halve::{Attempt, Failed, RowErrors, by_halves};
 use crate::pipeline::join::Join;
+use crate::pipeline::past::Closed;
 
 /// Why a stage could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -133,12 +134,12 @@ impl FeatureStage {
         self.watched.as_ref()?.nearest.as_ref()
     }
 
-    fn watch(&mut self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<(), ArrowError> {
+    fn watch(&mut self, rows: &RecordBatch, closed: Closed<'_>) -> Result<(), ArrowError> {
         if self.watched.is_none() {
             return Ok(());
         }
         // A row whose scope cannot be computed is among the errors.
-        let scope = match self.scope(rows, others) {
+        let scope = match self.scope(rows, closed) {
             Ok(scope) => scope,
             Err(Attempt::Row(_)) => return Ok(()),
             Err(Attempt::Arrow(error)) => return Err(error),
@@ -161,20 +162,20 @@ impl FeatureStage {
         self.state.next_end()
     }
 
-    /// Adds rows of the upstream; each still has an open window here. `others` are windows closed at this instant.
+    /// Adds rows of the upstream; each still has an open window here. `closed` are the windows that may be joined.
     pub fn push(
         &mut self,
         rows: &RecordBatch,
-        others: &[Option<RecordBatch>],
+        closed: Closed<'_>,
         evidence: Option<&dyn EvidenceRows>,
     ) -> Result<(), StageError> {
         let mut parts = Vec::new();
         let failed = by_halves(rows, &mut |rows, first| {
-            parts.push((first, self.prepare(rows, others)?));
+            parts.push((first, self.prepare(rows, closed)?));
             Ok(())
         })?;
         self.errors.add(&failed, rows);
-        self.watch(rows, others)?;
+        self.watch(rows, closed)?;
         for (first, prepared) in &parts {
             self.add(prepared, *first, evidence)?;
         }
@@ -185,7 +186,7 @@ impl FeatureStage {
     pub fn chosen(&self, rows: &RecordBatch) -> Result<Vec<usize>, StageError> {
         let mut chosen = Vec::new();
         by_halves(rows, &mut |rows, first| {
-            let prepared = self.prepare(rows, &[])?;
+            let prepared = self.prepare(rows, Closed::default())?;
             match prepared.mask {
                 Some(mask) => chosen.extend(mask.values().set_indices().map(|row| first + row)),
                 None => chosen.extend(first..first + rows.num_rows()),
@@ -196,10 +197,10 @@ impl FeatureStage {
     }
 
     /// Rows of the upstream with what is joined and computed beside them.
-    fn scope(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<RecordBatch, Attempt> {
+    fn scope(&self, rows: &RecordBatch, closed: Closed<'_>) -> Result<RecordBatch, Attempt> {
         let mut columns: Vec<ArrayRef> = rows.columns()[..self.upstream_columns].to_vec();
         for join in &self.joins {
-            columns.extend(join.columns(rows, self.upstream_time, others)?);
+            columns.extend(join.columns(rows, self.upstream_time, closed)?);
         }
         for expr in &self.row {
             let so_far = batch::leading(&self.scope_schema, columns.clone(), rows.num_rows())?;
@@ -208,8 +209,8 @@ impl FeatureStage {
         Ok(batch::leading(&self.scope_schema, columns, rows.num_rows())?)
     }
 
-    fn prepare(&self, rows: &RecordBatch, others: &[Option<RecordBatch>]) -> Result<Prepared, Attempt> {
-        let mut scope = self.scope(rows, others)?;
+    fn prepare(&self, rows: &RecordBatch, closed: Closed<'_>) -> Result<Prepared, Attempt> {
+        let mut scope = self.scope(rows, closed)?;
         let mut mask = None;
         if let Some(filter) = &self.filter {
             let keep = filter.mask(&scope)?;

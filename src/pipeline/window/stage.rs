@@ -3,6 +3,7 @@
 use datafusion::arrow::array::RecordBatch;
 
 use crate::pipeline::halve::RowErrors;
+use crate::pipeline::past::Closed;
 use crate::plan::{FeaturePlan, Upstream};
 use crate::target::datafusion::Lookups;
 
@@ -82,16 +83,16 @@ impl Stage {
         }
     }
 
-    /// Takes rows of a feature whose window ends at `end`; `others` are all that end there.
+    /// Takes rows of a feature whose window ends at `end`; `closed` are the windows that may be joined.
     pub fn push(
         &mut self,
         end: i64,
         rows: &RecordBatch,
-        others: &[Option<RecordBatch>],
+        closed: Closed<'_>,
         evidence: Option<&dyn EvidenceRows>,
     ) -> Result<(), StageError> {
         match self {
-            Self::Windows(stage) => stage.push(rows, others, evidence),
+            Self::Windows(stage) => stage.push(rows, closed, evidence),
             Self::Trailing(stage) => stage.push(end, rows, evidence),
         }
     }

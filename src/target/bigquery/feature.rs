@@ -5,13 +5,14 @@
 
 use crate::language::tree::{Aggregate, AggregateFunction as F, Expr, ExprKind};
 use crate::plan::{FeaturePlan, Plan, Upstream};
+use crate::record::Micros;
 use crate::record::flow::ADMIT_WATERMARK;
 
 use super::aggregate::{Inputs, STATES, States, centers, combined, direct, listed_elements, pane_states, suffixed};
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
 use super::scope::{self, Rows, conjuncts, lookup_names};
-use super::text::{aliased, fresh, interval, name};
+use super::text::{aliased, fresh, interval, name, times};
 
 /// Names of what the steps add; they differ from the key's.
 struct Added {
@@ -41,7 +42,9 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn query(&self) -> Query {
         let (plan, feature) = (self.plan, self.feature);
-        let mut rows = scope::joined(plan, &feature.name, feature.upstream, &feature.joins, &|table| self.range(table));
+        let mut rows = scope::joined(plan, &feature.name, feature.upstream, &feature.joins, &|table, back| {
+            self.range(table, back)
+        });
         rows.compute(plan, &format!("{}__row", feature.name), &feature.row, "Columns per row.");
         let names = self.aggregate_names();
         self.timed(&mut rows);
@@ -92,11 +95,11 @@ impl Builder<'_> {
     }
 
     /// Rows that windows of the range may hold.
-    fn range(&self, table: &str) -> Vec<String> {
+    fn range(&self, table: &str, back: Micros) -> Vec<String> {
         if !self.ranged {
             return Vec::new();
         }
-        let before = interval(self.feature.window.size.0);
+        let before = interval(self.feature.window.size.0.saturating_add(back.0));
         vec![
             format!("{table}.event_time >= TIMESTAMP_SUB(tripline_from, {before})"),
             format!("{table}.event_time < tripline_to"),
@@ -232,12 +235,7 @@ impl Builder<'_> {
     /// Panes in every window that holds them.
     fn hops(&self, panes: &str) -> Step {
         let (window, hop) = (self.feature.window, &self.added.hop);
-        let back = match interval(window.every.0).strip_prefix("INTERVAL ").and_then(|text| text.split_once(' ')) {
-            Some(("1", part)) => format!("INTERVAL {hop} {part}"),
-            Some((count, part)) => format!("INTERVAL {hop} * {count} {part}"),
-            None => String::new(),
-        };
-        let start = format!("TIMESTAMP_SUB({}, {back})", self.added.pane);
+        let start = format!("TIMESTAMP_SUB({}, {})", self.added.pane, times(hop, window.every.0));
         let items = ["*".to_owned(), format!("{start} AS window_start")];
         let hops = window.size.0 / window.every.0 - 1;
         let tables = format!("{panes}\nCROSS JOIN UNNEST(GENERATE_ARRAY(0, {hops})) AS {hop}");

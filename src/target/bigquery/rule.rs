@@ -3,7 +3,7 @@
 use crate::language::tree::{Expr, OrderKey, Rank};
 use crate::plan::{AlertWhen, BranchPlan, ExceptionPlan, Plan, RulePlan, Status, TitlePart, Upstream};
 use crate::record::flow::ADMIT_WATERMARK;
-use crate::record::{Column, Type, Value, hit};
+use crate::record::{Column, Micros, Type, Value, hit};
 
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
@@ -58,7 +58,7 @@ fn branch_body(
     ranged: bool,
     steps: &mut Vec<Step>,
 ) -> String {
-    let range = |table: &str| if ranged { in_range(table) } else { Vec::new() };
+    let range = |table: &str, back: Micros| if ranged { in_range_from(table, back) } else { Vec::new() };
     let rows = scope::joined(plan, prefix, branch.upstream, &branch.select.joins, &range);
     let lookups = lookup_names(plan);
     let over =
@@ -98,6 +98,17 @@ fn rank_call(rank: &Rank, text: &dyn Fn(&Expr) -> String) -> String {
     let partition =
         if partition.is_empty() { String::new() } else { format!("PARTITION BY {} ", partition.join(", ")) };
     format!("{}() OVER ({partition}ORDER BY {order})", rank.function.name())
+}
+
+/// Rows from so long before the range on.
+fn in_range_from(table: &str, back: Micros) -> Vec<String> {
+    if back.0 == 0 {
+        return in_range(table);
+    }
+    vec![
+        format!("{table}.event_time >= TIMESTAMP_SUB(tripline_from, {})", interval(back.0)),
+        format!("{table}.event_time < tripline_to"),
+    ]
 }
 
 fn in_range(table: &str) -> Vec<String> {

@@ -3,12 +3,12 @@
 use crate::language::tree::{Expr, ExprKind, Item};
 use crate::language::{self, function::Id};
 use crate::plan::wanted::columns_of;
-use crate::plan::{JoinPlan, JoinTarget, LookupPlan, Plan, Upstream};
-use crate::record::{Column, Type, Value};
+use crate::plan::{Edge, JoinAt, JoinPlan, JoinTarget, LookupPlan, Plan, Upstream};
+use crate::record::{Column, Micros, Type, Value};
 
 use super::expr::{LookupName, Names, print};
 use super::query::{Step, select};
-use super::text::{fresh, literal, name};
+use super::text::{fresh, interval, literal, name, times};
 
 /// Rows under construction: where they come from, and what each column of the scope is called there.
 pub(super) struct Rows {
@@ -37,18 +37,13 @@ pub(super) fn has_valid_times(lookup: &LookupPlan) -> bool {
     lookup.valid.iter().any(|valid| valid.from.is_some() || valid.to.is_some())
 }
 
-/// The upstream's rows beside what is joined to them. `range`: conditions on the event time, for a table `t`.
-pub(super) fn joined(
-    plan: &Plan,
-    prefix: &str,
-    upstream: Upstream,
-    joins: &[JoinPlan],
-    range: &dyn Fn(&str) -> Vec<String>,
-) -> Rows {
+/// The upstream's rows beside what is joined to them. `range`: conditions on the event time for a table, of which rows
+/// are needed from so long before on.
+pub(super) fn joined(plan: &Plan, prefix: &str, upstream: Upstream, joins: &[JoinPlan], range: Range<'_>) -> Rows {
     let own: Vec<String> = plan.columns(upstream).iter().map(|c| name(&c.name)).collect();
     let from = relation(plan, upstream);
     if joins.is_empty() {
-        let range = range(&from);
+        let range = range(&from, Micros(0));
         return Rows { steps: Vec::new(), from, columns: own, range };
     }
     let names = || own.iter().map(String::as_str);
@@ -63,10 +58,20 @@ pub(super) fn joined(
     let mut tables = format!("{from} AS {base}");
     let mut columns = own.clone();
     let scope: Vec<String> = own.iter().map(|column| format!("{base}.{column}")).collect();
+    let mut steps = Vec::new();
     for (join, alias) in joins.iter().zip(&aliases) {
         let ours = Sides { base: &base, alias };
         let (table, absent, there) = match &join.target {
-            JoinTarget::Feature { index, on } => feature(plan, ours, *index, on, &scope, range),
+            JoinTarget::Feature { index, on, at: JoinAt::Same } => feature(plan, ours, *index, on, &scope, range),
+            JoinTarget::Feature { index, on, at: at @ JoinAt::AsOf { edge, max_age } } => {
+                let size = match upstream {
+                    Upstream::Feature(index) => plan.features[index].window.size,
+                    Upstream::Flows => Micros(0),
+                };
+                let step = name(&format!("{prefix}__{}", join.alias));
+                let reached = AsOf { edge: *edge, max_age: *max_age, back: at.look_back(size).unwrap_or_default() };
+                feature_as_of(plan, ours, *index, on, reached, &scope, range, step, &mut steps)
+            }
             JoinTarget::Lookup { index, on, longest_prefix: false } => lookup(plan, ours, *index, on, &scope),
             JoinTarget::Lookup { index, on, longest_prefix: true } => network(plan, ours, *index, on, &scope),
         };
@@ -84,15 +89,20 @@ pub(super) fn joined(
     let step = Step {
         name: name(&format!("{prefix}__joined")),
         comment: "Each row beside what is joined to it.".to_owned(),
-        sql: select(&items, &tables, &range(&base)),
+        sql: select(&items, &tables, &range(&base, Micros(0))),
     };
-    Rows { from: step.name.clone(), steps: vec![step], columns, range: Vec::new() }
+    let from = step.name.clone();
+    steps.push(step);
+    Rows { from, steps, columns, range: Vec::new() }
 }
 
 /// What a joined column is called beside the others.
 pub(super) fn joined_name(join: &JoinPlan, column: &Column) -> String {
     format!("{}__{}", join.alias, column.name)
 }
+
+/// Conditions on the event time for a table, of which rows are needed from so long before on.
+pub(super) type Range<'a> = &'a dyn Fn(&str, Micros) -> Vec<String>;
 
 /// The names of the two sides of a join.
 #[derive(Clone, Copy)]
@@ -108,7 +118,7 @@ fn feature(
     index: usize,
     on: &[(usize, usize)],
     scope: &[String],
-    range: &dyn Fn(&str) -> Vec<String>,
+    range: Range<'_>,
 ) -> (String, String, Vec<String>) {
     let there = &plan.features[index];
     let mut conditions =
@@ -117,8 +127,72 @@ fn feature(
         let column = &there.columns[*right];
         conditions.extend(same_key(&scope[*left], &format!("{alias}.{}", name(&column.name)), column));
     }
-    conditions.extend(range(alias));
+    conditions.extend(range(alias, Micros(0)));
     let table = format!("\nLEFT JOIN {} AS {alias}\n  ON {}", name(&there.name), conditions.join("\n  AND "));
+    let columns = there.columns[on.len()..].iter().map(|c| name(&c.name)).collect();
+    (table, format!("{alias}.window_start"), columns)
+}
+
+/// Which window of another feature is joined.
+#[derive(Clone, Copy)]
+struct AsOf {
+    edge: Edge,
+    max_age: Micros,
+    /// How long before the end of a row's window it may have ended.
+    back: Micros,
+}
+
+/// The last window of another feature that had ended. Joined by equality alone: with more than one possible age, each
+/// window stands for every end of a window at which it is the last of its key.
+#[expect(clippy::too_many_arguments, reason = "what a join has on both sides")]
+fn feature_as_of(
+    plan: &Plan,
+    Sides { base, alias }: Sides<'_>,
+    index: usize,
+    on: &[(usize, usize)],
+    AsOf { edge, max_age, back }: AsOf,
+    scope: &[String],
+    range: Range<'_>,
+    step: String,
+    steps: &mut Vec<Step>,
+) -> (String, String, Vec<String>) {
+    let there = &plan.features[index];
+    let every = there.window.every;
+    let ended = format!(
+        "TIMESTAMP_BUCKET({base}.{}, {}, TIMESTAMP '1970-01-01 00:00:00+00')",
+        edge.column(),
+        interval(every.0)
+    );
+    let key = on.iter().map(|(left, right)| (left, &there.columns[*right]));
+    let mut conditions: Vec<String> = key
+        .flat_map(|(left, column)| same_key(&scope[*left], &format!("{alias}.{}", name(&column.name)), column))
+        .collect();
+    let table = if max_age == every {
+        conditions.insert(0, format!("{alias}.window_end = {ended}"));
+        conditions.extend(range(alias, back));
+        name(&there.name)
+    } else {
+        let names = || there.columns.iter().map(|column| column.name.as_str());
+        let (age, at) = (fresh("age", names()), fresh("as_of", names()));
+        let items = ["*".to_owned(), format!("TIMESTAMP_ADD(window_end, {}) AS {at}", times(&age, every.0))];
+        let own = name(&there.name);
+        let ages = max_age.0 / every.0 - 1;
+        let tables = format!("{own}\nCROSS JOIN UNNEST(GENERATE_ARRAY(0, {ages})) AS {age}");
+        let mut partition: Vec<String> = there.key_names().map(name).collect();
+        partition.push(at.clone());
+        let sql = select(&items, &tables, &range(&own, back));
+        // QUALIFY needs a WHERE beside it.
+        let sql = if range(&own, back).is_empty() { format!("{sql}\nWHERE TRUE") } else { sql };
+        let sql = format!(
+            "{sql}\nQUALIFY ROW_NUMBER() OVER (PARTITION BY {} ORDER BY window_end DESC) = 1",
+            partition.join(", ")
+        );
+        let comment = format!("For {max_age} after its end, each window is the last of its key until the next ends.");
+        steps.push(Step { name: step.clone(), comment, sql });
+        conditions.insert(0, format!("{alias}.{at} = {ended}"));
+        step
+    };
+    let table = format!("\nLEFT JOIN {table} AS {alias}\n  ON {}", conditions.join("\n  AND "));
     let columns = there.columns[on.len()..].iter().map(|c| name(&c.name)).collect();
     (table, format!("{alias}.window_start"), columns)
 }

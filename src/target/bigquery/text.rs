@@ -95,6 +95,19 @@ pub(super) fn timestamp(micros: i64) -> String {
 
 /// A length of time: `INTERVAL 5 MINUTE`, in the longest part that says it.
 pub(super) fn interval(micros: i64) -> String {
+    let (count, part) = parts(micros);
+    format!("INTERVAL {count} {part}")
+}
+
+/// A length of time, as often as an INT64 says.
+pub(super) fn times(count: &str, micros: i64) -> String {
+    match parts(micros) {
+        (1, part) => format!("INTERVAL {count} {part}"),
+        (each, part) => format!("INTERVAL {count} * {each} {part}"),
+    }
+}
+
+fn parts(micros: i64) -> (i64, &'static str) {
     const PARTS: [(i64, &str); 5] = [
         (86_400_000_000, "DAY"),
         (3_600_000_000, "HOUR"),
@@ -103,10 +116,7 @@ pub(super) fn interval(micros: i64) -> String {
         (1_000, "MILLISECOND"),
     ];
     let part = PARTS.iter().find(|(length, _)| micros % length == 0 && micros != 0);
-    match part {
-        Some((length, part)) => format!("INTERVAL {} {part}", micros / length),
-        None => format!("INTERVAL {micros} MICROSECOND"),
-    }
+    part.map_or((micros, "MICROSECOND"), |(length, part)| (micros / length, *part))
 }
 
 /// The text of a value in ids, or NULL; the same as `Value::id_text`.

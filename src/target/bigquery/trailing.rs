@@ -13,7 +13,7 @@ use super::text::{aliased, fresh, interval, name};
 
 pub(super) fn query(plan: &Plan, feature: &FeaturePlan, trailing: &TrailingPlan, ranged: bool) -> Query {
     let before = interval(feature.look_back().0);
-    let range = |table: &str| {
+    let range = |table: &str, _| {
         let lower = format!("{table}.event_time >= TIMESTAMP_SUB(tripline_from, {before})");
         if ranged { vec![lower, format!("{table}.event_time < tripline_to")] } else { Vec::new() }
     };
