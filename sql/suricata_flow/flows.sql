@@ -4,8 +4,8 @@ WITH decoded AS (
     *,
     COALESCE(UPPER(transport), '') = 'TCP' AS is_tcp,
     COALESCE(UPPER(transport), '') IN ('ICMP', 'IPV6-ICMP', 'ICMPV6') AS is_icmp,
-    COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 255 AS ts,
-    COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) & 255 AS tc
+    COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) AS ts,
+    COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) AS tc
   FROM suricata_flow
   WHERE event_type = 'flow'
 )

@@ -232,10 +232,10 @@ USING (
           WHEN COALESCE(UPPER(transport), '') = 'TCP' THEN CASE
             WHEN flow_state = 'established' THEN 'established'
             WHEN tcp_state IN ('established', 'fin_wait1', 'fin_wait2', 'close_wait', 'closing', 'last_ack', 'time_wait') THEN 'established'
-            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 255 & (COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) & 255) & 16 != 0 THEN 'established'
-            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 255 & 18 = 2 AND COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) & 255 & 6 = 4 THEN 'refused'
-            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 255 & 18 = 2 AND COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) & 255 = 0 AND pkts_toclient > 0 THEN 'refused'
-            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 255 & 18 = 2 AND COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) & 255 = 0 AND pkts_toclient = 0 THEN 'unanswered'
+            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) & 16 != 0 THEN 'established'
+            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 18 = 2 AND COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) & 6 = 4 THEN 'refused'
+            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 18 = 2 AND COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) = 0 AND pkts_toclient > 0 THEN 'refused'
+            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 18 = 2 AND COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) = 0 AND pkts_toclient = 0 THEN 'unanswered'
             ELSE 'unknown'
           END
           WHEN flow_state IN ('established', 'closed') THEN 'established'

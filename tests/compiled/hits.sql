@@ -133,7 +133,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'd7046eb2cec3fcfe' AS fingerprint,
+        '304631b7b1683993' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_bruteforce__gaps
     ),
@@ -184,7 +184,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '0692b7b1db6b9662' AS fingerprint,
+        '1b79c1487ea71658' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_flood_syn__gaps
     ),
@@ -292,7 +292,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'a21e5a10976329ec' AS fingerprint,
+        'edff647af892d202' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_scan_horizontal__gaps
     ),
@@ -345,7 +345,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '316ed0249dd8b5e5' AS fingerprint,
+        '9b405d2ead302740' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_scan_vertical__gaps
     ),
