@@ -35,6 +35,77 @@ OPTIONS (labels = [('tripline', 'flows')]);
 MERGE flows AS old
 USING (
   WITH
+    -- Normalization of gcp_vpc_flow: sql/gcp_vpc_flow/flows.sql
+    flows__gcp_vpc_flow AS (
+      SELECT
+        FARM_FINGERPRINT(CONCAT(
+          '12:gcp_vpc_flow;',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(insert_id) AS STRING), ':', insert_id, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(logged) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(logged) AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(log_name) AS STRING), ':', log_name, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(reporter) AS STRING), ':', reporter, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(src_ip) AS STRING), ':', src_ip, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(src_port AS STRING)) AS STRING), ':', CAST(src_port AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(dest_ip) AS STRING), ':', dest_ip, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(dest_port AS STRING)) AS STRING), ':', CAST(dest_port AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(protocol AS STRING)) AS STRING), ':', CAST(protocol AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(bytes_sent AS STRING)) AS STRING), ':', CAST(bytes_sent AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(packets_sent AS STRING)) AS STRING), ':', CAST(packets_sent AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(start_time) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(start_time) AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(end_time) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(end_time) AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(src_vm) AS STRING), ':', src_vm, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(dest_vm) AS STRING), ':', dest_vm, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(src_gateway) AS STRING), ':', src_gateway, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(src_country) AS STRING), ':', src_country, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(src_city) AS STRING), ':', src_city, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(dest_country) AS STRING), ':', dest_country, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(dest_city) AS STRING), ':', dest_city, ';'), '-;')
+        )) AS row_id,
+        COALESCE(end_time, logged) AS event_time,
+        start_time,
+        end_time,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), dest_ip, src_ip))), IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), dest_ip, src_ip)) AS subscriber_id,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), dest_ip, src_ip))), IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), dest_ip, src_ip)) AS src_ip,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), src_ip, dest_ip))), IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), src_ip, dest_ip)) AS dst_ip,
+        IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND (IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), dest_port, src_port) >= 0 AND IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), dest_port, src_port) <= 65535), IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), dest_port, src_port), NULL) AS src_port,
+        IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND (IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), src_port, dest_port) >= 0 AND IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), src_port, dest_port) <= 65535), IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), src_port, dest_port), NULL) AS dst_port,
+        CASE
+          WHEN protocol = 1 THEN 'ICMP'
+          WHEN protocol = 6 THEN 'TCP'
+          WHEN protocol = 17 THEN 'UDP'
+          WHEN protocol = 47 THEN 'GRE'
+          WHEN protocol = 50 THEN 'ESP'
+          WHEN protocol = 58 THEN 'IPV6-ICMP'
+          WHEN protocol = 132 THEN 'SCTP'
+          ELSE NULL
+        END AS protocol,
+        IF(protocol >= 0 AND protocol <= 255, protocol, NULL) AS protocol_number,
+        0 AS tcp_flags,
+        IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE) AND protocol != 6, 'established', 'unknown') AS outcome,
+        IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), NULL, IF(bytes_sent >= 0 AND bytes_sent <= 9007199254740992, bytes_sent, NULL)) AS tx_bytes,
+        IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), IF(bytes_sent >= 0 AND bytes_sent <= 9007199254740992, bytes_sent, NULL), NULL) AS rx_bytes,
+        IF(end_time >= start_time, TIMESTAMP_DIFF(end_time, start_time, MILLISECOND), NULL) AS duration_ms,
+        1 AS sampling,
+        UPPER(IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), dest_country, src_country)) AS geo_country,
+        IF(COALESCE(protocol, -1) IN (6, 17, 33, 132, 136) AND COALESCE(CASE WHEN src_port < 1024 THEN 0 WHEN src_port < 32768 THEN 1 ELSE 2 END < CASE WHEN dest_port < 1024 THEN 0 WHEN dest_port < 32768 THEN 1 ELSE 2 END AND src_port >= 0 AND dest_port >= 0, FALSE), dest_city, src_city) AS geo_city,
+        CAST(NULL AS FLOAT64) AS latitude,
+        CAST(NULL AS FLOAT64) AS longitude,
+        'gcp_vpc_flow' AS source,
+        admit_watermark
+      FROM gcp_vpc_flow
+      WHERE COALESCE(end_time, logged) IS NOT NULL
+        AND ENDS_WITH(log_name, 'vpc_flows')
+        AND CASE
+          WHEN reporter = 'DEST' THEN src_vm IS NULL
+          WHEN reporter = 'SRC_GATEWAY' THEN dest_vm IS NULL
+          WHEN reporter = 'DEST_GATEWAY' THEN src_vm IS NULL AND src_gateway IS NULL
+          ELSE TRUE
+        END
+        AND COALESCE(end_time, logged) >= tripline_from
+        AND COALESCE(end_time, logged) < tripline_to
+        AND event_day BETWEEN DATE(tripline_from) AND DATE(TIMESTAMP_SUB(tripline_to, INTERVAL 1 MICROSECOND))
+      QUALIFY ROW_NUMBER() OVER (PARTITION BY log_name, logged, insert_id ORDER BY row_id) = 1
+    ),
     -- Normalization of netlog: sql/netlog/flows.sql
     flows__netlog AS (
       SELECT
@@ -104,6 +175,93 @@ USING (
         AND COALESCE(endTime, timestamp, startTime) < tripline_to
         AND event_day BETWEEN DATE(tripline_from) AND DATE(TIMESTAMP_SUB(tripline_to, INTERVAL 1 MICROSECOND))
     ),
+    -- Normalization of suricata_flow: sql/suricata_flow/flows.sql
+    flows__suricata_flow AS (
+      SELECT
+        FARM_FINGERPRINT(CONCAT(
+          '13:suricata_flow;',
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(logged) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(logged) AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(event_type) AS STRING), ':', event_type, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(flow_id AS STRING)) AS STRING), ':', CAST(flow_id AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(host) AS STRING), ':', host, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(src_ip) AS STRING), ':', src_ip, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(src_port AS STRING)) AS STRING), ':', CAST(src_port AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(dest_ip) AS STRING), ':', dest_ip, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(dest_port AS STRING)) AS STRING), ':', CAST(dest_port AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(transport) AS STRING), ':', transport, ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(icmp_type AS STRING)) AS STRING), ':', CAST(icmp_type AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(icmp_code AS STRING)) AS STRING), ':', CAST(icmp_code AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(start_time) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(start_time) AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(end_time) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(end_time) AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(bytes_toserver AS STRING)) AS STRING), ':', CAST(bytes_toserver AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(bytes_toclient AS STRING)) AS STRING), ':', CAST(bytes_toclient AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(pkts_toserver AS STRING)) AS STRING), ':', CAST(pkts_toserver AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(pkts_toclient AS STRING)) AS STRING), ':', CAST(pkts_toclient AS STRING), ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(flow_state) AS STRING), ':', flow_state, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(flow_reason) AS STRING), ':', flow_reason, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(flow_action) AS STRING), ':', flow_action, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(flags) AS STRING), ':', flags, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(flags_toserver) AS STRING), ':', flags_toserver, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(flags_toclient) AS STRING), ':', flags_toclient, ';'), '-;'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(tcp_state) AS STRING), ':', tcp_state, ';'), '-;')
+        )) AS row_id,
+        COALESCE(end_time, logged) AS event_time,
+        start_time,
+        end_time,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(src_ip)), src_ip) AS subscriber_id,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(src_ip)), src_ip) AS src_ip,
+        COALESCE(NET.IP_TO_STRING(NET.SAFE_IP_FROM_STRING(dest_ip)), dest_ip) AS dst_ip,
+        IF(src_port >= 0 AND src_port <= 65535, src_port, NULL) AS src_port,
+        IF(dest_port >= 0 AND dest_port <= 65535, dest_port, NULL) AS dst_port,
+        IF(SAFE_CAST(transport AS INT64) IS NULL, UPPER(transport), NULL) AS protocol,
+        CASE
+          WHEN COALESCE(UPPER(transport), '') = 'TCP' THEN 6
+          WHEN UPPER(transport) = 'UDP' THEN 17
+          WHEN UPPER(transport) = 'ICMP' THEN 1
+          WHEN COALESCE(UPPER(transport), '') IN ('ICMP', 'IPV6-ICMP', 'ICMPV6') THEN 58
+          WHEN UPPER(transport) = 'SCTP' THEN 132
+          WHEN UPPER(transport) = 'IGMP' THEN 2
+          WHEN UPPER(transport) = 'GRE' THEN 47
+          WHEN UPPER(transport) = 'ESP' THEN 50
+          WHEN UPPER(transport) = 'AH' THEN 51
+          WHEN SAFE_CAST(transport AS INT64) >= 0 AND SAFE_CAST(transport AS INT64) <= 255 THEN SAFE_CAST(transport AS INT64)
+          ELSE NULL
+        END AS protocol_number,
+        IF(COALESCE(UPPER(transport), '') = 'TCP', COALESCE(SAFE_CAST(CONCAT('0x', flags) AS INT64), 0) & 255, 0) AS tcp_flags,
+        CASE
+          WHEN COALESCE(UPPER(transport), '') = 'TCP' THEN CASE
+            WHEN flow_state = 'established' THEN 'established'
+            WHEN tcp_state IN ('established', 'fin_wait1', 'fin_wait2', 'close_wait', 'closing', 'last_ack', 'time_wait') THEN 'established'
+            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) & 16 != 0 THEN 'established'
+            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 18 = 2 AND COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) & 6 = 4 THEN 'refused'
+            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 18 = 2 AND COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) = 0 AND pkts_toclient > 0 THEN 'refused'
+            WHEN COALESCE(SAFE_CAST(CONCAT('0x', flags_toserver) AS INT64), 0) & 18 = 2 AND COALESCE(SAFE_CAST(CONCAT('0x', flags_toclient) AS INT64), 0) = 0 AND pkts_toclient = 0 THEN 'unanswered'
+            ELSE 'unknown'
+          END
+          WHEN flow_state IN ('established', 'closed') THEN 'established'
+          WHEN flow_state = 'bypassed' AND pkts_toclient > 0 THEN 'established'
+          WHEN flow_state = 'new' AND pkts_toclient > 0 THEN 'refused'
+          WHEN COALESCE(UPPER(transport), '') IN ('ICMP', 'IPV6-ICMP', 'ICMPV6') AND COALESCE(icmp_type, 0) NOT IN (8, 13, 17, 128) THEN 'unknown'
+          WHEN pkts_toclient = 0 THEN 'unanswered'
+          ELSE 'unknown'
+        END AS outcome,
+        IF(bytes_toserver >= 0 AND bytes_toserver <= 9007199254740992, bytes_toserver, NULL) AS tx_bytes,
+        IF(bytes_toclient >= 0 AND bytes_toclient <= 9007199254740992, bytes_toclient, NULL) AS rx_bytes,
+        IF(end_time >= start_time, TIMESTAMP_DIFF(end_time, start_time, MILLISECOND), NULL) AS duration_ms,
+        1 AS sampling,
+        CAST(NULL AS STRING) AS geo_country,
+        CAST(NULL AS STRING) AS geo_city,
+        CAST(NULL AS FLOAT64) AS latitude,
+        CAST(NULL AS FLOAT64) AS longitude,
+        'suricata_flow' AS source,
+        admit_watermark
+      FROM suricata_flow
+      WHERE COALESCE(end_time, logged) IS NOT NULL
+        AND event_type = 'flow'
+        AND COALESCE(end_time, logged) >= tripline_from
+        AND COALESCE(end_time, logged) < tripline_to
+        AND event_day BETWEEN DATE(tripline_from) AND DATE(TIMESTAMP_SUB(tripline_to, INTERVAL 1 MICROSECOND))
+    ),
     -- Normalization of zeek_conn: sql/zeek_conn/flows.sql
     flows__zeek_conn AS (
       SELECT
@@ -170,7 +328,11 @@ USING (
         AND TIMESTAMP_ADD(ts, INTERVAL CAST(LEAST(GREATEST(COALESCE(duration, 0.0), 0.0), 31536000.0) * 1000000.0 AS INT64) MICROSECOND) < tripline_to
         AND event_day BETWEEN DATE(tripline_from) AND DATE(TIMESTAMP_SUB(tripline_to, INTERVAL 1 MICROSECOND))
     )
+  SELECT * FROM flows__gcp_vpc_flow
+  UNION ALL
   SELECT * FROM flows__netlog
+  UNION ALL
+  SELECT * FROM flows__suricata_flow
   UNION ALL
   SELECT * FROM flows__zeek_conn
 ) AS computed

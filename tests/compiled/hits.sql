@@ -78,7 +78,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '42d3d95eb26e588c' AS fingerprint,
+        '7d2c4b04eef8da34' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_beacon__gaps
     ),
@@ -133,7 +133,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '73aaefb35a92452f' AS fingerprint,
+        '304631b7b1683993' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_bruteforce__gaps
     ),
@@ -184,7 +184,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '95606f98dd856368' AS fingerprint,
+        '1b79c1487ea71658' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_flood_syn__gaps
     ),
@@ -239,7 +239,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'bc61a26f22b52b04' AS fingerprint,
+        'bf96fb841844af29' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_polling__gaps
     ),
@@ -292,7 +292,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '566611865335811f' AS fingerprint,
+        'edff647af892d202' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_scan_horizontal__gaps
     ),
@@ -345,7 +345,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '76d47cacf37070de' AS fingerprint,
+        '9b405d2ead302740' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_scan_vertical__gaps
     ),
@@ -398,7 +398,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'aa7e9a466f18bd27' AS fingerprint,
+        '5abf0647716e99a4' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_volume_outlier__gaps
     )

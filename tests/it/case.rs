@@ -1,8 +1,9 @@
 //! Whole runs as data: `tests/case/*.txt` holds a project, inputs, and what must come out.
 //!
-//! A file has sections that begin with `--- NAME`: the project's files by path, `input NAME SOURCE` with records,
-//! `expect RELATION` with one JSON object a row, `expect alerts`, and `expect summary`. An expected object names the
-//! fields that matter; every row has to be expected by one of them. Each case also runs with its records dealt out
+//! A file has sections that begin with `--- NAME`: the project's files by path, `use PATH` for a file of this
+//! repository's own project, `input NAME SOURCE` with records, `expect RELATION` with one JSON object a row,
+//! `expect alerts`, and `expect summary`. An expected object names the fields that matter; every row has to be expected
+//! by one of them. What stands before the first section is for readers. Each case also runs with its records dealt out
 //! to two files when nothing in it is late: the split must not show. With a section `script` the inputs are live, and
 //! their records come as it says ([`super::live`]).
 
@@ -68,6 +69,10 @@ impl Case {
                     let rows: Result<Vec<Value>, _> = rows.map(serde_json::from_str).collect();
                     let rows = rows.map_err(|error| format!("expect {relation}: {error}"))?;
                     case.expected.insert((*relation).to_owned(), rows);
+                }
+                ["use", path] => {
+                    let text = fs::read_to_string(path).map_err(|error| format!("use {path}: {error}"))?;
+                    case.tree = case.tree.with(*path, text);
                 }
                 ["script"] => case.script = Some(Script::parse(body)?),
                 [path] => case.tree = case.tree.with(*path, format!("{body}\n")),

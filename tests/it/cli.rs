@@ -438,7 +438,7 @@ fn wrong_use_is_exit_2_with_help() -> Outcome {
     fs::hard_link(folder.path().join("in.jsonl"), folder.path().join("linked.jsonl"))?;
     let cases: [(Vec<&str>, &[&str]); 16] = [
         (vec!["run"], &["--input <INPUT>", "example: tripline run --source netlog --input"]),
-        (vec!["run", "--input", "in.jsonl"], &["which source", "help: add --source with one of netlog"]),
+        (vec!["run", "--input", "in.jsonl"], &["which source", "help: add --source with one of gcp_vpc_flow, netlog"]),
         (
             vec!["run", "--source", "netlgo", "--input", "in.jsonl"],
             &["no source `netlgo`", "help: did you mean `netlog`?"],
@@ -790,7 +790,7 @@ fn compile_prints_and_refuses() -> Outcome {
     expect(&said, &["note: features/gone_1m.sql are of no relation of the project, and stay as they are"])?;
     for (args, words) in [
         (&["--relation", "contact_1"][..], "did you mean contact_1m?"),
-        (&["--source", "netflow"], "sources: netlog, zeek_conn"),
+        (&["--source", "netflow"], "sources: gcp_vpc_flow, netlog, suricata_flow, zeek_conn"),
         (&["--from", "2026-01-05"], "--to"),
         (&["--from", "2026-01-05", "--to", "2026-01-05"], "--to is the day after the last"),
         (&["--from", "2026-01-05T01:00:00Z", "--to", "2026-01-06"], "replaced as a whole"),
