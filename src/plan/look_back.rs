@@ -89,6 +89,23 @@ impl Plan {
         joined.max().unwrap_or(0)
     }
 
+    /// How long before a day the rows lie that are read to compute a feature's rows of it: of what it reads, and of what
+    /// is joined to that.
+    pub fn reads_back(&self, feature: &FeaturePlan) -> Micros {
+        let own = feature.look_back();
+        Micros(own.0.saturating_add(self.joins_back(&feature.joins, feature.upstream).0))
+    }
+
+    /// How long before a row of `upstream` rows end that are joined to it.
+    pub fn joins_back(&self, joins: &[JoinPlan], upstream: Upstream) -> Micros {
+        let size = self.size_of(upstream);
+        let joined = joins.iter().filter_map(|join| match join.target {
+            JoinTarget::Feature { at, .. } => at.look_back(size),
+            JoinTarget::Lookup { .. } => None,
+        });
+        joined.max().unwrap_or_default()
+    }
+
     /// How long the windows of its rows are.
     fn size_of(&self, upstream: Upstream) -> Micros {
         match upstream {

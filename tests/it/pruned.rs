@@ -11,10 +11,10 @@ use sqlparser::ast::{JoinConstraint, SetExpr};
 use sqlparser::dialect::BigQueryDialect;
 use sqlparser::parser::Parser;
 use tripline::adapter::local::Folder;
-use tripline::plan::{self, Plan};
+use tripline::plan::{self, JoinPlan, JoinTarget, Plan, Upstream};
 use tripline::port::FileTree;
 use tripline::record::Micros;
-use tripline::target::bigquery::{UnitKind, Warehouse};
+use tripline::target::bigquery::{UnitKind, Warehouse, rule_table};
 
 use super::TODAY;
 
@@ -48,7 +48,11 @@ fn whole(tree: &dyn FileTree) -> Result<(), Failed> {
     for unit in units.iter().filter(|unit| unit.kind == UnitKind::Days) {
         let text = warehouse.text(unit, None).ok_or("no text")?;
         let query = between(&text, "USING (\n", "\n) AS computed").ok_or("no query")?;
-        let found = reads(query, &tables, unit.look_back)?;
+        let allowed = look_backs(&plan, &unit.table);
+        if allowed.iter().max() != Some(&unit.look_back) {
+            return Err(format!("{}: {allowed:?}, and it says {}", unit.path, unit.look_back).into());
+        }
+        let found = reads(query, &tables, &allowed)?;
         if let Some(wrong) = found.iter().find_map(|read| read.wrong.as_ref()) {
             return Err(format!("{}: {wrong}", unit.path).into());
         }
@@ -66,6 +70,30 @@ fn whole(tree: &dyn FileTree) -> Result<(), Failed> {
         bounded += found.len();
     }
     if bounded < units.len() { Err(format!("only {bounded} reads").into()) } else { Ok(()) }
+}
+
+/// How long before the days that are replaced a relation may read: its windows, and what joins look at before them.
+fn look_backs(plan: &Plan, table: &str) -> Vec<Micros> {
+    let joined = |joins: &[JoinPlan], upstream: Upstream| -> Vec<i64> {
+        let size = match upstream {
+            Upstream::Flows => Micros(0),
+            Upstream::Feature(index) => plan.features[index].window.size,
+        };
+        let at = joins.iter().map(move |join| match join.target {
+            JoinTarget::Feature { at, .. } => at.look_back(size).unwrap_or_default().0,
+            JoinTarget::Lookup { .. } => 0,
+        });
+        at.chain([0]).collect()
+    };
+    if let Some(index) = plan.feature(table) {
+        let feature = &plan.features[index];
+        let own = feature.look_back().0;
+        return joined(&feature.joins, feature.upstream).into_iter().map(|back| Micros(own + back)).collect();
+    }
+    let rule = plan.rules.iter().find(|rule| rule_table(rule) == table);
+    let branches = rule.iter().flat_map(|rule| &rule.branches);
+    let backs = branches.flat_map(|branch| joined(&branch.select.joins, branch.upstream)).chain([0]);
+    backs.map(Micros).collect()
 }
 
 fn plan_of(tree: &dyn FileTree) -> Result<Plan, Failed> {
@@ -86,16 +114,16 @@ struct Read {
 }
 
 /// Every place that reads a table which has days.
-fn reads(query: &str, tables: &Partitions, look_back: Micros) -> Result<Vec<Read>, Failed> {
+fn reads(query: &str, tables: &Partitions, look_backs: &[Micros]) -> Result<Vec<Read>, Failed> {
     let parsed = Parser::new(&BigQueryDialect {}).try_with_sql(query)?.parse_query()?;
-    let mut seen = Seen { tables, look_back, found: Vec::new() };
+    let mut seen = Seen { tables, look_backs, found: Vec::new() };
     let _ = parsed.visit(&mut seen);
     Ok(seen.found)
 }
 
 struct Seen<'a> {
     tables: &'a Partitions,
-    look_back: Micros,
+    look_backs: &'a [Micros],
     found: Vec<Read>,
 }
 
@@ -162,12 +190,12 @@ impl Seen<'_> {
                 _ => {}
             }
         }
-        let from = match self.look_back.0 {
-            0 => Some(0),
-            _ => lower.as_deref().and_then(before),
+        let from = match lower.as_deref() {
+            Some("tripline_from") => Some(0),
+            lower => lower.and_then(before).filter(|back| *back > 0),
         };
-        if from != Some(self.look_back.0) || (self.look_back.0 == 0 && lower.as_deref() != Some("tripline_from")) {
-            return Some(format!("from {lower:?}, with a look-back of {}", self.look_back));
+        if from.is_none_or(|from| !self.look_backs.contains(&Micros(from))) {
+            return Some(format!("from {lower:?}, with look-backs of {:?}", self.look_backs));
         }
         (upper.as_deref() != Some("tripline_to")).then(|| format!("to {upper:?}"))
     }
@@ -200,7 +228,7 @@ fn conjuncts(expr: &Expr) -> Vec<&Expr> {
 /// Bounds that are missing, too far, or on something else.
 fn unbounded() -> Result<(), Failed> {
     let tables = Partitions::from([("flows".to_owned(), "event_time"), ("logs".to_owned(), "event_day")]);
-    let minute = Micros(60_000_000);
+    let minute = &[Micros(60_000_000)];
     let lower = "flows.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 MINUTE)";
     let upper = "flows.event_time < tripline_to";
     let right = format!("WITH a AS (SELECT * FROM flows WHERE {lower} AND {upper}) SELECT * FROM a");

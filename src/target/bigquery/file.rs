@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::plan::SourcePlan;
+use crate::plan::{Plan, SourcePlan};
 use crate::record::{EventTime, Micros, flow};
 
 use super::ingest::INGEST_ID;
@@ -82,7 +82,7 @@ impl Warehouse<'_> {
             path: path(*self, relation),
             table: self.table(relation),
             inputs: inputs(*self, relation),
-            look_back: look_back(relation),
+            look_back: look_back(self.plan, relation),
             kind: if matches!(relation, Relation::Lookup(_)) { UnitKind::Lookup } else { UnitKind::Days },
         });
         sources.chain(relations).collect()
@@ -156,7 +156,7 @@ fn entry(warehouse: Warehouse<'_>, relation: Relation<'_>) -> Json {
         "file": path(warehouse, relation),
         "inputs": inputs(warehouse, relation),
         "columns": columns,
-        "look_back": look_back(relation).to_string(),
+        "look_back": look_back(warehouse.plan, relation).to_string(),
         "partition_by": partition,
         "cluster_by": warehouse.cluster(relation),
         "labels": {"tripline": kind(relation)},
@@ -171,9 +171,14 @@ fn inputs(warehouse: Warehouse<'_>, relation: Relation<'_>) -> Vec<String> {
     inputs
 }
 
-fn look_back(relation: Relation<'_>) -> Micros {
+fn look_back(plan: &Plan, relation: Relation<'_>) -> Micros {
     match relation {
-        Relation::Feature(feature) => feature.look_back(),
+        Relation::Feature(feature) => plan.reads_back(feature),
+        Relation::Rule(rule) => {
+            let branches = rule.branches.iter();
+            let back = branches.map(|branch| plan.joins_back(&branch.select.joins, branch.upstream));
+            back.max().unwrap_or_default()
+        }
         _ => Micros(0),
     }
 }
