@@ -81,11 +81,9 @@ impl Query {
         let mut plan = opened.plan;
         let shown: Vec<&str> = taps.iter().map(|(_, tap)| tap.as_str()).collect();
         let settled = |tap: &str| [HITS, ALERTS, LATE].contains(&tap) || plan.rules.iter().any(|rule| rule.name == tap);
-        if !shown.iter().any(|tap| settled(tap)) {
-            plan.rules.clear();
-        }
+        let rules = shown.iter().any(|tap| settled(tap));
         plan.evidence_rows = 0;
-        plan.show(&shown);
+        plan.keep_rules(&|_| rules, &shown);
         let options = RunOptions {
             live: None,
             threads: default_threads(),

@@ -209,9 +209,8 @@ impl MakeTraining {
             return Ok(Flows::Past(Box::new(past)));
         }
         let mut plan = opened.plan;
-        plan.rules.clear();
         plan.evidence_rows = 0;
-        plan.show(&shown.iter().map(String::as_str).collect::<Vec<_>>());
+        plan.keep_rules(&|_| false, &shown.iter().map(String::as_str).collect::<Vec<_>>());
         let options = RunOptions {
             live: None,
             threads: default_threads(),

@@ -14,7 +14,7 @@ pub(super) static FEATURE: Table = Table {
     keys: &[
         required("feature", Shape::Name, "The feature's name, equal to its file's"),
         optional("description", Shape::Text, "What it measures"),
-        required("from", Shape::Name, "The relation it reads: `flows` or another feature"),
+        required("from", Shape::Relation, "The relation it reads: `flows`, another feature, or `hits(rule, …)`"),
         optional(
             "join",
             Shape::List { item: &Shape::Object(&JOIN), empty: true },
@@ -81,7 +81,7 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Option<Feature> {
         span: name.span(),
         name,
         description: node.string_at("description"),
-        from: node.name_at("from")?,
+        from: node.relation_at("from")?,
         join,
         row: node.pairs_at("row"),
         filter: node.text_at("where"),

@@ -27,6 +27,12 @@ pub(super) fn is_rule_name(text: &str) -> bool {
         && parts().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
+/// `hits(rule, other.rule)`.
+pub(super) fn is_hits(text: &str) -> bool {
+    let names = text.strip_prefix("hits(").and_then(|rest| rest.strip_suffix(')'));
+    names.is_some_and(|names| names.split(',').map(str::trim).all(is_rule_name))
+}
+
 /// `T1046`, or `T1110.001` of a sub-technique.
 pub(super) fn is_technique(text: &str) -> bool {
     let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
@@ -98,6 +104,11 @@ pub(super) fn cells(node: &Node) -> CaseRow {
 impl Node {
     pub fn name_at(&self, key: &str) -> Option<Text> {
         self.get(key)?.text().filter(|text| is_name(text.as_str())).cloned()
+    }
+
+    /// A relation's name, or the hits of rules.
+    pub fn relation_at(&self, key: &str) -> Option<Text> {
+        self.get(key)?.text().filter(|text| is_name(text.as_str()) || is_hits(text.as_str())).cloned()
     }
 
     pub fn text_at(&self, key: &str) -> Option<Text> {

@@ -10,6 +10,7 @@ use crate::record::Type;
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 const NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 const RULE_NAME: &str = "^[A-Za-z][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*$";
+const RELATION: &str = r"^([A-Za-z_][A-Za-z0-9_]*|hits\([A-Za-z0-9_.,\- ]+\))$";
 const LENGTH: &str = "^([0-9]+(us|ms|s|m|h|d))+$";
 const TECHNIQUE: &str = "^T[0-9]{4}(\\.[0-9]{3})?$";
 const INSTANT: &str =
@@ -61,6 +62,7 @@ fn of(shape: &Shape) -> Map<String, Value> {
         // YAML reads `title: 42` as a number; here it is the text that is written.
         Shape::Text | Shape::Sql | Shape::Literal => json!({"type": ["string", "number", "boolean"]}),
         Shape::Name => json!({"type": "string", "pattern": NAME, "maxLength": NAME_CHARS_MAX}),
+        Shape::Relation => json!({"type": "string", "pattern": RELATION}),
         Shape::RuleName => json!({"type": "string", "pattern": RULE_NAME, "maxLength": NAME_CHARS_MAX}),
         Shape::Integer { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         Shape::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),

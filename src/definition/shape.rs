@@ -36,6 +36,8 @@ pub(super) enum Shape {
     Name,
     /// The name of a rule: like [`Shape::Name`], with `.` and `-` between parts.
     RuleName,
+    /// The name of a relation, or `hits(rule, …)`.
+    Relation,
     /// A GoogleSQL expression or query.
     Sql,
     Integer {

@@ -221,7 +221,7 @@ fn bad_value(span: Span, message: String, label: &str) -> Diagnostic {
 fn expected(shape: &Shape) -> &'static str {
     match shape {
         Shape::Text => "a text",
-        Shape::Name | Shape::RuleName => "a name",
+        Shape::Name | Shape::RuleName | Shape::Relation => "a name",
         Shape::Sql => "SQL",
         Shape::Integer { .. } => "a whole number",
         Shape::Number { .. } => "a number",
@@ -242,6 +242,14 @@ fn problem(text: &Text, shape: &Shape, name: &str) -> Option<Diagnostic> {
     let bad = |message: String, label: &str| Some(bad_value(span, message, label));
     match shape {
         Shape::Name if !scalar::is_name(value) => Some(bad_name(text, "letters, digits and `_`, no digit first")),
+        Shape::Relation if !scalar::is_name(value) && !scalar::is_hits(value) => {
+            let error = bad_name(text, "letters, digits and `_`, no digit first");
+            Some(if value.contains('(') {
+                error.help("hits of rules are read as hits(rule, other.rule)")
+            } else {
+                error
+            })
+        }
         Shape::RuleName if !scalar::is_rule_name(value) => {
             Some(bad_name(text, "letters, digits and `_`, with `.` or `-` between parts, a letter first"))
         }

@@ -9,7 +9,7 @@ use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::error::ArrowError;
 
-use crate::plan::{Plan, Upstream};
+use crate::plan::{Node, Plan, Upstream, hits};
 use crate::record::{Reject, flow};
 use crate::target::datafusion::Lookups;
 
@@ -19,6 +19,7 @@ use super::dedupe::{Dedupe, Seen};
 use super::detect::nearest::Nearest;
 use super::detect::{Behind, RuleStage};
 use super::evidence::{FeatureEvidence, FlowEvidence, conflict};
+use super::hits::HitReaders;
 use super::ledger::Ledger;
 use super::merge::BEFORE_ALL;
 use super::outlet::{Outlet, OutletError, Uncomputed};
@@ -62,6 +63,9 @@ pub struct Graph {
     features: Vec<Option<Stage>>,
     rules: Vec<RuleStage>,
     alerts: AlertStage,
+    /// Features and rules, each after what it reads.
+    order: Vec<Node>,
+    readers: HitReaders,
     past: Past,
     dedupe: Option<Dedupe>,
     pub ledger: Ledger,
@@ -82,6 +86,7 @@ impl Graph {
         let upstream = |upstream: Upstream| match upstream {
             Upstream::Flows => (flow::columns().len(), flow::EVENT_TIME),
             Upstream::Feature(index) => (plan.features[index].columns.len(), plan.features[index].key.len() + 2),
+            Upstream::Hits(_) => (hits::columns().len(), hits::EVENT_TIME),
         };
         let mut features = Vec::with_capacity(plan.features.len());
         for (feature, live) in plan.features.iter().zip(&plan.live) {
@@ -95,6 +100,8 @@ impl Graph {
             features,
             rules: rules.collect::<Result<_, _>>()?,
             alerts: AlertStage::new(&plan.rules, generation, fault == Some(Fault::LoseHit)),
+            order: plan.order(),
+            readers: HitReaders::of(plan),
             past: Past::of(plan),
             dedupe: Dedupe::of(plan),
             ledger: Ledger::default(),
@@ -327,54 +334,78 @@ impl Graph {
 
     /// All windows that end at `end`, and the rules over them.
     fn close(&mut self, end: i64, partial_after: Option<i64>, out: &mut dyn Outlet) -> Result<(), GraphError> {
-        let partial = partial_after.is_some_and(|last| end > last);
         self.past.forget(end);
-        let mut closed: Vec<Option<RecordBatch>> = vec![None; self.features.len()];
-        let mut evidence: Vec<Vec<Vec<EvidenceRow>>> = vec![Vec::new(); self.features.len()];
-        for index in 0..self.features.len() {
-            let Some(stage) = &mut self.features[index] else { continue };
-            if let Upstream::Feature(upstream) = stage.upstream()
-                && let Some(rows) = &closed[upstream]
-            {
-                let behind = FeatureEvidence(&evidence[upstream]);
-                let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
-                stage.push(end, rows, Closed { now: &closed, past: Some(&self.past) }, kept)?;
-            }
-            if stage.next_end() == Some(end) {
-                let mut window = stage.close(end)?;
-                if let Some(amend) = &self.amend {
-                    window.rows = amend.amend(stage.name(), window.rows)?;
-                }
-                self.ledger.windows += 1;
-                self.ledger.feature_rows += window.rows.num_rows() as u64;
-                if window.rows.num_rows() > 0 {
-                    if out.wants(stage.name()) {
-                        out.rows(stage.name(), &window.rows, partial)?;
-                    }
-                    self.past.keep(index, end, &window.rows);
-                    (closed[index], evidence[index]) = (Some(window.rows), window.evidence);
-                }
+        let mut now = Now {
+            end,
+            partial_after,
+            closed: vec![None; self.features.len()],
+            evidence: vec![Vec::new(); self.features.len()],
+        };
+        for place in 0..self.order.len() {
+            match self.order[place] {
+                Node::Feature(index) => self.close_feature(index, &mut now, out)?,
+                Node::Rule(index) => self.detect(index, &now, out)?,
             }
         }
-        for (index, rule) in self.rules.iter_mut().enumerate() {
-            for (branch, upstream) in rule.branches() {
-                let Upstream::Feature(upstream) = upstream else { continue };
-                let Some(rows) = &closed[upstream] else { continue };
-                let closed = Closed { now: &closed, past: Some(&self.past) };
-                watch(&mut self.nearest, index, rule, branch, rows, closed)?;
-                let (selected, places) = rule.select(branch, rows, closed)?;
-                if selected.num_rows() == 0 {
-                    continue;
-                }
-                if out.wants(&rule.plan.name) {
-                    out.rows(&rule.plan.name, &selected, partial)?;
-                }
-                let flows = FeatureEvidence(&evidence[upstream]);
-                let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&flows) } else { None };
-                let behind = Behind { partial_after, evidence: kept, ..Behind::default() };
-                let hits = rule.hits(&selected, &places, &behind)?;
-                self.alerts.push(hits, &mut self.ledger);
+        Ok(())
+    }
+
+    fn close_feature(&mut self, index: usize, now: &mut Now, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        let Some(stage) = &mut self.features[index] else { return Ok(()) };
+        if let Upstream::Feature(upstream) = stage.upstream()
+            && let Some(rows) = &now.closed[upstream]
+        {
+            let behind = FeatureEvidence(&now.evidence[upstream]);
+            let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
+            stage.push(now.end, rows, Closed { now: &now.closed, past: Some(&self.past) }, kept)?;
+        }
+        if stage.next_end() != Some(now.end) {
+            return Ok(());
+        }
+        let mut window = stage.close(now.end)?;
+        if let Some(amend) = &self.amend {
+            window.rows = amend.amend(stage.name(), window.rows)?;
+        }
+        self.ledger.windows += 1;
+        self.ledger.feature_rows += window.rows.num_rows() as u64;
+        if window.rows.num_rows() > 0 {
+            if out.wants(stage.name()) {
+                out.rows(stage.name(), &window.rows, now.is_partial())?;
             }
+            self.past.keep(index, now.end, &window.rows);
+            (now.closed[index], now.evidence[index]) = (Some(window.rows), window.evidence);
+        }
+        Ok(())
+    }
+
+    /// A rule over features whose windows end now.
+    fn detect(&mut self, index: usize, now: &Now, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        let rule = &mut self.rules[index];
+        for (branch, upstream) in rule.branches() {
+            let Upstream::Feature(upstream) = upstream else { continue };
+            let Some(rows) = &now.closed[upstream] else { continue };
+            let closed = Closed { now: &now.closed, past: Some(&self.past) };
+            watch(&mut self.nearest, index, rule, branch, rows, closed)?;
+            let (selected, places) = rule.select(branch, rows, closed)?;
+            if selected.num_rows() == 0 {
+                continue;
+            }
+            if out.wants(&rule.plan.name) {
+                out.rows(&rule.plan.name, &selected, now.is_partial())?;
+            }
+            let flows = FeatureEvidence(&now.evidence[upstream]);
+            let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&flows) } else { None };
+            let behind = Behind { partial_after: now.partial_after, evidence: kept, ..Behind::default() };
+            let hits = rule.hits(&selected, &places, &behind)?;
+            for reader in self.readers.of_rule(index) {
+                let read = self.readers.rows(&rule.plan, &hits)?;
+                let behind = FeatureEvidence(&read.evidence);
+                let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
+                if let Some(stage) = &mut self.features[*reader] {
+                    stage.push(now.end, &read.rows, Closed::default(), kept)?;
+                }
+            }
+            self.alerts.push(hits, &mut self.ledger);
         }
         Ok(())
     }
@@ -428,6 +459,22 @@ impl Graph {
         let rules = self.rules.iter().map(|rule| (rule.plan.name.as_str(), &rule.errors));
         let named = features.chain(rules);
         named.filter_map(|(name, errors)| Some((name.to_owned(), errors.count, errors.first.clone()?))).collect()
+    }
+}
+
+/// What ends at one instant.
+struct Now {
+    end: i64,
+    partial_after: Option<i64>,
+    /// By feature: rows of the window that ends, and the flows behind each.
+    closed: Vec<Option<RecordBatch>>,
+    evidence: Vec<Vec<Vec<EvidenceRow>>>,
+}
+
+impl Now {
+    /// Does it end behind the last watermark of bounded input?
+    fn is_partial(&self) -> bool {
+        self.partial_after.is_some_and(|last| self.end > last)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod detect;
 pub mod evidence;
 pub mod graph;
 pub mod halve;
+pub mod hits;
 pub mod ingest;
 pub mod join;
 pub mod ledger;

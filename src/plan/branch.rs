@@ -161,10 +161,11 @@ fn of_branch(
     let key_names: Vec<&str> = match branch.upstream {
         Upstream::Flows => vec!["row_id"],
         Upstream::Feature(index) => resolver.plan.features[index].key_names().collect(),
+        Upstream::Hits(_) => vec!["hit_id"],
     };
     let window_names = match branch.upstream {
         Upstream::Flows => ["event_time", "event_time", "event_time"],
-        Upstream::Feature(_) => ["window_start", "window_end", "event_time"],
+        Upstream::Feature(_) | Upstream::Hits(_) => ["window_start", "window_end", "event_time"],
     };
     let there = resolver.plan.columns(branch.upstream);
     let mut absent: Vec<&str> = Vec::new();

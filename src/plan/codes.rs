@@ -5,6 +5,7 @@ pub const CODES: &[&str] = &[
     "feature.cycle",
     "feature.duplicate-column",
     "feature.float-key",
+    "feature.hits",
     "feature.order",
     "feature.trailing",
     "feature.window",

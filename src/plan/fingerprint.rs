@@ -34,6 +34,11 @@ pub fn canonical(plan: &Plan, rule: &RulePlan) -> String {
     // A feature reads only features before it: when the last is taken, all that is read of it is known.
     while let Some((index, columns)) = reads.features.pop_last() {
         features.push(feature_text(plan, &plan.features[index], columns, &mut reads));
+        if let Upstream::Hits(hits) = plan.features[index].upstream {
+            for (_, rule) in plan.rules_behind(hits).filter(|(at, _)| reads.rules.insert(*at)).collect::<Vec<_>>() {
+                features.push(format!("hits of {}\n{}", rule.name, rule_text(plan, rule, &mut reads)));
+            }
+        }
     }
     features.sort();
     let mut sources: Vec<String> = plan.sources.iter().map(|s| source_text(plan, s, &reads.flows)).collect();
@@ -47,6 +52,10 @@ pub fn canonical(plan: &Plan, rule: &RulePlan) -> String {
 struct Reads {
     flows: BTreeSet<usize>,
     features: BTreeMap<usize, BTreeSet<usize>>,
+    /// Whose hits are read.
+    rules: BTreeSet<usize>,
+    /// Columns of hits are the same of every rule.
+    hits: BTreeSet<usize>,
 }
 
 impl Reads {
@@ -54,6 +63,7 @@ impl Reads {
         match upstream {
             Upstream::Flows => &mut self.flows,
             Upstream::Feature(index) => self.features.entry(index).or_default(),
+            Upstream::Hits(_) => &mut self.hits,
         }
     }
 }

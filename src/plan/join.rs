@@ -60,12 +60,11 @@ fn bind_feature(
     };
     let there = &resolver.plan.features[index];
     let Upstream::Feature(here) = upstream else {
-        let message = format!("`{}` is joined on the window, but `flows` has no window", name.text);
-        diagnostics.push(
-            Diagnostic::error("join.window-mismatch", name.span(), message)
-                .label("has windows")
-                .help("join features in a rule or a feature that reads a feature; lookups can be joined to `flows`"),
-        );
+        let here = if upstream == Upstream::Flows { "a flow" } else { "a hit" };
+        let message = format!("`{}` is joined on the window, but {here} has none", name.text);
+        diagnostics.push(Diagnostic::error("join.window-mismatch", name.span(), message).label("has windows").help(
+            "join features in a rule or a feature that reads a feature; lookups can be joined to flows and hits",
+        ));
         return None;
     };
     let here = &resolver.plan.features[here];

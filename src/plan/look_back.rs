@@ -37,6 +37,14 @@ impl Plan {
                     earlier(&mut features[read], start);
                     joined(&feature.joins, self.features[read].window, start, &mut features);
                 }
+                Upstream::Hits(hits) => {
+                    for branch in self.rules_behind(hits).flat_map(|(_, rule)| &rule.branches) {
+                        if let Upstream::Feature(read) = branch.upstream {
+                            earlier(&mut features[read], start);
+                            joined(&branch.select.joins, self.features[read].window, start, &mut features);
+                        }
+                    }
+                }
             }
         }
         LookBack { flows, features }
@@ -71,6 +79,17 @@ impl Plan {
             let behind = match feature.upstream {
                 Upstream::Flows => 0,
                 Upstream::Feature(read) => reaches[read],
+                Upstream::Hits(hits) => {
+                    let branches = self.rules_behind(hits).flat_map(|(_, rule)| &rule.branches);
+                    let behind = branches.map(|branch| match branch.upstream {
+                        Upstream::Feature(read) => {
+                            let own = self.joined_reach(&branch.select.joins, branch.upstream, &reaches);
+                            reaches[read].max(if joined { own } else { 0 })
+                        }
+                        _ => 0,
+                    });
+                    behind.max().unwrap_or(0)
+                }
             };
             let joined = if joined { self.joined_reach(&feature.joins, feature.upstream, &reaches) } else { 0 };
             reaches.push(behind.max(joined).saturating_add(of(feature).0));
@@ -109,7 +128,7 @@ impl Plan {
     /// How long the windows of its rows are.
     fn size_of(&self, upstream: Upstream) -> Micros {
         match upstream {
-            Upstream::Flows => Micros(0),
+            Upstream::Flows | Upstream::Hits(_) => Micros(0),
             Upstream::Feature(index) => self.features[index].window.size,
         }
     }

@@ -8,6 +8,7 @@ mod branch;
 pub mod codes;
 mod feature;
 mod fingerprint;
+pub mod hits;
 mod join;
 mod look_back;
 mod lookup;
@@ -33,7 +34,9 @@ pub use crate::definition::model::{AlertWhen, Edge, Level, Status};
 pub use adhoc::{AdHocPlan, bind_adhoc};
 pub use branch::BRANCH;
 pub use fingerprint::canonical;
+pub use hits::{HitsPlan, Node};
 pub use look_back::LookBack;
+pub(crate) use order::behind;
 pub use resolve::{ResolveOptions, Resolved, resolve};
 pub use title::TitlePart;
 pub use training::{LABEL, LABEL_TIME, SAMPLED, TrainingError, TrainingPlan};
@@ -45,6 +48,8 @@ pub struct Plan {
     pub lookups: Vec<Arc<LookupPlan>>,
     /// In topological order: a feature reads only `flows` and features before it.
     pub features: Vec<FeaturePlan>,
+    /// What features read of rules.
+    pub hits: Vec<HitsPlan>,
     /// By name; draft rules are not in it.
     pub rules: Vec<Arc<RulePlan>>,
     /// Raw flows kept for an alert.
@@ -61,6 +66,8 @@ pub enum Upstream {
     Flows,
     /// Index into [`Plan::features`].
     Feature(usize),
+    /// Index into [`Plan::hits`].
+    Hits(usize),
 }
 
 #[derive(Debug, Clone)]
@@ -311,11 +318,12 @@ pub struct ExceptionPlan {
 }
 
 impl Plan {
-    /// The columns of a relation: `flows` or a feature.
+    /// The columns of a relation.
     pub fn columns(&self, upstream: Upstream) -> Vec<Column> {
         match upstream {
             Upstream::Flows => crate::record::flow::columns(),
             Upstream::Feature(index) => self.features[index].columns.clone(),
+            Upstream::Hits(_) => hits::columns(),
         }
     }
 
@@ -328,6 +336,7 @@ impl Plan {
         match upstream {
             Upstream::Flows => crate::record::flow::FLOWS,
             Upstream::Feature(index) => &self.features[index].name,
+            Upstream::Hits(index) => &self.hits[index].name,
         }
     }
 }

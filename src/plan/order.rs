@@ -1,9 +1,12 @@
 //! The order of features: each after what it reads; cycles are findings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::definition::model::{Feature, JoinTarget};
+use crate::definition::model::{Feature, Join, JoinTarget, Project, Rule};
 use crate::diagnostic::{Diagnostic, Text};
+use crate::language;
+
+use super::hits::rules_of;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
@@ -13,7 +16,9 @@ enum Mark {
 }
 
 /// Indexes of features in topological order, without those on a cycle.
-pub(super) fn topological(features: &[Feature], diagnostics: &mut Vec<Diagnostic>) -> Vec<usize> {
+pub(super) fn topological(project: &Project, diagnostics: &mut Vec<Diagnostic>) -> Vec<usize> {
+    let features = project.features.as_slice();
+    let reads: Vec<Vec<Text>> = features.iter().map(|feature| reads(project, feature)).collect();
     let by_name: BTreeMap<&str, usize> = features.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
     let mut marks = vec![Mark::New; features.len()];
     let mut order = Vec::with_capacity(features.len());
@@ -24,8 +29,7 @@ pub(super) fn topological(features: &[Feature], diagnostics: &mut Vec<Diagnostic
             path.push((start, 0));
         }
         while let Some((feature, next)) = path.last_mut() {
-            let reads = reads(&features[*feature]);
-            let Some(name) = reads.get(*next) else {
+            let Some(name) = reads[*feature].get(*next) else {
                 marks[*feature] = Mark::Done;
                 order.push(*feature);
                 path.pop();
@@ -58,10 +62,47 @@ pub(super) fn topological(features: &[Feature], diagnostics: &mut Vec<Diagnostic
     order
 }
 
-fn reads(feature: &Feature) -> Vec<&Text> {
-    let joined = feature.join.iter().filter_map(|join| match &join.target {
-        JoinTarget::Feature { name, .. } => Some(name),
+/// What a feature reads; through hits also what their rules read. At the place of its own text.
+fn reads(project: &Project, feature: &Feature) -> Vec<Text> {
+    let mut read = joined(&feature.join);
+    match rules_of(feature.from.as_str()) {
+        None => read.push(feature.from.clone()),
+        Some(names) => {
+            let rules = project.rules.iter().filter(|rule| names.contains(&rule.name.as_str()));
+            let names = rules.flat_map(rule_reads);
+            read.extend(names.map(|name| Text { text: name.text, map: feature.from.map.clone() }));
+        }
+    }
+    read
+}
+
+fn joined(joins: &[Join]) -> Vec<Text> {
+    let joined = joins.iter().filter_map(|join| match &join.target {
+        JoinTarget::Feature { name, .. } => Some(name.clone()),
         JoinTarget::Lookup { .. } => None,
     });
-    std::iter::once(&feature.from).chain(joined).collect()
+    joined.collect()
+}
+
+/// The relations that a rule reads, as far as its text can be read: what is wrong with it is said when it is bound.
+fn rule_reads(rule: &Rule) -> Vec<Text> {
+    let parsed = language::parse_query(&rule.sql, &mut Vec::new());
+    let from = parsed.iter().flat_map(|parsed| parsed.relations());
+    let from = from.map(|(name, _)| Text { text: name.clone(), map: rule.sql.map.clone() });
+    joined(&rule.join).into_iter().chain(from.collect::<Vec<_>>()).collect()
+}
+
+/// The rules whose hits a rule depends on, and the rule itself.
+pub(crate) fn behind(project: &Project, rule: &Rule) -> BTreeSet<String> {
+    let mut rules = BTreeSet::from([rule.name.text.clone()]);
+    let mut open: Vec<Text> = rule_reads(rule);
+    let mut seen = BTreeSet::new();
+    while let Some(next) = open.pop() {
+        let Some(feature) = project.features.iter().find(|feature| feature.name.text == next.text) else { continue };
+        if seen.insert(next.text) {
+            rules.extend(rules_of(feature.from.as_str()).unwrap_or_default().into_iter().map(str::to_owned));
+            open.extend(reads(project, feature));
+        }
+    }
+    rules
 }

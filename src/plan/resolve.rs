@@ -10,7 +10,7 @@ use crate::language::ParsedQuery;
 use crate::language::scope::{Scope, ScopeLookup};
 use crate::record::{Column, EventTime, Value, flow};
 
-use super::{Plan, Upstream, feature, fingerprint, lookup, order, rule, source, values, wanted};
+use super::{Plan, Upstream, feature, fingerprint, hits, lookup, order, rule, source, values, wanted};
 
 /// What `check` may be told.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +64,12 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
         source.iter().for_each(|source| values::check_source(source, &mut diagnostics));
         resolver.plan.sources.extend(source);
     }
-    let order = order::topological(&project.features, &mut diagnostics);
+    let order = order::topological(project, &mut diagnostics);
     resolver.broken = project.features.iter().map(|f| f.name.text.clone()).collect();
     resolver.broken.extend(project.broken.iter().cloned());
     for index in order {
         let definition = &project.features[index];
+        let _ = resolver.hits(&definition.from, &mut diagnostics);
         if let Some(feature) = feature::bind(&resolver, definition, &mut diagnostics) {
             values::check_feature(&resolver.plan, &feature, &mut diagnostics);
             resolver.broken.remove(&feature.name);
@@ -80,11 +81,10 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     for definition in rules {
         let plan = rule::bind(&resolver, definition, &mut diagnostics);
         plan.iter().for_each(|plan| values::check_rule(&resolver.plan, plan, &mut diagnostics));
-        if let Some(mut plan) = plan.filter(|plan| plan.status != Status::Draft) {
-            plan.fingerprint = fingerprint::fingerprint(&resolver.plan, &plan);
-            resolver.plan.rules.push(Arc::new(plan));
-        }
+        resolver.plan.rules.extend(plan.filter(|plan| plan.status != Status::Draft).map(Arc::new));
     }
+    resolver.check_hits(&mut diagnostics);
+    resolver.fingerprint();
     resolver.check_overrides(&mut diagnostics);
     resolver.check_unused(&mut diagnostics);
     let mut plan = resolver.plan;
@@ -95,6 +95,15 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
 }
 
 impl Resolver<'_> {
+    /// When all rules are there: a rule may depend on others.
+    fn fingerprint(&mut self) {
+        let texts: Vec<String> =
+            self.plan.rules.iter().map(|rule| fingerprint::fingerprint(&self.plan, rule)).collect();
+        for (rule, text) in self.plan.rules.iter_mut().zip(texts) {
+            Arc::make_mut(rule).fingerprint = text;
+        }
+    }
+
     /// The scope of expressions over a relation's columns.
     pub(super) fn scope(&self, owner: String, columns: &[Column]) -> Scope {
         let mut scope = Scope::over(owner, columns);
@@ -106,6 +115,11 @@ impl Resolver<'_> {
     pub(super) fn upstream(&self, name: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<Upstream> {
         if name.text == flow::FLOWS {
             return Some(Upstream::Flows);
+        }
+        if let Some(mut rules) = hits::rules_of(name.as_str()) {
+            rules.sort_unstable();
+            rules.dedup();
+            return self.plan.hits.iter().position(|hits| hits.rules == rules).map(Upstream::Hits);
         }
         let found = self.plan.feature(name.as_str()).map(Upstream::Feature);
         if found.is_none() && !self.is_broken(name) {
@@ -130,7 +144,7 @@ impl Resolver<'_> {
             return finding.label("a source").help("what sources give is read from `flows`");
         }
         if self.project.rules.iter().any(|rule| rule.name.text == name.text) {
-            return finding.label("a rule").help("rules cannot be read; read the feature that it reads");
+            return finding.label("a rule").help(format!("a feature reads its hits: `from: hits({})`", name.text));
         }
         if self.project.lookups.iter().any(|lookup| lookup.name.text == name.text) {
             let finding = finding.label("a lookup");

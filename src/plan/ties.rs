@@ -4,7 +4,7 @@ use crate::diagnostic::Diagnostic;
 use crate::language::tree::{Aggregate, ExprKind, Group};
 use crate::record::{Column, flow};
 
-use super::{Plan, SelectPlan, Upstream, WINDOW_COLUMNS};
+use super::{Plan, SelectPlan, Upstream, WINDOW_COLUMNS, hits};
 
 /// What tells rows of a relation apart: all of `each`, and one of `any` where there are such.
 struct Apart {
@@ -16,6 +16,7 @@ impl Apart {
     fn of(plan: &Plan, upstream: Upstream) -> Self {
         match upstream {
             Upstream::Flows => Self { each: vec![flow::ROW_ID], any: Vec::new() },
+            Upstream::Hits(_) => Self { each: vec![hits::HIT_ID], any: Vec::new() },
             Upstream::Feature(index) => {
                 let key = plan.features[index].key.len();
                 Self { each: (0..key).collect(), any: (key..key + WINDOW_COLUMNS).collect() }

@@ -18,8 +18,8 @@ pub(super) fn bind(
     let Upstream::Feature(index) = read.upstream else {
         let from = &read.feature.from;
         let finding = Diagnostic::error("feature.trailing", from.span(), "look-backs are over rows of a feature");
-        let finding = finding.label("single flows have no window that they could look back from");
-        diagnostics.push(finding.help("aggregate flows in a feature with a window, and read that one here"));
+        let finding = finding.label("single flows and hits have no window that they could look back from");
+        diagnostics.push(finding.help("aggregate them in a feature with a window, and read that one here"));
         return None;
     };
     let there = &read.resolver.plan.features[index];

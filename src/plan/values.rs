@@ -74,6 +74,7 @@ fn of_relation(plan: &Plan, upstream: Upstream) -> Known {
     match upstream {
         Upstream::Flows => flow::columns().iter().map(|column| flow::values(&column.name)).collect(),
         Upstream::Feature(index) => of_feature(plan, &plan.features[index]),
+        Upstream::Hits(_) => vec![None; plan.columns(upstream).len()],
     }
 }
 

@@ -70,7 +70,8 @@ fn live_features(plan: &Plan, shown: &[&str]) -> Vec<bool> {
 fn reads(upstream: Upstream, joins: &[JoinPlan]) -> impl Iterator<Item = usize> {
     let own = match upstream {
         Upstream::Feature(index) => Some(index),
-        Upstream::Flows => None,
+        // What rules read is live because of the rules.
+        Upstream::Flows | Upstream::Hits(_) => None,
     };
     let joined = joins.iter().filter_map(|join| match join.target {
         JoinTarget::Feature { index, .. } => Some(index),

@@ -109,7 +109,7 @@ pub fn run_case(
             Some(seed) => given::shuffled(&flows, max_delay, seed)?,
             None => flows.clone(),
         };
-        let outcome = play(&plan, &lookups, &arrived, max_delay)?;
+        let outcome = play(&plan, rule, &lookups, &arrived, max_delay)?;
         failures.extend(expect::compare(&plan, case, seed, &outcome)?);
         if !failures.is_empty() {
             break;
@@ -131,7 +131,8 @@ fn plan_of(project: &Project, rule: &Rule, case: &Case, options: ResolveOptions)
     project.config.overrides.clear();
     given::override_lookups(&mut project, case)?;
     given::override_params(&mut project, rule, case)?;
-    project.rules.retain(|other| other.name.text == rule.name.text);
+    let behind = plan::behind(&project, rule);
+    project.rules.retain(|other| behind.contains(&other.name.text));
     // Drafts and shadow rules are tested as what they will be.
     for rule in &mut project.rules {
         rule.status = Status::Stable;
@@ -157,7 +158,13 @@ pub(crate) struct Outcome {
     pub notes: Vec<String>,
 }
 
-fn play(plan: &Plan, lookups: &Lookups, flows: &FlowBatch, lateness: Micros) -> Result<Outcome, CaseRunError> {
+fn play(
+    plan: &Plan,
+    rule: &Rule,
+    lookups: &Lookups,
+    flows: &FlowBatch,
+    lateness: Micros,
+) -> Result<Outcome, CaseRunError> {
     let mut graph = Graph::new(plan, lookups, String::new(), None)?;
     graph.watch(plan, lookups)?;
     graph.ledger.offered = flows.times.len() as u64;
@@ -173,15 +180,17 @@ fn play(plan: &Plan, lookups: &Lookups, flows: &FlowBatch, lateness: Micros) -> 
     }
     graph.finish(merge.last_watermark(), &mut kept)?;
     graph.ledger.verify()?;
-    let (near, notes) = reasons(plan, &graph, &kept);
+    kept.alerts.retain(|alert| alert.rule == rule.name.text);
+    let (near, notes) = reasons(plan, rule, &graph, &kept);
     Ok(Outcome { errors: graph.uncomputed(), alerts: kept.alerts, rows: kept.rows, near, notes })
 }
 
 /// What keeps alerts away: the row that came nearest, of the rule or of a feature without rows before it, and notes.
-fn reasons(plan: &Plan, graph: &Graph, kept: &Kept) -> (Option<Near>, Vec<String>) {
+fn reasons(plan: &Plan, rule: &Rule, graph: &Graph, kept: &Kept) -> (Option<Near>, Vec<String>) {
     let mut notes = Vec::new();
-    let Some(rule) = plan.rules.first() else { return (None, notes) };
-    let mut nearest = graph.nearest(0);
+    let named = plan.rules.iter().position(|planned| planned.name == rule.name.text);
+    let Some(index) = named else { return (None, notes) };
+    let (rule, mut nearest) = (&plan.rules[index], graph.nearest(index));
     // Of several SELECTs the first: what the others lack is told by their own conditions.
     let Some(first) = rule.upstreams().next() else { return (None, notes) };
     let (mut upstream, mut to) = (first, "firing");
@@ -193,8 +202,9 @@ fn reasons(plan: &Plan, graph: &Graph, kept: &Kept) -> (Option<Near>, Vec<String
             graph.features().find(|stage| stage.name() == feature.name).and_then(|stage| stage.windows()?.nearest());
         (upstream, to) = (feature.upstream, &feature.name);
     }
-    for (index, hits) in &kept.excepted {
-        if let Some(exception) = rule.exceptions.get(*index) {
+    for ((name, index), hits) in &kept.excepted {
+        let named = plan.rules.iter().find(|rule| rule.name == *name);
+        if let Some(exception) = named.and_then(|rule| rule.exceptions.get(*index)) {
             let hits = if *hits == 1 { "1 hit is".to_owned() } else { format!("{hits} hits are") };
             notes.push(format!("{hits} excepted: {}", exception.reason));
         }
@@ -211,8 +221,8 @@ fn reasons(plan: &Plan, graph: &Graph, kept: &Kept) -> (Option<Near>, Vec<String
 struct Kept {
     alerts: Vec<AlertRecord>,
     rows: BTreeMap<String, Vec<RecordBatch>>,
-    /// Hits by exception of the rule.
-    excepted: BTreeMap<usize, u64>,
+    /// Hits by rule and exception.
+    excepted: BTreeMap<(String, usize), u64>,
 }
 
 impl Outlet for Kept {
@@ -233,9 +243,9 @@ impl Outlet for Kept {
         Ok(())
     }
 
-    fn hit(&mut self, _: &str, hit: &Hit, _: Disposition) -> Result<(), OutletError> {
+    fn hit(&mut self, rule: &str, hit: &Hit, _: Disposition) -> Result<(), OutletError> {
         if let Some(exception) = hit.excepted {
-            *self.excepted.entry(exception).or_default() += 1;
+            *self.excepted.entry((rule.to_owned(), exception)).or_default() += 1;
         }
         Ok(())
     }

@@ -89,6 +89,11 @@ struct Reads<'a> {
 impl<'a> Reads<'a> {
     /// Keys and filters decide which rows a feature has.
     fn relation(&mut self, upstream: Upstream) {
+        if let Upstream::Hits(hits) = upstream {
+            for (_, rule) in self.plan.rules_behind(hits) {
+                self.flows.extend(rule_reads(self.plan, rule));
+            }
+        }
         let Upstream::Feature(index) = upstream else { return };
         if !self.seen.insert((index, None)) {
             return;
@@ -130,6 +135,7 @@ impl<'a> Reads<'a> {
                     self.flows.insert(column);
                 }
                 Upstream::Feature(index) => self.feature_column(index, column),
+                Upstream::Hits(_) => self.relation(scope.upstream),
             }
             return;
         };

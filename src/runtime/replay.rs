@@ -131,7 +131,8 @@ impl LocalDays {
         plan.evidence_rows = 0;
         let settled = relations.iter().any(|name| name == HITS || name == ALERTS);
         if !settled {
-            plan.rules.retain(|rule| relations.contains(&rule.name));
+            let shown: Vec<&str> = relations.iter().map(String::as_str).collect();
+            plan.keep_rules(&|rule| shown.contains(&rule), &shown);
         }
         plan.show(&relations.iter().map(String::as_str).collect::<Vec<_>>());
         let history = history.into();

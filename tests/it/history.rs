@@ -186,6 +186,28 @@ entities: [{{type: user, column: subscriber_id, role: actor}}]
 score: {{value: 'LEAST(1.0, flows / 10)', weight: 0.5}}
 alert: {{title: 'busy', key: [subscriber_id], merge_within: 2h}}
 runbook: Look.
+--- features/chain.yaml
+feature: chain
+from: hits(busy, served)
+key: [rule, src_ip]
+window: {{size: 2h, every: 30m}}
+columns:
+  hits: COUNT(*)
+  actors: COUNT(DISTINCT actor)
+  worth: SUM(score * weight)
+  since: MIN(event_time)
+--- rules/often.yaml
+rule: often
+title: Often
+description: Hits of a rule that come often
+status: stable
+severity: low
+owner: tests
+join:
+  - {{feature: chain, as: b, as_of: window_start, max_age: 1h}}
+sql: SELECT *, b.hits AS hits_before FROM chain WHERE hits >= 2
+alert: {{title: 'often', key: [rule], merge_within: 1h}}
+runbook: Look.
 --- rules/served.yaml
 rule: served
 title: Served
@@ -306,7 +328,7 @@ pub fn ingested(
     limits: PartLimits,
 ) -> Result<IngestReport, Failed> {
     let mut shown = plan.clone();
-    shown.show(&[flow::FLOWS, "by_subscriber", "by_service", "everybody", "over", "before", "recent"]);
+    shown.show(&[flow::FLOWS, "by_subscriber", "by_service", "everybody", "over", "before", "recent", "chain"]);
     let mut history = patiently(|| History::write(Arc::clone(&store)))?;
     let inputs = inputs.iter().map(|input| (0, Arc::clone(input))).collect();
     let options = IngestOptions { inputs, threads: 1, generation: "g".to_owned(), again, limits };

@@ -82,7 +82,7 @@ impl Scene {
             return Err(errors.join("\n").into());
         }
         let mut plan = resolved.plan;
-        plan.show(&["by_subscriber", "by_service", "everybody", "over", "before", "recent"]);
+        plan.show(&["by_subscriber", "by_service", "everybody", "over", "before", "recent", "chain"]);
         Ok(Self { plan, narrow, other, long, own, all, recent })
     }
 
@@ -183,6 +183,14 @@ columns:
   flows: SUM(o.flows)
   farther: COUNT(f.windows)
   all: MAX(e.flows)
+--- features/chain.yaml
+feature: chain
+from: hits(busy)
+key: [actor]
+window: {other}
+columns:
+  hits: COUNT(*)
+  most: MAX(score)
 --- rules/busy.yaml
 rule: busy
 title: Busy
@@ -395,6 +403,7 @@ fn differences(scene: &Scene, log: &[Logged], outcome: &Outcome, counts: Counts)
     all.extend(oracle::differences(&recent(&by_subscriber, &everybody, scene), &found("recent", 1)));
     all.extend(oracle::differences(&by_service(log, scene.other, counts), &found("by_service", 2)));
     all.extend(oracle::differences(&everybody, &found("everybody", 0)));
+    all.extend(oracle::differences(&chain(&by_subscriber, &everybody, scene), &found("chain", 1)));
     let expected = [("busy", busy(&by_subscriber, &everybody)), ("login", logins(log))];
     for (rule, expected) in expected.into_iter().take(scene.plan.rules.len()) {
         let alerts = outcome.kept.alerts.iter().filter(|alert| alert.rule == rule);
@@ -565,11 +574,30 @@ type Incident = (String, i64, i64, u64);
 
 /// Incidents of `busy`. Its hits are known at their event time.
 fn busy(by_subscriber: &Answer, everybody: &Answer) -> Vec<Incident> {
-    let hits = by_subscriber.iter().filter_map(|((end, key), cells)| {
+    let hits = hits_of_busy(by_subscriber, everybody);
+    incidents(hits.map(|(key, at, _)| (key.concat(), at, at)).collect())
+}
+
+/// Key, event time, flows.
+fn hits_of_busy<'a>(
+    by_subscriber: &'a Answer,
+    everybody: &'a Answer,
+) -> impl Iterator<Item = (&'a Vec<String>, i64, i64)> {
+    by_subscriber.iter().filter_map(|((end, key), cells)| {
         let all = everybody.get(&(*end, Vec::new())).map_or(0, |cells| flows_in(cells));
-        (flows_in(cells) >= 2 && all >= 3).then(|| (key.concat(), end - 1, end - 1))
-    });
-    incidents(hits.collect())
+        (flows_in(cells) >= 2 && all >= 3).then_some((key, end - 1, flows_in(cells)))
+    })
+}
+
+/// Hits of `busy` by whom they are about.
+fn chain(by_subscriber: &Answer, everybody: &Answer, scene: &Scene) -> Answer {
+    let hits = hits_of_busy(by_subscriber, everybody).map(|(key, at, flows)| ((key, flows), at, i64::MIN));
+    let windows = oracle::windows(hits, scene.other, |(key, _)| Some((*key).clone()), oracle::after);
+    let most = |rows: &[(&Vec<String>, i64)]| {
+        let flows = rows.iter().map(|(_, flows)| *flows).max().and_then(|flows| i32::try_from(flows).ok());
+        Cell::Float((f64::from(flows.unwrap_or(0)) / 10.0).min(1.0))
+    };
+    windows.into_iter().map(|(key, rows)| (key, vec![oracle::int(rows.len()), most(&rows)])).collect()
 }
 
 /// Incidents of `login`. The hit of a late flow is known at the watermark before it.

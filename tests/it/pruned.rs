@@ -76,7 +76,7 @@ fn whole(tree: &dyn FileTree) -> Result<(), Failed> {
 fn look_backs(plan: &Plan, table: &str) -> Vec<Micros> {
     let joined = |joins: &[JoinPlan], upstream: Upstream| -> Vec<i64> {
         let size = match upstream {
-            Upstream::Flows => Micros(0),
+            Upstream::Flows | Upstream::Hits(_) => Micros(0),
             Upstream::Feature(index) => plan.features[index].window.size,
         };
         let at = joins.iter().map(move |join| match join.target {

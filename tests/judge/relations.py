@@ -218,8 +218,9 @@ def judged(run, judge, name, sql):
     kind = run.relations[name]["kind"]
     # Rules and joins look at one window; a feature at its key.
     keys = {"rule": ["window_start"], "feature": run.relations[name]["cluster_by"], "flows": None}.get(kind, [])
-    if " PRECEDING" in sql:
-        # Look-backs have keys of their own.
+    of_rules = any(run.relations.get(read, {}).get("kind") == "rule" for read in run.relations[name]["inputs"])
+    if " PRECEDING" in sql or kind == "feature" and of_rules:
+        # Look-backs have keys of their own, and hits other columns than the rules.
         keys = []
     elif " = TIMESTAMP_BUCKET(" in sql:
         # What is joined as of then has the first of them.
@@ -320,6 +321,9 @@ PLANTED_IN_PROJECT = [
     ("recent", "a.window_end = TIMESTAMP_BUCKET(t.window_start", "a.window_end = TIMESTAMP_BUCKET(t.window_end"),
     ("recent", "o.as_of = TIMESTAMP_BUCKET(t.window_end", "o.as_of = TIMESTAMP_BUCKET(t.window_start"),
     ("recent", "IF(l.window_start IS NULL, -1", "IF(l.window_start IS NULL, 0"),
+    ("chain", "NOT COALESCE(", "COALESCE("),
+    ("chain", "0.5 AS weight", "0.25 AS weight"),
+    ("chain", "t.subscriber_id AS actor", "NULL AS actor"),
     ("hits", "GREATEST(t.event_time", "LEAST(t.event_time"),
     ("hits", "LAG(known_at)", "LAG(event_time)"),
     ("hits", "ORDER BY known_at, event_time", "ORDER BY event_time, known_at"),

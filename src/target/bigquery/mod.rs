@@ -27,7 +27,7 @@ mod training;
 use std::collections::BTreeSet;
 
 use crate::language::tree::{Aggregate, Expr, ExprKind};
-use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream};
+use crate::plan::{FeaturePlan, JoinPlan, JoinTarget, LookupPlan, Node, Plan, RulePlan, SourcePlan, Upstream};
 use crate::record::{Column, Type, alert, flow};
 
 pub use collision::Collision;
@@ -96,10 +96,12 @@ impl<'a> Warehouse<'a> {
     /// In an order in which each reads only those before it.
     fn relations(&self) -> Vec<Relation<'a>> {
         let lookups = self.plan.lookups.iter().map(|lookup| Relation::Lookup(lookup));
-        let features = self.plan.features.iter().map(Relation::Feature);
-        let rules = self.plan.rules.iter().map(|rule| Relation::Rule(rule));
+        let own = self.plan.order().into_iter().map(|node| match node {
+            Node::Feature(index) => Relation::Feature(&self.plan.features[index]),
+            Node::Rule(index) => Relation::Rule(&self.plan.rules[index]),
+        });
         let last = if self.plan.rules.is_empty() { vec![] } else { vec![Relation::Hits, Relation::Alerts] };
-        lookups.chain([Relation::Flows]).chain(features).chain(rules).chain(last).collect()
+        lookups.chain([Relation::Flows]).chain(own).chain(last).collect()
     }
 
     /// What `--relation` may name.
@@ -187,7 +189,7 @@ impl<'a> Warehouse<'a> {
                 }
             }
             Relation::Feature(feature) => {
-                read.push(self.upstream(feature.upstream));
+                self.upstream(feature.upstream, &mut read, &mut lookups);
                 self.joined(&feature.joins, &mut read, &mut lookups);
                 let items = feature.row.iter().chain(&feature.outputs).chain(&feature.derive).map(|item| &item.expr);
                 let args = feature.aggregates.iter().flat_map(Aggregate::inputs);
@@ -196,17 +198,14 @@ impl<'a> Warehouse<'a> {
             }
             Relation::Rule(rule) => {
                 for branch in &rule.branches {
-                    read.push(self.upstream(branch.upstream));
+                    self.upstream(branch.upstream, &mut read, &mut lookups);
                     self.joined(&branch.select.joins, &mut read, &mut lookups);
                     branch.select.expressions().for_each(|expr| lookups_of(expr, &mut lookups));
                 }
             }
             Relation::Hits => {
                 for rule in &self.plan.rules {
-                    read.push(Relation::Rule(rule));
-                    let score = rule.score.iter().map(|score| &score.value);
-                    let when = rule.exceptions.iter().map(|e| &e.when);
-                    score.chain(when).for_each(|expr| lookups_of(expr, &mut lookups));
+                    hits_of(rule, &mut read, &mut lookups);
                 }
             }
             Relation::Alerts => read.push(Relation::Hits),
@@ -214,10 +213,11 @@ impl<'a> Warehouse<'a> {
         lookups.into_iter().map(|index| Relation::Lookup(&self.plan.lookups[index])).chain(read).collect()
     }
 
-    fn upstream(&self, upstream: Upstream) -> Relation<'a> {
+    fn upstream(&self, upstream: Upstream, read: &mut Vec<Relation<'a>>, lookups: &mut BTreeSet<usize>) {
         match upstream {
-            Upstream::Flows => Relation::Flows,
-            Upstream::Feature(index) => Relation::Feature(&self.plan.features[index]),
+            Upstream::Flows => read.push(Relation::Flows),
+            Upstream::Feature(index) => read.push(Relation::Feature(&self.plan.features[index])),
+            Upstream::Hits(hits) => self.plan.rules_behind(hits).for_each(|(_, rule)| hits_of(rule, read, lookups)),
         }
     }
 
@@ -245,6 +245,14 @@ impl<'a> Warehouse<'a> {
         }
         self.relations().into_iter().filter(|relation| needed.contains(&self.table(*relation))).collect()
     }
+}
+
+/// What a rule's hits are computed from.
+fn hits_of<'a>(rule: &'a RulePlan, read: &mut Vec<Relation<'a>>, lookups: &mut BTreeSet<usize>) {
+    read.push(Relation::Rule(rule));
+    let score = rule.score.iter().map(|score| &score.value);
+    let when = rule.exceptions.iter().map(|exception| &exception.when);
+    score.chain(when).for_each(|expr| lookups_of(expr, lookups));
 }
 
 /// The lookups that an expression asks.

@@ -1,7 +1,7 @@
 //! Rules: rows to hits with their ids, hits to incidents and alerts.
 
 use crate::language::tree::{Expr, OrderKey, Rank};
-use crate::plan::{AlertWhen, BranchPlan, ExceptionPlan, Plan, RulePlan, Status, TitlePart, Upstream};
+use crate::plan::{self, AlertWhen, BranchPlan, ExceptionPlan, Plan, RulePlan, Status, TitlePart, Upstream};
 use crate::record::flow::ADMIT_WATERMARK;
 use crate::record::{Column, Micros, Type, Value, hit};
 
@@ -125,6 +125,52 @@ pub(super) fn hits(plan: &Plan, ranged: bool) -> Query {
     }
     let comment = "Every row of every rule, with its id, its score and what became of it.".to_owned();
     Query { comment, steps, body: parts.join("\nUNION ALL\n") }
+}
+
+/// Hits of some rules with the columns that all have: those that no exception covers.
+pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> String {
+    let selects = plan.rules_behind(hits).map(|(_, rule)| {
+        let t = fresh("t", rule.columns.iter().map(|column| column.name.as_str()));
+        let columns: Vec<String> = rule.columns.iter().map(|c| format!("{t}.{}", name(&c.name))).collect();
+        let lookups = lookup_names(plan);
+        let event_time = columns[rule.event_time].clone();
+        let names = Names { columns: &columns, lookups: &lookups, event_time: &event_time };
+        let mut values = vec![
+            hit_id(rule, &columns),
+            string(&rule.name),
+            columns[rule.window.0].clone(),
+            columns[rule.window.1].clone(),
+            event_time.clone(),
+            score(rule, &names),
+            literal(&Value::Float64(rule.score.as_ref().map_or(1.0, |score| score.weight))),
+            string(rule.severity.name()),
+        ];
+        let own = plan::hits::of_rule(rule);
+        for (column, own) in plan::hits::columns()[values.len()..].iter().zip(own) {
+            values.push(match own {
+                Some(own) if column.ty == Type::String => id_text(&columns[own], rule.columns[own].ty),
+                Some(own) => columns[own].clone(),
+                None => format!("CAST(NULL AS {})", column.ty),
+            });
+        }
+        let items: Vec<String> = values
+            .into_iter()
+            .zip(plan::hits::columns())
+            .map(|(value, column)| format!("{value} AS {}", name(&column.name)))
+            .collect();
+        let mut conditions = range(&t, Micros(0));
+        conditions.extend(rule.exceptions.iter().map(|e| format!("NOT COALESCE({}, FALSE)", exception(e, &names))));
+        select(&items, &format!("{} AS {t}", name(&table(rule))), &conditions)
+    });
+    let selects: Vec<String> = selects.collect();
+    if selects.is_empty() {
+        let items: Vec<String> = plan::hits::columns()
+            .iter()
+            .map(|column| format!("CAST(NULL AS {}) AS {}", column.ty, name(&column.name)))
+            .collect();
+        return select(&items, "UNNEST(CAST([] AS ARRAY<INT64>))", &[]);
+    }
+    selects.join("\nUNION ALL\n")
 }
 
 fn hit_steps(plan: &Plan, rule: &RulePlan, ranged: bool) -> [Step; 3] {

@@ -8,6 +8,7 @@ use crate::record::{Column, Micros, Type, Value};
 
 use super::expr::{LookupName, Names, print};
 use super::query::{Step, select};
+use super::rule;
 use super::text::{fresh, interval, literal, name, times};
 
 /// Rows under construction: where they come from, and what each column of the scope is called there.
@@ -41,10 +42,22 @@ pub(super) fn has_valid_times(lookup: &LookupPlan) -> bool {
 /// are needed from so long before on.
 pub(super) fn joined(plan: &Plan, prefix: &str, upstream: Upstream, joins: &[JoinPlan], range: Range<'_>) -> Rows {
     let own: Vec<String> = plan.columns(upstream).iter().map(|c| name(&c.name)).collect();
-    let from = relation(plan, upstream);
+    let mut steps = Vec::new();
+    let mut from = relation(plan, upstream);
+    // Of hits the bounds are where the rules' tables are read.
+    let of_rules = matches!(upstream, Upstream::Hits(_));
+    let bounds = |table: &str| if of_rules { Vec::new() } else { range(table, Micros(0)) };
+    if let Upstream::Hits(hits) = upstream {
+        from = name(&format!("{prefix}__hits"));
+        steps.push(Step {
+            name: from.clone(),
+            comment: format!("{}: rows of rules that no exception covers.", plan.relation_name(upstream)),
+            sql: rule::hits_of(plan, hits, range),
+        });
+    }
     if joins.is_empty() {
-        let range = range(&from, Micros(0));
-        return Rows { steps: Vec::new(), from, columns: own, range };
+        let range = bounds(&from);
+        return Rows { steps, from, columns: own, range };
     }
     let names = || own.iter().map(String::as_str);
     let mut aliases: Vec<String> = Vec::with_capacity(joins.len());
@@ -58,7 +71,6 @@ pub(super) fn joined(plan: &Plan, prefix: &str, upstream: Upstream, joins: &[Joi
     let mut tables = format!("{from} AS {base}");
     let mut columns = own.clone();
     let scope: Vec<String> = own.iter().map(|column| format!("{base}.{column}")).collect();
-    let mut steps = Vec::new();
     for (join, alias) in joins.iter().zip(&aliases) {
         let ours = Sides { base: &base, alias };
         let (table, absent, there) = match &join.target {
@@ -66,7 +78,7 @@ pub(super) fn joined(plan: &Plan, prefix: &str, upstream: Upstream, joins: &[Joi
             JoinTarget::Feature { index, on, at: at @ JoinAt::AsOf { edge, max_age } } => {
                 let size = match upstream {
                     Upstream::Feature(index) => plan.features[index].window.size,
-                    Upstream::Flows => Micros(0),
+                    Upstream::Flows | Upstream::Hits(_) => Micros(0),
                 };
                 let step = name(&format!("{prefix}__{}", join.alias));
                 let reached = AsOf { edge: *edge, max_age: *max_age, back: at.look_back(size).unwrap_or_default() };
@@ -89,7 +101,7 @@ pub(super) fn joined(plan: &Plan, prefix: &str, upstream: Upstream, joins: &[Joi
     let step = Step {
         name: name(&format!("{prefix}__joined")),
         comment: "Each row beside what is joined to it.".to_owned(),
-        sql: select(&items, &tables, &range(&base, Micros(0))),
+        sql: select(&items, &tables, &bounds(&base)),
     };
     let from = step.name.clone();
     steps.push(step);

@@ -1,0 +1,78 @@
+//! Hits of a rule as rows of `hits(…)`, for the features that read them.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::error::ArrowError;
+
+use crate::plan::{Plan, RulePlan, Upstream, hits};
+use crate::record::{Type, Value};
+
+use super::batch;
+use super::detect::Hit;
+use super::window::evidence::EvidenceRow;
+
+/// Who reads the hits of each rule.
+pub struct HitReaders {
+    /// By rule: live features.
+    features: Vec<Vec<usize>>,
+    schema: SchemaRef,
+}
+
+/// Hits as rows, and the flows behind each.
+pub struct HitRows {
+    pub rows: RecordBatch,
+    pub evidence: Vec<Vec<EvidenceRow>>,
+}
+
+impl HitReaders {
+    pub fn of(plan: &Plan) -> Self {
+        let mut features = vec![Vec::new(); plan.rules.len()];
+        for (index, feature) in plan.features.iter().enumerate().filter(|(index, _)| plan.live[*index]) {
+            if let Upstream::Hits(read) = feature.upstream {
+                plan.rules_behind(read).for_each(|(rule, _)| features[rule].push(index));
+            }
+        }
+        Self { features, schema: batch::schema(&hits::columns()) }
+    }
+
+    pub fn of_rule(&self, rule: usize) -> &[usize] {
+        &self.features[rule]
+    }
+
+    /// Those that no exception covers.
+    pub fn rows(&self, rule: &RulePlan, hits: &[Hit]) -> Result<HitRows, ArrowError> {
+        let hits: Vec<&Hit> = hits.iter().filter(|hit| hit.excepted.is_none()).collect();
+        let time = |of: &dyn Fn(&Hit) -> i64| -> ArrayRef {
+            let times: Vec<i64> = hits.iter().map(|hit| of(hit)).collect();
+            Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
+        };
+        let weight = rule.score.as_ref().map_or(1.0, |score| score.weight);
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(hits.iter().map(|hit| hit.hit_id.as_str()))),
+            Arc::new(StringArray::from(vec![rule.name.as_str(); hits.len()])),
+            time(&|hit| hit.window_start.0),
+            time(&|hit| hit.window_end.0),
+            time(&|hit| hit.event_time.0),
+            Arc::new(Float64Array::from_iter_values(hits.iter().map(|hit| hit.score))),
+            Arc::new(Float64Array::from(vec![weight; hits.len()])),
+            Arc::new(StringArray::from(vec![rule.severity.name(); hits.len()])),
+        ];
+        let declared = hits::columns();
+        for (column, own) in declared[columns.len()..].iter().zip(hits::of_rule(rule)) {
+            let values = hits.iter().map(|hit| own.and_then(|own| hit.values.get(own)));
+            columns.push(match column.ty {
+                Type::Int64 => Arc::new(Int64Array::from_iter(values.map(|value| match value {
+                    Some(Value::Int64(value)) => Some(*value),
+                    _ => None,
+                }))),
+                _ => Arc::new(StringArray::from_iter(values.map(|value| value.and_then(Value::id_text)))),
+            });
+        }
+        let rows = batch::leading(&self.schema, columns, hits.len())?;
+        Ok(HitRows { rows, evidence: hits.iter().map(|hit| hit.evidence.clone()).collect() })
+    }
+}

@@ -1,0 +1,185 @@
+//! `hits(rule, …)`: hits of some rules as a relation, with the same columns whatever rules they are.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::definition::model::Status;
+use crate::diagnostic::{Diagnostic, Text, suggest};
+use crate::record::{Column, Type};
+
+use super::resolve::Resolver;
+use super::{Plan, RulePlan, Upstream};
+
+/// Name, type, may it be NULL, meaning.
+const COLUMNS: [(&str, Type, bool, &str); 15] = [
+    ("hit_id", Type::String, false, "Tells a hit from every other"),
+    ("rule", Type::String, false, "The rule's name"),
+    ("window_start", Type::Timestamp, false, "Of the row that hit"),
+    ("window_end", Type::Timestamp, false, "Of the row that hit"),
+    ("event_time", Type::Timestamp, false, "Of the row that hit: the end of its window, less a microsecond"),
+    ("score", Type::Float64, false, "0 to 1; 1 of a rule that declares none"),
+    ("weight", Type::Float64, false, "What the rule is worth among others"),
+    ("severity", Type::String, false, "The rule's: info, low, medium, high or critical"),
+    ("actor", Type::String, true, "The first entity of this role, as text"),
+    ("victim", Type::String, true, "The first entity of this role, as text"),
+    ("peer", Type::String, true, "The first entity of this role, as text"),
+    ("subscriber_id", Type::String, true, "The rule's column of this name, if it has one"),
+    ("src_ip", Type::String, true, "The rule's column of this name, if it has one"),
+    ("dst_ip", Type::String, true, "The rule's column of this name, if it has one"),
+    ("dst_port", Type::Int64, true, "The rule's column of this name, if it has one"),
+];
+
+pub const HIT_ID: usize = 0;
+pub const EVENT_TIME: usize = 4;
+/// The first column that comes from the rule's own.
+const FROM_RULE: usize = 8;
+const ROLES: [&str; 3] = ["actor", "victim", "peer"];
+
+/// The columns of `hits(…)`.
+pub fn columns() -> Vec<Column> {
+    COLUMNS.iter().map(|(name, ty, nullable, _)| Column::new(*name, *ty, *nullable)).collect()
+}
+
+/// Each column and what it means, for people.
+pub fn described() -> impl Iterator<Item = (Column, &'static str)> {
+    columns().into_iter().zip(COLUMNS.iter().map(|(.., meaning)| *meaning))
+}
+
+/// Hits of some rules, that a feature reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HitsPlan {
+    /// As it is written: `hits(a, b)`.
+    pub name: String,
+    pub rules: Vec<String>,
+}
+
+/// Of the columns that come from the rule's own, in order: which of them; its value is taken as text where this is STRING.
+pub fn of_rule(rule: &RulePlan) -> Vec<Option<usize>> {
+    let role = |role: &str| rule.entities.iter().find(|entity| entity.role == role).map(|entity| entity.column);
+    let named = |(name, ty, ..): &(&str, Type, bool, &str)| {
+        rule.columns.iter().position(|column| column.name == *name && column.ty == *ty)
+    };
+    ROLES.iter().map(|name| role(name)).chain(COLUMNS[FROM_RULE + ROLES.len()..].iter().map(named)).collect()
+}
+
+/// The rules that `hits(a, b)` names.
+pub fn rules_of(text: &str) -> Option<Vec<&str>> {
+    let names = text.strip_prefix("hits(")?.strip_suffix(')')?;
+    Some(names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
+}
+
+impl Resolver<'_> {
+    /// The relation of hits that a feature reads; it is one with others of the same rules.
+    pub(super) fn hits(&mut self, from: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+        let names = rules_of(from.as_str())?;
+        let mut whole = !names.is_empty();
+        for name in &names {
+            let known = || self.project.rules.iter().map(|rule| rule.name.as_str());
+            let Some(rule) = self.project.rules.iter().find(|rule| rule.name.text == *name) else {
+                whole = false;
+                if self.project.broken.contains(*name) {
+                    continue;
+                }
+                let finding = Diagnostic::error("project.unknown-rule", from.span(), format!("no rule `{name}`"));
+                let finding = finding.label("not a rule of this project");
+                diagnostics.push(match suggest(name, known()) {
+                    Some(near) => finding.help(format!("did you mean `{near}`?")),
+                    None => finding.help("use the name that stands behind `rule:` in a file of `rules`"),
+                });
+                continue;
+            };
+            let over = self.project.config.overrides.get(*name).and_then(|over| over.status);
+            let status = over.unwrap_or(rule.status);
+            if matches!(status, Status::Draft | Status::Shadow) {
+                let message = format!("rule `{name}` is {}: its hits go nowhere", status.name());
+                let finding = Diagnostic::warning("feature.hits", from.span(), message).label("no rows of it");
+                diagnostics.push(finding.help("a rule whose hits only feed others has `alert: {when: never}`"));
+            }
+        }
+        let rules: BTreeSet<&str> = names.iter().copied().collect();
+        let rules: Vec<String> = rules.into_iter().map(str::to_owned).collect();
+        let name = format!("hits({})", rules.join(", "));
+        if whole && self.plan.hits.iter().all(|known| known.name != name) {
+            self.plan.hits.push(HitsPlan { name, rules });
+        }
+        whole.then_some(())
+    }
+}
+
+impl Resolver<'_> {
+    /// Hits of rules over flows would come late, as flows do.
+    pub(super) fn check_hits(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for feature in &self.project.features {
+            for name in rules_of(feature.from.as_str()).unwrap_or_default() {
+                let rule = self.plan.rules.iter().find(|rule| rule.name == name);
+                if !rule.is_some_and(|rule| rule.upstreams().any(|upstream| upstream == Upstream::Flows)) {
+                    continue;
+                }
+                let message = format!("rule `{name}` reads `flows`; only hits of rules over features can be read");
+                let finding = Diagnostic::error("feature.hits", feature.from.span(), message).label("hits of flows");
+                diagnostics
+                    .push(finding.help("let the rule read a feature, for instance one with `window: {size: 1m}`"));
+            }
+        }
+    }
+}
+
+/// A step of the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// Index into [`Plan::features`].
+    Feature(usize),
+    /// Index into [`Plan::rules`].
+    Rule(usize),
+}
+
+impl Plan {
+    /// Features and rules, each after what it reads.
+    pub fn order(&self) -> Vec<Node> {
+        let mut order = Vec::with_capacity(self.features.len() + self.rules.len());
+        let mut taken = vec![false; self.rules.len()];
+        for (index, feature) in self.features.iter().enumerate() {
+            if let Upstream::Hits(hits) = feature.upstream {
+                // What these read is before the feature, since it depends on it.
+                for (rule, _) in self.rules_behind(hits) {
+                    if !std::mem::replace(&mut taken[rule], true) {
+                        order.push(Node::Rule(rule));
+                    }
+                }
+            }
+            order.push(Node::Feature(index));
+        }
+        let rest = taken.iter().enumerate().filter(|(_, taken)| !**taken).map(|(rule, _)| Node::Rule(rule));
+        order.extend(rest);
+        order
+    }
+
+    /// The rules whose hits these are, those that run and count.
+    pub fn rules_behind(&self, hits: usize) -> impl Iterator<Item = (usize, &Arc<RulePlan>)> {
+        let names = self.hits.get(hits).map(|hits| hits.rules.as_slice()).unwrap_or_default();
+        let rules = self.rules.iter().enumerate();
+        rules.filter(move |(_, rule)| names.contains(&rule.name) && rule.status != Status::Shadow)
+    }
+
+    /// Leaves out rules that nobody wants and whose hits no feature reads that is wanted.
+    pub fn keep_rules(&mut self, wanted: &dyn Fn(&str) -> bool, shown: &[&str]) {
+        let all = std::mem::take(&mut self.rules);
+        let mut kept: BTreeSet<String> =
+            all.iter().filter(|rule| wanted(&rule.name)).map(|rule| rule.name.clone()).collect();
+        loop {
+            self.rules = all.iter().filter(|rule| kept.contains(&rule.name)).cloned().collect();
+            self.show(shown);
+            let live = self.features.iter().zip(&self.live).filter(|(_, live)| **live);
+            let read = live.filter_map(|(feature, _)| match feature.upstream {
+                Upstream::Hits(hits) => self.hits.get(hits),
+                _ => None,
+            });
+            let more: Vec<String> =
+                read.flat_map(|hits| &hits.rules).filter(|rule| !kept.contains(*rule)).cloned().collect();
+            if more.is_empty() {
+                return;
+            }
+            kept.extend(more);
+        }
+    }
+}
