@@ -9,7 +9,7 @@ use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::error::ArrowError;
 
-use crate::plan::{Node, Plan, Upstream, hits};
+use crate::plan::{LookBack, Node, Plan, Upstream, hits};
 use crate::record::{Reject, flow};
 use crate::target::datafusion::Lookups;
 
@@ -74,6 +74,8 @@ pub struct Graph {
     fault: Option<Fault>,
     /// Rows are admitted and put out, and nothing is computed from them.
     rows_only: bool,
+    /// From when on rows count: by feature, those that it reads; by rule, those that hit.
+    since: (Vec<i64>, Vec<i64>),
     pub amend: Option<Arc<dyn Amend>>,
     /// When asked for: the row that came nearest to firing, by rule.
     nearest: Option<Vec<Option<Nearest>>>,
@@ -109,6 +111,7 @@ impl Graph {
             keep_evidence,
             fault,
             rows_only: false,
+            since: (vec![i64::MIN; plan.features.len()], vec![i64::MIN; plan.rules.len()]),
             amend: None,
             nearest: None,
         })
@@ -122,6 +125,13 @@ impl Graph {
         }
         self.nearest = Some(vec![None; self.rules.len()]);
         self.rules.iter_mut().try_for_each(|rule| rule.watch(lookups))
+    }
+
+    /// Computes only what rows depend on that this look-back is of: what has a short one does not see the rows of a long one.
+    pub fn only_from(&mut self, plan: &Plan, back: &LookBack) {
+        let own = plan.features.iter().zip(&back.features);
+        let features = own.map(|(feature, own)| own.map_or(i64::MIN, |own| feature.reads_from(own).0));
+        self.since = (features.collect(), back.rules.iter().map(|from| from.0).collect());
     }
 
     /// From now on only tells which rows are duplicates and which are late, and puts out the others.
@@ -257,10 +267,11 @@ impl Graph {
         for index in 0..self.features.len() {
             let windows = self.features[index].as_mut().and_then(Stage::windows_mut);
             if let Some(stage) = windows.filter(|stage| stage.upstream == Upstream::Flows) {
-                push_flows(stage, flows, admit, kept, &mut self.ledger)?;
+                push_flows(stage, flows, admit, self.since.0[index], kept, &mut self.ledger)?;
             }
         }
-        for (index, rule) in self.rules.iter_mut().enumerate() {
+        let last = flows.times.iter().copied().max().unwrap_or(i64::MIN);
+        for (index, rule) in self.rules.iter_mut().enumerate().filter(|(index, _)| last >= self.since.1[*index]) {
             for (branch, upstream) in rule.branches() {
                 if upstream != Upstream::Flows {
                     continue;
@@ -354,6 +365,7 @@ impl Graph {
         let Some(stage) = &mut self.features[index] else { return Ok(()) };
         if let Upstream::Feature(upstream) = stage.upstream()
             && let Some(rows) = &now.closed[upstream]
+            && now.end > self.since.0[index]
         {
             let behind = FeatureEvidence(&now.evidence[upstream]);
             let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
@@ -380,6 +392,9 @@ impl Graph {
 
     /// A rule over features whose windows end now.
     fn detect(&mut self, index: usize, now: &Now, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        if now.end <= self.since.1[index] {
+            return Ok(());
+        }
         let rule = &mut self.rules[index];
         for (branch, upstream) in rule.branches() {
             let Upstream::Feature(upstream) = upstream else { continue };
@@ -509,22 +524,27 @@ impl Admission {
     }
 }
 
-/// Rows that have an open window go in; windows that others missed are counted.
+/// Rows that have an open window go in, those before `since` aside; windows that others missed are counted.
 fn push_flows(
     stage: &mut FeatureStage,
     flows: &FlowBatch,
     admit: &[i64],
+    since: i64,
     evidence: Option<&dyn EvidenceRows>,
     ledger: &mut Ledger,
 ) -> Result<(), GraphError> {
     let hop = stage.hop();
-    let in_time = flows.times.iter().zip(admit).all(|(time, admit)| hop.first_end(*time) > *admit);
+    let in_time = flows.times.iter().zip(admit).all(|(time, admit)| hop.first_end(*time) > *admit && *time >= since);
     if in_time {
         return Ok(stage.push(&flows.rows, Closed::default(), evidence)?);
     }
+    if flows.times.iter().all(|time| *time < since) {
+        return Ok(());
+    }
     count_missed(stage, flows, admit, ledger)?;
     let rows = (0u32..).zip(flows.times.iter().zip(admit));
-    let keep = rows.filter(|(_, (time, admit))| hop.last_end(**time) > **admit).map(|(row, _)| row);
+    let counts = |time: i64, admit: i64| hop.last_end(time) > admit && time >= since;
+    let keep = rows.filter(|(_, (time, admit))| counts(**time, **admit)).map(|(row, _)| row);
     let picks: UInt32Array = keep.collect::<Vec<u32>>().into();
     let rows = take_record_batch(&flows.rows, &picks)?;
     match evidence {

@@ -14,6 +14,8 @@ pub struct LookBack {
     pub flows: EventTime,
     /// By feature; `None` for one that is not live.
     pub features: Vec<Option<EventTime>>,
+    /// By rule.
+    pub rules: Vec<EventTime>,
 }
 
 impl Plan {
@@ -21,6 +23,7 @@ impl Plan {
     pub fn look_back(&self, from: EventTime) -> LookBack {
         let mut flows = from;
         let mut features: Vec<Option<EventTime>> = self.live.iter().map(|live| live.then_some(from)).collect();
+        let mut rules = vec![from; self.rules.len()];
         for branch in self.rules.iter().flat_map(|rule| &rule.branches) {
             if let Upstream::Feature(read) = branch.upstream {
                 joined(&branch.select.joins, self.features[read].window, from, &mut features);
@@ -29,8 +32,7 @@ impl Plan {
         // A feature reads only features before it: its own start is known when it is reached.
         for (index, feature) in self.features.iter().enumerate().rev() {
             let Some(own) = features[index] else { continue };
-            let end = first_end(feature.window, own);
-            let start = EventTime(end.saturating_sub(feature.look_back().0));
+            let start = feature.reads_from(own);
             match feature.upstream {
                 Upstream::Flows => flows = flows.min(start),
                 Upstream::Feature(read) => {
@@ -38,16 +40,26 @@ impl Plan {
                     joined(&feature.joins, self.features[read].window, start, &mut features);
                 }
                 Upstream::Hits(hits) => {
-                    for branch in self.rules_behind(hits).flat_map(|(_, rule)| &rule.branches) {
-                        if let Upstream::Feature(read) = branch.upstream {
-                            earlier(&mut features[read], start);
-                            joined(&branch.select.joins, self.features[read].window, start, &mut features);
+                    for (index, rule) in self.rules_behind(hits) {
+                        rules[index] = rules[index].min(start);
+                        for branch in &rule.branches {
+                            if let Upstream::Feature(read) = branch.upstream {
+                                earlier(&mut features[read], start);
+                                joined(&branch.select.joins, self.features[read].window, start, &mut features);
+                            }
                         }
                     }
                 }
             }
         }
-        LookBack { flows, features }
+        LookBack { flows, features, rules }
+    }
+}
+
+impl FeaturePlan {
+    /// From when on rows count of what it reads, in its own rows from some instant on.
+    pub fn reads_from(&self, own: EventTime) -> EventTime {
+        EventTime(first_end(self.window, own).saturating_sub(self.look_back().0))
     }
 }
 

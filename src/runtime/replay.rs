@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -254,7 +255,7 @@ impl LocalDays {
             .collect();
         let paths: Vec<(String, String)> = files.iter().map(|(name, path, _)| (name.clone(), path.clone())).collect();
         let mut out = DayOutlet::new(&self.plan, day, self.out.as_ref(), &paths)?;
-        let Some(mut counts) = self.compute(day.end(), scan, &wanted, &mut out, stop)? else {
+        let Some(mut counts) = self.compute(day.start()..day.end(), scan, &wanted, &mut out, stop)? else {
             drop(out);
             self.out.remove(&unfinished)?;
             return Ok(None);
@@ -283,7 +284,7 @@ impl LocalDays {
     ) -> Result<Option<DayCounts>, ReplayError> {
         let wanted = self.wanted(from, to);
         let scan = self.scan(&wanted)?;
-        self.compute(to, scan, &wanted, out, stop)
+        self.compute(from..to, scan, &wanted, out, stop)
     }
 
     /// Where a relation's rows of a day lie, when a backfill has written them of the same definitions and files.
@@ -302,7 +303,7 @@ impl LocalDays {
 
     fn compute(
         &self,
-        end: EventTime,
+        span: Range<EventTime>,
         scan: Scan,
         wanted: &Wanted,
         out: &mut dyn Outlet,
@@ -311,6 +312,8 @@ impl LocalDays {
         let lookups = Lookups::new(&self.plan.lookups);
         let mut graph = Graph::new(&self.plan, &lookups, self.generation.clone(), self.fault)?;
         graph.amend.clone_from(&self.amend);
+        graph.only_from(&self.plan, &self.plan.look_back(span.start));
+        let end = span.end;
         let admission = if self.keep_late { graph.admission().of_all() } else { graph.admission() };
         let mut feed = Feed::new(&self.history, scan, wanted, admission);
         let last = self.last_watermark().0;

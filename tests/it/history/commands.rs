@@ -41,10 +41,22 @@ pub(super) fn flow(day: u32, second: u32) -> String {
     row(second, 2, "").replace("2026-01-05T", &format!("2026-01-{day:02}T"))
 }
 
-/// The built-in pack in `p`, and 50 rows of each of two days in `in.jsonl`.
+/// Of the pack, what looks back an hour at most: days stand alone.
+const KEPT: [&str; 7] =
+    ["contact_1m", "contact_30m", "destination_30m", "pair_5m", "service_1m", "net_beacon", "net_scan_vertical"];
+
+/// Some of the built-in pack in `p`, and 50 rows of each of two days in `in.jsonl`.
 pub(super) fn folder() -> Result<TempDir, Failed> {
     let folder = TempDir::new()?;
     run(folder.path(), 0, &["init", "p"])?;
+    for part in ["features", "rules"] {
+        for entry in fs::read_dir(folder.path().join("p").join(part))? {
+            let path = entry?.path();
+            if !path.file_stem().is_some_and(|name| KEPT.iter().any(|kept| name == *kept)) {
+                fs::remove_file(&path)?;
+            }
+        }
+    }
     let rows = [5, 6].into_iter().flat_map(|day| (0..50).map(move |second| flow(day, second)));
     fs::write(folder.path().join("in.jsonl"), rows.collect::<String>())?;
     Ok(folder)
