@@ -72,7 +72,7 @@ static EXPECT: Table = Table {
         ),
         optional(
             "rows",
-            Shape::Map { name: &Shape::Name, value: &ROWS, empty: true },
+            Shape::Map { name: &Shape::Relation, value: &ROWS, empty: true },
             "Rows that `flows`, a feature or the rule must have among its own; `[]`: none at all",
         ),
     ],

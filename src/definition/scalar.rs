@@ -27,6 +27,11 @@ pub(super) fn is_rule_name(text: &str) -> bool {
         && parts().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
+/// A relation's name, that of a rule too, or the hits of rules.
+pub(super) fn is_relation(text: &str) -> bool {
+    is_name(text) || is_rule_name(text) || is_hits(text)
+}
+
 /// `hits(rule, other.rule)`.
 pub(super) fn is_hits(text: &str) -> bool {
     let names = text.strip_prefix("hits(").and_then(|rest| rest.strip_suffix(')'));
@@ -108,7 +113,7 @@ impl Node {
 
     /// A relation's name, or the hits of rules.
     pub fn relation_at(&self, key: &str) -> Option<Text> {
-        self.get(key)?.text().filter(|text| is_name(text.as_str()) || is_hits(text.as_str())).cloned()
+        self.get(key)?.text().filter(|text| is_relation(text.as_str())).cloned()
     }
 
     pub fn text_at(&self, key: &str) -> Option<Text> {

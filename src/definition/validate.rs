@@ -242,7 +242,7 @@ fn problem(text: &Text, shape: &Shape, name: &str) -> Option<Diagnostic> {
     let bad = |message: String, label: &str| Some(bad_value(span, message, label));
     match shape {
         Shape::Name if !scalar::is_name(value) => Some(bad_name(text, "letters, digits and `_`, no digit first")),
-        Shape::Relation if !scalar::is_name(value) && !scalar::is_hits(value) => {
+        Shape::Relation if !scalar::is_relation(value) => {
             let error = bad_name(text, "letters, digits and `_`, no digit first");
             Some(if value.contains('(') {
                 error.help("hits of rules are read as hits(rule, other.rule)")

@@ -208,6 +208,11 @@ pub enum AggregateFunction {
     First,
     /// `STRING_AGG([DISTINCT] x, delimiter ORDER BY … LIMIT n)`.
     StringAgg,
+    /// `APPROX_QUANTILES(x, of)[OFFSET(number)]`, exactly: the smallest value that has that part of all at or below it.
+    Quantile {
+        number: u32,
+        of: u32,
+    },
     /// Of pairs, as the next two.
     Corr,
     CovarPop,

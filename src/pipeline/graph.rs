@@ -384,7 +384,7 @@ impl Graph {
             if out.wants(stage.name()) {
                 out.rows(stage.name(), &window.rows, now.is_partial())?;
             }
-            self.past.keep(index, now.end, &window.rows);
+            self.past.keep(index, now.end, &window.rows)?;
             (now.closed[index], now.evidence[index]) = (Some(window.rows), window.evidence);
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::plan::{Edge, JoinAt, JoinPlan, JoinTarget};
 use crate::record::{Column, Value};
 use crate::target::datafusion::{LookupIndex, Lookups, LowerError};
 
-use super::past::{Closed, PastWindow, encoded};
+use super::past::{Closed, encoded};
 
 /// One join, ready to run.
 pub enum Join {
@@ -97,28 +97,26 @@ impl FeatureJoin {
         max_age: i64,
         closed: Closed<'_>,
     ) -> Result<Vec<ArrayRef>, ArrowError> {
+        let Some(kept) = closed.before(self.index) else { return Ok(self.absent(rows.num_rows())) };
         let keys: Vec<ArrayRef> = self.here.iter().map(|i| Arc::clone(rows.column(*i))).collect();
         let keys = encoded(&keys, rows.num_rows())?;
-        let mut windows: Vec<&PastWindow> = Vec::new();
-        // Behind the windows, one row of what is absent.
-        let mut found: Vec<Option<(usize, usize)>> = vec![None; rows.num_rows()];
-        for window in closed.before(self.index) {
-            let may = |row: usize| window.end <= as_of[row] && as_of[row] - window.end < max_age;
-            let open = |row: &usize| found[*row].is_none() && may(*row);
-            let open: Vec<usize> = (0..rows.num_rows()).filter(open).collect();
-            if open.is_empty() {
-                continue;
-            }
-            let by_key = window.by_key()?;
-            for row in open {
-                found[row] = by_key.get(&keys[row]).map(|place| (windows.len(), *place as usize));
-            }
-            windows.push(window);
-        }
+        // Only the windows in which something is found; behind them, one row of what is absent.
+        let all: Vec<&RecordBatch> = kept.windows().collect();
+        let mut windows: Vec<usize> = Vec::new();
+        let found = keys.iter().zip(as_of).map(|(key, as_of)| {
+            let (window, row) = kept.find(key, *as_of, max_age)?;
+            let known = windows.iter().rposition(|known| *known == window);
+            let number = known.unwrap_or_else(|| {
+                windows.push(window);
+                windows.len() - 1
+            });
+            Some((number, row))
+        });
+        let found: Vec<Option<(usize, usize)>> = found.collect();
         let picks: Vec<(usize, usize)> = found.into_iter().map(|found| found.unwrap_or((windows.len(), 0))).collect();
         let absent = self.absent(1);
         let column = |(number, absent): (usize, &ArrayRef)| {
-            let there = windows.iter().map(|window| window.rows.column(self.here.len() + number).as_ref());
+            let there = windows.iter().map(|window| all[*window].column(self.here.len() + number).as_ref());
             interleave(&there.chain([absent.as_ref()]).collect::<Vec<_>>(), &picks)
         };
         absent.iter().enumerate().map(column).collect()

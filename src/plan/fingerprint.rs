@@ -36,7 +36,8 @@ pub fn canonical(plan: &Plan, rule: &RulePlan) -> String {
         features.push(feature_text(plan, &plan.features[index], columns, &mut reads));
         if let Upstream::Hits(hits) = plan.features[index].upstream {
             for (_, rule) in plan.rules_behind(hits).filter(|(at, _)| reads.rules.insert(*at)).collect::<Vec<_>>() {
-                features.push(format!("hits of {}\n{}", rule.name, rule_text(plan, rule, &mut reads)));
+                let text = rule_text(plan, rule, &mut reads);
+                features.push(format!("hits of {} severity {}\n{text}", rule.name, rule.severity.name()));
             }
         }
     }
@@ -297,6 +298,10 @@ fn mark(expr: &Expr, columns: &mut BTreeSet<usize>) {
 }
 
 fn aggregation(plan: &Plan, aggregate: &Aggregate, names: &Names) -> String {
+    if let AggregateFunction::Quantile { number, of } = aggregate.function {
+        let arg = aggregate.arg.as_ref().map_or(String::new(), |arg| names.expr(plan, arg));
+        return format!("(QUANTILE {arg} {number} of {of})");
+    }
     let entry = AGGREGATES.iter().find(|entry| entry.function == aggregate.function);
     let name = entry.map_or("", |entry| entry.name);
     let distinct = if aggregate.function == AggregateFunction::CountDistinct { " DISTINCT" } else { "" };

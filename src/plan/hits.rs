@@ -57,7 +57,7 @@ pub struct HitsPlan {
 pub fn of_rule(rule: &RulePlan) -> Vec<Option<usize>> {
     let role = |role: &str| rule.entities.iter().find(|entity| entity.role == role).map(|entity| entity.column);
     let named = |(name, ty, ..): &(&str, Type, bool, &str)| {
-        rule.columns.iter().position(|column| column.name == *name && column.ty == *ty)
+        rule.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name) && column.ty == *ty)
     };
     ROLES.iter().map(|name| role(name)).chain(COLUMNS[FROM_RULE + ROLES.len()..].iter().map(named)).collect()
 }
@@ -77,7 +77,7 @@ impl Resolver<'_> {
             let known = || self.project.rules.iter().map(|rule| rule.name.as_str());
             let Some(rule) = self.project.rules.iter().find(|rule| rule.name.text == *name) else {
                 whole = false;
-                if self.project.broken.contains(*name) {
+                if self.project.broken.contains(*name) || self.project.broken.contains(&name.replace(['.', '-'], "_")) {
                     continue;
                 }
                 let finding = Diagnostic::error("project.unknown-rule", from.span(), format!("no rule `{name}`"));
@@ -111,8 +111,17 @@ impl Resolver<'_> {
     pub(super) fn check_hits(&self, diagnostics: &mut Vec<Diagnostic>) {
         for feature in &self.project.features {
             for name in rules_of(feature.from.as_str()).unwrap_or_default() {
-                let rule = self.plan.rules.iter().find(|rule| rule.name == name);
-                if !rule.is_some_and(|rule| rule.upstreams().any(|upstream| upstream == Upstream::Flows)) {
+                let Some(rule) = self.plan.rules.iter().find(|rule| rule.name == name) else { continue };
+                for (own, ty, ..) in &COLUMNS[FROM_RULE + ROLES.len()..] {
+                    let other = |column: &&Column| column.name.eq_ignore_ascii_case(own) && column.ty != *ty;
+                    if let Some(other) = rule.columns.iter().find(other) {
+                        let message = format!("`{own}` of rule `{name}` is {}, in its hits it is {ty}: NULL", other.ty);
+                        let finding = Diagnostic::warning("feature.hits", feature.from.span(), message);
+                        diagnostics
+                            .push(finding.label("no values").help(format!("return `{own}` as {ty} in the rule")));
+                    }
+                }
+                if rule.upstreams().all(|upstream| upstream != Upstream::Flows) {
                     continue;
                 }
                 let message = format!("rule `{name}` reads `flows`; only hits of rules over features can be read");

@@ -60,8 +60,8 @@ fn bind_feature(
     };
     let there = &resolver.plan.features[index];
     let Upstream::Feature(here) = upstream else {
-        let here = if upstream == Upstream::Flows { "a flow" } else { "a hit" };
-        let message = format!("`{}` is joined on the window, but {here} has none", name.text);
+        let here = if upstream == Upstream::Flows { "`flows`" } else { "hits" };
+        let message = format!("`{}` is joined on the window, but {here} have no windows of their own", name.text);
         diagnostics.push(Diagnostic::error("join.window-mismatch", name.span(), message).label("has windows").help(
             "join features in a rule or a feature that reads a feature; lookups can be joined to flows and hits",
         ));
@@ -77,14 +77,14 @@ fn bind_feature(
         None => shared_keys(here, there),
     };
     for (left, right) in &on {
-        let (left, right) = (&scope.columns[*left].column, &there.columns[*right]);
-        if left.ty != right.ty {
-            let message = format!(
-                "`{}` is {} here, key `{}` of `{}` is {}",
-                left.name, left.ty, right.name, there.name, right.ty
-            );
-            let finding = Diagnostic::error("join.type-mismatch", name.span(), message);
-            diagnostics.push(finding.help("match columns of one type; `row` can compute one"));
+        let (here, key) = (&scope.columns[*left].column, &there.columns[*right]);
+        if here.ty != key.ty {
+            let message =
+                format!("`{}` is {} here, key `{}` of `{}` is {}", here.name, here.ty, key.name, there.name, key.ty);
+            let pair = pairs.iter().flatten().find(|(_, there)| there.text == key.name);
+            let place = pair.map_or(name.span(), |(here, _)| here.span());
+            let finding = Diagnostic::error("join.type-mismatch", place, message).label("of another type");
+            diagnostics.push(finding.help("match columns of one type; the feature that is read can compute one"));
             return None;
         }
     }
@@ -111,7 +111,8 @@ fn bind_feature(
     }
     let columns = there.columns.iter().skip(there.key.len()).cloned().collect::<Vec<_>>();
     // A window that has a row here has one there, when both see the same rows and nothing is filtered there.
-    let always = at == JoinAt::Same && on.is_empty() && there.filter.is_none() && there.upstream == here.upstream;
+    let alike = there.filter.is_none() && there.trailing.is_none() && there.upstream == here.upstream;
+    let always = at == JoinAt::Same && on.is_empty() && alike;
     finish(join, columns, JoinTarget::Feature { index, on, at }, always, diagnostics)
 }
 

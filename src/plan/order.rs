@@ -92,17 +92,37 @@ fn rule_reads(rule: &Rule) -> Vec<Text> {
     joined(&rule.join).into_iter().chain(from.collect::<Vec<_>>()).collect()
 }
 
-/// The rules whose hits a rule depends on, and the rule itself.
-pub(crate) fn behind(project: &Project, rule: &Rule) -> BTreeSet<String> {
-    let mut rules = BTreeSet::from([rule.name.text.clone()]);
-    let mut open: Vec<Text> = rule_reads(rule);
+/// Leaves of rules only those that these relations stand on, and of features those that stand on no other rules.
+pub(crate) fn cut_down(project: &mut Project, relations: &[&str]) {
+    let mut rules = BTreeSet::new();
+    let mut open: Vec<String> = relations.iter().map(|name| (*name).to_owned()).collect();
     let mut seen = BTreeSet::new();
     while let Some(next) = open.pop() {
-        let Some(feature) = project.features.iter().find(|feature| feature.name.text == next.text) else { continue };
-        if seen.insert(next.text) {
-            rules.extend(rules_of(feature.from.as_str()).unwrap_or_default().into_iter().map(str::to_owned));
-            open.extend(reads(project, feature));
+        if !seen.insert(next.clone()) {
+            continue;
+        }
+        if let Some(rule) = project.rules.iter().find(|rule| rule.name.text == next) {
+            rules.insert(next);
+            open.extend(rule_reads(rule).into_iter().map(|read| read.text));
+        } else if let Some(feature) = project.features.iter().find(|feature| feature.name.text == next) {
+            open.extend(rules_of(feature.from.as_str()).unwrap_or_default().into_iter().map(str::to_owned));
+            open.extend(reads(project, feature).into_iter().map(|read| read.text));
         }
     }
-    rules
+    project.rules.retain(|rule| rules.contains(&rule.name.text));
+    let mut gone: BTreeSet<String> = BTreeSet::new();
+    loop {
+        let stands = |feature: &Feature| {
+            let hits = rules_of(feature.from.as_str()).unwrap_or_default();
+            let own = joined(&feature.join).into_iter().chain([feature.from.clone()]);
+            hits.iter().all(|rule| rules.contains(*rule)) && own.into_iter().all(|read| !gone.contains(&read.text))
+        };
+        let (kept, cut): (Vec<Feature>, Vec<Feature>) =
+            std::mem::take(&mut project.features).into_iter().partition(|feature| stands(feature));
+        project.features = kept;
+        if cut.is_empty() {
+            return;
+        }
+        gone.extend(cut.into_iter().map(|feature| feature.name.text));
+    }
 }

@@ -151,6 +151,9 @@ impl Resolver<'_> {
             return finding
                 .help(format!("read it in a condition: x IN (SELECT … FROM {}), or declare a join", name.text));
         }
+        if name.text.eq_ignore_ascii_case("hits") {
+            return finding.label("whose?").help("name rules: hits(net.scan.vertical, net.bruteforce)");
+        }
         let finding = finding.label("neither `flows` nor a feature");
         match suggest(name.as_str(), names()) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),

@@ -131,11 +131,11 @@ fn plan_of(project: &Project, rule: &Rule, case: &Case, options: ResolveOptions)
     project.config.overrides.clear();
     given::override_lookups(&mut project, case)?;
     given::override_params(&mut project, rule, case)?;
-    let behind = plan::behind(&project, rule);
-    project.rules.retain(|other| behind.contains(&other.name.text));
-    // Drafts and shadow rules are tested as what they will be.
-    for rule in &mut project.rules {
-        rule.status = Status::Stable;
+    let rows = case.expect.rows.iter().map(|(relation, _)| relation.as_str());
+    plan::cut_down(&mut project, &rows.chain([rule.name.as_str()]).collect::<Vec<_>>());
+    // Drafts and shadow rules are tested as what they will be; of others, they feed nobody.
+    for tested in project.rules.iter_mut().filter(|other| other.name.text == rule.name.text) {
+        tested.status = Status::Stable;
     }
     let resolved = plan::resolve(&project, options);
     if resolved.has_errors() {

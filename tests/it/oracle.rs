@@ -193,6 +193,12 @@ pub fn covariance(pairs: &[(f64, f64)], less: usize) -> Cell {
     Cell::Near(common / count, (x * y).sqrt() / count)
 }
 
+/// The smallest value that has that part of all at or below it.
+pub fn quantile(values: &[i64], number: usize, of: usize) -> Cell {
+    let enough = |value: &&i64| values.iter().filter(|other| other <= value).count() * of >= number * values.len();
+    extreme(values.iter().filter(enough).min().copied())
+}
+
 pub fn distinct(values: impl Iterator<Item = i64>) -> Cell {
     int(values.collect::<BTreeSet<_>>().len())
 }

@@ -131,6 +131,7 @@ columns:
   together: CORR(latitude, dst_port)
   common: COVAR_POP(latitude, dst_port)
   common_samp: COVAR_SAMP(dst_port, latitude)
+  third: APPROX_QUANTILES(tx_bytes, 4)[OFFSET(3)]
 --- features/by_service.yaml
 feature: by_service
 from: flows
@@ -166,7 +167,10 @@ trailing:
     key: [subscriber_id]
     size: {own}
     columns: {{rows: COUNT(*), flows: SUM(flows), spread: STDDEV_SAMP(flows)}}
-  all: {{key: [], size: {all}, columns: {{levels: COUNT(DISTINCT flows)}}}}
+  all:
+    key: []
+    size: {all}
+    columns: {{levels: COUNT(DISTINCT flows), median: 'APPROX_QUANTILES(flows, 2)[OFFSET(1)]'}}
 emit: own_rows != 4
 --- features/recent.yaml
 feature: recent
@@ -442,6 +446,7 @@ fn by_subscriber(log: &[Logged], hops: Hops, counts: Counts) -> Answer {
             oracle::correlation(&pairs),
             oracle::covariance(&pairs, 0),
             oracle::covariance(&pairs, 1),
+            oracle::quantile(&bytes, 3, 4),
         ]
     };
     windows.into_iter().map(|(key, rows)| (key, aggregate(rows))).collect()
@@ -504,7 +509,8 @@ fn before(by_subscriber: &Answer, scene: &Scene) -> Answer {
             oracle::int(own.len()),
             oracle::sum(&own),
             oracle::stddev_samp(&floats),
-            oracle::distinct(all.into_iter()),
+            oracle::distinct(all.iter().copied()),
+            oracle::quantile(&all, 1, 2),
         ];
         ((*end, key.clone()), cells)
     });
@@ -556,9 +562,9 @@ fn recent(by_subscriber: &Answer, everybody: &Answer, scene: &Scene) -> Answer {
 
 /// What the stage gave of it.
 fn looked_back(kept: &Kept) -> Answer {
-    const FIRST: usize = 16;
+    const FIRST: usize = 17;
     // Behind flows, known, ports and so on: own_rows, own_flows, own_spread, own_since, all_levels, …
-    let cells = |cells: Vec<Cell>| [0, 1, 2, 4].map(|at| cells[FIRST + at].clone()).to_vec();
+    let cells = |cells: Vec<Cell>| [0, 1, 2, 4, 5].map(|at| cells[FIRST + at].clone()).to_vec();
     answer(kept, "before", 1).into_iter().map(|(row, all)| (row, cells(all))).collect()
 }
 

@@ -223,8 +223,8 @@ def judged(run, judge, name, sql):
         # Look-backs have keys of their own, and hits other columns than the rules.
         keys = []
     elif " = TIMESTAMP_BUCKET(" in sql:
-        # What is joined as of then has the first of them.
-        keys = keys[:1]
+        # What is joined as of then has the first of them, and other windows.
+        keys = [] if kind == "rule" else keys[:1]
     parts = 1 + size(tables) // SHARD_BYTES
     while True:
         try:
@@ -316,8 +316,12 @@ PLANTED_IN_PROJECT = [
     ("before", "PARTITION BY subscriber_id, busy", "PARTITION BY subscriber_id"),
     ("before", "COUNT(DISTINCT v)", "COUNT(v)"),
     ("before", "own_rows != 3", "own_rows != 4"),
-    ("recent", "ORDER BY window_end DESC", "ORDER BY window_end"),
-    ("recent", "GENERATE_ARRAY(0, 3)", "GENERATE_ARRAY(0, 0)"),
+    ("hop_5m", "* 3 + 3, 4)", "* 3 + 4, 4)"),
+    ("every_1m", "DIV(COUNT(tx_bytes) * 1 + 1, 2) - 1", "DIV(COUNT(tx_bytes) * 1, 2)"),
+    ("before", "* 9 + 9, 10)", "* 9 + 8, 10)"),
+    ("recent", "LEAD(window_end)", "LAG(window_end)"),
+    ("recent", "LEAST(3, ", "LEAST(0, "),
+    ("recent", "60000000) - 1", "60000000) - 0"),
     ("recent", "a.window_end = TIMESTAMP_BUCKET(t.window_start", "a.window_end = TIMESTAMP_BUCKET(t.window_end"),
     ("recent", "o.as_of = TIMESTAMP_BUCKET(t.window_end", "o.as_of = TIMESTAMP_BUCKET(t.window_start"),
     ("recent", "IF(l.window_start IS NULL, -1", "IF(l.window_start IS NULL, 0"),

@@ -8,7 +8,7 @@ use crate::diagnostic::{SourceFiles, Span};
 use crate::language::Expr;
 use crate::language::function::AGGREGATES;
 use crate::language::functions;
-use crate::plan::{FeaturePlan, JoinAt, JoinTarget, Plan, RulePlan};
+use crate::plan::{AlertWhen, FeaturePlan, JoinAt, JoinTarget, Plan, RulePlan, Upstream};
 use crate::record::{Column, Decode, flow};
 use crate::target::bigquery;
 
@@ -36,7 +36,20 @@ pub(super) fn rule(opened: &Opened, rule: &RulePlan) -> String {
     text.push_str("  returns\n");
     text.push_str(&columns(&rule.columns));
     let key: Vec<&str> = rule.alert_key.iter().map(|i| rule.columns[*i].name.as_str()).collect();
-    text.push_str(&format!("  alerts   one per ({}) while gaps are at most {}\n", key.join(", "), rule.merge_within));
+    let alerts = match rule.when {
+        AlertWhen::Always => format!("one per ({}) while gaps are at most {}", key.join(", "), rule.merge_within),
+        AlertWhen::Risk => "none by itself: it adds to the risk".to_owned(),
+        AlertWhen::Never => "none: its hits are for other rules".to_owned(),
+    };
+    text.push_str(&format!("  alerts   {alerts}\n"));
+    let reads = |feature: &&FeaturePlan| match feature.upstream {
+        Upstream::Hits(hits) => plan.hits[hits].rules.contains(&rule.name),
+        _ => false,
+    };
+    let readers: Vec<&str> = plan.features.iter().filter(reads).map(|feature| feature.name.as_str()).collect();
+    if !readers.is_empty() {
+        text.push_str(&format!("  read by  {}\n", readers.join(", ")));
+    }
     text
 }
 

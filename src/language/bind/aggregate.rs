@@ -7,13 +7,15 @@ use sqlparser::ast::{
 
 use crate::diagnostic::{Diagnostic, Span};
 use crate::language::codes;
-use crate::language::function::AGGREGATES;
+use crate::language::function::{AGGREGATES, QUANTILES_MAX};
 use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, OrderKey};
 use crate::record::Type;
 
 use super::binder::Binder;
 
 pub(super) const FIRST: &str = "write ARRAY_AGG(x IGNORE NULLS ORDER BY event_time, row_id LIMIT 1)[SAFE_OFFSET(0)]";
+
+pub(super) const QUANTILE: &str = "write APPROX_QUANTILES(x, 100)[OFFSET(50)]: the median";
 
 impl Binder<'_> {
     pub(super) fn bind_aggregate(&mut self, name: &str, list: &FunctionArgumentList, span: Span) -> Option<Expr> {
@@ -29,6 +31,9 @@ impl Binder<'_> {
         let entry = AGGREGATES.iter().find(|a| a.name == upper)?;
         if entry.function == F::First {
             return self.refuse(span, "lists of values are not supported", FIRST);
+        }
+        if matches!(entry.function, F::Quantile { .. }) {
+            return self.refuse(span, "lists of values are not supported", QUANTILE);
         }
         if entry.function == F::StringAgg {
             return self.bind_string_agg(list, distinct, span);
@@ -77,6 +82,33 @@ impl Binder<'_> {
                 None
             }
         }
+    }
+
+    /// `APPROX_QUANTILES(x, n)[OFFSET(k)]`.
+    pub(super) fn bind_quantile(&mut self, call: &Function, index: &ast::Expr, span: Span) -> Option<Expr> {
+        let FunctionArguments::List(list) = &call.args else { return self.refuse(span, "this is no list", QUANTILE) };
+        if self.inside_aggregate || self.aggregates.is_none() {
+            return self.misplaced("APPROX_QUANTILES", span);
+        }
+        let plain = call.over.is_none() && call.filter.is_none() && list.duplicate_treatment.is_none();
+        let (true, [FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)), FunctionArg::Unnamed(FunctionArgExpr::Expr(of))]) =
+            (plain && list.clauses.is_empty(), list.args.as_slice())
+        else {
+            return self.refuse(span, "this form of APPROX_QUANTILES is not supported", QUANTILE);
+        };
+        let parts = of.to_string().parse::<u32>().ok().filter(|of| (1..=QUANTILES_MAX).contains(of));
+        let Some(of) = parts else {
+            let message = format!("the number of parts is a number from 1 to {QUANTILES_MAX}");
+            return self.refuse(self.span(of), message, QUANTILE);
+        };
+        let text = index.to_string().to_ascii_uppercase();
+        let number = ["OFFSET(", "SAFE_OFFSET("].iter().find_map(|name| text.strip_prefix(name)?.strip_suffix(')'));
+        let Some(number) = number.and_then(|number| number.parse::<u32>().ok()).filter(|number| *number <= of) else {
+            let message = format!("which of them is OFFSET(k), with a number k from 0 to {of}");
+            return self.refuse(self.span(index), message, QUANTILE);
+        };
+        let arg = self.within_aggregate(arg);
+        self.push_aggregate(F::Quantile { number, of }, Some(arg?), Vec::new(), span)
     }
 
     /// `CORR(x, y)`: both become FLOAT64, as GoogleSQL has it.

@@ -19,8 +19,9 @@ pub(super) fn replacement(name: &str) -> Option<(String, String)> {
         "BOOL_OR" => "LOGICAL_OR(x)",
         "APPROX_DISTINCT" => "APPROX_COUNT_DISTINCT(x)",
         "COUNT_DISTINCT" | "UNIQ" | "UNIQEXACT" | "DCOUNT" | "DC" => "COUNT(DISTINCT x)",
-        "MEDIAN" | "PERCENTILE" | "PERCENTILE_CONT" | "PERCENTILE_DISC" | "APPROX_QUANTILES" | "QUANTILE" => {
-            "a threshold over AVG and STDDEV_SAMP; quantiles are not supported yet"
+        "MEDIAN" => "APPROX_QUANTILES(x, 2)[OFFSET(1)], which is exact",
+        "PERCENTILE" | "PERCENTILE_CONT" | "PERCENTILE_DISC" | "QUANTILE" | "APPROX_PERCENTILE" => {
+            "APPROX_QUANTILES(x, 100)[OFFSET(95)], which is exact"
         }
         "GROUP_CONCAT" | "LISTAGG" | "COLLECT_SET" | "MAKE_SET" => {
             "STRING_AGG(DISTINCT x, ',' ORDER BY x LIMIT 100); evidence shows a hit's first flows"

@@ -8,7 +8,7 @@ use crate::language::function::{self, Id, Param};
 use crate::language::tree::{Expr, ExprKind};
 use crate::record::{Type, Value};
 
-use super::aggregate::FIRST;
+use super::aggregate::{FIRST, QUANTILE};
 use super::binder::Binder;
 use super::coerce;
 use super::refusal::replacement;
@@ -161,6 +161,14 @@ impl Binder<'_> {
             && is_named(call, "ARRAY_AGG")
         {
             return self.refuse(span, "of an ARRAY_AGG only the first value is there", FIRST);
+        }
+        if let ast::Expr::Function(call) = root
+            && is_named(call, "APPROX_QUANTILES")
+        {
+            return match chain {
+                [AccessExpr::Subscript(ast::Subscript::Index { index })] => self.bind_quantile(call, index, span),
+                _ => self.refuse(span, "of APPROX_QUANTILES one value is there", QUANTILE),
+            };
         }
         let help = "write SPLIT(text, delimiter)[SAFE_OFFSET(n)]";
         if let ast::Expr::Function(call) = root

@@ -11,6 +11,9 @@ pub const LIST_MAX: usize = 1_000;
 /// `COUNT(DISTINCT x)` is `LEAST(exact, COUNT_DISTINCT_MAX)`, on every engine.
 pub const COUNT_DISTINCT_MAX: usize = 1_000_000;
 
+/// `APPROX_QUANTILES(x, n)`: into at most so many parts.
+pub const QUANTILES_MAX: u32 = 1_000;
+
 /// An aggregate's name and types. `COUNT(*)`, `COUNT(x)` and `COUNT(DISTINCT x)` share a name.
 #[derive(Debug)]
 pub struct AggregateEntry {
@@ -61,6 +64,13 @@ pub static AGGREGATES: &[AggregateEntry] = &[
          listed; DISTINCT lists each once; LIMIT is at most 1000",
     ),
     entry(
+        F::Quantile { number: 1, of: 2 },
+        "APPROX_QUANTILES",
+        Class::Exact,
+        "the smallest value that has k of n parts of all at or below it, NULL not counted; exact here and in what is compiled, \
+         where BigQuery's own is an estimate; n is at most 1000, of at most 1,000,000 different values",
+    ),
+    entry(
         F::Corr,
         "CORR",
         Class::FloatOrder,
@@ -95,6 +105,9 @@ impl AggregateFunction {
             }
             Self::Corr | Self::CovarPop | Self::CovarSamp => arg.is_numeric().then_some(Type::Float64),
             Self::StringAgg => matches!(arg, Type::String | Type::Bytes).then_some(arg),
+            Self::Quantile { .. } => {
+                matches!(arg, Type::Int64 | Type::Float64 | Type::Timestamp | Type::Date).then_some(arg)
+            }
             Self::Min | Self::Max | Self::AnyValue | Self::First => Some(arg),
             Self::BitAnd | Self::BitOr | Self::BitXor => (arg == Type::Int64).then_some(Type::Int64),
             Self::LogicalAnd | Self::LogicalOr => (arg == Type::Bool).then_some(Type::Bool),
@@ -118,6 +131,7 @@ impl AggregateFunction {
                 "INT64 or FLOAT64"
             }
             Self::Corr | Self::CovarPop | Self::CovarSamp => "INT64 or FLOAT64",
+            Self::Quantile { .. } => "INT64, FLOAT64, TIMESTAMP or DATE",
             Self::BitAnd | Self::BitOr | Self::BitXor => "INT64",
             Self::StringAgg => "STRING or BYTES",
             Self::CountDistinct => "any type but FLOAT64",

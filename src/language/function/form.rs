@@ -36,6 +36,7 @@ impl AggregateEntry {
                 "ARRAY_AGG(x IGNORE NULLS ORDER BY t, row_id LIMIT 1)[SAFE_OFFSET(0)]".to_owned()
             }
             AggregateFunction::StringAgg => "STRING_AGG([DISTINCT] x, [','] ORDER BY x LIMIT n)".to_owned(),
+            AggregateFunction::Quantile { .. } => "APPROX_QUANTILES(x, n)[OFFSET(k)]".to_owned(),
             function if function.takes_pairs() => format!("{}(x, y)", self.name),
             _ => format!("{}(x)", self.name),
         }

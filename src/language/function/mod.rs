@@ -21,7 +21,7 @@ use crate::record::Type;
 pub use own::SERVICES;
 pub(crate) use time::DATE_SHIFT;
 
-pub use aggregate::{AGGREGATES, AggregateEntry, COUNT_DISTINCT_MAX, LIST_MAX};
+pub use aggregate::{AGGREGATES, AggregateEntry, COUNT_DISTINCT_MAX, LIST_MAX, QUANTILES_MAX};
 
 /// Identifies an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -23,6 +23,7 @@ use super::distinct::{Distinct, NULL_ID, Values};
 use super::exact::ExactSum;
 use super::list::{self, Bound, List};
 use super::pair::{self, Pairs};
+use super::quantile::{self, Counted};
 
 /// What an aggregate computes, and over which type.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +63,7 @@ pub enum States {
     First(Vec<Option<Ordered>>),
     List(Bound, Vec<List>),
     Pairs(Vec<Pairs>),
+    Counted(Vec<Counted>),
     Distinct(Vec<Distinct>),
     Sketch(Vec<Option<Box<HyperLogLogPlusPlus>>>),
 }
@@ -101,6 +103,7 @@ impl States {
             F::First => Self::First(Vec::new()),
             F::StringAgg => Self::List(kind.list.as_deref().map(Bound::of).unwrap_or_default(), Vec::new()),
             F::Corr | F::CovarPop | F::CovarSamp => Self::Pairs(Vec::new()),
+            F::Quantile { .. } => Self::Counted(Vec::new()),
         }
     }
 
@@ -131,6 +134,7 @@ impl States {
             Self::First(s) => s.resize(slots, None),
             Self::List(_, s) => s.resize_with(slots, List::default),
             Self::Pairs(s) => s.resize_with(slots, Pairs::default),
+            Self::Counted(s) => s.resize_with(slots, Counted::default),
             Self::Distinct(s) => s.resize_with(slots, Distinct::default),
             Self::Sketch(s) => s.resize_with(slots, || None),
         }
@@ -213,6 +217,7 @@ impl States {
             Self::First(states) => update_first(states, slots, arg),
             Self::List(bound, states) => list::update(states, slots, arg, *bound),
             Self::Pairs(states) => pair::update(function, states, slots, arg),
+            Self::Counted(states) => quantile::update(states, slots, arg),
             Self::Sketch(states) => update_sketch(states, slots, arg)?,
         }
         Ok(())
@@ -301,6 +306,9 @@ impl States {
             (Self::Pairs(mine), Self::Pairs(other)) => {
                 slots.iter().zip(other).for_each(|(slot, o)| mine[at(slot)].merge(o));
             }
+            (Self::Counted(mine), Self::Counted(other)) => {
+                slots.iter().zip(other).for_each(|(slot, o)| mine[at(slot)].merge(o));
+            }
             (Self::Distinct(mine), Self::Distinct(other)) => {
                 slots.iter().zip(other).for_each(|(slot, o)| mine[at(slot)].merge(o));
             }
@@ -311,7 +319,8 @@ impl States {
         Ok(())
     }
 
-    /// The column of results; `saturated` counts sums outside INT64, which stop at its bounds.
+    /// The column of results; `saturated` counts sums outside INT64, which stop at its bounds, and
+    /// quantiles of more different values than are kept.
     pub fn finish(&self, kind: &AggregateKind, saturated: &mut u64) -> ArrayRef {
         match self {
             Self::Count(s) => Arc::new(Int64Array::from(s.clone())),
@@ -349,6 +358,13 @@ impl States {
             Self::First(s) => values_of(s, kind.arg.unwrap_or(Type::Int64)),
             Self::List(_, s) => list::finish(s, kind.list.as_deref(), kind.arg.unwrap_or(Type::String)),
             Self::Pairs(s) => Arc::new(floats(s.iter().map(|pairs| pairs.finish(kind.function)))),
+            Self::Counted(s) => {
+                let (number, of) = match kind.function {
+                    AggregateFunction::Quantile { number, of } => (number, of),
+                    _ => (1, 2),
+                };
+                quantile::finish(s, number, of, kind.arg, saturated)
+            }
             Self::Distinct(s) => Arc::new(s.iter().map(|set| i64::try_from(set.count()).ok()).collect::<Int64Array>()),
             Self::Sketch(s) => Arc::new(
                 s.iter().map(|sketch| Some(sketch.as_ref().map_or(0, |s| s.cardinality()))).collect::<Int64Array>(),
@@ -377,6 +393,7 @@ impl States {
             Self::First(s) => Self::First(pick(s, slots)),
             Self::List(bound, s) => Self::List(*bound, pick(s, slots)),
             Self::Pairs(s) => Self::Pairs(pick(s, slots)),
+            Self::Counted(s) => Self::Counted(pick(s, slots)),
             Self::Distinct(s) => Self::Distinct(pick(s, slots)),
             Self::Sketch(s) => Self::Sketch(pick(s, slots)),
         }
@@ -403,6 +420,7 @@ impl States {
             Self::First(s) => reset(s, slot),
             Self::List(_, s) => reset(s, slot),
             Self::Pairs(s) => reset(s, slot),
+            Self::Counted(s) => reset(s, slot),
             Self::Distinct(s) => reset(s, slot),
             Self::Sketch(s) => reset(s, slot),
         }

@@ -13,6 +13,7 @@ mod list;
 pub mod operator;
 pub mod ordered;
 mod pair;
+mod quantile;
 mod sketch;
 pub mod stage;
 pub mod trailing;

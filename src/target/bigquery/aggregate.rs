@@ -90,6 +90,12 @@ pub(super) fn direct(aggregate: &Aggregate, inputs: &Inputs) -> States {
             format!("ARRAY_AGG({x} IGNORE NULLS ORDER BY {} LIMIT 1)[SAFE_OFFSET(0)]", ordering(aggregate, order))
         }
         F::StringAgg => string_agg(aggregate, x, order),
+        F::Quantile { number, of } => {
+            format!(
+                "ARRAY_AGG({x} IGNORE NULLS ORDER BY {x})[SAFE_OFFSET({})]",
+                rank(number, of, &format!("COUNT({x})"))
+            )
+        }
         F::Corr => format!("CORR({x}, {y})"),
         F::CovarPop => format!("COVAR_POP({x}, {y})"),
         F::CovarSamp => format!("COVAR_SAMP({x}, {y})"),
@@ -111,6 +117,7 @@ pub(super) fn pane_states(aggregate: &Aggregate, inputs: &Inputs) -> States {
             let rows = if lists_distinct(aggregate) { format!("DISTINCT {x}") } else { with_order(x, "listed", order) };
             vec![("", format!("ARRAY_AGG({rows} IGNORE NULLS ORDER BY {by} LIMIT {limit})"))]
         }
+        F::Quantile { .. } => vec![("", format!("ARRAY_AGG({x} IGNORE NULLS)"))],
         F::Corr | F::CovarPop | F::CovarSamp => pair_states(aggregate.function, x, y),
         F::CountDistinct => Vec::new(),
         F::Avg => vec![("_sum", format!("SUM({x})")), ("_n", format!("COUNT({x})"))],
@@ -145,8 +152,25 @@ fn string_agg(aggregate: &Aggregate, x: &str, order: &[String]) -> String {
     format!("STRING_AGG({distinct}{x}, {delimiter} ORDER BY {by} LIMIT {})", list.limit)
 }
 
+/// From 0: the place, in order, of the smallest of so many values that has that part of them at or below it.
+fn rank(number: u32, of: u32, count: &str) -> String {
+    match number {
+        0 => "0".to_owned(),
+        number => format!("DIV({count} * {number} + {}, {of}) - 1", of - 1),
+    }
+}
+
+/// Of an array of values.
+pub(super) fn quantile_of(values: &str, number: u32, of: u32) -> String {
+    let rank = rank(number, of, &format!("ARRAY_LENGTH({values})"));
+    format!("ARRAY(SELECT v FROM UNNEST({values}) AS v ORDER BY v)[SAFE_OFFSET({rank})]")
+}
+
 /// The result of an aggregate of a window that has been put together: of a list the window has its elements.
 pub(super) fn listed_elements(aggregate: &Aggregate, own: &str) -> String {
+    if let F::Quantile { number, of } = aggregate.function {
+        return quantile_of(own, number, of);
+    }
     if aggregate.function != F::StringAgg {
         return own.to_owned();
     }
@@ -219,7 +243,7 @@ pub(super) fn combined(aggregate: &Aggregate, own: &str) -> String {
             let by = ordering(aggregate, &order);
             format!("ARRAY_AGG({own} IGNORE NULLS ORDER BY {by} LIMIT 1)[SAFE_OFFSET(0)].first_value")
         }
-        F::StringAgg => format!("ARRAY_CONCAT_AGG({own})"),
+        F::StringAgg | F::Quantile { .. } => format!("ARRAY_CONCAT_AGG({own})"),
         F::Corr | F::CovarPop | F::CovarSamp => pairs(aggregate.function, &part),
         F::ApproxCountDistinct => format!("HLL_COUNT.MERGE({})", part("_sketch")),
         F::CountDistinct => format!("LEAST(COUNT(DISTINCT {own}), {COUNT_DISTINCT_MAX})"),

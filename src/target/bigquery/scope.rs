@@ -80,7 +80,7 @@ pub(super) fn joined(plan: &Plan, prefix: &str, upstream: Upstream, joins: &[Joi
                     Upstream::Feature(index) => plan.features[index].window.size,
                     Upstream::Flows | Upstream::Hits(_) => Micros(0),
                 };
-                let step = name(&format!("{prefix}__{}", join.alias));
+                let step = format!("{prefix}__as_of_{}", join.alias);
                 let reached = AsOf { edge: *edge, max_age: *max_age, back: at.look_back(size).unwrap_or_default() };
                 feature_as_of(plan, ours, *index, on, reached, &scope, range, step, &mut steps)
             }
@@ -185,22 +185,29 @@ fn feature_as_of(
         name(&there.name)
     } else {
         let names = || there.columns.iter().map(|column| column.name.as_str());
-        let (age, at) = (fresh("age", names()), fresh("as_of", names()));
-        let items = ["*".to_owned(), format!("TIMESTAMP_ADD(window_end, {}) AS {at}", times(&age, every.0))];
+        let [age, at, next] = ["age", "as_of", "next_end"].map(|base| fresh(base, names()));
         let own = name(&there.name);
-        let ages = max_age.0 / every.0 - 1;
-        let tables = format!("{own}\nCROSS JOIN UNNEST(GENERATE_ARRAY(0, {ages})) AS {age}");
-        let mut partition: Vec<String> = there.key_names().map(name).collect();
-        partition.push(at.clone());
-        let sql = select(&items, &tables, &range(&own, back));
-        // QUALIFY needs a WHERE beside it.
-        let sql = if range(&own, back).is_empty() { format!("{sql}\nWHERE TRUE") } else { sql };
-        let sql = format!(
-            "{sql}\nQUALIFY ROW_NUMBER() OVER (PARTITION BY {} ORDER BY window_end DESC) = 1",
-            partition.join(", ")
+        let keys: Vec<String> = there.key_names().map(name).collect();
+        let partition = if keys.is_empty() { String::new() } else { format!("PARTITION BY {} ", keys.join(", ")) };
+        let followed = format!("{step}_ends");
+        steps.push(Step {
+            name: followed.clone(),
+            comment: "When the next window of the key ends.".to_owned(),
+            sql: select(
+                &["*".to_owned(), format!("LEAD(window_end) OVER ({partition}ORDER BY window_end) AS {next}")],
+                &own,
+                &range(&own, back),
+            ),
+        });
+        let last = max_age.0 / every.0 - 1;
+        let ages = format!(
+            "LEAST({last}, COALESCE(DIV(TIMESTAMP_DIFF({next}, window_end, MICROSECOND), {}) - 1, {last}))",
+            every.0
         );
+        let items = ["*".to_owned(), format!("TIMESTAMP_ADD(window_end, {}) AS {at}", times(&age, every.0))];
+        let tables = format!("{followed}\nCROSS JOIN UNNEST(GENERATE_ARRAY(0, {ages})) AS {age}");
         let comment = format!("For {max_age} after its end, each window is the last of its key until the next ends.");
-        steps.push(Step { name: step.clone(), comment, sql });
+        steps.push(Step { name: step.clone(), comment, sql: select(&items, &tables, &[]) });
         conditions.insert(0, format!("{alias}.{at} = {ended}"));
         step
     };

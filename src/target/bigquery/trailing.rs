@@ -5,7 +5,7 @@ use crate::language::tree::{Aggregate, AggregateFunction as F};
 use crate::plan::{FeaturePlan, FramePlan, Plan, TrailingPlan, WINDOW_COLUMNS};
 use crate::record::Micros;
 
-use super::aggregate::{Inputs, direct};
+use super::aggregate::{Inputs, direct, quantile_of};
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
 use super::scope::{self, Rows, conjuncts, lookup_names};
@@ -89,8 +89,8 @@ fn frames(plan: &Plan, feature: &FeaturePlan, trailing: &TrailingPlan, own: &[St
 
 /// An aggregate over the frame of a row.
 fn over(aggregate: &Aggregate, inputs: &Inputs, window: &str) -> String {
-    if aggregate.function == F::CountDistinct {
-        // DISTINCT is not allowed with an ordered frame.
+    if matches!(aggregate.function, F::CountDistinct | F::Quantile { .. }) {
+        // DISTINCT is not allowed, nor an order of its own, with an ordered frame.
         return format!("ARRAY_AGG({} IGNORE NULLS) OVER {window}", inputs.x);
     }
     let sql: String = direct(aggregate, inputs).into_iter().map(|(_, sql)| sql).collect();
@@ -101,6 +101,9 @@ fn over(aggregate: &Aggregate, inputs: &Inputs, window: &str) -> String {
 fn result(aggregate: &Aggregate, own: &str) -> String {
     if aggregate.function == F::CountDistinct {
         return format!("LEAST((SELECT COUNT(DISTINCT v) FROM UNNEST({own}) AS v), {COUNT_DISTINCT_MAX})");
+    }
+    if let F::Quantile { number, of } = aggregate.function {
+        return quantile_of(own, number, of);
     }
     own.to_owned()
 }
