@@ -29,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("docs::readme", || commands("README.md")),
         Trial::test("docs::tutorial", || commands("docs/tutorial.md")),
         Trial::test("docs::recipes", || commands("docs/recipes.md")),
+        Trial::test("docs::correlation", || commands("docs/correlation.md")),
         Trial::test("docs::operations", || commands("docs/operations.md")),
         Trial::test("docs::history", || commands("docs/history.md")),
         Trial::test("docs::bigquery", || commands("docs/bigquery.md")),
