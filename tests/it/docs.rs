@@ -40,6 +40,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("docs::language", || generated("docs/language.md", &language())),
         Trial::test("docs::completion", completion),
         Trial::test("docs::flows", || generated("docs/flows.md", &flows())),
+        Trial::test("docs::hits", || generated("docs/correlation.md", &hits())),
         Trial::test("docs::definitions", || generated("docs/definitions.md", &definitions())),
         Trial::test("docs::links", links),
         Trial::test("docs::a_wrong_page_is_noticed", a_wrong_page_is_noticed),
@@ -301,6 +302,16 @@ fn flows() -> String {
         let null = if column.nullable { "may be" } else { "never" };
         let doc = flow::doc(&column.name).unwrap_or_default();
         let cells = [format!("`{}`", column.name), column.ty.name().to_owned(), null.to_owned(), doc.to_owned()];
+        text.push_str(&row(&cells));
+    }
+    text
+}
+
+fn hits() -> String {
+    let mut text = String::from("| column | type | NULL | meaning |\n|---|---|---|---|\n");
+    for (column, meaning) in tripline::plan::hits::described() {
+        let null = if column.nullable { "may be" } else { "never" };
+        let cells = [format!("`{}`", column.name), column.ty.name().to_owned(), null.to_owned(), meaning.to_owned()];
         text.push_str(&row(&cells));
     }
     text
