@@ -14,7 +14,11 @@ pub(super) static FEATURE: Table = Table {
     keys: &[
         required("feature", Shape::Name, "The feature's name, equal to its file's"),
         optional("description", Shape::Text, "What it measures"),
-        required("from", Shape::Relation, "The relation it reads: `flows`, another feature, or `hits(rule, …)`"),
+        required(
+            "from",
+            Shape::Relation,
+            "The relation it reads: `flows`, another feature, `hits(rule, …)` or `hits(*)`",
+        ),
         optional(
             "join",
             Shape::List { item: &Shape::Object(&JOIN), empty: true },

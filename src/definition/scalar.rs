@@ -32,10 +32,10 @@ pub(super) fn is_relation(text: &str) -> bool {
     is_name(text) || is_rule_name(text) || is_hits(text)
 }
 
-/// `hits(rule, other.rule)`.
+/// `hits(rule, other.rule)`, `hits(*)`.
 pub(super) fn is_hits(text: &str) -> bool {
     let names = text.strip_prefix("hits(").and_then(|rest| rest.strip_suffix(')'));
-    names.is_some_and(|names| names.split(',').map(str::trim).all(is_rule_name))
+    names.is_some_and(|names| names.trim() == "*" || names.split(',').map(str::trim).all(is_rule_name))
 }
 
 /// `T1046`, or `T1110.001` of a sub-technique.

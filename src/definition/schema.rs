@@ -11,7 +11,7 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 const NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 const RULE_NAME: &str = "^[A-Za-z][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*$";
 const RELATION: &str =
-    r"^([A-Za-z_][A-Za-z0-9_.\-]*|hits\( *[A-Za-z][A-Za-z0-9_.\-]*( *, *[A-Za-z][A-Za-z0-9_.\-]*)* *\))$";
+    r"^([A-Za-z_][A-Za-z0-9_.\-]*|hits\(\*\)|hits\( *[A-Za-z][A-Za-z0-9_.\-]*( *, *[A-Za-z][A-Za-z0-9_.\-]*)* *\))$";
 const LENGTH: &str = "^([0-9]+(us|ms|s|m|h|d))+$";
 const TECHNIQUE: &str = "^T[0-9]{4}(\\.[0-9]{3})?$";
 const INSTANT: &str =

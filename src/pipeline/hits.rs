@@ -60,6 +60,7 @@ impl HitReaders {
             Arc::new(Float64Array::from_iter_values(hits.iter().map(|hit| hit.score))),
             Arc::new(Float64Array::from(vec![weight; hits.len()])),
             Arc::new(StringArray::from(vec![rule.severity.name(); hits.len()])),
+            Arc::new(StringArray::from(vec![rule.when.name(); hits.len()])),
         ];
         let declared = hits::columns();
         for (column, own) in declared[columns.len()..].iter().zip(hits::of_rule(rule)) {

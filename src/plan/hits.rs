@@ -11,7 +11,7 @@ use super::resolve::Resolver;
 use super::{Plan, RulePlan, Upstream};
 
 /// Name, type, may it be NULL, meaning.
-const COLUMNS: [(&str, Type, bool, &str); 15] = [
+const COLUMNS: [(&str, Type, bool, &str); 16] = [
     ("hit_id", Type::String, false, "Tells a hit from every other"),
     ("rule", Type::String, false, "The rule's name"),
     ("window_start", Type::Timestamp, false, "Of the row that hit"),
@@ -20,6 +20,7 @@ const COLUMNS: [(&str, Type, bool, &str); 15] = [
     ("score", Type::Float64, false, "0 to 1; 1 of a rule that declares none"),
     ("weight", Type::Float64, false, "What the rule is worth among others"),
     ("severity", Type::String, false, "The rule's: info, low, medium, high or critical"),
+    ("alert", Type::String, false, "What the rule makes of its hits: always, risk or never"),
     ("actor", Type::String, true, "The first entity of this role, as text"),
     ("victim", Type::String, true, "The first entity of this role, as text"),
     ("peer", Type::String, true, "The first entity of this role, as text"),
@@ -32,7 +33,7 @@ const COLUMNS: [(&str, Type, bool, &str); 15] = [
 pub const HIT_ID: usize = 0;
 pub const EVENT_TIME: usize = 4;
 /// The first column that comes from the rule's own.
-const FROM_RULE: usize = 8;
+const FROM_RULE: usize = 9;
 const ROLES: [&str; 3] = ["actor", "victim", "peer"];
 
 /// The columns of `hits(…)`.
@@ -48,7 +49,7 @@ pub fn described() -> impl Iterator<Item = (Column, &'static str)> {
 /// Hits of some rules, that a feature reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HitsPlan {
-    /// As it is written: `hits(a, b)`.
+    /// `hits(a, b)`.
     pub name: String,
     pub rules: Vec<String>,
 }
@@ -62,6 +63,9 @@ pub fn of_rule(rule: &RulePlan) -> Vec<Option<usize>> {
     ROLES.iter().map(|name| role(name)).chain(COLUMNS[FROM_RULE + ROLES.len()..].iter().map(named)).collect()
 }
 
+/// What stands for the hits of all rules that read features and stand on no such feature themselves.
+pub(super) const ALL: &str = "hits(*)";
+
 /// The rules that `hits(a, b)` names.
 pub fn rules_of(text: &str) -> Option<Vec<&str>> {
     let names = text.strip_prefix("hits(")?.strip_suffix(')')?;
@@ -72,7 +76,7 @@ impl Resolver<'_> {
     /// The relation of hits that a feature reads; it is one with others of the same rules.
     pub(super) fn hits(&mut self, from: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
         let names = rules_of(from.as_str())?;
-        let mut whole = !names.is_empty();
+        let mut whole = true;
         for name in &names {
             let known = || self.project.rules.iter().map(|rule| rule.name.as_str());
             let Some(rule) = self.project.rules.iter().find(|rule| rule.name.text == *name) else {

@@ -36,7 +36,7 @@ pub use branch::BRANCH;
 pub use fingerprint::canonical;
 pub use hits::{HitsPlan, Node};
 pub use look_back::LookBack;
-pub(crate) use order::cut_down;
+pub(crate) use order::{cut_down, name_all_hits};
 pub use resolve::{ResolveOptions, Resolved, resolve};
 pub use title::TitlePart;
 pub use training::{LABEL, LABEL_TIME, SAMPLED, TrainingError, TrainingPlan};

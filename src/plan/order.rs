@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::definition::model::{Feature, Join, JoinTarget, Project, Rule};
+use crate::definition::model::{Feature, Join, JoinTarget, Project, Rule, Status};
 use crate::diagnostic::{Diagnostic, Text};
 use crate::language;
+use crate::record::flow;
 
-use super::hits::rules_of;
+use super::hits::{ALL, rules_of};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
@@ -90,6 +91,51 @@ fn rule_reads(rule: &Rule) -> Vec<Text> {
     let from = parsed.iter().flat_map(|parsed| parsed.relations());
     let from = from.map(|(name, _)| Text { text: name.clone(), map: rule.sql.map.clone() });
     joined(&rule.join).into_iter().chain(from.collect::<Vec<_>>()).collect()
+}
+
+/// Names the rules of `hits(*)`. Returns those that are left out, because they read `flows`, with the place.
+pub(crate) fn name_all_hits(project: &mut Project) -> Vec<(Text, String)> {
+    let is_all = |feature: &Feature| feature.from.text.replace(' ', "") == ALL;
+    if !project.features.iter().any(is_all) {
+        return Vec::new();
+    }
+    let (mut names, mut over_flows) = (Vec::new(), Vec::new());
+    for rule in &project.rules {
+        let over = project.config.overrides.get(rule.name.as_str()).and_then(|over| over.status);
+        if matches!(over.unwrap_or(rule.status), Status::Draft | Status::Shadow) {
+            continue;
+        }
+        let read = rule_reads(rule);
+        if read.iter().any(|read| read.text == flow::FLOWS) {
+            over_flows.push(rule.name.text.clone());
+        } else if !stands_on(project, &read, &is_all) {
+            names.push(rule.name.text.as_str());
+        }
+    }
+    names.sort_unstable();
+    let text = format!("hits({})", names.join(", "));
+    let mut left_out = Vec::new();
+    for feature in project.features.iter_mut().filter(|feature| is_all(feature)) {
+        left_out.extend(over_flows.iter().map(|rule| (feature.from.clone(), rule.clone())));
+        feature.from.text.clone_from(&text);
+    }
+    left_out
+}
+
+/// Does what is read depend on such a feature?
+fn stands_on(project: &Project, read: &[Text], is: &dyn Fn(&Feature) -> bool) -> bool {
+    let mut open: Vec<Text> = read.to_vec();
+    let mut seen = BTreeSet::new();
+    while let Some(next) = open.pop() {
+        let Some(feature) = project.features.iter().find(|feature| feature.name.text == next.text) else { continue };
+        if is(feature) {
+            return true;
+        }
+        if seen.insert(next.text) {
+            open.extend(reads(project, feature));
+        }
+    }
+    false
 }
 
 /// Leaves of rules only those that these relations stand on, and of features those that stand on no other rules.

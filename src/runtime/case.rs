@@ -131,6 +131,7 @@ fn plan_of(project: &Project, rule: &Rule, case: &Case, options: ResolveOptions)
     project.config.overrides.clear();
     given::override_lookups(&mut project, case)?;
     given::override_params(&mut project, rule, case)?;
+    plan::name_all_hits(&mut project);
     let rows = case.expect.rows.iter().map(|(relation, _)| relation.as_str());
     plan::cut_down(&mut project, &rows.chain([rule.name.as_str()]).collect::<Vec<_>>());
     // Drafts and shadow rules are tested as what they will be; of others, they feed nobody.

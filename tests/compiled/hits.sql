@@ -27,6 +27,57 @@ OPTIONS (labels = [('tripline', 'hits')]);
 MERGE hits AS old
 USING (
   WITH
+    -- Hits of net.amplification.
+    hits__rule_net_amplification__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:117:net.amplification',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.amplification' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.answered_bytes AS FLOAT64) / 500000000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.answered_bytes AS FLOAT64) / 500000000.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.dst_ip, 'NULL'), ' answered ', COALESCE(CAST(t.requested_bytes AS STRING), 'NULL'), ' bytes of ', COALESCE(t.service, 'NULL'), ' requests with ', COALESCE(CAST(t.answered_bytes AS STRING), 'NULL'), ' bytes, to ', COALESCE(CAST(t.victims AS STRING), 'NULL'), ' addresses') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_amplification AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1h, within one UTC day.
+    hits__rule_net_amplification__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_amplification__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_amplification AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        'cce30b65276e83f4' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_amplification__gaps
+    ),
     -- Hits of net.beacon.
     hits__rule_net_beacon__rows AS (
       SELECT
@@ -137,6 +188,208 @@ USING (
         'high' AS severity
       FROM hits__rule_net_bruteforce__gaps
     ),
+    -- Hits of net.bruteforce.slow.
+    hits__rule_net_bruteforce_slow__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:119:net.bruteforce.slow',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.bruteforce.slow' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.slow_sessions AS FLOAT64) / 1000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.slow_sessions AS FLOAT64) / 1000.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(CAST(t.sources AS STRING), 'NULL'), ' sources opened ', COALESCE(CAST(t.slow_sessions AS STRING), 'NULL'), ' short sessions to ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' within six hours; at most ', COALESCE(CAST(t.usual_max_sessions AS STRING), 'NULL'), ' before') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_bruteforce_slow AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 6h, within one UTC day.
+    hits__rule_net_bruteforce_slow__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 6 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_bruteforce_slow__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_bruteforce_slow AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        '42545b1ba3c2ecf4' AS fingerprint,
+        'medium' AS severity
+      FROM hits__rule_net_bruteforce_slow__gaps
+    ),
+    -- Hits of net.dns.tunnel.
+    hits__rule_net_dns_tunnel__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:114:net.dns.tunnel',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.dns.tunnel' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.long_bytes AS FLOAT64) / 1000000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.long_bytes AS FLOAT64) / 1000000.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' sent ', COALESCE(CAST(t.long_bytes AS STRING), 'NULL'), ' bytes in ', COALESCE(CAST(t.long_queries AS STRING), 'NULL'), ' long DNS queries to ', COALESCE(t.dst_ip, 'NULL')) AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_dns_tunnel AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1h, within one UTC day.
+    hits__rule_net_dns_tunnel__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_dns_tunnel__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_dns_tunnel AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        'fb190dc4592ef938' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_dns_tunnel__gaps
+    ),
+    -- Hits of net.exfiltration.
+    hits__rule_net_exfiltration__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:116:net.exfiltration',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.exfiltration' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.tx_bytes AS FLOAT64) / 2000000000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.tx_bytes AS FLOAT64) / 2000000000.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.subscriber_id, 'NULL'), ' sent ', COALESCE(CAST(t.tx_bytes AS STRING), 'NULL'), ' bytes out in an hour, most to ', COALESCE(t.top_dst_ip, 'NULL'), '; at most ', COALESCE(CAST(t.usual_max_bytes AS STRING), 'NULL'), ' before at this hour') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_exfiltration AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 3h, within one UTC day.
+    hits__rule_net_exfiltration__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 3 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_exfiltration__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_exfiltration AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        '02dca82b3d320efd' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_exfiltration__gaps
+    ),
+    -- Hits of net.flood.distributed.
+    hits__rule_net_flood_distributed__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:121:net.flood.distributed',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.flood.distributed' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.sources AS FLOAT64) / 5000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.sources AS FLOAT64) / 5000.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.dst_ip) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(CAST(t.sources AS STRING), 'NULL'), ' sources reached ', COALESCE(t.dst_ip, 'NULL'), ' in five minutes, mostly port ', COALESCE(CAST(t.top_port AS STRING), 'NULL'), '; at most ', COALESCE(CAST(t.usual_max_sources AS STRING), 'NULL'), ' at this hour before') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_flood_distributed AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1h, within one UTC day.
+    hits__rule_net_flood_distributed__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_flood_distributed__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_flood_distributed AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        '53c67664de70b9f4' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_flood_distributed__gaps
+    ),
     -- Hits of net.flood.syn.
     hits__rule_net_flood_syn__rows AS (
       SELECT
@@ -187,6 +440,57 @@ USING (
         '1b79c1487ea71658' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_flood_syn__gaps
+    ),
+    -- Hits of net.lateral.fanout.
+    hits__rule_net_lateral_fanout__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:118:net.lateral.fanout',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.lateral.fanout' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.new_hosts AS FLOAT64) / 30.0) > 0.0, LEAST(LEAST(1.0, CAST(t.new_hosts AS FLOAT64) / 30.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' opened ', COALESCE(CAST(t.sessions AS STRING), 'NULL'), ' sessions of administration to ', COALESCE(CAST(t.new_hosts AS STRING), 'NULL'), ' hosts that are new for it, ports ', COALESCE(CAST(t.min_port AS STRING), 'NULL'), ' to ', COALESCE(CAST(t.max_port AS STRING), 'NULL')) AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_lateral_fanout AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 2h, within one UTC day.
+    hits__rule_net_lateral_fanout__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 2 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_lateral_fanout__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_lateral_fanout AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        '8c0239cc18faacdb' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_lateral_fanout__gaps
     ),
     -- Hits of net.polling.
     hits__rule_net_polling__rows AS (
@@ -296,6 +600,57 @@ USING (
         'medium' AS severity
       FROM hits__rule_net_scan_horizontal__gaps
     ),
+    -- Hits of net.scan.slow.
+    hits__rule_net_scan_slow__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:113:net.scan.slow',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.scan.slow' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.targets AS FLOAT64) / 100.0) > 0.0, LEAST(LEAST(1.0, CAST(t.targets AS FLOAT64) / 100.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' tried ', COALESCE(CAST(t.targets AS STRING), 'NULL'), ' dead services of ', COALESCE(CAST(t.dst_ips AS STRING), 'NULL'), ' hosts within a day, at most ', COALESCE(CAST(t.most_at_once AS STRING), 'NULL'), ' in five minutes') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_scan_slow AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 6h, within one UTC day.
+    hits__rule_net_scan_slow__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 6 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_scan_slow__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_scan_slow AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        '19ad2d5e600784c6' AS fingerprint,
+        'medium' AS severity
+      FROM hits__rule_net_scan_slow__gaps
+    ),
     -- Hits of net.scan.vertical.
     hits__rule_net_scan_vertical__rows AS (
       SELECT
@@ -349,6 +704,59 @@ USING (
         'medium' AS severity
       FROM hits__rule_net_scan_vertical__gaps
     ),
+    -- Hits of net.threat.match.
+    hits__rule_net_threat_match__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:116:net.threat.match',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.branch AS STRING)) AS STRING), ':', CAST(t.branch AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.threat.match' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, t.confidence) > 0.0, LEAST(LEAST(1.0, t.confidence), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip, t.branch) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.host_ip) AS STRING), ':', t.host_ip), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.host_ip, 'NULL'), ' talked to ', COALESCE(t.threat_ip, 'NULL'), ': ', COALESCE(t.reason, 'NULL'), ' (', COALESCE(t.feed, 'NULL'), ')') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_threat_match AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 6h, within one UTC day.
+    hits__rule_net_threat_match__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 6 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_threat_match__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_threat_match AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        '672513a1bbd9e863' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_threat_match__gaps
+    ),
     -- Hits of net.volume.outlier.
     hits__rule_net_volume_outlier__rows AS (
       SELECT
@@ -398,21 +806,37 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '5abf0647716e99a4' AS fingerprint,
+        '229b67c746a3bd7a' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_volume_outlier__gaps
     )
+  SELECT * FROM hits__rule_net_amplification
+  UNION ALL
   SELECT * FROM hits__rule_net_beacon
   UNION ALL
   SELECT * FROM hits__rule_net_bruteforce
   UNION ALL
+  SELECT * FROM hits__rule_net_bruteforce_slow
+  UNION ALL
+  SELECT * FROM hits__rule_net_dns_tunnel
+  UNION ALL
+  SELECT * FROM hits__rule_net_exfiltration
+  UNION ALL
+  SELECT * FROM hits__rule_net_flood_distributed
+  UNION ALL
   SELECT * FROM hits__rule_net_flood_syn
+  UNION ALL
+  SELECT * FROM hits__rule_net_lateral_fanout
   UNION ALL
   SELECT * FROM hits__rule_net_polling
   UNION ALL
   SELECT * FROM hits__rule_net_scan_horizontal
   UNION ALL
+  SELECT * FROM hits__rule_net_scan_slow
+  UNION ALL
   SELECT * FROM hits__rule_net_scan_vertical
+  UNION ALL
+  SELECT * FROM hits__rule_net_threat_match
   UNION ALL
   SELECT * FROM hits__rule_net_volume_outlier
 ) AS computed

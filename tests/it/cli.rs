@@ -137,7 +137,7 @@ fn the_project_is_here_or_above() -> Outcome {
     expect(&run(&top.join("p/sql/lookups"), 2, &["test"])?.1, &["the project has errors"])?;
     fs::rename(top.join("p/tripline.yaml"), top.join("p/tripline.yaml.old"))?;
     for command in [&["check"][..], &["explain", "contact_1m"], &["run", "--source", "netlog", "--input", "-"]] {
-        expect(&run(&top.join("p"), 2, command)?.1, &["features/contact_1m.yaml is here, but no tripline.yaml"])?;
+        expect(&run(&top.join("p"), 2, command)?.1, &["features/admin_first_10m.yaml is here, but no tripline.yaml"])?;
     }
     run(&top.join("p/rules"), 2, &["check"])?;
     // What the help says works.

@@ -144,6 +144,7 @@ pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> Stri
             score(rule, &names),
             literal(&Value::Float64(rule.score.as_ref().map_or(1.0, |score| score.weight))),
             string(rule.severity.name()),
+            string(rule.when.name()),
         ];
         let own = plan::hits::of_rule(rule);
         for (column, own) in plan::hits::columns()[values.len()..].iter().zip(own) {

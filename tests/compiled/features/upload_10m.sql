@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS upload_10m (
   window_end TIMESTAMP,
   event_time TIMESTAMP,
   flows INT64,
+  established INT64,
   tx_bytes INT64,
   log_tx FLOAT64
 )
@@ -38,7 +39,8 @@ USING (
         dst_ip,
         pane_start,
         COUNT(*) AS flows,
-        SUM(tx_bytes) AS aggregate_2
+        COUNTIF(outcome = 'established') AS established,
+        SUM(tx_bytes) AS aggregate_3
       FROM upload_10m__rows
       WHERE (admit_watermark IS NULL OR admit_watermark < TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE))
       GROUP BY subscriber_id, src_ip, dst_ip, pane_start
@@ -53,7 +55,8 @@ USING (
         TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) AS window_end,
         TIMESTAMP_SUB(TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE), INTERVAL 1 MICROSECOND) AS event_time,
         flows,
-        COALESCE(aggregate_2, 0) AS tx_bytes
+        established,
+        COALESCE(aggregate_3, 0) AS tx_bytes
       FROM upload_10m__panes
       WHERE TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) > tripline_from
         AND TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) <= tripline_to
@@ -65,5 +68,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, tx_bytes, log_tx)
-  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, tx_bytes, log_tx);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, log_tx)
+  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, log_tx);

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS rule_net_volume_outlier (
   window_end TIMESTAMP,
   event_time TIMESTAMP,
   flows INT64,
+  established INT64,
   tx_bytes INT64,
   log_tx FLOAT64,
   population_pairs INT64,
@@ -55,6 +56,7 @@ USING (
     window_end,
     event_time,
     flows,
+    established,
     tx_bytes,
     log_tx,
     p__pairs AS population_pairs,
@@ -68,5 +70,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, tx_bytes, log_tx, population_pairs, population_mean, population_spread)
-  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, tx_bytes, log_tx, population_pairs, population_mean, population_spread);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, log_tx, population_pairs, population_mean, population_spread)
+  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, log_tx, population_pairs, population_mean, population_spread);

@@ -1,0 +1,102 @@
+-- features/dead_target_5m.yaml: windows of 5m.
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
+
+CREATE TABLE IF NOT EXISTS dead_target_5m (
+  subscriber_id STRING,
+  src_ip STRING,
+  target STRING,
+  dst_ip STRING,
+  dst_port INT64,
+  window_start TIMESTAMP,
+  window_end TIMESTAMP,
+  event_time TIMESTAMP,
+  attempts INT64
+)
+PARTITION BY DATE(event_time)
+CLUSTER BY subscriber_id, src_ip, target, dst_ip
+OPTIONS (labels = [('tripline', 'feature')]);
+
+-- Replaces the rows of these days; it can be run again.
+MERGE dead_target_5m AS old
+USING (
+  WITH
+    -- Each row beside what is joined to it.
+    dead_target_5m__joined AS (
+      SELECT
+        t.*,
+        s.net AS s__net,
+        IF(s.net IS NULL, FALSE, s.inside) AS s__inside,
+        s.reason AS s__reason,
+        d.net AS d__net,
+        IF(d.net IS NULL, FALSE, d.inside) AS d__inside,
+        d.reason AS d__reason
+      FROM flows AS t
+      LEFT JOIN UNNEST(ARRAY(
+        SELECT AS STRUCT l.*
+        FROM UNNEST((SELECT ARRAY_AGG(r) FROM networks AS r)) AS l
+        WHERE BYTE_LENGTH(NET.SAFE_IP_FROM_STRING(t.src_ip)) = BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))
+          AND NET.IP_TRUNC(NET.SAFE_IP_FROM_STRING(t.src_ip), LEAST(COALESCE(CAST(SPLIT(l.net, '/')[SAFE_OFFSET(1)] AS INT64), 8 * BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))), 8 * BYTE_LENGTH(NET.SAFE_IP_FROM_STRING(t.src_ip)))) = NET.IP_TRUNC(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]), COALESCE(CAST(SPLIT(l.net, '/')[SAFE_OFFSET(1)] AS INT64), 8 * BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))))
+        ORDER BY COALESCE(CAST(SPLIT(l.net, '/')[SAFE_OFFSET(1)] AS INT64), 8 * BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))) DESC
+        LIMIT 1
+      )) AS s
+      LEFT JOIN UNNEST(ARRAY(
+        SELECT AS STRUCT l.*
+        FROM UNNEST((SELECT ARRAY_AGG(r) FROM networks AS r)) AS l
+        WHERE BYTE_LENGTH(NET.SAFE_IP_FROM_STRING(t.dst_ip)) = BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))
+          AND NET.IP_TRUNC(NET.SAFE_IP_FROM_STRING(t.dst_ip), LEAST(COALESCE(CAST(SPLIT(l.net, '/')[SAFE_OFFSET(1)] AS INT64), 8 * BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))), 8 * BYTE_LENGTH(NET.SAFE_IP_FROM_STRING(t.dst_ip)))) = NET.IP_TRUNC(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]), COALESCE(CAST(SPLIT(l.net, '/')[SAFE_OFFSET(1)] AS INT64), 8 * BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))))
+        ORDER BY COALESCE(CAST(SPLIT(l.net, '/')[SAFE_OFFSET(1)] AS INT64), 8 * BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))) DESC
+        LIMIT 1
+      )) AS d
+      WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 5 MINUTE)
+        AND t.event_time < tripline_to
+    ),
+    -- Columns per row.
+    dead_target_5m__row_1 AS (
+      SELECT
+        *,
+        CONCAT(COALESCE(dst_ip, ''), ' ', CAST(COALESCE(dst_port, 0) AS STRING)) AS target
+      FROM dead_target_5m__joined
+    ),
+    -- Rows that count, each with its pane of 5m.
+    dead_target_5m__rows AS (
+      SELECT
+        *,
+        TIMESTAMP_BUCKET(event_time, INTERVAL 5 MINUTE, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
+      FROM dead_target_5m__row_1
+      WHERE outcome IN ('unanswered', 'refused')
+        AND s__inside
+        AND d__inside
+    ),
+    -- Rows by key and window.
+    dead_target_5m__panes AS (
+      SELECT
+        subscriber_id,
+        src_ip,
+        target,
+        dst_ip,
+        dst_port,
+        pane_start,
+        COUNT(*) AS attempts
+      FROM dead_target_5m__rows
+      WHERE (admit_watermark IS NULL OR admit_watermark < TIMESTAMP_ADD(pane_start, INTERVAL 5 MINUTE))
+      GROUP BY subscriber_id, src_ip, target, dst_ip, dst_port, pane_start
+    )
+  SELECT
+    subscriber_id,
+    src_ip,
+    target,
+    dst_ip,
+    dst_port,
+    pane_start AS window_start,
+    TIMESTAMP_ADD(pane_start, INTERVAL 5 MINUTE) AS window_end,
+    TIMESTAMP_SUB(TIMESTAMP_ADD(pane_start, INTERVAL 5 MINUTE), INTERVAL 1 MICROSECOND) AS event_time,
+    attempts
+  FROM dead_target_5m__panes
+  WHERE TIMESTAMP_ADD(pane_start, INTERVAL 5 MINUTE) > tripline_from
+    AND TIMESTAMP_ADD(pane_start, INTERVAL 5 MINUTE) <= tripline_to
+) AS computed
+ON FALSE
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, target, dst_ip, dst_port, window_start, window_end, event_time, attempts)
+  VALUES (subscriber_id, src_ip, target, dst_ip, dst_port, window_start, window_end, event_time, attempts);
