@@ -1,6 +1,7 @@
 //! The command line: one file a command. Results go to standard output, everything else to standard error.
 
 mod backfill;
+mod backtest;
 mod check;
 mod compile;
 mod demo;
@@ -56,6 +57,8 @@ enum Command {
     Compile(compile::Compile),
     /// Run the rules' own tests
     Test(test::Test),
+    /// Tell what the rules would have found in rows of the past, and compare with other definitions
+    Backtest(backtest::Backtest),
     /// Run the rules over inputs and write alerts
     Run(run::Run),
     /// Ask a relation of the project with SQL: flows, features, rules, hits
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Compile(command) => command.run(),
         Command::Test(command) => command.run(),
+        Command::Backtest(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Query(command) => command.run(),
         Command::Training(command) => command.run(),

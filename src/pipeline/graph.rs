@@ -77,6 +77,8 @@ pub struct Graph {
     /// From when on rows count: by feature, those that it reads; by rule, those that hit.
     since: (Vec<i64>, Vec<i64>),
     pub amend: Option<Arc<dyn Amend>>,
+    /// Event times of the first and the last row that was admitted.
+    pub span: Option<(i64, i64)>,
     /// When asked for: the row that came nearest to firing, by rule.
     nearest: Option<Vec<Option<Nearest>>>,
 }
@@ -113,6 +115,7 @@ impl Graph {
             rows_only: false,
             since: (vec![i64::MIN; plan.features.len()], vec![i64::MIN; plan.rules.len()]),
             amend: None,
+            span: None,
             nearest: None,
         })
     }
@@ -159,6 +162,9 @@ impl Graph {
     /// Takes rows in log order and advances to the watermark after them.
     pub fn push(&mut self, batch: &AdmittedBatch, out: &mut dyn Outlet) -> Result<(), GraphError> {
         let (flows, admit) = self.admit(batch, out)?;
+        for at in &flows.times {
+            self.span = Some(self.span.map_or((*at, *at), |(first, last)| (first.min(*at), last.max(*at))));
+        }
         let mut start = 0;
         for row in 0..flows.times.len() {
             if self.needs_close(flows.times[row], admit[row]) {

@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod backfill;
+pub mod backtest;
 pub mod case;
 pub mod day;
 pub mod ingest;

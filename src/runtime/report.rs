@@ -20,6 +20,9 @@ pub struct RunReport {
     pub watermark: Option<EventTime>,
     /// The largest watermark of any input: windows that end behind it are partial.
     pub last_watermark: Option<EventTime>,
+    /// Event times of the first and the last row.
+    pub first_time: Option<EventTime>,
+    pub last_time: Option<EventTime>,
     pub row_errors: Vec<Uncomputed>,
 }
 
@@ -33,6 +36,8 @@ impl RunReport {
             failed: false,
             watermark: (watermark != i64::MAX && watermark != i64::MIN).then_some(EventTime(watermark)),
             last_watermark: None,
+            first_time: graph.span.map(|(first, _)| EventTime(first)),
+            last_time: graph.span.map(|(_, last)| EventTime(last)),
             row_errors: graph.uncomputed(),
         }
     }

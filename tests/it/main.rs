@@ -1,6 +1,7 @@
 //! One binary of integration tests, whose cases are files.
 
 mod arrival;
+mod backtest;
 mod case;
 mod cli;
 mod codes;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
     trials.extend(layout::cases());
     trials.extend(mutation::cases());
     trials.extend(order::cases());
+    trials.extend(backtest::cases());
     trials.extend(reconcile::cases());
     trials.extend(recorded::cases());
     trials.extend(scale::cases());
