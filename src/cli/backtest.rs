@@ -121,6 +121,7 @@ impl Backtest {
             threads: default_threads(),
             generation: tried.opened.generation.clone(),
             fault: None,
+            watch: None,
             inputs: self.inputs.open(&tried.plan)?,
         };
         let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();

@@ -48,6 +48,7 @@ impl Demo {
             threads: default_threads(),
             generation: opened.generation,
             fault: None,
+            watch: None,
         };
         let alerts = wire::text_writer("-")?;
         let mut out = Outlets::new(&plan, &[], Some((alerts, AlertFormat::Text)), &wire::row_writer)?;

@@ -2,6 +2,7 @@
 
 mod describe;
 mod key;
+mod why;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -26,10 +27,15 @@ pub struct Explain {
     /// The project's folder (default: here)
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
+    #[command(flatten)]
+    asked: why::Asked,
 }
 
 impl Explain {
     pub fn run(self) -> anyhow::Result<Exit> {
+        if self.asked.given() {
+            return self.asked.answer(open_valid(self.project.as_deref())?, &self.name);
+        }
         let text = match general(&self.name) {
             Some(text) => text,
             None => self.of_project(&open_valid(self.project.as_deref())?)?,

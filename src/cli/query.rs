@@ -89,6 +89,7 @@ impl Query {
             threads: default_threads(),
             generation: opened.generation,
             fault: None,
+            watch: None,
             inputs: self.inputs.open(&plan)?,
         };
         let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();

@@ -72,6 +72,7 @@ impl Run {
             threads: self.threads.map_or_else(default_threads, usize::from),
             generation: opened.generation,
             fault: None,
+            watch: None,
             inputs,
         };
         let format = match self.format {

@@ -7,12 +7,12 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use crate::definition::model::{Case, Rule};
-use crate::diagnostic::{Diagnostic, SourceFiles, Span, render_text, suggest};
+use crate::diagnostic::{Diagnostic, SourceFiles, render_text, suggest};
 use crate::plan::ResolveOptions;
-use crate::record::Value;
-use crate::runtime::case::{CaseReport, CaseRunError, Failure, Near, run_case};
+use crate::runtime::case::{CaseReport, CaseRunError, Failure, run_case};
 
 use super::exit::Exit;
+use super::near::{describe_near, fields, written};
 use super::place::check_local;
 use super::project::{Judged, Opened, valid};
 use super::wire;
@@ -156,52 +156,9 @@ fn describe(files: &SourceFiles, failure: &Failure) -> String {
         text.push_str(&format!("       of        {}\n", fields(&failed.row)));
     }
     if let Some(near) = &failure.near {
-        text.push_str(&describe_near(files, near));
+        text.push_str(&describe_near(files, &near.what, &near.row));
     }
     text
-}
-
-/// The row that came nearest: each condition, and by how much it failed.
-fn describe_near(files: &SourceFiles, near: &Near) -> String {
-    let mut text = format!("       {}:\n", near.what);
-    text.push_str(&format!("         {}\n", fields(&near.row.row)));
-    for condition in &near.row.conditions {
-        let written = written(files, condition.span);
-        let mark = if condition.held { "holds" } else { "fails" };
-        let sides = match &condition.sides {
-            Some((left, right)) => {
-                let off = if condition.held { String::new() } else { off(left, right) };
-                format!("  ({} against {}{off})", left.display(), right.display())
-            }
-            None => String::new(),
-        };
-        text.push_str(&format!("         {mark}  {written}{sides}\n"));
-    }
-    text
-}
-
-fn fields(row: &[(String, Value)]) -> String {
-    row.iter().map(|(name, value)| format!("{name} {}", value.display())).collect::<Vec<_>>().join(", ")
-}
-
-/// What stands at a place, on one line.
-fn written(files: &SourceFiles, span: Span) -> String {
-    let text = files.text(span.file).get(span.start as usize..span.end as usize).unwrap_or_default();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The distance between two numbers.
-#[expect(clippy::cast_precision_loss, reason = "shown to people")]
-fn off(left: &Value, right: &Value) -> String {
-    let number = |value: &Value| match value {
-        Value::Int64(v) => Some(*v as f64),
-        Value::Float64(v) => Some(*v),
-        _ => None,
-    };
-    match (number(left), number(right)) {
-        (Some(left), Some(right)) if left != right => format!(", off by {}", (left - right).abs()),
-        _ => String::new(),
-    }
 }
 
 fn json(files: &SourceFiles, outcomes: &[(&Rule, &Case, Outcome)]) -> serde_json::Value {

@@ -216,6 +216,7 @@ impl MakeTraining {
             threads: default_threads(),
             generation: opened.generation,
             fault: None,
+            watch: None,
             inputs: self.inputs.open(&plan)?,
         };
         let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();

@@ -16,6 +16,7 @@ use crate::target::datafusion::Lookups;
 use super::alert::{AlertStage, Settled};
 use super::batch::{AdmittedBatch, FlowBatch};
 use super::dedupe::{Dedupe, Seen};
+use super::detect::focus::Focus;
 use super::detect::nearest::Nearest;
 use super::detect::{Behind, RuleStage};
 use super::evidence::{FeatureEvidence, FlowEvidence, conflict};
@@ -81,6 +82,7 @@ pub struct Graph {
     pub span: Option<(i64, i64)>,
     /// When asked for: the row that came nearest to firing, by rule.
     nearest: Option<Vec<Option<Nearest>>>,
+    focus: Focus,
 }
 
 impl Graph {
@@ -117,15 +119,18 @@ impl Graph {
             amend: None,
             span: None,
             nearest: None,
+            focus: Focus::default(),
         })
     }
 
-    /// From now on remembers, for each rule and feature, the row that came nearest to meeting its condition.
-    pub fn watch(&mut self, plan: &Plan, lookups: &Lookups) -> Result<(), BuildError> {
+    /// From now on remembers, for each rule and feature, of the rows that are meant the one that came nearest to meeting its
+    /// condition.
+    pub fn watch(&mut self, plan: &Plan, lookups: &Lookups, focus: Focus) -> Result<(), BuildError> {
         for (stage, feature) in self.features.iter_mut().zip(&plan.features) {
             let windows = stage.as_mut().and_then(Stage::windows_mut);
-            windows.into_iter().try_for_each(|stage| stage.watch_for(feature, lookups))?;
+            windows.into_iter().try_for_each(|stage| stage.watch_for(feature, lookups, &focus))?;
         }
+        self.focus = focus;
         self.nearest = Some(vec![None; self.rules.len()]);
         self.rules.iter_mut().try_for_each(|rule| rule.watch(lookups))
     }
@@ -282,7 +287,7 @@ impl Graph {
                 if upstream != Upstream::Flows {
                     continue;
                 }
-                watch(&mut self.nearest, index, rule, branch, &flows.rows, Closed::default())?;
+                watch(&mut self.nearest, &self.focus, index, (rule, branch), &flows.rows, Closed::default())?;
                 let (selected, places) = rule.select(branch, &flows.rows, Closed::default())?;
                 if selected.num_rows() > 0 {
                     if out.wants(&rule.plan.name) {
@@ -406,7 +411,7 @@ impl Graph {
             let Upstream::Feature(upstream) = upstream else { continue };
             let Some(rows) = &now.closed[upstream] else { continue };
             let closed = Closed { now: &now.closed, past: Some(&self.past) };
-            watch(&mut self.nearest, index, rule, branch, rows, closed)?;
+            watch(&mut self.nearest, &self.focus, index, (rule, branch), rows, closed)?;
             let (selected, places) = rule.select(branch, rows, closed)?;
             if selected.num_rows() == 0 {
                 continue;
@@ -576,14 +581,14 @@ fn count_missed(stage: &FeatureStage, flows: &FlowBatch, admit: &[i64], ledger: 
 /// Remembers the nearest row when somebody asked for it.
 fn watch(
     nearest: &mut Option<Vec<Option<Nearest>>>,
+    focus: &Focus,
     index: usize,
-    rule: &RuleStage,
-    branch: usize,
+    (rule, branch): (&RuleStage, usize),
     rows: &RecordBatch,
     closed: Closed<'_>,
 ) -> Result<(), ArrowError> {
     let Some(best) = nearest.as_mut().and_then(|nearest| nearest.get_mut(index)) else { return Ok(()) };
-    Nearest::keep(best, rule.nearest(branch, rows, closed)?);
+    Nearest::keep(best, rule.nearest(branch, &focus.rows(rows)?, closed)?);
     Ok(())
 }
 

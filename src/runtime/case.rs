@@ -14,6 +14,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::detect::Hit;
+use crate::pipeline::detect::focus::Focus;
 use crate::pipeline::detect::nearest::Nearest;
 use crate::pipeline::graph::{Graph, GraphError};
 use crate::pipeline::halve::FailedRow;
@@ -167,7 +168,7 @@ fn play(
     lateness: Micros,
 ) -> Result<Outcome, CaseRunError> {
     let mut graph = Graph::new(plan, lookups, String::new(), None)?;
-    graph.watch(plan, lookups)?;
+    graph.watch(plan, lookups, Focus::default())?;
     graph.ledger.offered = flows.times.len() as u64;
     let mut kept = Kept::default();
     let mut merge = Merge::new(&[lateness]);

@@ -137,6 +137,7 @@ fn ingest_into(
         threads: options.threads,
         generation: options.generation.clone(),
         fault: None,
+        watch: None,
     };
     let decoded = place.takes_decoded();
     let mut out = Collected { place, taps };

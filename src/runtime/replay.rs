@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::history::read::BATCH_ROWS;
 use crate::history::store::put;
 use crate::history::{Feed, History, HistoryError, Scan, Wanted};
+use crate::pipeline::detect::focus::Focus;
 use crate::pipeline::graph::{Amend, Fault, Graph, GraphError};
 use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::outlet::{Outlet, OutletError};
@@ -31,6 +32,7 @@ use super::backfill::{DayCost, DayCounts, DayError, Days, FileCost, Prepared};
 use super::day::DayOutlet;
 use super::outlet::HITS;
 use super::patch::{Patch, Patched};
+use super::report::NearestRows;
 
 /// Version of what a day's files are; in every marker.
 const VERSION: u32 = 2;
@@ -69,6 +71,10 @@ pub struct LocalDays {
     pub patch: Option<Patch>,
     /// Rows of features as somebody else has computed them.
     pub amend: Option<Arc<dyn Amend>>,
+    /// Of whom to say which rows came nearest to firing.
+    pub watch: Option<Focus>,
+    /// What was found of them.
+    pub nearest: Mutex<Option<NearestRows>>,
     /// What a test breaks.
     pub fault: Option<Fault>,
     /// Rows read so far, also where it was stopped.
@@ -147,6 +153,8 @@ impl LocalDays {
             keep_late: false,
             patch: None,
             amend: None,
+            watch: None,
+            nearest: Mutex::new(None),
             fault: None,
             read: AtomicU64::new(0),
             lock: None,
@@ -312,6 +320,7 @@ impl LocalDays {
         let lookups = Lookups::new(&self.plan.lookups);
         let mut graph = Graph::new(&self.plan, &lookups, self.generation.clone(), self.fault)?;
         graph.amend.clone_from(&self.amend);
+        self.watch.iter().try_for_each(|focus| graph.watch(&self.plan, &lookups, focus.clone()))?;
         graph.only_from(&self.plan, &self.plan.look_back(span.start));
         let end = span.end;
         let admission = if self.keep_late { graph.admission().of_all() } else { graph.admission() };
@@ -343,6 +352,9 @@ impl LocalDays {
         graph.stop(end.0, out)?;
         graph.ledger.verify()?;
         let (row_errors, saturated) = (graph.ledger.row_errors, graph.ledger.saturated);
+        if self.watch.is_some() {
+            *self.nearest.lock().unwrap_or_else(PoisonError::into_inner) = Some(NearestRows::of(&graph));
+        }
         Ok(Some(DayCounts {
             read: read + feed.left_out,
             relations: BTreeMap::new(),

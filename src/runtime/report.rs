@@ -1,9 +1,11 @@
 //! What a run did, for its closing summary.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use crate::pipeline::detect::nearest::Nearest;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::ledger::{Imbalance, Ledger};
 use crate::pipeline::outlet::Uncomputed;
@@ -24,6 +26,27 @@ pub struct RunReport {
     pub first_time: Option<EventTime>,
     pub last_time: Option<EventTime>,
     pub row_errors: Vec<Uncomputed>,
+    pub nearest: NearestRows,
+}
+
+/// Of a run that somebody watched: the rows that came nearest, by rule and by feature.
+#[derive(Debug, Clone, Default)]
+pub struct NearestRows {
+    pub rules: Vec<Option<Nearest>>,
+    pub features: BTreeMap<String, Nearest>,
+}
+
+impl NearestRows {
+    pub fn of(graph: &Graph) -> Self {
+        let features = graph.features().filter_map(|stage| {
+            let nearest = stage.windows()?.nearest()?;
+            Some((stage.name().to_owned(), nearest.clone()))
+        });
+        Self {
+            rules: (0..graph.rules().len()).map(|rule| graph.nearest(rule).cloned()).collect(),
+            features: features.collect(),
+        }
+    }
 }
 
 impl RunReport {
@@ -39,6 +62,7 @@ impl RunReport {
             first_time: graph.span.map(|(first, _)| EventTime(first)),
             last_time: graph.span.map(|(_, last)| EventTime(last)),
             row_errors: graph.uncomputed(),
+            nearest: NearestRows::of(graph),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use datafusion::arrow::error::ArrowError;
 
 use crate::pipeline::batch::FlowBatch;
+use crate::pipeline::detect::focus::Focus;
 use crate::pipeline::graph::{Fault, Graph, GraphError};
 use crate::pipeline::ingest::{Control, IngestError};
 use crate::pipeline::merge::{BEFORE_ALL, Merge, Step};
@@ -46,6 +47,8 @@ pub struct RunOptions {
     pub threads: usize,
     pub generation: String,
     pub fault: Option<Fault>,
+    /// Of whom the report says which rows came nearest to firing.
+    pub watch: Option<Focus>,
 }
 
 /// What a run tells while it goes on.
@@ -168,7 +171,8 @@ impl<'a> Run<'a> {
             return Err(RunError::Inputs(inputs.len()));
         }
         let lookups = Lookups::new(&plan.lookups);
-        let graph = Graph::new(plan, &lookups, options.generation.clone(), options.fault)?;
+        let mut graph = Graph::new(plan, &lookups, options.generation.clone(), options.fault)?;
+        options.watch.iter().try_for_each(|focus| graph.watch(plan, &lookups, focus.clone()))?;
         let control = Arc::new(Control::default());
         let normalizers = normalizers(plan, &lookups, decoded.as_ref())?;
         let schemas: Vec<_> = plan.sources.iter().map(|source| Arc::new(source.raw.clone())).collect();

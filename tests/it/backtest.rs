@@ -14,6 +14,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("backtest::against_other_definitions", against),
         Trial::test("backtest::drafts_are_tried_and_exceptions_counted", tried),
         Trial::test("backtest::wrong_use_is_told", wrong_use),
+        Trial::test("backtest::a_row_is_explained", explained),
     ]
 }
 
@@ -179,6 +180,41 @@ fn tried() -> Result<(), Failed> {
     }
     let top = &some["entities"][0];
     if top["value"] == "10.0.0.2" && top["alerts"] == 2 { Ok(()) } else { Err(format!("{some:#}").into()) }
+}
+
+/// Over inputs and over a history alike: of whom, and when.
+fn explained() -> Result<(), Failed> {
+    let folder = folder()?;
+    let folder = folder.path();
+    told(folder, 0, &["ingest", "--project", "p", "--source", "netlog", "--to", "h", "in.jsonl"])?;
+    let places: [&[&str]; 2] = [&OVER, &["--project", "p", "--history", "h"]];
+    for place in places {
+        for (asked, expected) in [
+            (
+                &["--entity", "10.0.0.2"][..],
+                &["a row of contact about 10.0.0.2 meets every condition of `a.many`", "(6 against 3)"][..],
+            ),
+            (
+                &["--entity", "10.0.0.2", "--at", "2026-01-06T09:07:30Z"],
+                &[
+                    "of contact about 10.0.0.2 at 2026-01-06T09:07:30Z that came nearest to `a.many`",
+                    "fails  flows >= @min_flows  (2 against 3, off by 1)",
+                ],
+            ),
+            (
+                &["--entity", "10.0.0.2", "--at", "2026-01-06T09:08:00Z"],
+                &["contact has no rows about 10.0.0.2 at", "counts in `contact`, in another window"],
+            ),
+            (&["--entity", "10.0.0.7"], &["contact has no rows about 10.0.0.7"]),
+        ] {
+            let (out, _) = told(folder, 0, &[&["explain", "a.many"], asked, place].concat())?;
+            if let Some(line) = expected.iter().find(|line| !out.contains(**line)) {
+                return Err(format!("{asked:?} over {place:?}: {line} is not in\n{out}").into());
+            }
+        }
+    }
+    let (_, err) = told(folder, 2, &[&["explain", "contact", "--entity", "x"], &OVER[..]].concat())?;
+    if err.contains("rows are explained of rules") { Ok(()) } else { Err(err.into()) }
 }
 
 fn wrong_use() -> Result<(), Failed> {

@@ -1,5 +1,6 @@
 //! Rows to hits: one rule's SELECT over rows of its upstream. Stateless.
 
+pub mod focus;
 pub mod nearest;
 
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use super::operator::{Hop, WindowError, WindowRows, WindowState};
 use super::ordered::Argument;
 use crate::pipeline::batch;
 use crate::pipeline::compiled::Compiled;
+use crate::pipeline::detect::focus::Focus;
 use crate::pipeline::detect::nearest::{Conditions, Nearest};
 use crate::pipeline::halve::{Attempt, Failed, RowErrors, by_halves};
 use crate::pipeline::join::Join;
@@ -67,6 +68,7 @@ struct Watched {
     conditions: Conditions,
     scope: Vec<Column>,
     nearest: Option<Nearest>,
+    focus: Focus,
 }
 
 /// A window that closed: rows of the feature, and the flows behind each.
@@ -122,10 +124,10 @@ impl FeatureStage {
     }
 
     /// From now on [`Self::nearest`] can tell.
-    pub fn watch_for(&mut self, plan: &FeaturePlan, lookups: &Lookups) -> Result<(), BuildError> {
+    pub fn watch_for(&mut self, plan: &FeaturePlan, lookups: &Lookups, focus: &Focus) -> Result<(), BuildError> {
         let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(self.upstream_time) };
         let conditions = Conditions::new(plan.filter.as_ref(), scope)?;
-        self.watched = Some(Watched { conditions, scope: plan.scope.clone(), nearest: None });
+        self.watched = Some(Watched { conditions, scope: plan.scope.clone(), nearest: None, focus: focus.clone() });
         Ok(())
     }
 
@@ -135,9 +137,8 @@ impl FeatureStage {
     }
 
     fn watch(&mut self, rows: &RecordBatch, closed: Closed<'_>) -> Result<(), ArrowError> {
-        if self.watched.is_none() {
-            return Ok(());
-        }
+        let Some(watched) = &self.watched else { return Ok(()) };
+        let rows = &watched.focus.rows(rows)?;
         // A row whose scope cannot be computed is among the errors.
         let scope = match self.scope(rows, closed) {
             Ok(scope) => scope,
