@@ -100,7 +100,10 @@ fn bind_row(resolver: &Resolver, feature: &Feature, scope: &mut Scope, diagnosti
     let mut row = Vec::new();
     for (name, text) in &feature.row {
         resolver.use_lookups_of(text);
-        let Some(expr) = language::bind_expression(text, scope, diagnostics) else { continue };
+        let Some(expr) = language::bind_expression(text, scope, diagnostics) else {
+            scope.broken.push(name.text.clone());
+            continue;
+        };
         let same = |c: &ScopeColumn| c.qualifier.is_none() && c.column.name.eq_ignore_ascii_case(name.as_str());
         let taken = scope.columns.iter().any(same);
         if taken {
@@ -220,10 +223,17 @@ pub(super) fn bind_derived(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Item> {
     let mut derived = Vec::new();
+    let absent = |name: &Text| columns.iter().all(|c| !c.name.eq_ignore_ascii_case(name.as_str()));
+    let mut broken: Vec<String> = read.feature.computed().into_iter().filter(absent).map(|name| name.text).collect();
     for (name, text) in texts {
         read.resolver.use_lookups_of(text);
-        let scope = read.resolver.scope(format!("feature {}", read.feature.name.text), columns);
-        let Some(expr) = language::bind_expression(text, &scope, diagnostics) else { continue };
+        let mut scope = read.resolver.scope(format!("feature {}", read.feature.name.text), columns);
+        scope.broken.extend(broken.iter().cloned());
+        let Some(expr) = language::bind_expression(text, &scope, diagnostics) else {
+            // What is computed from it is not blamed.
+            broken.push(name.text.clone());
+            continue;
+        };
         if columns.iter().any(|c| c.name.eq_ignore_ascii_case(name.as_str())) {
             diagnostics.push(duplicate(name));
             continue;

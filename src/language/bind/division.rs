@@ -14,7 +14,10 @@ impl Binder<'_> {
         let guarded = match &divisor.kind {
             ExprKind::Literal(Value::Null(_)) => true,
             _ => {
-                constant(divisor).is_some_and(|c| c != 0.0) || is_null_if_zero(divisor) || self.counts_each_row(divisor)
+                constant(divisor).is_some_and(|c| c != 0.0)
+                    || is_null_if_zero(divisor)
+                    || is_above_zero(divisor)
+                    || self.counts_each_row(divisor)
             }
         };
         if guarded {
@@ -78,6 +81,17 @@ fn is_null_if_zero(expr: &Expr) -> bool {
             args.get(1).is_some_and(|zero| constant(zero) == Some(0.0))
         }
         ExprKind::Cast { expr, .. } => is_null_if_zero(expr),
+        _ => false,
+    }
+}
+
+/// `GREATEST(x, 1)`.
+fn is_above_zero(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Call { function, args } if function.id == Id::Greatest => {
+            args.iter().any(|arg| constant(arg).is_some_and(|bound| bound > 0.0) || is_above_zero(arg))
+        }
+        ExprKind::Cast { expr, .. } => expr.ty == Type::Int64 && is_above_zero(expr),
         _ => false,
     }
 }

@@ -150,7 +150,7 @@ impl Binder<'_> {
     }
 
     fn unknown_column(&mut self, qualifier: Option<&str>, name: &str, span: Span) -> Option<Expr> {
-        if qualifier.is_some_and(|q| self.scope.broken.iter().any(|alias| alias.eq_ignore_ascii_case(q))) {
+        if self.scope.broken.iter().any(|broken| broken.eq_ignore_ascii_case(qualifier.unwrap_or(name))) {
             return None;
         }
         let here: Vec<String> = self

@@ -210,6 +210,12 @@ fn aggregations() {
         ("COUNT(*) FILTER (WHERE blocked)", codes::REFUSED, "COUNT(*) FILTER (WHERE blocked)", "COUNTIF"),
         ("COUNT(*) / COUNT(rx_bytes)", codes::DIVISION, "COUNT(*) / COUNT(rx_bytes)", "SAFE_DIVIDE"),
         ("COUNT(*) / (COUNT(*) - 1)", codes::DIVISION, "COUNT(*) / (COUNT(*) - 1)", "may be zero, and such a row"),
+        (
+            "SUM(tx_bytes) / GREATEST(COUNTIF(blocked), 0)",
+            codes::DIVISION,
+            "SUM(tx_bytes) / GREATEST(COUNTIF(blocked), 0)",
+            "SAFE_DIVIDE",
+        ),
         ("SUM(tx_bytes) / COUNTIF(blocked)", codes::DIVISION, "SUM(tx_bytes) / COUNTIF(blocked)", "SAFE_DIVIDE"),
         ("MEDIAN(tx_bytes)", codes::REFUSED, "MEDIAN(tx_bytes)", "APPROX_QUANTILES(x, 2)"),
         ("APPROX_QUANTILES(tx_bytes, 4)", codes::REFUSED, "APPROX_QUANTILES(tx_bytes, 4)", "OFFSET(50)"),
