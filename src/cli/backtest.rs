@@ -1,7 +1,7 @@
 //! `tripline backtest`: what the rules would have found in rows of the past.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,11 +12,12 @@ use indicatif::HumanCount;
 use serde_json::{Value as Json, json};
 
 use crate::definition::model::Status;
-use crate::diagnostic::suggest;
+use crate::diagnostic::{Diagnostic, Severity, render_text, suggest};
+use crate::history::Part;
 use crate::plan::{self, Plan, ResolveOptions, RulePlan};
 use crate::port::Input;
 use crate::record::Day;
-use crate::runtime::backtest::{Against, Found, RuleTally, Tally, as_if_stable, compare, silent};
+use crate::runtime::backtest::{Against, Found, RuleTally, Tally, alert_all, as_if_stable, compare, silent};
 use crate::runtime::outlet::HITS;
 use crate::runtime::past::{Past, Within};
 use crate::runtime::replay::LocalDays;
@@ -25,7 +26,7 @@ use crate::runtime::run::{RunOptions, run};
 use super::exit::Exit;
 use super::inputs::InputsOrHistory;
 use super::project::{Opened, open_valid};
-use super::run::default_threads;
+use super::run::{all_rejected, default_threads};
 use super::say::{note, say};
 use super::stop::stop_flag;
 use super::summary::{RunBar, Waiting, note_uncomputed};
@@ -42,12 +43,13 @@ enum Format {
 
 #[derive(Debug, Args)]
 pub struct Backtest {
-    /// Rules (default: all). Drafts and rules in the shadow are tried as if they were stable
+    /// Rules (default: all). Drafts and rules in the shadow are tried as if they were stable; of those that are not named
+    /// no other rule reads the hits
     #[arg(value_name = "RULE")]
     rules: Vec<String>,
     #[command(flatten)]
     inputs: InputsOrHistory,
-    /// Other definitions: which alerts they would not have given, and which they alone
+    /// Other definitions, as they run: which alerts they would not have given, and which they alone
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
     #[arg(long, value_enum, default_value = "text")]
@@ -71,13 +73,14 @@ struct Played {
     first: Option<Day>,
     last: Option<Day>,
     interrupted: bool,
+    all_rejected: bool,
 }
 
 impl Backtest {
     pub fn run(self) -> anyhow::Result<Exit> {
         let stop = stop_flag()?;
         let here = tried(self.project.as_deref(), &self.rules)?;
-        let there = self.against.as_deref().map(|folder| tried(Some(folder), &[])).transpose()?;
+        let there = self.against.as_deref().map(as_it_is).transpose()?;
         let Some(mine) = self.play(&here, &stop)? else {
             say("stopped, nothing is known\n");
             return Ok(Exit::Interrupted);
@@ -91,7 +94,8 @@ impl Backtest {
         }
         note_uncomputed(&mine.tally.uncomputed, 0);
         let rules = named(&here.plan, &self.rules);
-        let lines: Vec<Line<'_>> = rules.iter().map(|rule| Line::of(rule, &mine, other.as_ref(), &here)).collect();
+        let lines: Vec<Line<'_>> =
+            rules.iter().map(|rule| Line::of(rule, &mine, there.as_ref().zip(other.as_ref()), &here)).collect();
         let gone: Vec<&str> = match (&there, &other) {
             (Some(there), Some(_)) if self.rules.is_empty() => {
                 let known = |name: &str| here.plan.rules.iter().any(|rule| rule.name == name);
@@ -104,7 +108,13 @@ impl Backtest {
             Format::Json => writeln!(out, "{:#}", as_json(&mine, &lines, &gone))?,
             Format::Text => write!(out, "{}", as_text(&mine, &lines, &gone))?,
         }
-        Ok(if mine.interrupted { Exit::Interrupted } else { Exit::Fine })
+        Ok(if mine.interrupted {
+            Exit::Interrupted
+        } else if mine.all_rejected {
+            Exit::Findings
+        } else {
+            Exit::Fine
+        })
     }
 
     /// `None` when it was stopped before anything was known.
@@ -135,8 +145,13 @@ impl Backtest {
         if rejected > 0 {
             note(&format!("{rejected} of {} records were rejected", report.ledger.offered));
         }
+        let (late, windows) = (report.ledger.late, report.ledger.late_windows);
+        if late > 0 || windows > 0 {
+            note(&format!("{late} records came too late for every window, {windows} windows were missed"));
+        }
+        let all_rejected = all_rejected(&report);
         let [first, last] = [report.first_time, report.last_time].map(|at| at.map(Day::of));
-        Ok(Played { flows: report.ledger.accepted, tally, first, last, interrupted: report.interrupted })
+        Ok(Played { flows: report.ledger.accepted, tally, first, last, interrupted: report.interrupted, all_rejected })
     }
 }
 
@@ -147,24 +162,36 @@ fn over_history(past: Past, tried: &Tried, stop: &AtomicBool) -> anyhow::Result<
     let mut out = Within { from: from.start(), to: to.start(), inner: Tally::of(&tried.plan) };
     let counts = days.span(from.start(), to.start(), &mut out, stop)?;
     drop(waiting);
-    let Some(counts) = counts else { return Ok(None) };
     // The days that have flows: what is before and behind has no rows of its own.
     let held = past.history.span();
+    if counts.is_none() {
+        return Ok(None);
+    }
+    // Without those of the look-back.
+    let own = |part: &Part| part.first >= from.start().0 && part.first < to.start().0;
     Ok(Some(Played {
         tally: out.inner,
-        flows: counts.read,
+        flows: past.history.parts().map(|(_, part)| part).filter(|part| own(part)).map(|part| part.rows).sum(),
         first: held.map(|(first, _)| Day::of(first).max(from)),
         last: held.map(|(_, last)| Day::of(last).min(Day(to.0 - 1))),
         interrupted: false,
+        all_rejected: false,
     }))
 }
 
 fn tried(folder: Option<&Path>, rules: &[String]) -> anyhow::Result<Tried> {
     let opened = open_valid(folder)?;
     let mut project = opened.project.clone();
-    let promoted = as_if_stable(&mut project);
+    let promoted = as_if_stable(&mut project, rules);
     let resolved = plan::resolve(&project, ResolveOptions { as_of: wire::clock().now() });
+    if resolved.has_errors() {
+        let errors: Vec<Diagnostic> =
+            resolved.diagnostics.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+        say(&render_text(&errors, &opened.files, std::io::stderr().is_terminal()));
+        bail!("with drafts and rules in the shadow the project has errors");
+    }
     let mut plan = resolved.plan;
+    alert_all(&mut plan);
     for rule in rules {
         if plan.rules.iter().all(|known| known.name != *rule) {
             let near = suggest(rule, plan.rules.iter().map(|known| known.name.as_str()));
@@ -180,6 +207,15 @@ fn tried(folder: Option<&Path>, rules: &[String]) -> anyhow::Result<Tried> {
     Ok(Tried { opened, plan, promoted })
 }
 
+/// What runs there.
+fn as_it_is(folder: &Path) -> anyhow::Result<Tried> {
+    let opened = open_valid(Some(folder))?;
+    let mut plan = opened.plan.clone();
+    plan.evidence_rows = 0;
+    plan.show(&[]);
+    Ok(Tried { opened, plan, promoted: Vec::new() })
+}
+
 fn named<'a>(plan: &'a Plan, rules: &[String]) -> Vec<&'a RulePlan> {
     let wanted = |rule: &&Arc<RulePlan>| rules.is_empty() || rules.contains(&rule.name);
     plan.rules.iter().filter(wanted).map(Arc::as_ref).collect()
@@ -192,19 +228,33 @@ struct Line<'a> {
     /// Why its hits alert nobody, or would not as the project is.
     mark: Option<String>,
     against: Option<Against>,
+    /// What makes the two hard to compare.
+    other: Option<String>,
 }
 
 impl<'a> Line<'a> {
-    fn of(rule: &'a RulePlan, mine: &Played, other: Option<&Played>, here: &Tried) -> Self {
+    fn of(rule: &'a RulePlan, mine: &Played, other: Option<(&Tried, &Played)>, here: &Tried) -> Self {
         let tally = mine.tally.rules.get(&rule.name).cloned().unwrap_or_default();
         let status =
             here.promoted.iter().find(|(name, _)| *name == rule.name).map(|(_, status)| status.name().to_owned());
         let when = silent(&here.plan).get(&rule.name).map(|when| format!("alert: {}", when.name()));
-        let against = other.map(|other| {
+        let there = other.map(|(there, _)| there.plan.rules.iter().find(|known| known.name == rule.name));
+        let other_key = there.map(|there| match there {
+            None => Some("does not run there".to_owned()),
+            Some(there) if there.status == Status::Shadow => Some("in the shadow there".to_owned()),
+            Some(there) => {
+                let names = |rule: &RulePlan| {
+                    let names = rule.alert_key.iter().map(|index| rule.columns[*index].name.clone());
+                    names.collect::<Vec<_>>().join(", ")
+                };
+                (names(there) != names(rule)).then(|| format!("its alert key is ({}) there", names(there)))
+            }
+        });
+        let against = other.map(|(_, other)| {
             let there = other.tally.rules.get(&rule.name).map(|tally| tally.alerts.as_slice()).unwrap_or_default();
             compare(&tally.alerts, there, rule.merge_within.0)
         });
-        Self { rule, tally, mark: status.or(when), against }
+        Self { rule, tally, mark: status.or(when), against, other: other_key.flatten() }
     }
 
     fn excepted(&self) -> u64 {
@@ -270,10 +320,11 @@ fn details(line: &Line<'_>, text: &mut String) {
     let Some(against) = &line.against else { return };
     let _ = writeln!(
         text,
-        "  against   {} as before, {} gained, {} lost",
+        "  against   {} as before, {} gained, {} lost{}",
         against.both,
         against.gained.len(),
-        against.lost.len()
+        against.lost.len(),
+        line.other.as_ref().map(|other| format!(" ({other})")).unwrap_or_default()
     );
     for (sign, alerts) in [("+", &against.gained), ("-", &against.lost)] {
         for alert in alerts.iter().take(SHOWN) {
@@ -321,6 +372,7 @@ fn as_json(played: &Played, lines: &[Line<'_>], gone: &[&str]) -> Json {
             "entities": entities.collect::<Vec<_>>(),
             "excepted": excepted.collect::<Vec<_>>(),
             "against": against,
+            "other": line.other,
         })
     });
     json!({

@@ -61,6 +61,11 @@ impl InputsOrHistory {
         if self.input.is_empty() {
             bail!("nothing to read\nhelp: --source netlog --input flows.jsonl, or --history DIR");
         }
+        if self.from.is_some() || self.to.is_some() {
+            bail!(
+                "--from and --to are days of a history\nhelp: `tripline ingest` makes one of inputs; then --history DIR"
+            );
+        }
         open(plan, self.source.as_deref(), &self.input)
     }
 

@@ -171,7 +171,7 @@ impl Plan {
     pub fn rules_behind(&self, hits: usize) -> impl Iterator<Item = (usize, &Arc<RulePlan>)> {
         let names = self.hits.get(hits).map(|hits| hits.rules.as_slice()).unwrap_or_default();
         let rules = self.rules.iter().enumerate();
-        rules.filter(move |(_, rule)| names.contains(&rule.name) && rule.status != Status::Shadow)
+        rules.filter(move |(_, rule)| names.contains(&rule.name) && rule.feeds)
     }
 
     /// Leaves out rules that nobody wants and whose hits no feature reads that is wanted.

@@ -224,6 +224,8 @@ pub struct RulePlan {
     pub name: String,
     pub title: String,
     pub status: Status,
+    /// Do features read its hits?
+    pub feeds: bool,
     pub severity: Level,
     pub owner: String,
     pub attack: Vec<String>,

@@ -48,6 +48,7 @@ pub(super) fn bind(resolver: &Resolver, rule: &Rule, diagnostics: &mut Vec<Diagn
         name: rule.name.text.clone(),
         title: rule.title.clone(),
         status,
+        feeds: status != Status::Shadow,
         severity: rule.severity,
         owner: rule.owner.clone(),
         attack: rule.attack.iter().map(|t| t.text.clone()).collect(),

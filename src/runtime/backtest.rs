@@ -2,6 +2,7 @@
 //! and which of them other definitions would not have found.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 
@@ -129,20 +130,26 @@ impl RunOutlet for Tally {
     }
 }
 
-/// Drafts and rules in the shadow are tried as what they would be.
-pub fn as_if_stable(project: &mut Project) -> Vec<(String, Status)> {
+/// Drafts and rules in the shadow are tried as what they would be. Only those that are named feed others: what runs beside
+/// them is as it is.
+pub fn as_if_stable(project: &mut Project, named: &[String]) -> Vec<(String, Status)> {
     let mut promoted = Vec::new();
     for rule in &mut project.rules {
         let over = project.config.overrides.get_mut(rule.name.as_str()).and_then(|over| over.status.take());
-        let status = over.unwrap_or(rule.status);
-        if matches!(status, Status::Draft | Status::Shadow) {
-            promoted.push((rule.name.text.clone(), status));
-            rule.status = Status::Stable;
-        } else {
-            rule.status = status;
+        rule.status = over.unwrap_or(rule.status);
+        if matches!(rule.status, Status::Draft | Status::Shadow) {
+            promoted.push((rule.name.text.clone(), rule.status));
+            rule.status = if named.contains(&rule.name.text) { Status::Stable } else { Status::Shadow };
         }
     }
     promoted
+}
+
+/// Rules in the shadow alert; they still feed nobody.
+pub fn alert_all(plan: &mut Plan) {
+    for rule in plan.rules.iter_mut().filter(|rule| rule.status == Status::Shadow) {
+        Arc::make_mut(rule).status = Status::Stable;
+    }
 }
 
 /// Rules whose hits do not alert by themselves.
@@ -164,16 +171,19 @@ pub struct Against {
 /// An alert is the same when it is about the same key and the two overlap, or are at most so long apart: with another
 /// threshold an incident begins earlier or later, and has another id.
 pub fn compare(here: &[Found], there: &[Found], apart: i64) -> Against {
+    let ids: BTreeSet<&str> = here.iter().map(|alert| alert.alert_id.as_str()).collect();
+    let (exact, others): (Vec<&Found>, Vec<&Found>) =
+        there.iter().partition(|alert| ids.contains(alert.alert_id.as_str()));
+    let exact: BTreeSet<&str> = exact.into_iter().map(|alert| alert.alert_id.as_str()).collect();
     let mut open: BTreeMap<&str, Vec<&Found>> = BTreeMap::new();
-    there.iter().for_each(|alert| open.entry(&alert.key).or_default().push(alert));
-    let mut against = Against::default();
-    for alert in here {
+    others.into_iter().for_each(|alert| open.entry(&alert.key).or_default().push(alert));
+    let mut against = Against { both: exact.len() as u64, ..Against::default() };
+    for alert in here.iter().filter(|alert| !exact.contains(alert.alert_id.as_str())) {
         let others = open.entry(&alert.key).or_default();
         let near = |other: &&Found| {
             other.first.0.saturating_sub(apart) <= alert.last.0 && alert.first.0 <= other.last.0.saturating_add(apart)
         };
-        let exact = others.iter().position(|other| other.alert_id == alert.alert_id);
-        match exact.or_else(|| others.iter().position(near)) {
+        match others.iter().position(near) {
             Some(place) => {
                 others.remove(place);
                 against.both += 1;
@@ -203,6 +213,13 @@ mod tests {
         assert_eq!((against.both, &against.gained[..], &against.lost[..]), (2, &here[2..], &there[2..]));
         let against = compare(&here, &there, 4);
         assert_eq!((against.both, against.gained.len(), against.lost.len()), (1, 2, 2));
+    }
+
+    #[test]
+    fn ids_that_are_equal_come_first() {
+        let here = [found("a", "x", 0, 1), found("b", "x", 3, 4)];
+        let against = compare(&here, &here[1..], 5);
+        assert_eq!((against.both, &against.gained[..], against.lost.len()), (1, &here[..1], 0));
     }
 
     #[test]

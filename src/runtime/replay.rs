@@ -324,7 +324,7 @@ impl LocalDays {
         graph.only_from(&self.plan, &self.plan.look_back(span.start));
         let end = span.end;
         let admission = if self.keep_late { graph.admission().of_all() } else { graph.admission() };
-        let mut feed = Feed::new(&self.history, scan, wanted, admission);
+        let mut feed = Feed::new(&self.history, scan, wanted, admission.clone());
         let last = self.last_watermark().0;
         let mut ended = false;
         let mut read = 0;
@@ -338,9 +338,16 @@ impl LocalDays {
             }
             // Windows that end behind the data are closed below, where they are marked.
             batch.watermark = batch.watermark.min(last);
-            if !ended && batch.admit.iter().any(|admit| *admit > end.0) {
+            // Rows that missed a window stand where they were in the log; what missed none stands where it belongs, and those
+            // beside it are not behind the end.
+            let late = batch.flows.times.iter().zip(&batch.admit);
+            let mut late = late.filter(|(time, admit)| admission.misses_some(**time, **admit));
+            if !ended && late.any(|(_, admit)| *admit > end.0) {
                 graph.end_at(end.0, last, out)?;
                 ended = true;
+            }
+            if !ended {
+                batch.watermark = batch.watermark.min(end.0);
             }
             read += batch.flows.times.len() as u64;
             self.read.fetch_add(batch.flows.times.len() as u64, Ordering::Relaxed);

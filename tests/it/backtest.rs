@@ -13,6 +13,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("backtest::as_a_run_over_inputs_and_a_history", as_a_run),
         Trial::test("backtest::against_other_definitions", against),
         Trial::test("backtest::drafts_are_tried_and_exceptions_counted", tried),
+        Trial::test("backtest::what_is_not_named_feeds_nobody", feeds),
         Trial::test("backtest::wrong_use_is_told", wrong_use),
         Trial::test("backtest::a_row_is_explained", explained),
     ]
@@ -180,6 +181,28 @@ fn tried() -> Result<(), Failed> {
     }
     let top = &some["entities"][0];
     if top["value"] == "10.0.0.2" && top["alerts"] == 2 { Ok(()) } else { Err(format!("{some:#}").into()) }
+}
+
+/// A draft is tried, and gives no other rule hits that it does not have where it runs; what is named does.
+fn feeds() -> Result<(), Failed> {
+    let folder = folder()?;
+    let project = folder.path().join("p");
+    fs::write(
+        project.join("features/every.yaml"),
+        "feature: every\nfrom: hits(*)\nkey: [actor]\nwindow: {size: 1h}\ncolumns: {rules: COUNT(DISTINCT rule)}\n",
+    )?;
+    fs::write(
+        project.join("rules/two.yaml"),
+        "rule: c.two\ntitle: Two\nseverity: low\nsql: SELECT * FROM every WHERE rules >= 2\n",
+    )?;
+    let two = |named: &[&str]| -> Result<u64, Failed> {
+        let report = backtest(folder.path(), &[named, &OVER[..]].concat())?;
+        let rules = report["rules"].as_array().cloned().unwrap_or_default();
+        let two = rules.iter().find(|rule| rule["rule"] == "c.two").ok_or("no such rule")?;
+        Ok(two["hits"].as_u64().unwrap_or_default())
+    };
+    let hits = (two(&[])?, two(&["c.two"])?, two(&["c.two", "b.some"])?);
+    if hits == (0, 0, 1) { Ok(()) } else { Err(format!("{hits:?}").into()) }
 }
 
 /// Over inputs and over a history alike: of whom, and when.

@@ -8,7 +8,7 @@ use crate::diagnostic::{SourceFiles, Span};
 use crate::language::Expr;
 use crate::language::function::AGGREGATES;
 use crate::language::functions;
-use crate::plan::{AlertWhen, FeaturePlan, JoinAt, JoinTarget, Plan, RulePlan, Upstream};
+use crate::plan::{AlertWhen, FeaturePlan, JoinAt, JoinPlan, JoinTarget, Plan, RulePlan, Upstream};
 use crate::record::{Column, Decode, flow};
 use crate::target::bigquery;
 
@@ -119,12 +119,14 @@ pub(super) fn feature(plan: &Plan, feature: &FeaturePlan) -> String {
     text.push_str(&condition("emit", &emit, &feature.columns));
     text.push_str("  gives\n");
     text.push_str(&columns(&feature.columns));
-    let readers: Vec<&str> = plan
-        .rules
-        .iter()
-        .filter(|rule| rule.upstreams().any(|upstream| plan.relation_name(upstream) == feature.name))
-        .map(|rule| rule.name.as_str())
-        .collect();
+    let joins = |joins: &[JoinPlan]| {
+        joins.iter().any(|join| matches!(join.target, JoinTarget::Feature { index, .. } if plan.features[index].name == feature.name))
+    };
+    let reads = |upstream: Upstream, own: &[JoinPlan]| plan.relation_name(upstream) == feature.name || joins(own);
+    let features =
+        plan.features.iter().filter(|other| reads(other.upstream, &other.joins)).map(|other| other.name.as_str());
+    let rules = plan.rules.iter().filter(|rule| rule.branches.iter().any(|b| reads(b.upstream, &b.select.joins)));
+    let readers: Vec<&str> = features.chain(rules.map(|rule| rule.name.as_str())).collect();
     if !readers.is_empty() {
         text.push_str(&format!("  read by  {}\n", readers.join(", ")));
     }

@@ -19,7 +19,7 @@ type Named = (&'static str, fn() -> Outcome);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn cases() -> Vec<Trial> {
-    let all: [Named; 12] = [
+    let all: [Named; 13] = [
         ("ingest_tells_rows_days_and_files", ingest_tells),
         ("what_is_there_is_noted", what_is_there_is_noted),
         ("an_ingest_without_a_good_record_is_exit_1", nothing_good),
@@ -31,6 +31,7 @@ pub fn cases() -> Vec<Trial> {
         ("a_lost_file_is_written_anew", a_lost_file),
         ("two_backfills_do_not_meet", two_backfills),
         ("days_without_flows_have_no_files", empty_days),
+        ("rows_that_come_after_midnight_take_nothing_away", after_midnight),
         ("wrong_use_is_exit_2_with_help", wrong_use),
     ];
     all.into_iter().map(|(name, test)| Trial::test(format!("history::cli::{name}"), test)).collect()
@@ -330,6 +331,44 @@ fn a_lost_file() -> Outcome {
         ensure(fs::read(&part)? == whole, "the file is another")?;
     }
     Ok(())
+}
+
+/// A row of the day before that comes after midnight, for windows that are still open then, stands beside rows that came in
+/// time: the day has them all.
+fn after_midnight() -> Outcome {
+    let folder = TempDir::new()?;
+    let project = folder.path().join("p");
+    for (path, text) in [
+        ("tripline.yaml", "name: p\n"),
+        (
+            "sql/log/source.yaml",
+            "source: log\nformat: json\ncolumns: {time: {type: TIMESTAMP, field: at}}\nevent_time: time\nlateness: 10m\n",
+        ),
+        ("sql/log/flows.sql", "SELECT time AS end_time, 'x' AS src_ip FROM log\n"),
+        (
+            "features/b.yaml",
+            "feature: b\nfrom: flows\nkey: [src_ip]\nwindow: {size: 30h, every: 5h}\ncolumns: {v: COUNT(*)}\n",
+        ),
+    ] {
+        fs::create_dir_all(project.join(path).parent().ok_or("a folder")?)?;
+        fs::write(project.join(path), text)?;
+    }
+    let times = ["08T16:30", "08T18:00", "08T20:30", "08T23:30", "09T00:40", "08T22:30", "09T12:00"];
+    let rows = times.map(|time| format!("{{\"at\": \"2026-01-{time}:00Z\"}}\n"));
+    fs::write(folder.path().join("in.jsonl"), rows.concat())?;
+    let sql = "SELECT window_end, v FROM b WHERE event_time < TIMESTAMP '2026-01-09' ORDER BY window_end";
+    let asked = |place: &[&str]| -> Result<String, Failed> {
+        let arguments = [&["query", sql, "--project", "p", "--format", "csv"], place].concat();
+        Ok(run(folder.path(), 0, &arguments)?.0)
+    };
+    let expected = asked(&["--source", "log", "--input", "in.jsonl"])?;
+    ensure(expected.contains("2026-01-08T21:00:00Z,3"), &expected)?;
+    run(folder.path(), 0, &["ingest", "--project", "p", "--source", "log", "--to", "h", "in.jsonl"])?;
+    let days = asked(&["--history", "h", "--from", "2026-01-08", "--to", "2026-01-09"])?;
+    ensure(days == expected, &format!("computed: {days}"))?;
+    run(folder.path(), 0, &backfill(&[]))?;
+    let written = asked(&["--history", "h", "--from", "2026-01-08", "--to", "2026-01-09"])?;
+    ensure(written == expected, &format!("written: {written}"))
 }
 
 fn two_backfills() -> Outcome {
