@@ -93,7 +93,7 @@ class TopTalkers:
         self.benign[day][src] += 1
 
     def finish(self):
-        self.least = {day: sorted(counts.values(), reverse=True)[TOP - 1] for day, counts in self.benign.items()}
+        self.least = {day: sorted(counts.values(), reverse=True)[TOP - 1] for day, counts in self.benign.items() if len(counts) >= TOP}
 
     def finds(self, attack):
         counts = collections.defaultdict(collections.Counter)
@@ -115,6 +115,20 @@ def span_text(value):
 
 def number_text(value):
     return f"{value:g}" if value < 10_000 else f"{value:,.0f}"
+
+
+def compare(calm, alerts):
+    """The runs without and with attacks: alerts, and the logarithms of uploads that net.volume.outlier measures with."""
+    with open(calm) as file:
+        print(f"  without attacks: {sum(1 for _ in file)} alerts")
+    for name, path in (("without", calm), ("with", alerts)):
+        with open(path.with_suffix(".population.jsonl")) as file:
+            windows = [json.loads(line) for line in file]
+        values = {}
+        for column in ("pairs", "mean_log_tx", "spread_log_tx"):
+            cuts = statistics.quantiles([window[column] for window in windows], n=20)
+            values[column] = f"{cuts[9]:.2f} (5 to 95 %: {cuts[0]:.2f} to {cuts[18]:.2f})"
+        print(f"  {name} attacks, by ten minutes, median:", ", ".join(f"{column} {text}" for column, text in values.items()))
 
 
 def derived(one):
@@ -167,6 +181,8 @@ def false_alerts(runs):
     counts = collections.Counter((alert["rule"], alert["lure"]) for alert in every)
     for (rule, lure), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         print(f"| `{rule}` | {lure} | {count} | {count / days:.2f} |")
+    later = sum(alert["day"] > 0 for alert in every)
+    print(f"\nfrom the second day on: {later}, {later / (days - len(runs)):.2f} a day\n")
     for run in runs:
         by_day = collections.Counter(alert["day"] for alert in run["rest"])
         print(f"seed {run['seed']}, by day:", " ".join(str(by_day[day]) for day in range(round(run["days"]))))
