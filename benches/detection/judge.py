@@ -23,6 +23,7 @@ VIEWS = {
     ],
     "beacon": [
         ("period", "seconds between calls", (30, 60, 75, 120, 300, 900, 3600, 7200, 21_600), None),
+        ("long_period", "seconds between calls, of those that last 15 hours", (30, 75, 120, 300, 900, 3600, 7200, 10_800, 21_600), None),
         ("jitter", "jitter, periods below 75 s", (0, 0.1, 0.2, 0.3, 0.4, 0.5), None),
         ("hours", "hours that it lasts, periods of 5 min to 2 h", (3, 6, 12, 24, 48, 120), None),
     ],
@@ -135,11 +136,15 @@ def derived(one):
     parameters = dict(one["parameters"])
     if one["kind"] == "exfiltration":
         parameters["mb_an_hour"] = parameters["mb"] * min(1, 3600 / parameters["seconds"])
+    if one["kind"] == "beacon" and parameters["hours"] >= 15:
+        parameters["long_period"] = parameters["period"]
     return parameters
 
 
 def tables(judged):
     """Markdown: for each kind of attack its recall by parameter."""
+    print(f"\nFound: {sum(bool(one['found']) for one in judged)} of {len(judged)} attacks.")
+    print(f"Top talkers: {sum(one['top'] for one in judged)}, with {TOP} alerts on every day without an attack.")
     for kind, views in VIEWS.items():
         of_kind = [one for one in judged if one["kind"] == kind]
         rules = collections.Counter(rule for one in of_kind for rule in one["found"])
@@ -160,7 +165,7 @@ def tables(judged):
                         one
                         for one in of_kind
                         if keep(one["parameters"])
-                        and low <= derived(one)[parameter] < high
+                        and low <= derived(one).get(parameter, -1) < high
                         and (value is None or one["parameters"][split] == value)
                     ]
                     if not inside:

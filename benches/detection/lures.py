@@ -80,11 +80,11 @@ class Lures:
                 self.add(at, subscriber, src, theirs(100 + n), 443, size * self.random.uniform(0.98, 1.02), 700, took=0.4)
 
     def new_software(self):
-        """Two machines get a program on the sixth day that calls its maker every hour; nobody else has it."""
+        """Two machines get a program one day that calls its maker every hour; nobody else has it."""
         for n in range(2):
             subscriber, src = device(self.random.randrange(150), 3)
             self.mark(theirs(120 + n))
-            for at in self.regular(HOUR, 0.05, since=5.4 * DAY):
+            for at in self.regular(HOUR, 0.05, since=self.random.uniform(2, 8) * DAY):
                 self.add(at, subscriber, src, theirs(120 + n), 443, 1_200 * self.random.uniform(0.98, 1.02), 700, took=0.4)
 
     def own_time_servers(self):
