@@ -77,6 +77,10 @@ impl Resolver<'_> {
     pub(super) fn hits(&mut self, from: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
         let names = rules_of(from.as_str())?;
         let mut whole = true;
+        if names.is_empty() {
+            let finding = Diagnostic::warning("feature.hits", from.span(), "there is no rule whose hits these could be");
+            diagnostics.push(finding.label("no rows").help("rules over features count that are neither drafts nor in the shadow"));
+        }
         for name in &names {
             let known = || self.project.rules.iter().map(|rule| rule.name.as_str());
             let Some(rule) = self.project.rules.iter().find(|rule| rule.name.text == *name) else {
