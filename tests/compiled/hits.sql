@@ -133,6 +133,61 @@ USING (
         'high' AS severity
       FROM hits__rule_net_beacon__gaps
     ),
+    -- Hits of net.beacon.interval.
+    hits__rule_net_beacon_interval__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:119:net.beacon.interval',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.beacon.interval' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, 0.5 + CAST(t.gaps AS FLOAT64) / 100.0) > 0.0, LEAST(LEAST(1.0, 0.5 + CAST(t.gaps AS FLOAT64) / 100.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' called ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' every ', COALESCE(CAST(t.gap_median AS STRING), 'NULL'), ' minutes, ', COALESCE(CAST(t.gaps AS STRING), 'NULL'), ' times') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_beacon_interval AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1d, within one UTC day.
+    hits__rule_net_beacon_interval__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 DAY) < event_time, TRUE) AS opens
+      FROM hits__rule_net_beacon_interval__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_beacon_interval AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        '2d59ea79ed2d06ce' AS fingerprint,
+        'medium' AS severity
+      FROM hits__rule_net_beacon_interval__gaps
+    ),
     -- Hits of net.bruteforce.
     hits__rule_net_bruteforce__rows AS (
       SELECT
@@ -239,6 +294,53 @@ USING (
         'medium' AS severity
       FROM hits__rule_net_bruteforce_slow__gaps
     ),
+    -- Hits of net.destination.rare.
+    hits__rule_net_destination_rare__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:120:net.destination.rare',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.destination.rare' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(1.0 > 0.0, LEAST(1.0, 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' sent ', COALESCE(CAST(t.tx_bytes AS STRING), 'NULL'), ' bytes to ', COALESCE(t.dst_ip, 'NULL'), ', which nobody else uses') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_destination_rare AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 3h, within one UTC day.
+    hits__rule_net_destination_rare__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 3 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_destination_rare__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_destination_rare AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        IF(excepted, 'excepted', 'signal') AS disposition,
+        CAST(NULL AS STRING) AS alert_id,
+        CAST(NULL AS TIMESTAMP) AS opened_at,
+        '2e5831ae9ed84f03' AS fingerprint,
+        'low' AS severity
+      FROM hits__rule_net_destination_rare__gaps
+    ),
     -- Hits of net.dns.tunnel.
     hits__rule_net_dns_tunnel__rows AS (
       SELECT
@@ -337,7 +439,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '02dca82b3d320efd' AS fingerprint,
+        '180997e8ee1f8a6d' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_exfiltration__gaps
     ),
@@ -492,6 +594,142 @@ USING (
         'high' AS severity
       FROM hits__rule_net_lateral_fanout__gaps
     ),
+    -- Hits of net.long_connection.
+    hits__rule_net_long_connection__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:119:net.long_connection',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.long_connection' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(1.0 > 0.0, LEAST(1.0, 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' was connected to ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' for ', COALESCE(CAST(t.hours AS STRING), 'NULL'), ' hours') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_long_connection AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 3h, within one UTC day.
+    hits__rule_net_long_connection__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 3 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_long_connection__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_long_connection AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        IF(excepted, 'excepted', 'signal') AS disposition,
+        CAST(NULL AS STRING) AS alert_id,
+        CAST(NULL AS TIMESTAMP) AS opened_at,
+        '93b756ce8882ccca' AS fingerprint,
+        'low' AS severity
+      FROM hits__rule_net_long_connection__gaps
+    ),
+    -- Hits of net.new_country.
+    hits__rule_net_new_country__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:115:net.new_country',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.geo_country) AS STRING), ':', t.geo_country), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.new_country' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(1.0 > 0.0, LEAST(1.0, 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.geo_country) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.subscriber_id, 'NULL'), ' is active from ', COALESCE(t.geo_country, 'NULL'), ' for the first time, as ', COALESCE(t.first_src_ip, 'NULL')) AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_new_country AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1d, within one UTC day.
+    hits__rule_net_new_country__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 DAY) < event_time, TRUE) AS opens
+      FROM hits__rule_net_new_country__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_new_country AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        IF(excepted, 'excepted', 'signal') AS disposition,
+        CAST(NULL AS STRING) AS alert_id,
+        CAST(NULL AS TIMESTAMP) AS opened_at,
+        'c69b290afd8898a5' AS fingerprint,
+        'low' AS severity
+      FROM hits__rule_net_new_country__gaps
+    ),
+    -- Hits of net.offhours.
+    hits__rule_net_offhours__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:112:net.offhours',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.offhours' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(1.0 > 0.0, LEAST(1.0, 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.subscriber_id, 'NULL'), ' made ', COALESCE(CAST(t.flows AS STRING), 'NULL'), ' calls at an hour at which it never did, most as ', COALESCE(t.top_src_ip, 'NULL')) AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_offhours AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1d, within one UTC day.
+    hits__rule_net_offhours__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 DAY) < event_time, TRUE) AS opens
+      FROM hits__rule_net_offhours__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_offhours AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        IF(excepted, 'excepted', 'signal') AS disposition,
+        CAST(NULL AS STRING) AS alert_id,
+        CAST(NULL AS TIMESTAMP) AS opened_at,
+        '2cb55eaee564effc' AS fingerprint,
+        'low' AS severity
+      FROM hits__rule_net_offhours__gaps
+    ),
     -- Hits of net.polling.
     hits__rule_net_polling__rows AS (
       SELECT
@@ -546,6 +784,55 @@ USING (
         'bf96fb841844af29' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_polling__gaps
+    ),
+    -- Hits of net.risk.
+    hits__rule_net_risk__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:18:net.risk',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.actor) AS STRING), ':', t.actor), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.risk' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, t.risk) > 0.0, LEAST(LEAST(1.0, t.risk), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.actor) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.actor) AS STRING), ':', t.actor), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.actor, 'NULL'), ': risk of ', COALESCE(CAST(t.percent AS STRING), 'NULL'), ' % by ', COALESCE(CAST(t.rules AS STRING), 'NULL'), ' rules: ', COALESCE(t.named, 'NULL')) AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_risk AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1d, within one UTC day.
+    hits__rule_net_risk__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 DAY) < event_time, TRUE) AS opens
+      FROM hits__rule_net_risk__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_risk AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        'd81a490f6b395a52' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_risk__gaps
     ),
     -- Hits of net.scan.horizontal.
     hits__rule_net_scan_horizontal__rows AS (
@@ -753,7 +1040,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '672513a1bbd9e863' AS fingerprint,
+        '45e104f7b7cf5945' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_threat_match__gaps
     ),
@@ -814,9 +1101,13 @@ USING (
   UNION ALL
   SELECT * FROM hits__rule_net_beacon
   UNION ALL
+  SELECT * FROM hits__rule_net_beacon_interval
+  UNION ALL
   SELECT * FROM hits__rule_net_bruteforce
   UNION ALL
   SELECT * FROM hits__rule_net_bruteforce_slow
+  UNION ALL
+  SELECT * FROM hits__rule_net_destination_rare
   UNION ALL
   SELECT * FROM hits__rule_net_dns_tunnel
   UNION ALL
@@ -828,7 +1119,15 @@ USING (
   UNION ALL
   SELECT * FROM hits__rule_net_lateral_fanout
   UNION ALL
+  SELECT * FROM hits__rule_net_long_connection
+  UNION ALL
+  SELECT * FROM hits__rule_net_new_country
+  UNION ALL
+  SELECT * FROM hits__rule_net_offhours
+  UNION ALL
   SELECT * FROM hits__rule_net_polling
+  UNION ALL
+  SELECT * FROM hits__rule_net_risk
   UNION ALL
   SELECT * FROM hits__rule_net_scan_horizontal
   UNION ALL

@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS subscriber_upload_usual (
   window_start TIMESTAMP,
   window_end TIMESTAMP,
   event_time TIMESTAMP,
+  flows INT64,
   tx_bytes INT64,
   dst_ips INT64,
   top_src_ip STRING,
@@ -14,6 +15,7 @@ CREATE TABLE IF NOT EXISTS subscriber_upload_usual (
   hour INT64,
   day DATE,
   size FLOAT64,
+  same_hour_times INT64,
   same_hour_size FLOAT64,
   same_hour_square FLOAT64,
   same_hour_max_bytes INT64,
@@ -49,12 +51,13 @@ USING (
     subscriber_upload_usual__frames AS (
       SELECT
         *,
-        SUM(size) OVER same_hour AS aggregate_1,
-        SUM(size * size) OVER same_hour AS aggregate_2,
-        MAX(tx_bytes) OVER same_hour AS aggregate_3,
-        MIN(window_start) OVER same_hour AS aggregate_4,
-        ARRAY_AGG(day IGNORE NULLS) OVER known AS aggregate_5,
-        MIN(window_start) OVER known AS aggregate_6
+        COUNT(*) OVER same_hour AS aggregate_1,
+        SUM(size) OVER same_hour AS aggregate_2,
+        SUM(size * size) OVER same_hour AS aggregate_3,
+        MAX(tx_bytes) OVER same_hour AS aggregate_4,
+        MIN(window_start) OVER same_hour AS aggregate_5,
+        ARRAY_AGG(day IGNORE NULLS) OVER known AS aggregate_6,
+        MIN(window_start) OVER known AS aggregate_7
       FROM subscriber_upload_usual__row_1
       WINDOW
         same_hour AS (
@@ -73,6 +76,7 @@ USING (
         window_start,
         window_end,
         event_time,
+        flows,
         tx_bytes,
         dst_ips,
         top_src_ip,
@@ -80,12 +84,13 @@ USING (
         hour,
         day,
         size,
-        aggregate_1 AS same_hour_size,
-        aggregate_2 AS same_hour_square,
-        aggregate_3 AS same_hour_max_bytes,
-        aggregate_4 AS same_hour_since,
-        LEAST((SELECT COUNT(DISTINCT v) FROM UNNEST(aggregate_5) AS v), 1000000) AS known_days,
-        aggregate_6 AS known_since
+        aggregate_1 AS same_hour_times,
+        aggregate_2 AS same_hour_size,
+        aggregate_3 AS same_hour_square,
+        aggregate_4 AS same_hour_max_bytes,
+        aggregate_5 AS same_hour_since,
+        LEAST((SELECT COUNT(DISTINCT v) FROM UNNEST(aggregate_6) AS v), 1000000) AS known_days,
+        aggregate_7 AS known_since
       FROM subscriber_upload_usual__frames
       WHERE event_time >= tripline_from
         AND event_time < tripline_to
@@ -106,6 +111,7 @@ USING (
     window_start,
     window_end,
     event_time,
+    flows,
     tx_bytes,
     dst_ips,
     top_src_ip,
@@ -113,6 +119,7 @@ USING (
     hour,
     day,
     size,
+    same_hour_times,
     same_hour_size,
     same_hour_square,
     same_hour_max_bytes,
@@ -128,5 +135,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, window_start, window_end, event_time, tx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes)
-  VALUES (subscriber_id, window_start, window_end, event_time, tx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_times, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes)
+  VALUES (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_times, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes);

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS rule_net_exfiltration (
   window_start TIMESTAMP,
   window_end TIMESTAMP,
   event_time TIMESTAMP,
+  flows INT64,
   tx_bytes INT64,
   dst_ips INT64,
   top_src_ip STRING,
@@ -19,6 +20,7 @@ CREATE TABLE IF NOT EXISTS rule_net_exfiltration (
   hour INT64,
   day DATE,
   size FLOAT64,
+  same_hour_times INT64,
   same_hour_size FLOAT64,
   same_hour_square FLOAT64,
   same_hour_max_bytes INT64,
@@ -44,6 +46,7 @@ USING (
     window_start,
     window_end,
     event_time,
+    flows,
     tx_bytes,
     dst_ips,
     top_src_ip,
@@ -51,6 +54,7 @@ USING (
     hour,
     day,
     size,
+    same_hour_times,
     same_hour_size,
     same_hour_square,
     same_hour_max_bytes,
@@ -73,5 +77,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, window_start, window_end, event_time, tx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes, z)
-  VALUES (subscriber_id, window_start, window_end, event_time, tx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes, z);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_times, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes, z)
+  VALUES (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_times, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes, z);

@@ -1,0 +1,89 @@
+-- features/destination_7d.yaml: windows of 7d every 1d.
+DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
+DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
+
+CREATE TABLE IF NOT EXISTS destination_7d (
+  dst_ip STRING,
+  window_start TIMESTAMP,
+  window_end TIMESTAMP,
+  event_time TIMESTAMP,
+  subscribers INT64
+)
+PARTITION BY DATE(event_time)
+CLUSTER BY dst_ip
+OPTIONS (labels = [('tripline', 'feature')]);
+
+-- Replaces the rows of these days; it can be run again.
+MERGE destination_7d AS old
+USING (
+  WITH
+    -- Rows that count, each with its pane of 1d.
+    destination_7d__rows AS (
+      SELECT
+        *,
+        TIMESTAMP_BUCKET(event_time, INTERVAL 1 DAY, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
+      FROM upload_1h
+      WHERE upload_1h.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 7 DAY)
+        AND upload_1h.event_time < tripline_to
+    ),
+    -- Rows by key and window.
+    destination_7d__panes AS (
+      SELECT
+        dst_ip,
+        pane_start
+      FROM destination_7d__rows
+      GROUP BY dst_ip, pane_start
+    ),
+    -- Different values of subscribers, by pane.
+    destination_7d__values_of_subscribers AS (
+      SELECT DISTINCT
+        dst_ip,
+        pane_start,
+        subscriber_id AS subscribers
+      FROM destination_7d__rows
+    ),
+    -- Panes, and the values to be counted.
+    destination_7d__parts AS (
+      SELECT
+        dst_ip,
+        pane_start,
+        NULL AS subscribers
+      FROM destination_7d__panes
+      UNION ALL
+      SELECT
+        dst_ip,
+        pane_start,
+        subscribers
+      FROM destination_7d__values_of_subscribers
+    ),
+    -- Each pane in every window that holds it.
+    destination_7d__hops AS (
+      SELECT
+        *,
+        TIMESTAMP_SUB(pane_start, INTERVAL hop DAY) AS window_start
+      FROM destination_7d__parts
+      CROSS JOIN UNNEST(GENERATE_ARRAY(0, 6)) AS hop
+    ),
+    -- Panes to windows.
+    destination_7d__windows AS (
+      SELECT
+        dst_ip,
+        window_start,
+        LEAST(COUNT(DISTINCT subscribers), 1000000) AS subscribers
+      FROM destination_7d__hops
+      GROUP BY dst_ip, window_start
+    )
+  SELECT
+    dst_ip,
+    window_start,
+    TIMESTAMP_ADD(window_start, INTERVAL 7 DAY) AS window_end,
+    TIMESTAMP_SUB(TIMESTAMP_ADD(window_start, INTERVAL 7 DAY), INTERVAL 1 MICROSECOND) AS event_time,
+    subscribers
+  FROM destination_7d__windows
+  WHERE TIMESTAMP_ADD(window_start, INTERVAL 7 DAY) > tripline_from
+    AND TIMESTAMP_ADD(window_start, INTERVAL 7 DAY) <= tripline_to
+) AS computed
+ON FALSE
+WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
+WHEN NOT MATCHED BY TARGET THEN INSERT (dst_ip, window_start, window_end, event_time, subscribers)
+  VALUES (dst_ip, window_start, window_end, event_time, subscribers);
