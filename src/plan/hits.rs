@@ -78,8 +78,11 @@ impl Resolver<'_> {
         let names = rules_of(from.as_str())?;
         let mut whole = true;
         if names.is_empty() {
-            let finding = Diagnostic::warning("feature.hits", from.span(), "there is no rule whose hits these could be");
-            diagnostics.push(finding.label("no rows").help("rules over features count that are neither drafts nor in the shadow"));
+            let finding =
+                Diagnostic::warning("feature.hits", from.span(), "there is no rule whose hits these could be");
+            diagnostics.push(
+                finding.label("no rows").help("rules over features count that are neither drafts nor in the shadow"),
+            );
         }
         for name in &names {
             let known = || self.project.rules.iter().map(|rule| rule.name.as_str());

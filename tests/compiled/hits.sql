@@ -188,6 +188,61 @@ USING (
         'medium' AS severity
       FROM hits__rule_net_beacon_interval__gaps
     ),
+    -- Hits of net.beacon.slow.
+    hits__rule_net_beacon_slow__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:115:net.beacon.slow',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.beacon.slow' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.active_hours AS FLOAT64) / 24.0) > 0.0, LEAST(LEAST(1.0, CAST(t.active_hours AS FLOAT64) / 24.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' called ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' ', COALESCE(CAST(t.calls AS STRING), 'NULL'), ' times in ', COALESCE(CAST(t.active_hours AS STRING), 'NULL'), ' of ', COALESCE(CAST(t.span_hours AS STRING), 'NULL'), ' hours with much the same bytes') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_beacon_slow AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1d, within one UTC day.
+    hits__rule_net_beacon_slow__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 DAY) < event_time, TRUE) AS opens
+      FROM hits__rule_net_beacon_slow__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_beacon_slow AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        'a975669a458b5d4b' AS fingerprint,
+        'medium' AS severity
+      FROM hits__rule_net_beacon_slow__gaps
+    ),
     -- Hits of net.bruteforce.
     hits__rule_net_bruteforce__rows AS (
       SELECT
@@ -356,7 +411,7 @@ USING (
         t.event_time AS event_time,
         t.window_start AS window_start,
         t.window_end AS window_end,
-        IF(LEAST(1.0, CAST(t.long_bytes AS FLOAT64) / 1000000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.long_bytes AS FLOAT64) / 1000000.0), 1.0), 0.0) AS score,
+        IF(LEAST(1.0, CAST(t.tx_bytes AS FLOAT64) / 1000000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.tx_bytes AS FLOAT64) / 1000000.0), 1.0), 0.0) AS score,
         FALSE AS excepted,
         DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip) AS key_order,
         CONCAT(
@@ -364,7 +419,7 @@ USING (
           COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
           COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:')
         ) AS alert_key,
-        CONCAT(COALESCE(t.src_ip, 'NULL'), ' sent ', COALESCE(CAST(t.long_bytes AS STRING), 'NULL'), ' bytes in ', COALESCE(CAST(t.long_queries AS STRING), 'NULL'), ' long DNS queries to ', COALESCE(t.dst_ip, 'NULL')) AS title,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' sent ', COALESCE(CAST(t.tx_bytes AS STRING), 'NULL'), ' bytes in ', COALESCE(CAST(t.queries AS STRING), 'NULL'), ' DNS queries to ', COALESCE(t.dst_ip, 'NULL'), ', ', COALESCE(CAST(t.long_bytes AS STRING), 'NULL'), ' of them in ', COALESCE(CAST(t.long_queries AS STRING), 'NULL'), ' long ones') AS title,
         TO_JSON_STRING(t) AS `values`
       FROM rule_net_dns_tunnel AS t
       WHERE t.event_time >= tripline_from
@@ -390,7 +445,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'fb190dc4592ef938' AS fingerprint,
+        '70c2c63390251b61' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_dns_tunnel__gaps
     ),
@@ -488,7 +543,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '53c67664de70b9f4' AS fingerprint,
+        '67855b78a5115589' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_flood_distributed__gaps
     ),
@@ -830,7 +885,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'd81a490f6b395a52' AS fingerprint,
+        'f2e1fcd3889a58c5' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),
@@ -1102,6 +1157,8 @@ USING (
   SELECT * FROM hits__rule_net_beacon
   UNION ALL
   SELECT * FROM hits__rule_net_beacon_interval
+  UNION ALL
+  SELECT * FROM hits__rule_net_beacon_slow
   UNION ALL
   SELECT * FROM hits__rule_net_bruteforce
   UNION ALL

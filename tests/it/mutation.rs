@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use libtest_mimic::{Failed, Trial};
 use tripline::adapter::local::{Folder, MemoryTree};
-use tripline::definition::model::{Feature, JoinTarget, Project, Rule};
+use tripline::definition::model::{AlertWhen, Feature, JoinTarget, Project, Rule};
 use tripline::diagnostic::{Span, Text};
 use tripline::language::{AggregateFunction, Expr, ExprKind, conjuncts};
 use tripline::plan::{self, FeaturePlan, Plan};
@@ -49,8 +49,27 @@ fn load(tree: &dyn FileTree) -> Project {
     tripline::definition::load(tree).project
 }
 
+/// The pack with a rule whose hits are signals: it has none of its own, and what leaves signals out has to be seen.
+fn with_signal() -> Result<Project, Failed> {
+    let mut project = pack();
+    let mut signal = project.rules.iter().find(|rule| rule.name.text == "net.polling").ok_or("no net.polling")?.clone();
+    signal.name.text = "test.signal".to_owned();
+    signal.sql.text = "SELECT * FROM contact_1m".to_owned();
+    signal.alert.title.text = "signal".to_owned();
+    (signal.alert.when, signal.alert.key, signal.score) = (AlertWhen::Never, None, None);
+    signal.join.clear();
+    signal.params.clear();
+    signal.tests.clear();
+    project.rules.push(signal);
+    Ok(project)
+}
+
+/// A bound that only keeps a logarithm from zero: no rule of the pack is as sure.
+const GUARD: &str = "0.999999";
+
 fn none_survives(name: &str) -> Result<(), Failed> {
-    let (survivors, tried) = survivors(&pack(), name)?;
+    let (mut survivors, tried) = survivors(&with_signal()?, name)?;
+    survivors.retain(|what| !(name == "risk_by_rule_24h" && what.contains(GUARD)));
     if tried == 0 {
         return Err("nothing to change: the rule is not read, or takes every row".into());
     }

@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS dns_10m (
   window_end TIMESTAMP,
   event_time TIMESTAMP,
   queries INT64,
+  tx_bytes INT64,
   long_queries INT64,
   long_bytes INT64,
   rx_bytes INT64
@@ -48,6 +49,7 @@ USING (
         dst_ip,
         pane_start,
         COUNT(*) AS queries,
+        SUM(COALESCE(tx_bytes, 0)) AS tx_bytes,
         COUNTIF(long) AS long_queries,
         SUM(IF(long, COALESCE(tx_bytes, 0), 0)) AS long_bytes,
         SUM(COALESCE(rx_bytes, 0)) AS rx_bytes
@@ -63,6 +65,7 @@ USING (
     TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) AS window_end,
     TIMESTAMP_SUB(TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE), INTERVAL 1 MICROSECOND) AS event_time,
     queries,
+    tx_bytes,
     long_queries,
     long_bytes,
     rx_bytes
@@ -72,5 +75,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, queries, long_queries, long_bytes, rx_bytes)
-  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, queries, long_queries, long_bytes, rx_bytes);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, queries, tx_bytes, long_queries, long_bytes, rx_bytes)
+  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, queries, tx_bytes, long_queries, long_bytes, rx_bytes);

@@ -18,7 +18,7 @@ OPTIONS (labels = [('tripline', 'feature')]);
 MERGE risk_by_rule_24h AS old
 USING (
   WITH
-    -- hits(net.amplification, net.beacon, net.beacon.interval, net.bruteforce, net.bruteforce.slow, net.destination.rare, net.dns.tunnel, net.exfiltration, net.flood.distributed, net.flood.syn, net.lateral.fanout, net.long_connection, net.new_country, net.offhours, net.polling, net.scan.horizontal, net.scan.slow, net.scan.vertical, net.threat.match, net.volume.outlier): rows of rules that no exception covers.
+    -- hits(net.amplification, net.beacon, net.beacon.interval, net.beacon.slow, net.bruteforce, net.bruteforce.slow, net.destination.rare, net.dns.tunnel, net.exfiltration, net.flood.distributed, net.flood.syn, net.lateral.fanout, net.long_connection, net.new_country, net.offhours, net.polling, net.scan.horizontal, net.scan.slow, net.scan.vertical, net.threat.match, net.volume.outlier): rows of rules that no exception covers.
     risk_by_rule_24h__hits AS (
       SELECT
         SUBSTR(TO_HEX(SHA256(CONCAT(
@@ -102,6 +102,35 @@ USING (
         t.dst_ip AS dst_ip,
         t.dst_port AS dst_port
       FROM rule_net_beacon_interval AS t
+      WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
+        AND t.event_time < tripline_to
+      UNION ALL
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:115:net.beacon.slow',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.beacon.slow' AS rule,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        t.event_time AS event_time,
+        IF(LEAST(1.0, CAST(t.active_hours AS FLOAT64) / 24.0) > 0.0, LEAST(LEAST(1.0, CAST(t.active_hours AS FLOAT64) / 24.0), 1.0), 0.0) AS score,
+        0.6 AS weight,
+        'medium' AS severity,
+        'always' AS alert,
+        t.src_ip AS actor,
+        CAST(NULL AS STRING) AS victim,
+        t.dst_ip AS peer,
+        t.subscriber_id AS subscriber_id,
+        t.src_ip AS src_ip,
+        t.dst_ip AS dst_ip,
+        t.dst_port AS dst_port
+      FROM rule_net_beacon_slow AS t
       WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
         AND t.event_time < tripline_to
       UNION ALL
@@ -202,7 +231,7 @@ USING (
         t.window_start AS window_start,
         t.window_end AS window_end,
         t.event_time AS event_time,
-        IF(LEAST(1.0, CAST(t.long_bytes AS FLOAT64) / 1000000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.long_bytes AS FLOAT64) / 1000000.0), 1.0), 0.0) AS score,
+        IF(LEAST(1.0, CAST(t.tx_bytes AS FLOAT64) / 1000000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.tx_bytes AS FLOAT64) / 1000000.0), 1.0), 0.0) AS score,
         0.75 AS weight,
         'high' AS severity,
         'always' AS alert,

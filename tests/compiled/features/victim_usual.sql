@@ -1,4 +1,4 @@
--- features/victim_usual.yaml: same_hour looks back 8d, anybody looks back 3d.
+-- features/victim_usual.yaml: anybody looks back 3d.
 DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
 DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
@@ -12,13 +12,9 @@ CREATE TABLE IF NOT EXISTS victim_usual (
   bytes INT64,
   top_port INT64,
   hour INT64,
-  same_hour_max_sources INT64,
-  same_hour_since TIMESTAMP,
   anybody_rows INT64,
   anybody_since TIMESTAMP,
-  same_hour_history_days INT64,
-  anybody_history_days INT64,
-  usual_max_sources INT64
+  anybody_history_days INT64
 )
 PARTITION BY DATE(event_time)
 CLUSTER BY dst_ip
@@ -34,24 +30,18 @@ USING (
         *,
         EXTRACT(HOUR FROM window_start) AS hour
       FROM victim_5m
-      WHERE victim_5m.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 11525 MINUTE)
+      WHERE victim_5m.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 4325 MINUTE)
         AND victim_5m.event_time < tripline_to
     ),
     -- Rows that ended when the row's window began, or before (in microseconds of the ends).
     victim_usual__frames AS (
       SELECT
         *,
-        MAX(sources) OVER same_hour AS aggregate_1,
-        MIN(window_start) OVER same_hour AS aggregate_2,
-        COUNT(*) OVER anybody AS aggregate_3,
-        MIN(window_start) OVER anybody AS aggregate_4
+        COUNT(*) OVER anybody AS aggregate_1,
+        MIN(window_start) OVER anybody AS aggregate_2
       FROM victim_usual__row_1
       WHERE sources >= 5
       WINDOW
-        same_hour AS (
-          PARTITION BY dst_ip, hour ORDER BY UNIX_MICROS(window_end)
-          RANGE BETWEEN 691499999999 PRECEDING AND 300000000 PRECEDING
-        ),
         anybody AS (
           ORDER BY UNIX_MICROS(window_end)
           RANGE BETWEEN 259499999999 PRECEDING AND 300000000 PRECEDING
@@ -69,10 +59,8 @@ USING (
         bytes,
         top_port,
         hour,
-        aggregate_1 AS same_hour_max_sources,
-        aggregate_2 AS same_hour_since,
-        aggregate_3 AS anybody_rows,
-        aggregate_4 AS anybody_since
+        aggregate_1 AS anybody_rows,
+        aggregate_2 AS anybody_since
       FROM victim_usual__frames
       WHERE event_time >= tripline_from
         AND event_time < tripline_to
@@ -81,9 +69,7 @@ USING (
     victim_usual__derive_1 AS (
       SELECT
         *,
-        COALESCE(TIMESTAMP_DIFF(window_start, same_hour_since, DAY), 0) AS same_hour_history_days,
-        COALESCE(TIMESTAMP_DIFF(window_start, anybody_since, DAY), 0) AS anybody_history_days,
-        COALESCE(same_hour_max_sources, 0) AS usual_max_sources
+        COALESCE(TIMESTAMP_DIFF(window_start, anybody_since, DAY), 0) AS anybody_history_days
       FROM victim_usual__outputs
     )
   SELECT
@@ -96,16 +82,12 @@ USING (
     bytes,
     top_port,
     hour,
-    same_hour_max_sources,
-    same_hour_since,
     anybody_rows,
     anybody_since,
-    same_hour_history_days,
-    anybody_history_days,
-    usual_max_sources
+    anybody_history_days
   FROM victim_usual__derive_1
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (dst_ip, window_start, window_end, event_time, sources, flows, bytes, top_port, hour, same_hour_max_sources, same_hour_since, anybody_rows, anybody_since, same_hour_history_days, anybody_history_days, usual_max_sources)
-  VALUES (dst_ip, window_start, window_end, event_time, sources, flows, bytes, top_port, hour, same_hour_max_sources, same_hour_since, anybody_rows, anybody_since, same_hour_history_days, anybody_history_days, usual_max_sources);
+WHEN NOT MATCHED BY TARGET THEN INSERT (dst_ip, window_start, window_end, event_time, sources, flows, bytes, top_port, hour, anybody_rows, anybody_since, anybody_history_days)
+  VALUES (dst_ip, window_start, window_end, event_time, sources, flows, bytes, top_port, hour, anybody_rows, anybody_since, anybody_history_days);

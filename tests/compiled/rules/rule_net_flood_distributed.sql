@@ -15,11 +15,8 @@ CREATE TABLE IF NOT EXISTS rule_net_flood_distributed (
   bytes INT64,
   top_port INT64,
   hour INT64,
-  same_hour_max_sources INT64,
-  same_hour_since TIMESTAMP,
   anybody_rows INT64,
   anybody_since TIMESTAMP,
-  same_hour_history_days INT64,
   anybody_history_days INT64,
   usual_max_sources INT64
 )
@@ -30,6 +27,26 @@ OPTIONS (labels = [('tripline', 'rule')]);
 -- Replaces the rows of these days; it can be run again.
 MERGE rule_net_flood_distributed AS old
 USING (
+  WITH
+    -- Each row beside what is joined to it.
+    rule_net_flood_distributed__joined AS (
+      SELECT
+        t.*,
+        usual.window_start AS usual__window_start,
+        usual.window_end AS usual__window_end,
+        usual.event_time AS usual__event_time,
+        IF(usual.window_start IS NULL, 0, usual.max_sources) AS usual__max_sources
+      FROM victim_usual AS t
+      LEFT JOIN victim_hour_8d AS usual
+        ON usual.window_end = TIMESTAMP_BUCKET(t.window_start, INTERVAL 1 DAY, TIMESTAMP '1970-01-01 00:00:00+00')
+        AND COALESCE(t.dst_ip, '') = COALESCE(usual.dst_ip, '')
+        AND (t.dst_ip IS NULL) = (usual.dst_ip IS NULL)
+        AND t.hour = usual.hour
+        AND usual.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1445 MINUTE)
+        AND usual.event_time < tripline_to
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    )
   SELECT
     dst_ip,
     window_start,
@@ -40,21 +57,16 @@ USING (
     bytes,
     top_port,
     hour,
-    same_hour_max_sources,
-    same_hour_since,
     anybody_rows,
     anybody_since,
-    same_hour_history_days,
     anybody_history_days,
-    usual_max_sources
-  FROM victim_usual
+    usual__max_sources AS usual_max_sources
+  FROM rule_net_flood_distributed__joined
   WHERE sources >= 500
-    AND sources >= 5 * usual_max_sources
+    AND sources >= 5 * usual__max_sources
     AND anybody_history_days >= 1
-    AND victim_usual.event_time >= tripline_from
-    AND victim_usual.event_time < tripline_to
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (dst_ip, window_start, window_end, event_time, sources, flows, bytes, top_port, hour, same_hour_max_sources, same_hour_since, anybody_rows, anybody_since, same_hour_history_days, anybody_history_days, usual_max_sources)
-  VALUES (dst_ip, window_start, window_end, event_time, sources, flows, bytes, top_port, hour, same_hour_max_sources, same_hour_since, anybody_rows, anybody_since, same_hour_history_days, anybody_history_days, usual_max_sources);
+WHEN NOT MATCHED BY TARGET THEN INSERT (dst_ip, window_start, window_end, event_time, sources, flows, bytes, top_port, hour, anybody_rows, anybody_since, anybody_history_days, usual_max_sources)
+  VALUES (dst_ip, window_start, window_end, event_time, sources, flows, bytes, top_port, hour, anybody_rows, anybody_since, anybody_history_days, usual_max_sources);

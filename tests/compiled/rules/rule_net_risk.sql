@@ -56,7 +56,7 @@ USING (
   FROM rule_net_risk__joined
   WHERE risk >= 0.7
     AND rules >= 2
-    AND NOT (before__risk >= 0.7 AND before__rules >= 2)
+    AND (before__risk < 0.7 OR before__rules < 2)
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
