@@ -79,6 +79,7 @@ fn run_the_pack(bencher: Bencher, evidence: usize) {
             threads: 2,
             generation: String::new(),
             fault: None,
+            watch: None,
         };
         let Ok(mut out) = Outlets::new(&plan, &[], None, &output::row_writer) else { return 0 };
         let report = run(&plan, &options, &mut out, &Silent, &AtomicBool::new(false));

@@ -37,7 +37,8 @@
 //!    branch of its rule.
 //! 5. `plan/fingerprint.rs` hashes what each rule means; `plan/wanted.rs` marks what is read: other features do not run,
 //!    other columns are not decoded.
-//! 6. `pipeline/graph.rs` builds a stage for each live feature and rule; `pipeline/compiled.rs` has
+//! 6. `plan/order.rs` names the rules of `hits(*)` and tells what stands on what; `Plan::order` (`plan/hits.rs`) has features and
+//!    rules each after what it reads. `pipeline/graph.rs` builds a stage for each live feature and rule; `pipeline/compiled.rs` has
 //!    `target/datafusion/lower.rs` make each expression a physical one, once.
 //!
 //! # A record's journey to an alert
@@ -52,8 +53,9 @@
 //! 5. `pipeline/window/feature.rs` evaluates `row`, `where`, key and arguments; `operator.rs` keeps panes, `accumulate.rs` exact
 //!    states, `distinct.rs` sets, `evidence.rs` the first flows of each key.
 //! 6. When the watermark passes a window's end, `graph.rs` closes it: feature rows go to features over features (joined in
-//!    `join.rs`), to look-backs (`window/trailing.rs` over the two stacks of `frame.rs`; `stage.rs` is either kind) and to the
-//!    rules, `pipeline/detect`; `select.rs` evaluates a branch, `rank.rs` its ranks.
+//!    `join.rs`, with those of the same window or, out of `past.rs`, with earlier ones), to look-backs (`window/trailing.rs` over
+//!    the two stacks of `frame.rs`; `stage.rs` is either kind) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch,
+//!    `rank.rs` its ranks. Hits are rows of `hits(…)` again for the features that read them (`hits.rs`).
 //! 7. `pipeline/alert` orders hits by when they were known, applies exceptions, merges them to incidents (`incident.rs`) and writes
 //!    alerts (`record.rs`) when no further hit can belong to one.
 //! 8. `pipeline/outlet.rs` is the port for all that comes out: `runtime/outlet.rs` takes rows to taps and alerts to their file; `runtime/report.rs` tells the counts of
@@ -72,10 +74,11 @@
 //! from what the run had: its flows (`runtime/patch.rs`), lookups and definitions, the digits of its floats
 //! (`reconcile/threshold.rs`).
 //!
-//! # Questions and training rows
+//! # Questions, trials and training rows
 //!
-//! Both are runs with taps that end in memory: `runtime/query.rs` puts GROUP BY (`query/group.rs`, the states of a feature)
-//! and ORDER BY (`query/order.rs`) around the stage of a SELECT; `runtime/training.rs` gives each label the last window
+//! All are runs whose rows end in memory: `runtime/backtest.rs` counts hits and alerts and compares those of two sets of
+//! definitions; `pipeline/detect/nearest.rs` keeps the row that came nearest to firing, of those that `focus.rs` says are
+//! meant. `runtime/query.rs` puts GROUP BY (`query/group.rs`, the states of a feature) and ORDER BY (`query/order.rs`) around the stage of a SELECT; `runtime/training.rs` gives each label the last window
 //! before it. `runtime/past.rs` reads both from a history. A warehouse makes training rows itself (`training/place.rs`).
 //!
 //! # Invariants
