@@ -19,7 +19,8 @@ enum Mark {
 /// Indexes of features in topological order, without those on a cycle.
 pub(super) fn topological(project: &Project, diagnostics: &mut Vec<Diagnostic>) -> Vec<usize> {
     let features = project.features.as_slice();
-    let reads: Vec<Vec<Text>> = features.iter().map(|feature| reads(project, feature)).collect();
+    let of_rules = OfRules::new(project);
+    let reads: Vec<Vec<Text>> = features.iter().map(|feature| reads(&of_rules, feature)).collect();
     let by_name: BTreeMap<&str, usize> = features.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
     let mut marks = vec![Mark::New; features.len()];
     let mut order = Vec::with_capacity(features.len());
@@ -63,15 +64,28 @@ pub(super) fn topological(project: &Project, diagnostics: &mut Vec<Diagnostic>) 
     order
 }
 
+/// What each rule reads, by its name; none where no feature reads hits.
+struct OfRules(BTreeMap<String, Vec<Text>>);
+
+impl OfRules {
+    fn new(project: &Project) -> Self {
+        let asked = project.features.iter().any(|feature| rules_of(feature.from.as_str()).is_some());
+        let rules = project.rules.iter().filter(|_| asked);
+        Self(rules.map(|rule| (rule.name.text.clone(), rule_reads(rule))).collect())
+    }
+}
+
 /// What a feature reads; through hits also what their rules read. At the place of its own text.
-fn reads(project: &Project, feature: &Feature) -> Vec<Text> {
+fn reads(of_rules: &OfRules, feature: &Feature) -> Vec<Text> {
     let mut read = joined(&feature.join);
     match rules_of(feature.from.as_str()) {
         None => read.push(feature.from.clone()),
         Some(names) => {
-            let rules = project.rules.iter().filter(|rule| names.contains(&rule.name.as_str()));
-            let names = rules.flat_map(rule_reads);
-            read.extend(names.map(|name| Text { text: name.text, map: feature.from.map.clone() }));
+            let through = names.iter().filter_map(|name| of_rules.0.get(*name)).flatten();
+            let mut names: Vec<&str> = through.map(|name| name.text.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            read.extend(names.into_iter().map(|name| Text { text: name.to_owned(), map: feature.from.map.clone() }));
         }
     }
     read
@@ -99,16 +113,19 @@ pub(crate) fn name_all_hits(project: &mut Project) -> Vec<(Text, String)> {
     if !project.features.iter().any(is_all) {
         return Vec::new();
     }
+    let of_rules = OfRules::new(project);
+    let features: BTreeMap<&str, &Feature> =
+        project.features.iter().map(|feature| (feature.name.as_str(), feature)).collect();
     let (mut names, mut over_flows) = (Vec::new(), Vec::new());
     for rule in &project.rules {
         let over = project.config.overrides.get(rule.name.as_str()).and_then(|over| over.status);
         if matches!(over.unwrap_or(rule.status), Status::Draft | Status::Shadow) {
             continue;
         }
-        let read = rule_reads(rule);
+        let Some(read) = of_rules.0.get(rule.name.as_str()) else { continue };
         if read.iter().any(|read| read.text == flow::FLOWS) {
             over_flows.push(rule.name.text.clone());
-        } else if !stands_on(project, &read, &is_all) {
+        } else if !stands_on(&of_rules, &features, read, &is_all) {
             names.push(rule.name.text.as_str());
         }
     }
@@ -123,16 +140,21 @@ pub(crate) fn name_all_hits(project: &mut Project) -> Vec<(Text, String)> {
 }
 
 /// Does what is read depend on such a feature?
-fn stands_on(project: &Project, read: &[Text], is: &dyn Fn(&Feature) -> bool) -> bool {
-    let mut open: Vec<Text> = read.to_vec();
+fn stands_on(
+    of_rules: &OfRules,
+    features: &BTreeMap<&str, &Feature>,
+    read: &[Text],
+    is: &dyn Fn(&Feature) -> bool,
+) -> bool {
+    let mut open: Vec<String> = read.iter().map(|name| name.text.clone()).collect();
     let mut seen = BTreeSet::new();
     while let Some(next) = open.pop() {
-        let Some(feature) = project.features.iter().find(|feature| feature.name.text == next.text) else { continue };
+        let Some(feature) = features.get(next.as_str()) else { continue };
         if is(feature) {
             return true;
         }
-        if seen.insert(next.text) {
-            open.extend(reads(project, feature));
+        if seen.insert(next) {
+            open.extend(reads(of_rules, feature).into_iter().map(|name| name.text));
         }
     }
     false
@@ -140,6 +162,7 @@ fn stands_on(project: &Project, read: &[Text], is: &dyn Fn(&Feature) -> bool) ->
 
 /// Leaves of rules only those that these relations stand on, and of features those that stand on no other rules.
 pub(crate) fn cut_down(project: &mut Project, relations: &[&str]) {
+    let of_rules = OfRules::new(project);
     let mut rules = BTreeSet::new();
     let mut open: Vec<String> = relations.iter().map(|name| (*name).to_owned()).collect();
     let mut seen = BTreeSet::new();
@@ -152,7 +175,7 @@ pub(crate) fn cut_down(project: &mut Project, relations: &[&str]) {
             open.extend(rule_reads(rule).into_iter().map(|read| read.text));
         } else if let Some(feature) = project.features.iter().find(|feature| feature.name.text == next) {
             open.extend(rules_of(feature.from.as_str()).unwrap_or_default().into_iter().map(str::to_owned));
-            open.extend(reads(project, feature).into_iter().map(|read| read.text));
+            open.extend(reads(&of_rules, feature).into_iter().map(|read| read.text));
         }
     }
     project.rules.retain(|rule| rules.contains(&rule.name.text));

@@ -111,7 +111,7 @@ fn init_check_generate_run() -> Outcome {
             Command::new("sh").args(["-c", &format!("{program} {command}")]).current_dir(folder.path()).output()?;
         ensure(output.status.success(), &format!("{command}: {}", text(&output.stderr)))?;
         if command.starts_with("run") {
-            expect(&text(&output.stdout), &["net.scan.vertical"])?;
+            expect(&text(&output.stdout), &["net.scan.horizontal"])?;
             expect(&text(&output.stderr), &["30,000 offered = 30,000 accepted"])?;
         }
     }
@@ -705,7 +705,7 @@ fn a_failing_test_says_why() -> Outcome {
     )?;
     let unknown = |name| run(folder.path(), 2, &["test", "--project", "p", name]);
     expect(&unknown("net.except")?.1, &["no rule `net.except`", "help: did you mean `net.excepted`?"])?;
-    expect(&unknown("unheard")?.1, &["help: the rules are net.", "net.scan.vertical"])
+    expect(&unknown("unheard")?.1, &["help: the rules are net.", "net.scan.horizontal"])
 }
 
 fn an_alert_without_entities_shows_its_key() -> Outcome {
@@ -732,8 +732,8 @@ fn overrides_are_told_and_break_no_tests() -> Outcome {
          \x20     - {when: \"TRUE\", reason: a quiet week}\n",
     )?;
     run(folder.path(), 0, &["check", "--project", "p"])?;
-    run(folder.path(), 0, &["test", "--project", "p", "net.scan.vertical"])?;
-    let (out, _) = run(folder.path(), 0, &["explain", "--project", "p", "net.scan.vertical"])?;
+    run(folder.path(), 0, &["test", "--project", "p", "net.scan.horizontal"])?;
+    let (out, _) = run(folder.path(), 0, &["explain", "--project", "p", "net.scan.horizontal"])?;
     expect(
         &out,
         &[

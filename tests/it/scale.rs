@@ -9,10 +9,10 @@ use tripline::port::FileTree;
 
 use super::check;
 
-/// Copies of the pack: 504 rules.
-const COPIES: usize = 72;
-/// A second is wanted; without optimization it takes nearly that.
-const LIMIT: Duration = Duration::from_secs(2);
+/// Copies of the pack: 505 rules.
+const COPIES: usize = 24;
+/// Without optimization four megabytes of definitions and their tests take four seconds; more than linear would be minutes.
+const LIMIT: Duration = Duration::from_secs(10);
 
 pub fn cases() -> Vec<Trial> {
     vec![Trial::test("scale::checking_five_hundred_rules_is_quick", five_hundred_rules)]
@@ -30,19 +30,36 @@ fn copies() -> Result<MemoryTree, Failed> {
             tree = tree.with(path.clone(), text);
             continue;
         }
-        for copy in 0..COPIES {
+        // Risk is of all rules together: there is one.
+        for copy in 0..if path.contains("risk") { 1 } else { COPIES } {
             let mut text = text.clone();
             for feature in &features {
-                text = text.replace(feature.as_str(), &format!("{feature}_x{copy}"));
+                text = renamed(&text, feature, &format!("{feature}_x{copy}"));
             }
             if let Some(rest) = text.strip_prefix("rule: ") {
-                let (name, rest) = rest.split_once('\n').ok_or("a rule of one line")?;
-                text = format!("rule: {name}_x{copy}\n{rest}");
+                let name = rest.lines().next().ok_or("a rule without a name")?.to_owned();
+                text = renamed(&text, &name, &format!("{name}_x{copy}"));
             }
             tree = tree.with(path.replace(".yaml", &format!("_x{copy}.yaml")), text);
         }
     }
     Ok(tree)
+}
+
+/// With another name in the place of a whole one.
+fn renamed(text: &str, name: &str, other: &str) -> String {
+    let within = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || "_.".contains(c));
+    let mut renamed = String::with_capacity(text.len());
+    let mut done = 0;
+    for (at, _) in text.match_indices(name) {
+        if within(text[..at].chars().next_back()) || within(text[at + name.len()..].chars().next()) {
+            continue;
+        }
+        renamed.push_str(&text[done..at]);
+        renamed.push_str(other);
+        done = at + name.len();
+    }
+    renamed + &text[done..]
 }
 
 /// How long this thread has run: what else the machine does is not counted.

@@ -21,6 +21,7 @@ use crate::target::datafusion::scalar;
 
 use super::distinct::{Distinct, NULL_ID, Values};
 use super::exact::ExactSum;
+use super::keep::{keep, keep_bits, keep_bytes, keep_first, keep_float};
 use super::list::{self, Bound, List};
 use super::pair::{self, Pairs};
 use super::quantile::{self, Counted};
@@ -69,7 +70,7 @@ pub enum States {
 }
 
 /// The order of a row, as bytes that compare, and its value.
-type Ordered = (Box<[u8]>, Value);
+pub(super) type Ordered = (Box<[u8]>, Value);
 
 /// Which value is kept. For BOOL the smallest is AND, the largest OR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -445,57 +446,6 @@ fn each<T: ArrowPrimitiveType>(slots: &[u32], arg: &ArrayRef, mut with: impl FnM
         if let Some(v) = v {
             with(*slot as usize, v);
         }
-    }
-}
-
-fn keep<T: PartialOrd>(extreme: Extreme, state: &mut Option<T>, value: T) {
-    let better = match (&*state, extreme) {
-        (None, _) => true,
-        (Some(old), Extreme::Smallest) => value < *old,
-        (Some(old), Extreme::Largest) => value > *old,
-    };
-    if better {
-        *state = Some(value);
-    }
-}
-
-/// NaN wins, as in GoogleSQL's MIN and MAX; the zeros are ordered by sign so that arrival order cannot show.
-fn keep_float(extreme: Extreme, state: &mut Option<f64>, value: f64) {
-    let better = match *state {
-        None => true,
-        Some(old) if old.is_nan() => false,
-        Some(_) if value.is_nan() => true,
-        Some(old) if extreme == Extreme::Smallest => value.total_cmp(&old).is_lt(),
-        Some(old) => value.total_cmp(&old).is_gt(),
-    };
-    if better {
-        *state = Some(value);
-    }
-}
-
-fn keep_bytes(extreme: Extreme, state: &mut Option<Box<[u8]>>, value: &[u8]) {
-    let better = match (state.as_deref(), extreme) {
-        (None, _) => true,
-        (Some(old), Extreme::Smallest) => value < old,
-        (Some(old), Extreme::Largest) => value > old,
-    };
-    if better {
-        *state = Some(value.into());
-    }
-}
-
-fn keep_bits(function: AggregateFunction, state: &mut Option<i64>, value: i64) {
-    *state = Some(match (*state, function) {
-        (None, _) => value,
-        (Some(old), AggregateFunction::BitAnd) => old & value,
-        (Some(old), AggregateFunction::BitOr) => old | value,
-        (Some(old), _) => old ^ value,
-    });
-}
-
-fn keep_first(state: &mut Option<Ordered>, order: &[u8], value: impl Fn() -> Value) {
-    if state.as_ref().is_none_or(|(first, _)| order < &**first) {
-        *state = Some((order.into(), value()));
     }
 }
 

@@ -8,6 +8,7 @@ pub mod feature;
 mod frame;
 #[cfg(test)]
 mod golden;
+mod keep;
 pub mod key;
 mod list;
 pub mod operator;

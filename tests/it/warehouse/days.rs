@@ -113,8 +113,12 @@ impl DayProgress for Silent {
 
 /// 5 to 8 January, in a warehouse as it is: a letter a day.
 fn played(names: &Names, parallel: usize, relation: Option<&str>, again: bool) -> (String, Vec<DayReport>) {
-    let loaded = tripline::definition::load(&Embedded);
-    let plan = plan::resolve(&loaded.project, TODAY).plan;
+    let mut project = tripline::definition::load(&Embedded).project;
+    // Of the pack, what looks back an hour at most.
+    let kept = ["contact_1m", "contact_30m", "destination_30m", "pair_5m", "net.beacon", "net.scan.vertical"];
+    project.features.retain(|feature| kept.contains(&feature.name.as_str()));
+    project.rules.retain(|rule| kept.contains(&rule.name.as_str()));
+    let plan = plan::resolve(&project, TODAY).plan;
     let relations = relation.map_or_else(|| relations(&plan), |relation| vec![relation.to_owned()]);
     let days: Vec<Day> =
         ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08"].into_iter().filter_map(Day::parse).collect();
