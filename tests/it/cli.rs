@@ -111,7 +111,7 @@ fn init_check_generate_run() -> Outcome {
             Command::new("sh").args(["-c", &format!("{program} {command}")]).current_dir(folder.path()).output()?;
         ensure(output.status.success(), &format!("{command}: {}", text(&output.stderr)))?;
         if command.starts_with("run") {
-            expect(&text(&output.stdout), &["net.scan.horizontal"])?;
+            expect(&text(&output.stdout), &["net.scan.vertical"])?;
             expect(&text(&output.stderr), &["30,000 offered = 30,000 accepted"])?;
         }
     }
@@ -732,8 +732,8 @@ fn overrides_are_told_and_break_no_tests() -> Outcome {
          \x20     - {when: \"TRUE\", reason: a quiet week}\n",
     )?;
     run(folder.path(), 0, &["check", "--project", "p"])?;
-    run(folder.path(), 0, &["test", "--project", "p", "net.scan.horizontal"])?;
-    let (out, _) = run(folder.path(), 0, &["explain", "--project", "p", "net.scan.horizontal"])?;
+    run(folder.path(), 0, &["test", "--project", "p", "net.scan.vertical"])?;
+    let (out, _) = run(folder.path(), 0, &["explain", "--project", "p", "net.scan.vertical"])?;
     expect(
         &out,
         &[
