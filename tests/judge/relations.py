@@ -223,8 +223,10 @@ def judged(run, judge, name, sql):
         # Look-backs have keys of their own, and hits other columns than the rules.
         keys = []
     elif " = TIMESTAMP_BUCKET(" in sql:
-        # What is joined as of then has the first of them, and other windows.
-        keys = [] if kind == "rule" else keys[:1]
+        # What is joined as of then has other windows, and of the key what all have that have some of it.
+        columns = [{column for column, _ in columns} for columns, _ in tables.values()]
+        keyed = [names for names in columns if any(key in names for key in keys)]
+        keys = [] if kind == "rule" else [key for key in keys if all(key in names for names in keyed)]
     parts = 1 + size(tables) // SHARD_BYTES
     while True:
         try:
