@@ -184,7 +184,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '2d59ea79ed2d06ce' AS fingerprint,
+        'af0894f294c89a68' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_beacon_interval__gaps
     ),
@@ -885,7 +885,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'f2e1fcd3889a58c5' AS fingerprint,
+        '9b45a7dae987e7f5' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),

@@ -34,16 +34,16 @@ USING (
         *,
         LEAD(window_end) OVER (PARTITION BY subscriber_id, src_ip, dst_ip, dst_port ORDER BY window_end) AS next_end
       FROM contact_1m
-      WHERE contact_1m.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 2881 MINUTE)
+      WHERE contact_1m.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1621 MINUTE)
         AND contact_1m.event_time < tripline_to
     ),
-    -- For 1d after its end, each window is the last of its key until the next ends.
+    -- For 3h after its end, each window is the last of its key until the next ends.
     contact_gap_24h__as_of_before AS (
       SELECT
         *,
         TIMESTAMP_ADD(window_end, INTERVAL age MINUTE) AS as_of
       FROM contact_gap_24h__as_of_before_ends
-      CROSS JOIN UNNEST(GENERATE_ARRAY(0, LEAST(1439, COALESCE(DIV(TIMESTAMP_DIFF(next_end, window_end, MICROSECOND), 60000000) - 1, 1439)))) AS age
+      CROSS JOIN UNNEST(GENERATE_ARRAY(0, LEAST(179, COALESCE(DIV(TIMESTAMP_DIFF(next_end, window_end, MICROSECOND), 60000000) - 1, 179)))) AS age
     ),
     -- Each row beside what is joined to it.
     contact_gap_24h__joined AS (
