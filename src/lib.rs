@@ -17,7 +17,7 @@
 //! | [`language`] | GoogleSQL: text to a typed tree; the closed table of functions |
 //! | [`plan`] | definitions to the graph of relations: names, keys, windows, which columns are read |
 //! | [`target`] | what an engine runs: expressions in `target/datafusion`, whole relations as SQL in `target/bigquery` |
-//! | [`pipeline`] | the stages: `ingest` `normalize` `merge` `window` `detect` `alert`; `graph` drives, `ledger` counts |
+//! | [`pipeline`] | the stages: `ingest` `normalize` `merge` `window` `detect` `alert`; `graph` drives, `admission` says where late rows count, `ledger` counts |
 //! | [`history`] | flows as they are kept: parts by day, manifests, a reader that prunes |
 //! | [`runtime`] | a run: threads, stopping, taps, the report; `ingest` into a history, days of it (`backfill`, `replay`), compared with a run (`reconcile`); the rules' own tests (`case`) |
 //! | [`generate`] | synthetic NetLog with labelled attacks |

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use indicatif::HumanCount;
 use serde_json::{Value as Json, json};
@@ -15,21 +15,20 @@ use crate::definition::model::Status;
 use crate::diagnostic::{Diagnostic, Severity, render_text, suggest};
 use crate::history::Part;
 use crate::plan::{self, Plan, ResolveOptions, RulePlan};
-use crate::port::Input;
 use crate::record::Day;
 use crate::runtime::backtest::{Against, Found, RuleTally, Tally, alert_all, as_if_stable, compare, silent};
 use crate::runtime::outlet::HITS;
 use crate::runtime::past::{Past, Within};
 use crate::runtime::replay::LocalDays;
-use crate::runtime::run::{RunOptions, run};
 
 use super::exit::Exit;
 use super::inputs::InputsOrHistory;
 use super::project::{Opened, open_valid};
-use super::run::{all_rejected, default_threads};
+use super::run::all_rejected;
 use super::say::{note, say};
 use super::stop::stop_flag;
-use super::summary::{RunBar, Waiting, note_uncomputed};
+use super::summary::{Waiting, note_uncomputed};
+use super::trial::over_inputs;
 use super::wire;
 
 /// Entities, exceptions and alerts that are shown of a rule.
@@ -126,21 +125,8 @@ impl Backtest {
     }
 
     fn over_inputs(&self, tried: &Tried, stop: &Arc<AtomicBool>) -> anyhow::Result<Played> {
-        let options = RunOptions {
-            live: None,
-            threads: default_threads(),
-            generation: tried.opened.generation.clone(),
-            fault: None,
-            watch: None,
-            inputs: self.inputs.open(&tried.plan)?,
-        };
-        let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
-        let mut tally = Tally::of(&tried.plan);
-        let bar = RunBar::new(&sources);
-        let report = run(&tried.plan, &options, &mut tally, &bar, stop);
-        bar.clear();
-        let report = report?;
-        report.verify().context("rows were lost; this is a defect of the program")?;
+        let generation = &tried.opened.generation;
+        let (report, tally) = over_inputs(&self.inputs, &tried.plan, generation, None, stop)?;
         let rejected = report.ledger.rejected_total();
         if rejected > 0 {
             note(&format!("{rejected} of {} records were rejected", report.ledger.offered));

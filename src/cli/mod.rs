@@ -26,6 +26,7 @@ mod stop;
 mod summary;
 mod test;
 mod training;
+mod trial;
 mod verify;
 mod warehouse;
 mod wire;

@@ -16,8 +16,8 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::statistics::Statistics;
 
+use crate::pipeline::admission::Admission;
 use crate::pipeline::batch::{self, AdmittedBatch, FlowBatch};
-use crate::pipeline::graph::Admission;
 use crate::pipeline::merge::BEFORE_ALL;
 use crate::record::{EventTime, flow};
 

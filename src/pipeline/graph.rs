@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{RecordBatch, UInt32Array};
-use datafusion::arrow::compute::take_record_batch;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{LookBack, Node, Plan, Upstream, hits};
 use crate::record::{Reject, flow};
 use crate::target::datafusion::Lookups;
 
+use super::admission::{Admission, count_missed, push_flows};
 use super::alert::{AlertStage, Settled};
 use super::batch::{AdmittedBatch, FlowBatch};
 use super::dedupe::{Dedupe, Seen};
@@ -423,8 +423,9 @@ impl Graph {
             let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&flows) } else { None };
             let behind = Behind { partial_after: now.partial_after, evidence: kept, ..Behind::default() };
             let hits = rule.hits(&selected, &places, &behind)?;
-            for reader in self.readers.of_rule(index) {
-                let read = self.readers.rows(&rule.plan, &hits)?;
+            let readers = self.readers.of_rule(index);
+            let read = (!readers.is_empty()).then(|| self.readers.rows(&rule.plan, &hits)).transpose()?;
+            for (reader, read) in readers.iter().zip(read.iter().cycle()) {
                 let behind = FeatureEvidence(&read.evidence);
                 let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
                 if let Some(stage) = &mut self.features[*reader] {
@@ -469,7 +470,7 @@ impl Graph {
 
     /// What late rows of a history have to be told apart by.
     pub fn admission(&self) -> Admission {
-        Admission { hops: self.over_flows().map(FeatureStage::hop).collect(), always: self.flows_have_rules() }
+        Admission::new(self.over_flows().map(FeatureStage::hop).collect(), self.flows_have_rules())
     }
 
     fn count_errors(&mut self, out: &mut dyn Outlet) {
@@ -504,80 +505,6 @@ impl Now {
     }
 }
 
-/// What the watermark before a row means to the windows and rules over flows.
-#[derive(Debug, Clone)]
-pub struct Admission {
-    hops: Vec<Hop>,
-    /// A rule takes every row.
-    always: bool,
-}
-
-impl Admission {
-    /// As [`Graph::admission`], for somebody who wants to see every row where it was in its log.
-    pub fn of_all(mut self) -> Self {
-        self.always = true;
-        self
-    }
-
-    /// Nothing is computed: every row comes where it was in its log.
-    pub fn rows_only() -> Self {
-        Self { hops: Vec::new(), always: true }
-    }
-
-    /// Did the row miss a window, so that its place in the log matters?
-    pub fn misses_some(&self, time: i64, admit: i64) -> bool {
-        time < admit && (self.always || self.hops.iter().any(|hop| hop.first_end(time) <= admit))
-    }
-
-    /// Does the row count nowhere?
-    pub fn misses_all(&self, time: i64, admit: i64) -> bool {
-        !self.always && self.hops.iter().all(|hop| hop.last_end(time) <= admit)
-    }
-}
-
-/// Rows that have an open window go in, those before `since` aside; windows that others missed are counted.
-fn push_flows(
-    stage: &mut FeatureStage,
-    flows: &FlowBatch,
-    admit: &[i64],
-    since: i64,
-    evidence: Option<&dyn EvidenceRows>,
-    ledger: &mut Ledger,
-) -> Result<(), GraphError> {
-    let hop = stage.hop();
-    let in_time = flows.times.iter().zip(admit).all(|(time, admit)| hop.first_end(*time) > *admit && *time >= since);
-    if in_time {
-        return Ok(stage.push(&flows.rows, Closed::default(), evidence)?);
-    }
-    if flows.times.iter().all(|time| *time < since) {
-        return Ok(());
-    }
-    count_missed(stage, flows, admit, ledger)?;
-    let rows = (0u32..).zip(flows.times.iter().zip(admit));
-    let counts = |time: i64, admit: i64| hop.last_end(time) > admit && time >= since;
-    let keep = rows.filter(|(_, (time, admit))| counts(**time, **admit)).map(|(row, _)| row);
-    let picks: UInt32Array = keep.collect::<Vec<u32>>().into();
-    let rows = take_record_batch(&flows.rows, &picks)?;
-    match evidence {
-        None => Ok(stage.push(&rows, Closed::default(), None)?),
-        Some(all) => Ok(stage.push(&rows, Closed::default(), Some(&Chosen { all, picks: picks.values() }))?),
-    }
-}
-
-/// Counts the windows that rows missed. A row that `where` leaves out misses nothing.
-fn count_missed(stage: &FeatureStage, flows: &FlowBatch, admit: &[i64], ledger: &mut Ledger) -> Result<(), GraphError> {
-    let times = flows.times.iter().zip(admit).map(|(time, admit)| missed_windows(stage.hop(), *time, *admit));
-    let missing: Vec<(usize, u64)> = times.enumerate().filter(|(_, missed)| *missed > 0).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<usize> = missing.iter().map(|(row, _)| *row).collect();
-    for place in stage.chosen(&flows.take(&rows)?.rows)? {
-        ledger.late_windows += missing[place].1;
-    }
-    Ok(())
-}
-
 /// Remembers the nearest row when somebody asked for it.
 fn watch(
     nearest: &mut Option<Vec<Option<Nearest>>>,
@@ -590,23 +517,4 @@ fn watch(
     let Some(best) = nearest.as_mut().and_then(|nearest| nearest.get_mut(index)) else { return Ok(()) };
     Nearest::keep(best, rule.nearest(branch, &focus.rows(rows)?, closed)?);
     Ok(())
-}
-
-/// Windows of a row that had ended when it came.
-fn missed_windows(hop: Hop, time: i64, admit: i64) -> u64 {
-    let first = hop.first_end(time);
-    let last = hop.last_end(time).min(admit);
-    if last < first { 0 } else { u64::try_from((last - first) / hop.every + 1).unwrap_or(0) }
-}
-
-/// Evidence of chosen rows.
-struct Chosen<'a> {
-    all: &'a dyn EvidenceRows,
-    picks: &'a [u32],
-}
-
-impl EvidenceRows for Chosen<'_> {
-    fn for_each(&self, row: usize, see: &mut super::window::evidence::SeeFlow) {
-        self.all.for_each(self.picks[row] as usize, see);
-    }
 }

@@ -7,7 +7,6 @@ use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::compute::{interleave, is_not_null, take};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::row::{RowConverter, SortField};
 use hashbrown::HashMap;
 
 use crate::plan::{Edge, JoinAt, JoinPlan, JoinTarget};
@@ -149,10 +148,6 @@ fn match_feature(rows: &RecordBatch, other: &RecordBatch, here: &[usize]) -> Res
     }
     let left: Vec<ArrayRef> = here.iter().map(|column| Arc::clone(rows.column(*column))).collect();
     let right = other.columns()[..here.len()].to_vec();
-    let fields = right.iter().map(|a| SortField::new(a.data_type().clone())).collect();
-    let converter = RowConverter::new(fields)?;
-    let there = converter.convert_columns(&right)?;
-    let by_key: HashMap<&[u8], u32> = there.iter().map(|row| row.data()).zip(0u32..).collect();
-    let here = converter.convert_columns(&left)?;
-    Ok(here.iter().map(|row| by_key.get(row.data()).copied()).collect())
+    let by_key: HashMap<Arc<[u8]>, u32> = encoded(&right, other.num_rows())?.into_iter().zip(0u32..).collect();
+    Ok(encoded(&left, rows.num_rows())?.iter().map(|key| by_key.get(key).copied()).collect())
 }

@@ -2,6 +2,7 @@
 //! `window` (flows to feature rows), `detect` (feature rows to hits), `alert` (hits to alerts). `graph` drives the
 //! last three; `ledger` counts what each did.
 
+pub mod admission;
 pub mod alert;
 pub mod batch;
 pub mod compiled;

@@ -15,9 +15,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::history::read::BATCH_ROWS;
 use crate::history::{Feed, History, HistoryError, Scan, Wanted};
+use crate::pipeline::admission::Admission;
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
-use crate::pipeline::graph::Admission;
 use crate::pipeline::merge::BEFORE_ALL;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
 use crate::plan::Plan;

@@ -137,11 +137,8 @@ impl LocalDays {
         // Evidence is a run's: it needs every column of every flow, and the place that it was read from.
         plan.evidence_rows = 0;
         let settled = relations.iter().any(|name| name == HITS || name == ALERTS);
-        if !settled {
-            let shown: Vec<&str> = relations.iter().map(String::as_str).collect();
-            plan.keep_rules(&|rule| shown.contains(&rule), &shown);
-        }
-        plan.show(&relations.iter().map(String::as_str).collect::<Vec<_>>());
+        let shown: Vec<&str> = relations.iter().map(String::as_str).collect();
+        plan.keep_rules(&|rule| settled || shown.contains(&rule), &shown);
         let history = history.into();
         Self {
             plan,

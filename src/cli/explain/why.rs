@@ -1,29 +1,27 @@
 //! `tripline explain RULE --entity E --at T`: why the rule fired, or did not: each condition on the row that came nearest.
 
 use std::io::Write;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::inputs::InputsOrHistory;
 use crate::cli::near::describe_near;
 use crate::cli::project::{Opened, parse_time};
-use crate::cli::run::default_threads;
 use crate::cli::say::say;
 use crate::cli::stop::stop_flag;
-use crate::cli::summary::{RunBar, Waiting};
+use crate::cli::summary::Waiting;
+use crate::cli::trial::over_inputs;
 use crate::diagnostic::{SourceFiles, suggest};
 use crate::pipeline::detect::focus::Focus;
 use crate::plan::{Plan, RulePlan, Upstream};
-use crate::port::Input;
 use crate::record::{Day, EventTime};
 use crate::runtime::backtest::Tally;
 use crate::runtime::past::{Past, Within};
 use crate::runtime::report::NearestRows;
-use crate::runtime::run::{RunOptions, run};
 
 #[derive(Debug, Args)]
 pub struct Asked {
@@ -57,7 +55,10 @@ impl Asked {
         let stop = stop_flag()?;
         let found = match self.inputs.past(&plan, &opened.generation)? {
             Some(past) => over_history(past, &plan, at, &focus, &stop)?,
-            None => self.over_inputs(&opened, &plan, &focus, &stop)?,
+            None => {
+                let (report, _) = over_inputs(&self.inputs, &plan, &opened.generation, Some(focus), &stop)?;
+                (!report.interrupted).then_some(report.nearest)
+            }
         };
         let Some(found) = found else {
             say("stopped, nothing is known\n");
@@ -73,30 +74,6 @@ impl Asked {
         let entity = self.entity.as_ref().map(|entity| format!(" about {entity}")).unwrap_or_default();
         let at = self.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
         format!("{entity}{at}")
-    }
-
-    fn over_inputs(
-        &self,
-        opened: &Opened,
-        plan: &Plan,
-        focus: &Focus,
-        stop: &Arc<AtomicBool>,
-    ) -> anyhow::Result<Option<NearestRows>> {
-        let options = RunOptions {
-            live: None,
-            threads: default_threads(),
-            generation: opened.generation.clone(),
-            fault: None,
-            watch: Some(focus.clone()),
-            inputs: self.inputs.open(plan)?,
-        };
-        let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
-        let bar = RunBar::new(&sources);
-        let report = run(plan, &options, &mut Tally::of(plan), &bar, stop);
-        bar.clear();
-        let report = report?;
-        report.verify().context("rows were lost; this is a defect of the program")?;
-        Ok((!report.interrupted).then_some(report.nearest))
     }
 }
 
