@@ -189,7 +189,7 @@ fn feeds() -> Result<(), Failed> {
     let project = folder.path().join("p");
     fs::write(
         project.join("features/every.yaml"),
-        "feature: every\nfrom: hits(*)\nkey: [actor]\nwindow: {size: 1h}\ncolumns: {rules: COUNT(DISTINCT rule)}\n",
+        "feature: every\nfrom: hits(a.many, b.some)\nkey: [actor]\nwindow: {size: 1h}\ncolumns: {rules: COUNT(DISTINCT rule)}\n",
     )?;
     fs::write(
         project.join("rules/two.yaml"),

@@ -67,6 +67,21 @@ const CHANGES: &[(&str, &str, (bool, bool))] = &[
     ("note AS geo_city", "note AS geo_country", (false, false)),
 ];
 
+/// The same of `net.chained`, which reads the hits of `net.many`.
+const CHAINED: &[(&str, &str, bool)] = &[
+    ("title: Many", "title: More", false),
+    ("dst_port = 23", "dst_port = 24", false),
+    ("title: Many\nseverity: low", "title: Many\nseverity: critical", true),
+    ("params: {least: 6}", "params: {least: 7}", true),
+    ("fourfold / 100", "fourfold / 50", true),
+    ("COVAR_POP(dst_port, ssh)", "COVAR_SAMP(dst_port, ssh)", true),
+    ("as_of: window_start", "as_of: window_end", true),
+    ("max_age: 2h", "max_age: 3h", true),
+    ("missing: {hits: 0}", "missing: {hits: 1}", true),
+    ("[OFFSET(1)]", "[OFFSET(2)]", true),
+    ("(score, 2)", "(score, 3)", true),
+];
+
 pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("fingerprint::it_changes_with_what_a_rule_means", changes),
@@ -84,24 +99,37 @@ fn resolve(text: &str) -> Result<Plan, Failed> {
     }
 }
 
-fn fingerprints(text: &str) -> Result<(String, String), Failed> {
+/// Of `net.many`, `net.flow` and `net.chained`.
+fn fingerprints(text: &str) -> Result<[String; 3], Failed> {
     let plan = resolve(text)?;
-    let of = |name: &str| plan.rules.iter().find(|rule| rule.name == name).map(|rule| rule.fingerprint.clone());
-    Ok((of("net.many").ok_or("no net.many")?, of("net.flow").ok_or("no net.flow")?))
+    let of = |name: &str| {
+        let rule = plan.rules.iter().find(|rule| rule.name == name);
+        rule.map(|rule| rule.fingerprint.clone()).ok_or_else(|| Failed::from(format!("no {name}")))
+    };
+    Ok([of("net.many")?, of("net.flow")?, of("net.chained")?])
 }
 
 fn changes() -> Result<(), Failed> {
-    let (many, flow) = fingerprints(PROJECT)?;
-    let mut wrong = String::new();
-    for (from, to, expected) in CHANGES {
+    let before = fingerprints(PROJECT)?;
+    let changed = |from: &str, to: &str| -> Result<[bool; 3], Failed> {
         let text = PROJECT.replace(from, to);
         if text == PROJECT {
             return Err(format!("`{from}` is not in the project").into());
         }
-        let (new_many, new_flow) = fingerprints(&text).map_err(|e| format!("`{to}`: {}", e.message().unwrap_or("")))?;
-        let changed = (new_many != many, new_flow != flow);
-        if changed != *expected {
-            wrong.push_str(&format!("`{from}` to `{to}`: {changed:?}, not {expected:?}\n"));
+        let now = fingerprints(&text).map_err(|e| format!("`{to}`: {}", e.message().unwrap_or("")))?;
+        Ok([0, 1, 2].map(|rule| now[rule] != before[rule]))
+    };
+    let mut wrong = String::new();
+    for (from, to, expected) in CHANGES {
+        let [many, flow, _] = changed(from, to)?;
+        if (many, flow) != *expected {
+            wrong.push_str(&format!("`{from}` to `{to}`: {:?}, not {expected:?}\n", (many, flow)));
+        }
+    }
+    for (from, to, expected) in CHAINED {
+        let [.., chained] = changed(from, to)?;
+        if chained != *expected {
+            wrong.push_str(&format!("`{from}` to `{to}`: {chained}, not {expected}, of net.chained\n"));
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.into()) }

@@ -43,7 +43,7 @@ impl Counted {
 
     /// The smallest value that has at least `number / of` of all at or below it; `None` of none.
     fn value(&self, number: u32, of: u32) -> Option<i64> {
-        let rank = (u128::from(self.total) * u128::from(number)).div_ceil(u128::from(of.max(1))).max(1);
+        let rank = (u128::from(self.total) * u128::from(number)).div_ceil(u128::from(of.max(1)));
         let mut below = 0;
         self.times.iter().find_map(|(value, times)| {
             below += u128::from(*times);
