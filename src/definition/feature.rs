@@ -1,10 +1,11 @@
 //! `features/NAME.yaml`: a windowed aggregation.
 
 use super::join::{self, JOIN};
-use super::model::{Feature, FeatureKind, Frame, Window};
+use super::model::{Feature, FeatureKind, Frame, Previous, Window};
 use super::shape::{Shape, Table, later, optional, required, required_without};
 use super::yaml::Node;
 use crate::diagnostic::{Diagnostic, Text};
+use crate::record::Micros;
 
 const EXPRESSIONS: Shape = Shape::Map { name: &Shape::Name, value: &Shape::Sql, empty: true };
 
@@ -23,6 +24,11 @@ pub(super) static FEATURE: Table = Table {
             "join",
             Shape::List { item: &Shape::Object(&JOIN), empty: true },
             "Columns of other features and lookups, beside each row before aggregation",
+        ),
+        optional(
+            "previous",
+            Shape::Object(&PREVIOUS),
+            "Columns of the key's row before, of the rows that `where` lets through, as `previous_NAME`",
         ),
         optional("row", EXPRESSIONS, "Columns computed per row, before aggregation; usable in where, key and columns"),
         optional("where", Shape::Sql, "Only rows for which this is true count"),
@@ -46,20 +52,44 @@ pub(super) static FEATURE: Table = Table {
             "Look-backs beside each row of the feature that `from` names, in the place of key, window and columns",
         ),
         optional("emit", Shape::Sql, "Only rows for which this is true are put out; with `trailing`"),
-        later("previous", "a key's previous row comes with a later version"),
         later("fill", "only windows with rows exist in this version"),
         later("expire", "it belongs to `fill`; leave it out"),
     ],
 };
 
+static PREVIOUS: Table = Table {
+    name: "a previous row",
+    doc: "Which columns of the row before are wanted, and from how long before",
+    keys: &[
+        required(
+            "columns",
+            Shape::List { item: &Shape::Name, empty: false },
+            "Columns of what is read: of `start_time` there is a column `previous_start_time`, NULL without a row before",
+        ),
+        optional(
+            "max_gap",
+            Shape::Length { zero: false },
+            "There is no row before after a longer pause; 24h without it",
+        ),
+    ],
+};
+
 static WINDOW: Table = Table {
     name: "a window",
-    doc: "Its length, and how often one starts",
+    doc: "Its length, and how often one starts; or the pause that ends a session",
     keys: &[
-        required("size", Shape::Length { zero: false }, "How long a window is"),
+        required_without("session_gap", "size", Shape::Length { zero: false }, "How long a window is"),
         optional("every", Shape::Length { zero: false }, "How often one starts; without it, one after the other"),
-        later("session_gap", "use windows with a `size`"),
-        later("max", "it belongs to `session_gap`; leave it out"),
+        optional(
+            "session_gap",
+            Shape::Length { zero: false },
+            "Rows of a key belong together while the pauses between them are shorter than this, in the place of `size`",
+        ),
+        optional(
+            "max",
+            Shape::Length { zero: false },
+            "Sessions are cut at the multiples of this since the epoch; 24h without it, which is midnight UTC",
+        ),
     ],
 };
 
@@ -87,11 +117,22 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Option<Feature> {
         description: node.string_at("description"),
         from: node.relation_at("from")?,
         join,
+        previous: previous(node),
         row: node.pairs_at("row"),
         filter: node.text_at("where"),
         kind: kind?,
         derive: node.pairs_at("derive"),
     })
+}
+
+fn previous(node: &Node) -> Option<Previous> {
+    let previous = node.get("previous")?;
+    let max_gap = match previous.get("max_gap") {
+        Some(_) => previous.length_at("max_gap").filter(|gap| gap.0 > 0)?,
+        None => DAY,
+    };
+    let max_gap_span = previous.get("max_gap").map_or(previous.span, |gap| gap.span);
+    Some(Previous { columns: previous.texts_at("columns"), max_gap, max_gap_span })
 }
 
 fn windows(node: &Node, out: &mut Vec<Diagnostic>) -> Option<FeatureKind> {
@@ -105,7 +146,7 @@ fn windows(node: &Node, out: &mut Vec<Diagnostic>) -> Option<FeatureKind> {
 }
 
 fn trailing(node: &Node, out: &mut Vec<Diagnostic>) -> Option<FeatureKind> {
-    for name in ["key", "window", "columns", "join"] {
+    for name in ["key", "window", "columns", "join", "previous"] {
         if let Some(other) = node.get(name) {
             let message = format!("a feature with `trailing` has no `{name}` of its own");
             let error = Diagnostic::error("feature.bad-trailing", other.head(), message);
@@ -131,6 +172,14 @@ fn trailing(node: &Node, out: &mut Vec<Diagnostic>) -> Option<FeatureKind> {
 
 fn window(node: &Node, out: &mut Vec<Diagnostic>) -> Option<Window> {
     let window = node.get("window")?;
+    if window.get("session_gap").is_some() {
+        return sessions(window, out);
+    }
+    if let Some(max) = window.get("max") {
+        let error = Diagnostic::error("feature.bad-window", max.head(), "`max` is of sessions");
+        out.push(error.label("there is no `session_gap` here").help("a window ends after its `size`"));
+        return None;
+    }
     let size = window.length_at("size").filter(|size| size.0 > 0)?;
     let every = window.length_at("every").filter(|every| every.0 > 0).unwrap_or(size);
     if every > size || size.0 % every.0 != 0 {
@@ -144,12 +193,41 @@ fn window(node: &Node, out: &mut Vec<Diagnostic>) -> Option<Window> {
         out.push(error.help(format!("`every` must divide `size`: {}", divisors(size.0))));
         return None;
     }
-    Some(Window { size, every, span: window.span })
+    Some(Window { size, every, session_gap: None, span: window.span })
 }
+
+fn sessions(window: &Node, out: &mut Vec<Diagnostic>) -> Option<Window> {
+    let mut whole = true;
+    for name in ["size", "every"] {
+        if let Some(other) = window.get(name) {
+            let error = Diagnostic::error("feature.bad-window", other.head(), format!("a session has no `{name}`"));
+            out.push(error.label("of windows that begin at fixed times").help(
+                "a session begins with its first row and ends when a pause of `session_gap` is over, or at `max`",
+            ));
+            whole = false;
+        }
+    }
+    let gap = window.length_at("session_gap").filter(|gap| gap.0 > 0)?;
+    let max = match window.get("max") {
+        Some(_) => window.length_at("max").filter(|max| max.0 > 0)?,
+        None => DAY,
+    };
+    if gap > max {
+        let place = window.get("session_gap").map_or(window.span, |gap| gap.span);
+        let message = format!("a session that is cut every {max} has no pause of {gap}");
+        let error = Diagnostic::error("feature.bad-window", place, message);
+        out.push(error.label("longer than `max`").help("use a shorter `session_gap`, or a longer `max`"));
+        whole = false;
+    }
+    whole.then_some(Window { size: max, every: Micros(1), session_gap: Some(gap), span: window.span })
+}
+
+/// Where sessions are cut that say nothing else, and how far back the row before may lie.
+const DAY: Micros = Micros(86_400_000_000);
 
 /// A few lengths that would do.
 fn divisors(size: i64) -> String {
     let parts = [1, 2, 3, 5, 10, 12, 60].into_iter().filter(|n| size % n == 0);
-    let lengths: Vec<String> = parts.map(|n| crate::record::Micros(size / n).to_string()).take(4).collect();
+    let lengths: Vec<String> = parts.map(|n| Micros(size / n).to_string()).take(4).collect();
     format!("for example {}", lengths.join(", "))
 }

@@ -118,11 +118,21 @@ pub struct Feature {
     pub description: String,
     pub from: Text,
     pub join: Vec<Join>,
+    pub previous: Option<Previous>,
     pub row: Vec<(Text, Text)>,
     pub filter: Option<Text>,
     pub kind: FeatureKind,
     pub derive: Vec<(Text, Text)>,
     pub span: Span,
+}
+
+/// Columns of a key's row before.
+#[derive(Debug, Clone)]
+pub struct Previous {
+    pub columns: Vec<Text>,
+    /// No row from longer before.
+    pub max_gap: Micros,
+    pub max_gap_span: Span,
 }
 
 #[derive(Debug, Clone)]
@@ -187,8 +197,11 @@ impl Feature {
 /// Tumbling when `every == size`.
 #[derive(Debug, Clone)]
 pub struct Window {
+    /// Of sessions: their `max`.
     pub size: Micros,
     pub every: Micros,
+    /// Of sessions: the pause after which another begins.
+    pub session_gap: Option<Micros>,
     pub span: Span,
 }
 

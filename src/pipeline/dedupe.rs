@@ -15,7 +15,7 @@ pub enum Seen {
     Conflict,
 }
 
-/// Keys seen within the horizon: lateness and the longest window that reads the source.
+/// Keys seen within the horizon: lateness and the longest time over which a feature looks.
 #[derive(Debug)]
 pub struct Dedupe {
     horizon: i64,
@@ -28,7 +28,7 @@ impl Dedupe {
     pub fn of(plan: &Plan) -> Option<Self> {
         let keyed = plan.sources.iter().filter(|source| !source.dedupe.is_empty());
         let lateness = keyed.map(|source| source.lateness.0).max()?;
-        let longest = plan.features.iter().map(|feature| feature.window.size.0).max().unwrap_or(0);
+        let longest = plan.features.iter().map(|feature| feature.look_back().0).max().unwrap_or(0);
         Some(Self::new(lateness.saturating_add(longest)))
     }
 

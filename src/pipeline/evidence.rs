@@ -1,42 +1,90 @@
-//! Flows as evidence: written out as JSON only when a window keeps them.
+//! Flows as evidence: written out when a window keeps them, as few bytes; made JSON when an alert shows them.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{AsArray, RecordBatch};
-use datafusion::arrow::datatypes::Int64Type;
+use datafusion::arrow::array::{Array, AsArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::record::{Column, EventTime, Origin, Reject, RejectReason, Value, flow};
+use crate::record::{EventTime, Origin, Reject, RejectReason, Type, Value, flow};
 
 use super::batch::FlowBatch;
-use super::window::evidence::{EvidenceRow, EvidenceRows, SeeFlow};
+use super::window::evidence::{EvidenceRows, SeeFlow};
 
 /// The rows of a batch of flows.
 pub struct FlowEvidence<'a> {
     flows: &'a FlowBatch,
-    columns: Vec<Column>,
-    written: RefCell<Vec<Option<Arc<str>>>>,
+    columns: Vec<Cells<'a>>,
+    written: RefCell<Vec<Option<Arc<[u8]>>>>,
+}
+
+/// A column of flows.
+enum Cells<'a> {
+    Int64(&'a Int64Array),
+    Timestamp(&'a TimestampMicrosecondArray),
+    Float64(&'a Float64Array),
+    String(&'a StringArray),
+}
+
+/// A flow as it is kept.
+#[derive(Serialize, Deserialize)]
+struct KeptFlow<'a> {
+    #[serde(borrow)]
+    cells: [Cell<'a>; flow::COUNT],
+    /// File and line.
+    origin: Option<(&'a str, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Cell<'a> {
+    Null,
+    /// A TIMESTAMP too.
+    Int64(i64),
+    Float64(f64),
+    String(&'a str),
 }
 
 impl<'a> FlowEvidence<'a> {
     pub fn new(flows: &'a FlowBatch) -> Self {
-        Self { flows, columns: flow::columns(), written: RefCell::new(vec![None; flows.times.len()]) }
+        let columns = flow::columns().into_iter().zip(flows.rows.columns());
+        let columns = columns.map(|(column, array)| match column.ty {
+            Type::Timestamp => Cells::Timestamp(array.as_primitive::<TimestampMicrosecondType>()),
+            Type::Float64 => Cells::Float64(array.as_primitive::<Float64Type>()),
+            Type::String => Cells::String(array.as_string()),
+            _ => Cells::Int64(array.as_primitive::<Int64Type>()),
+        });
+        Self { flows, columns: columns.collect(), written: RefCell::new(vec![None; flows.times.len()]) }
     }
 
     fn row_id(&self, row: usize) -> i64 {
         self.flows.rows.column(flow::ROW_ID).as_primitive::<Int64Type>().value(row)
     }
 
-    fn flow(&self, row: usize) -> Arc<str> {
+    fn flow(&self, row: usize) -> Arc<[u8]> {
         let mut written = self.written.borrow_mut();
         Arc::clone(written[row].get_or_insert_with(|| {
-            let mut object = json_row(&self.flows.rows, &self.columns, row);
-            if let Some(origin) = self.flows.origins.get(row) {
-                object.insert("origin".to_owned(), format!("{}:{}", origin.file, origin.line).into());
-            }
-            Json::Object(object).to_string().into()
+            let origin = self.flows.origins.get(row).map(|origin| (&*origin.file, origin.line));
+            // Writing to memory has no error.
+            postcard::to_allocvec(&KeptFlow { cells: self.cells(row), origin }).unwrap_or_default().into()
         }))
+    }
+
+    fn cells(&self, row: usize) -> [Cell<'a>; flow::COUNT] {
+        std::array::from_fn(|column| self.columns[column].cell(row))
+    }
+}
+
+impl<'a> Cells<'a> {
+    fn cell(&self, row: usize) -> Cell<'a> {
+        match self {
+            Self::Int64(array) if array.is_valid(row) => Cell::Int64(array.value(row)),
+            Self::Timestamp(array) if array.is_valid(row) => Cell::Int64(array.value(row)),
+            Self::Float64(array) if array.is_valid(row) => Cell::Float64(array.value(row)),
+            Self::String(array) if array.is_valid(row) => Cell::String(array.value(row)),
+            _ => Cell::Null,
+        }
     }
 }
 
@@ -46,22 +94,21 @@ impl EvidenceRows for FlowEvidence<'_> {
     }
 }
 
-/// The flows behind rows of a feature.
-pub struct FeatureEvidence<'a>(pub &'a [Vec<EvidenceRow>]);
-
-impl EvidenceRows for FeatureEvidence<'_> {
-    fn for_each(&self, row: usize, see: &mut SeeFlow) {
-        for kept in self.0.get(row).map(Vec::as_slice).unwrap_or_default() {
-            see(kept.event_time, kept.row_id, &|| Arc::clone(&kept.flow));
-        }
+/// A kept flow as a JSON object, without what is NULL.
+pub fn json_of(kept: &[u8]) -> Option<Json> {
+    let kept: KeptFlow = postcard::from_bytes(kept).ok()?;
+    let mut object = object(kept.cells);
+    if let Some((file, line)) = kept.origin {
+        object.insert("origin".to_owned(), format!("{file}:{line}").into());
     }
+    Some(Json::Object(object))
 }
 
 /// A row whose content key another row had before it, with other values.
 pub fn conflict(flows: &FlowBatch, row: usize) -> Reject {
     let nowhere = || Origin { file: "".into(), line: 0, offset: 0 };
     // The record itself is gone after normalization.
-    let raw = Json::Object(json_row(&flows.rows, &flow::columns(), row)).to_string();
+    let raw = Json::Object(object(FlowEvidence::new(flows).cells(row))).to_string();
     Reject {
         reason: RejectReason::DuplicateConflict,
         detail: "an earlier record has the same `dedupe` columns and other values".to_owned(),
@@ -70,9 +117,16 @@ pub fn conflict(flows: &FlowBatch, row: usize) -> Reject {
     }
 }
 
-/// A row as a JSON object, without what is NULL.
-fn json_row(rows: &RecordBatch, columns: &[Column], row: usize) -> Map<String, Json> {
-    let fields = columns.iter().zip(rows.columns());
-    let cells = fields.map(|(column, array)| (column.name.clone(), Value::at(array, row, column.ty).json()));
-    cells.filter(|(_, value)| !value.is_null()).collect()
+fn object(cells: [Cell<'_>; flow::COUNT]) -> Map<String, Json> {
+    let cells = flow::columns().into_iter().zip(cells).filter_map(|(column, cell)| {
+        let value = match cell {
+            Cell::Null => return None,
+            Cell::Int64(value) if column.ty == Type::Timestamp => Value::Timestamp(value),
+            Cell::Int64(value) => Value::Int64(value),
+            Cell::Float64(value) => Value::Float64(value),
+            Cell::String(value) => Value::String(value.to_owned()),
+        };
+        Some((column.name, value.json()))
+    });
+    cells.collect()
 }

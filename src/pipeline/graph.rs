@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
 
-use crate::plan::{LookBack, Node, Plan, Upstream, hits};
+use crate::plan::{Asked, LookBack, Node, Plan, Upstream, hits};
 use crate::record::{Reject, flow};
 use crate::target::datafusion::Lookups;
 
@@ -19,15 +19,15 @@ use super::dedupe::{Dedupe, Seen};
 use super::detect::focus::Focus;
 use super::detect::nearest::Nearest;
 use super::detect::{Behind, RuleStage};
-use super::evidence::{FeatureEvidence, FlowEvidence, conflict};
+use super::evidence::{FlowEvidence, conflict};
 use super::hits::HitReaders;
 use super::ledger::Ledger;
 use super::merge::BEFORE_ALL;
 use super::outlet::{Outlet, OutletError, Uncomputed};
 use super::past::{Closed, Past};
-use super::window::evidence::{EvidenceRow, EvidenceRows};
+use super::window::evidence::{EvidenceRows, FlowsBehind};
 use super::window::feature::{BuildError, FeatureStage, StageError};
-use super::window::operator::Hop;
+use super::window::operator::{Hop, Wanted};
 use super::window::stage::Stage;
 
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,8 @@ pub struct Graph {
     /// Features and rules, each after what it reads.
     order: Vec<Node>,
     readers: HitReaders,
+    /// By feature: which of its rows are made.
+    asked: Vec<Asked>,
     past: Past,
     dedupe: Option<Dedupe>,
     pub ledger: Ledger,
@@ -88,15 +90,16 @@ pub struct Graph {
 impl Graph {
     pub fn new(plan: &Plan, lookups: &Lookups, generation: String, fault: Option<Fault>) -> Result<Self, BuildError> {
         let keep_evidence = plan.evidence_rows > 0 && !plan.rules.is_empty();
-        let evidence_rows = if keep_evidence { plan.evidence_rows } else { 0 };
+        let behind = plan.behind_rules();
         let upstream = |upstream: Upstream| match upstream {
             Upstream::Flows => (flow::columns().len(), flow::EVENT_TIME),
             Upstream::Feature(index) => (plan.features[index].columns.len(), plan.features[index].key.len() + 2),
             Upstream::Hits(_) => (hits::columns().len(), hits::EVENT_TIME),
         };
         let mut features = Vec::with_capacity(plan.features.len());
-        for (feature, live) in plan.features.iter().zip(&plan.live) {
+        for ((feature, live), behind) in plan.features.iter().zip(&plan.live).zip(behind) {
             let (columns, time) = upstream(feature.upstream);
+            let evidence_rows = if behind { plan.evidence_rows } else { 0 };
             let stage = live.then(|| Stage::new(feature, columns, time, evidence_rows, lookups));
             features.push(stage.transpose()?);
         }
@@ -108,6 +111,7 @@ impl Graph {
             alerts: AlertStage::new(&plan.rules, generation, fault == Some(Fault::LoseHit)),
             order: plan.order(),
             readers: HitReaders::of(plan),
+            asked: plan.asked(),
             past: Past::of(plan),
             dedupe: Dedupe::of(plan),
             ledger: Ledger::default(),
@@ -361,14 +365,17 @@ impl Graph {
             end,
             partial_after,
             closed: vec![None; self.features.len()],
-            evidence: vec![Vec::new(); self.features.len()],
+            evidence: vec![Arc::new(FlowsBehind::none()); self.features.len()],
+            waiting: vec![false; self.features.len()],
         };
         for place in 0..self.order.len() {
             match self.order[place] {
                 Node::Feature(index) => self.close_feature(index, &mut now, out)?,
-                Node::Rule(index) => self.detect(index, &now, out)?,
+                Node::Rule(index) => self.detect(index, &mut now, out)?,
             }
         }
+        let waiting = self.features.iter_mut().zip(&now.waiting).filter(|(_, waiting)| **waiting);
+        waiting.filter_map(|(stage, _)| stage.as_mut()).try_for_each(|stage| stage.skip(end))?;
         Ok(())
     }
 
@@ -378,18 +385,40 @@ impl Graph {
             && let Some(rows) = &now.closed[upstream]
             && now.end > self.since.0[index]
         {
-            let behind = FeatureEvidence(&now.evidence[upstream]);
-            let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
-            stage.push(now.end, rows, Closed { now: &now.closed, past: Some(&self.past) }, kept)?;
+            let closed = Closed { now: &now.closed, past: Some(&self.past) };
+            stage.push(now.end, rows, closed, &now.evidence[upstream])?;
         }
         if stage.next_end() != Some(now.end) {
             return Ok(());
         }
-        let mut window = stage.close(now.end)?;
+        self.ledger.windows += 1;
+        let all = out.wants(stage.name()) || self.amend.is_some() || self.nearest.is_some();
+        match &self.asked[index] {
+            Asked::Joined if !all => {
+                now.waiting[index] = true;
+                Ok(())
+            }
+            Asked::Within(wanted) if !all => {
+                let wanted = wanted.clone();
+                self.take_out(index, Some(&wanted), now, out)
+            }
+            _ => self.take_out(index, None, now, out),
+        }
+    }
+
+    /// The rows of a window that ends now.
+    fn take_out(
+        &mut self,
+        index: usize,
+        wanted: Wanted<'_>,
+        now: &mut Now,
+        out: &mut dyn Outlet,
+    ) -> Result<(), GraphError> {
+        let Some(stage) = &mut self.features[index] else { return Ok(()) };
+        let mut window = stage.close(now.end, wanted)?;
         if let Some(amend) = &self.amend {
             window.rows = amend.amend(stage.name(), window.rows)?;
         }
-        self.ledger.windows += 1;
         self.ledger.feature_rows += window.rows.num_rows() as u64;
         if window.rows.num_rows() > 0 {
             if out.wants(stage.name()) {
@@ -402,9 +431,14 @@ impl Graph {
     }
 
     /// A rule over features whose windows end now.
-    fn detect(&mut self, index: usize, now: &Now, out: &mut dyn Outlet) -> Result<(), GraphError> {
+    fn detect(&mut self, index: usize, now: &mut Now, out: &mut dyn Outlet) -> Result<(), GraphError> {
         if now.end <= self.since.1[index] {
             return Ok(());
+        }
+        for joined in self.rules[index].joined(|upstream| now.closed[upstream].is_some()) {
+            if std::mem::take(&mut now.waiting[joined]) {
+                self.take_out(joined, None, now, out)?;
+            }
         }
         let rule = &mut self.rules[index];
         for (branch, upstream) in rule.branches() {
@@ -419,17 +453,14 @@ impl Graph {
             if out.wants(&rule.plan.name) {
                 out.rows(&rule.plan.name, &selected, now.is_partial())?;
             }
-            let flows = FeatureEvidence(&now.evidence[upstream]);
-            let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&flows) } else { None };
-            let behind = Behind { partial_after: now.partial_after, evidence: kept, ..Behind::default() };
+            let evidence: Option<&dyn EvidenceRows> = Some(&*now.evidence[upstream]);
+            let behind = Behind { partial_after: now.partial_after, evidence, ..Behind::default() };
             let hits = rule.hits(&selected, &places, &behind)?;
             let readers = self.readers.of_rule(index);
             let read = (!readers.is_empty()).then(|| self.readers.rows(&rule.plan, &hits)).transpose()?;
             for (reader, read) in readers.iter().zip(read.iter().cycle()) {
-                let behind = FeatureEvidence(&read.evidence);
-                let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&behind) } else { None };
                 if let Some(stage) = &mut self.features[*reader] {
-                    stage.push(now.end, &read.rows, Closed::default(), kept)?;
+                    stage.push(now.end, &read.rows, Closed::default(), &read.evidence)?;
                 }
             }
             self.alerts.push(hits, &mut self.ledger);
@@ -495,7 +526,9 @@ struct Now {
     partial_after: Option<i64>,
     /// By feature: rows of the window that ends, and the flows behind each.
     closed: Vec<Option<RecordBatch>>,
-    evidence: Vec<Vec<Vec<EvidenceRow>>>,
+    evidence: Vec<Arc<FlowsBehind>>,
+    /// By feature: does its window wait for a rule that has rows to join it to?
+    waiting: Vec<bool>,
 }
 
 impl Now {

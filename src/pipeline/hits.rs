@@ -13,7 +13,7 @@ use crate::record::{Type, Value};
 
 use super::batch;
 use super::detect::Hit;
-use super::window::evidence::EvidenceRow;
+use super::window::evidence::FlowsBehind;
 
 /// Who reads the hits of each rule.
 pub struct HitReaders {
@@ -25,7 +25,7 @@ pub struct HitReaders {
 /// Hits as rows, and the flows behind each.
 pub struct HitRows {
     pub rows: RecordBatch,
-    pub evidence: Vec<Vec<EvidenceRow>>,
+    pub evidence: Arc<FlowsBehind>,
 }
 
 impl HitReaders {
@@ -74,6 +74,7 @@ impl HitReaders {
             });
         }
         let rows = batch::leading(&self.schema, columns, hits.len())?;
-        Ok(HitRows { rows, evidence: hits.iter().map(|hit| hit.evidence.clone()).collect() })
+        let behind = hits.iter().map(|hit| hit.evidence.clone()).collect();
+        Ok(HitRows { rows, evidence: Arc::new(FlowsBehind::Rows(behind)) })
     }
 }

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::kernels::zip::zip;
-use datafusion::arrow::compute::{interleave, is_not_null, take};
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::interleave;
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::error::ArrowError;
 use hashbrown::HashMap;
 
 use crate::plan::{Edge, JoinAt, JoinPlan, JoinTarget};
 use crate::record::{Column, Value};
-use crate::target::datafusion::{LookupIndex, Lookups, LowerError};
+use crate::target::datafusion::{LookupIndex, Lookups, LowerError, pick};
 
 use super::past::{Closed, encoded};
 
@@ -59,8 +58,7 @@ impl Join {
             Self::Lookup { index, here, missing } => {
                 let times = rows.column(event_time).as_primitive::<TimestampMicrosecondType>();
                 let left: Vec<ArrayRef> = here.iter().map(|i| Arc::clone(rows.column(*i))).collect();
-                let picks = index.picks(&left, times.values())?;
-                pick(index.columns(), &picks, missing)
+                index.joined(&left, times.values(), missing)
             }
         }
     }
@@ -120,24 +118,6 @@ impl FeatureJoin {
         };
         absent.iter().enumerate().map(column).collect()
     }
-}
-
-/// Columns of the picked rows; where there is none, what `missing` says.
-fn pick(columns: &[ArrayRef], picks: &UInt32Array, missing: &[Option<Value>]) -> Result<Vec<ArrayRef>, ArrowError> {
-    let found: BooleanArray = is_not_null(picks)?;
-    let mut joined = Vec::with_capacity(columns.len());
-    for (column, missing) in columns.iter().zip(missing) {
-        let taken = if column.is_empty() {
-            datafusion::arrow::array::new_null_array(column.data_type(), picks.len())
-        } else {
-            take(column, picks, None)?
-        };
-        joined.push(match missing {
-            Some(value) => zip(&found, &taken, &value.array(picks.len()))?,
-            None => taken,
-        });
-    }
-    Ok(joined)
 }
 
 /// `here`: for each key column of the other, the column that has to be equal.

@@ -28,6 +28,8 @@ pub struct SelectStage {
     scope_schema: SchemaRef,
     /// The scope and the ranks.
     ranked_schema: SchemaRef,
+    /// The condition: what is asked of a row alone, and the rest.
+    alone: Option<Compiled>,
     filter: Option<Compiled>,
     ranks: Vec<RankStage>,
     qualify: Option<Compiled>,
@@ -49,6 +51,7 @@ impl SelectStage {
         lookups: &Lookups,
     ) -> Result<Self, BuildError> {
         let scope = LowerContext { columns: &plan.scope, lookups, event_time: upstream_time };
+        let (alone, rest) = plan.conditions();
         let ranked_columns = plan.ranked_scope();
         let ranked = LowerContext { columns: &ranked_columns, ..scope };
         Ok(Self {
@@ -58,7 +61,8 @@ impl SelectStage {
             scope: plan.scope.clone(),
             scope_schema: batch::schema(&plan.scope),
             ranked_schema: batch::schema(&ranked_columns),
-            filter: plan.filter.as_ref().map(|filter| Compiled::new(filter, scope)).transpose()?,
+            alone: alone.as_ref().map(|filter| Compiled::new(filter, scope)).transpose()?,
+            filter: rest.as_ref().map(|filter| Compiled::new(filter, scope)).transpose()?,
             ranks: plan.ranks.iter().map(|rank| RankStage::new(rank, scope)).collect::<Result<_, _>>()?,
             qualify: plan.qualify.as_ref().map(|qualify| Compiled::new(qualify, ranked)).transpose()?,
             items: plan.items.iter().map(|item| Compiled::new(&item.expr, ranked)).collect::<Result<_, _>>()?,
@@ -76,6 +80,17 @@ impl SelectStage {
 
     /// The rows that it returns, and their places in `rows`.
     pub fn select(&self, rows: &RecordBatch, closed: Closed<'_>, errors: &mut RowErrors) -> Result<Placed, ArrowError> {
+        let schema = rows.schema();
+        let (left, first) = parts(&schema, rows, errors, &|rows| self.chosen(rows, self.alone.as_ref()))?;
+        let (selected, places) = self.select_of(&left, closed, errors)?;
+        Ok((selected, places.into_iter().map(|row| first[row]).collect()))
+    }
+
+    /// Of the rows that are left, those that it returns.
+    fn select_of(&self, rows: &RecordBatch, closed: Closed<'_>, errors: &mut RowErrors) -> Result<Placed, ArrowError> {
+        if rows.num_rows() == 0 {
+            return Ok((RecordBatch::new_empty(SchemaRef::clone(&self.schema)), Vec::new()));
+        }
         let scope = self.scope(rows, closed)?;
         if self.ranks.is_empty() {
             return parts(&self.schema, &scope, errors, &|rows| self.items(self.chosen(rows, self.filter.as_ref())?));

@@ -7,6 +7,7 @@ pub const CODES: &[&str] = &[
     "feature.float-key",
     "feature.hits",
     "feature.order",
+    "feature.previous",
     "feature.trailing",
     "feature.window",
     "flows.impossible-value",

@@ -8,7 +8,7 @@ use crate::language::{self};
 use crate::record::{Column, Micros, Type};
 
 use super::resolve::Resolver;
-use super::{FeaturePlan, JoinPlan, Upstream, WINDOW_NAMES, WindowPlan, join, ties, trailing};
+use super::{FeaturePlan, JoinPlan, PreviousPlan, Upstream, WINDOW_NAMES, WindowPlan, join, previous, ties, trailing};
 
 pub(super) const WINDOW_MAX: Micros = Micros(366 * 86_400_000_000);
 /// Panes of one window: each close combines them all.
@@ -22,15 +22,18 @@ pub(super) fn bind(resolver: &Resolver, feature: &Feature, diagnostics: &mut Vec
     let mut scope = resolver.scope(format!("{relation} (read by feature {name})"), &resolver.plan.columns(upstream));
     scope.elsewhere = computed(feature);
     let joins = join::bind(resolver, &feature.join, upstream, &mut scope, diagnostics);
-    let row = bind_row(resolver, feature, &mut scope, diagnostics);
+    let previous = previous::bind(resolver, feature, upstream, &mut scope, diagnostics);
+    let mut row = bind_row(resolver, feature, &mut scope, diagnostics);
+    let previous = previous.map(|found| previous::order(found, &mut row, &mut scope));
     let filter = feature.filter.as_ref().and_then(|text| {
         resolver.use_lookups_of(text);
         language::bind_condition(text, &scope, diagnostics)
     });
     if let Some(filter) = &filter {
         diagnostics.extend(language::null_warnings(filter, &scope));
+        previous::check_filter(previous.as_ref(), filter, &scope, diagnostics);
     }
-    let read = Read { resolver, feature, upstream, scope, joins, row, filter };
+    let read = Read { resolver, feature, upstream, scope, joins, previous, row, filter };
     let plan = match &feature.kind {
         FeatureKind::Windows { key, window, columns } => windows(read, key, window, columns, diagnostics),
         FeatureKind::Trailing { frames, emit } => trailing::bind(read, frames, emit.as_ref(), diagnostics)?,
@@ -46,6 +49,7 @@ pub(super) struct Read<'a> {
     pub upstream: Upstream,
     pub scope: Scope,
     pub joins: Vec<JoinPlan>,
+    pub previous: Option<PreviousPlan>,
     pub row: Vec<Item>,
     pub filter: Option<Expr>,
 }
@@ -57,7 +61,9 @@ fn windows(
     texts: &[(Text, Text)],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> FeaturePlan {
+    let names = key;
     let key = bind_key(key, &read.scope, diagnostics);
+    previous::check_key(read.previous.as_ref(), names, &read.scope, diagnostics);
     let window = bind_window(read.resolver, window, read.upstream, diagnostics);
     let mut columns: Vec<Column> = key.iter().map(|i| read.scope.columns[*i].column.clone()).collect();
     columns.extend(WINDOW_NAMES.map(|name| Column::new(name, Type::Timestamp, false)));
@@ -69,6 +75,7 @@ fn windows(
         upstream: read.upstream,
         joins: read.joins,
         scope: read.scope.columns.into_iter().map(|c| c.column).collect(),
+        previous: read.previous,
         row: read.row,
         filter: read.filter,
         key,
@@ -158,26 +165,28 @@ fn bind_window(
     let (size, every) = (window.size.0, window.every.0);
     if size <= 0 || every <= 0 {
         finding("a window's `size` and `every` are more than zero".into(), "for instance {size: 5m, every: 1m}");
-    } else if size % every != 0 {
+    } else if window.session_gap.is_none() && size % every != 0 {
         finding(
             format!("`size` {} is not a multiple of `every` {}", window.size, window.every),
             "windows are made of panes as long as `every`",
         );
     } else if window.size > WINDOW_MAX {
-        finding(format!("`size` {} is more than {WINDOW_MAX}", window.size), "use a shorter window");
-    } else if size / every > PANES_MAX {
+        let key = if window.session_gap.is_some() { "max" } else { "size" };
+        finding(format!("`{key}` {} is more than {WINDOW_MAX}", window.size), "use a shorter window");
+    } else if window.session_gap.is_none() && size / every > PANES_MAX {
         finding(format!("a window of {} panes is more than {PANES_MAX}", size / every), "use a longer `every`");
     }
     if let Upstream::Feature(index) = upstream {
         let there = &resolver.plan.features[index];
-        if every > 0 && there.window.every.0 > 0 && every % there.window.every.0 != 0 {
+        let aligned = window.session_gap.is_some() || there.window.every.0 <= 0 || every % there.window.every.0 == 0;
+        if every > 0 && !aligned {
             finding(
                 format!("`every` {} is not a multiple of `{}`'s {}", window.every, there.name, there.window.every),
                 "start windows only when one there starts: otherwise they hold different numbers of its rows",
             );
         }
     }
-    WindowPlan { size: window.size, every: window.every }
+    WindowPlan { size: window.size, every: window.every, session_gap: window.session_gap }
 }
 
 /// Aggregates, and columns computed from them.
@@ -244,7 +253,7 @@ pub(super) fn bind_derived(
     derived
 }
 
-fn duplicate(name: &Text) -> Diagnostic {
+pub(super) fn duplicate(name: &Text) -> Diagnostic {
     Diagnostic::error("feature.duplicate-column", name.span(), format!("column `{}` already exists", name.text))
         .label("second column of this name")
         .help("choose another name: the key, window_start, window_end and event_time are columns too")

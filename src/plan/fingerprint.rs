@@ -15,7 +15,10 @@ use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Item, 
 use crate::record::{Type, Value, float_text, flow};
 
 use super::wanted::columns_of;
-use super::{BranchPlan, FeaturePlan, JoinAt, JoinPlan, JoinTarget, LookupPlan, Plan, RulePlan, SourcePlan, Upstream};
+use super::{
+    BranchPlan, FeaturePlan, JoinAt, JoinPlan, JoinTarget, LookupPlan, Plan, PreviousPlan, RulePlan, SourcePlan,
+    Upstream,
+};
 
 /// First line of every text.
 const VERSION: &str = "tripline rule 2";
@@ -73,22 +76,31 @@ impl Reads {
 struct Names<'a> {
     upstream: Upstream,
     joins: &'a [JoinPlan],
+    previous: Option<&'a PreviousPlan>,
     row: &'a [Item],
     /// Of the scope's columns, in order.
     names: Vec<String>,
-    /// Columns of the relation itself; those of the joins and of `row` follow.
+    /// Columns of the relation itself; those of the joins, of the row before and of `row` follow.
     own: usize,
 }
 
 impl<'a> Names<'a> {
-    fn new(plan: &Plan, upstream: Upstream, joins: &'a [JoinPlan], row: &'a [Item]) -> Self {
+    fn new(
+        plan: &Plan,
+        upstream: Upstream,
+        joins: &'a [JoinPlan],
+        previous: Option<&'a PreviousPlan>,
+        row: &'a [Item],
+    ) -> Self {
         let mut names: Vec<String> = plan.columns(upstream).into_iter().map(|column| column.name).collect();
         let own = names.len();
         for join in joins {
             names.extend(join.columns.iter().map(|column| format!("{}.{}", join.alias, column.name)));
         }
+        let of = previous.map(|previous| previous.of.as_slice()).unwrap_or_default();
+        names.extend(of.iter().map(|index| format!("previous {}", names[*index])).collect::<Vec<_>>());
         names.extend(row.iter().map(|item| item.name.clone()));
-        Self { upstream, joins, row, names, own }
+        Self { upstream, joins, previous, row, names, own }
     }
 
     fn name(&self, index: usize) -> String {
@@ -111,6 +123,14 @@ impl<'a> Names<'a> {
                 text.push_str(&self.join(plan, join, &columns, &mut used, reads));
             }
             first += join.columns.len();
+        }
+        if let Some(previous) = self.previous {
+            let wanted = previous.of.iter().enumerate().filter(|(index, _)| used.contains(&(previous.at + index)));
+            let wanted: Vec<usize> = wanted.map(|(_, column)| *column).collect();
+            if !wanted.is_empty() {
+                text.push_str(&format!("  previous within {}\n", previous.max_gap.0));
+                used.extend(wanted.into_iter().chain(previous.ties.iter().copied()));
+            }
         }
         for (index, item) in self.row.iter().enumerate().filter(|(index, _)| used.contains(&(row + index))) {
             text.push_str(&format!("  row {} = {}\n", self.name(row + index), self.expr(plan, &item.expr)));
@@ -185,7 +205,7 @@ fn rule_text(plan: &Plan, rule: &RulePlan, reads: &mut Reads) -> String {
 }
 
 fn branch_text(plan: &Plan, branch: &BranchPlan, reads: &mut Reads) -> String {
-    let mut names = Names::new(plan, branch.upstream, &branch.select.joins, &[]);
+    let mut names = Names::new(plan, branch.upstream, &branch.select.joins, None, &[]);
     let mut used = BTreeSet::new();
     branch.select.expressions().for_each(|expr| mark(expr, &mut used));
     used.retain(|index| *index < branch.select.scope.len());
@@ -210,7 +230,7 @@ fn branch_text(plan: &Plan, branch: &BranchPlan, reads: &mut Reads) -> String {
 }
 
 fn feature_text(plan: &Plan, feature: &FeaturePlan, mut columns: BTreeSet<usize>, reads: &mut Reads) -> String {
-    let names = Names::new(plan, feature.upstream, &feature.joins, &feature.row);
+    let names = Names::new(plan, feature.upstream, &feature.joins, feature.previous.as_ref(), &feature.row);
     let emit = feature.trailing.as_ref().and_then(|trailing| trailing.emit.as_ref());
     emit.iter().for_each(|emit| mark(emit, &mut columns));
     let outputs = feature.outputs_at();
@@ -245,7 +265,10 @@ fn feature_text(plan: &Plan, feature: &FeaturePlan, mut columns: BTreeSet<usize>
         text.push_str(&format!("  where {}\n", names.expr(plan, filter)));
     }
     text.push_str(&format!("  key {}\n", feature.key_names().collect::<Vec<_>>().join(" ")));
-    text.push_str(&format!("  window {} every {}\n", feature.window.size.0, feature.window.every.0));
+    match feature.window.session_gap {
+        Some(gap) => text.push_str(&format!("  sessions gap {} max {}\n", gap.0, feature.window.size.0)),
+        None => text.push_str(&format!("  window {} every {}\n", feature.window.size.0, feature.window.every.0)),
+    }
     for frame in feature.frames() {
         let key: Vec<&str> = frame.key.iter().map(|index| feature.scope[*index].name.as_str()).collect();
         text.push_str(&format!("  trailing {} key {} size {}\n", frame.name, key.join(" "), frame.size.0));

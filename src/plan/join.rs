@@ -7,7 +7,7 @@ use crate::record::{Column, Type, Value};
 
 use super::feature::WINDOW_MAX;
 use super::resolve::Resolver;
-use super::{FeaturePlan, JoinAt, JoinPlan, JoinTarget, Upstream, WindowPlan};
+use super::{FeaturePlan, JoinAt, JoinPlan, JoinTarget, Upstream};
 
 /// Binds the joins of one definition and adds their columns to its scope.
 pub(super) fn bind(
@@ -68,6 +68,13 @@ fn bind_feature(
         return None;
     };
     let here = &resolver.plan.features[here];
+    if let Some(sessions) = [here, there].into_iter().find(|feature| feature.window.session_gap.is_some()) {
+        let message = format!("`{}` has sessions, which begin and end at their own times", sessions.name);
+        diagnostics.push(Diagnostic::error("join.window-mismatch", name.span(), message).label("joined by time").help(
+            "read the sessions in a feature with a `size`, and join that one; lookups can be joined to sessions",
+        ));
+        return None;
+    }
     let at = match as_of {
         Some(as_of) => bind_as_of(as_of, there, diagnostics)?,
         None => same_window(name, here, there, diagnostics)?,
@@ -125,13 +132,7 @@ fn same_window(
     if here.window == there.window {
         return Some(JoinAt::Same);
     }
-    let message = format!(
-        "`{}` has windows of {}, `{}` of {}",
-        here.name,
-        window_text(here.window),
-        there.name,
-        window_text(there.window)
-    );
+    let message = format!("`{}` has windows of {}, `{}` of {}", here.name, here.window, there.name, there.window);
     diagnostics.push(
         Diagnostic::error("join.window-mismatch", name.span(), message).label("joined with `window: same`").help(
             "give both features the same `size` and `every`, or join the last window before: `as_of: window_start`",
@@ -355,14 +356,6 @@ pub(super) fn find(scope: &Scope, name: &Text, diagnostics: &mut Vec<Diagnostic>
         diagnostics.push(finding);
     }
     found
-}
-
-fn window_text(window: WindowPlan) -> String {
-    if window.size == window.every {
-        window.size.to_string()
-    } else {
-        format!("{} every {}", window.size, window.every)
-    }
 }
 
 fn list(names: &[&str]) -> String {

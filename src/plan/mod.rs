@@ -4,6 +4,7 @@
 //! or meets an unknown name. What it may never do: run anything, or know an engine.
 
 mod adhoc;
+mod asked;
 mod branch;
 pub mod codes;
 mod feature;
@@ -13,6 +14,7 @@ mod join;
 mod look_back;
 mod lookup;
 mod order;
+mod previous;
 pub mod resolve;
 mod rule;
 mod source;
@@ -26,12 +28,14 @@ pub(crate) mod wanted;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::language::conjuncts;
 use crate::language::scope::LookupField;
-use crate::language::tree::{Aggregate, Expr, Item, Rank};
+use crate::language::tree::{Aggregate, Expr, ExprKind, Item, Rank};
 use crate::record::{Column, Micros, Period, RawSchema, Type, Value};
 
 pub use crate::definition::model::{AlertWhen, Edge, Level, Status};
 pub use adhoc::{AdHocPlan, bind_adhoc};
+pub use asked::{Asked, Bound};
 pub use branch::BRANCH;
 pub use fingerprint::canonical;
 pub use hits::{HitsPlan, Node};
@@ -138,8 +142,29 @@ impl JoinAt {
 /// Length and step of windows, in microseconds; `size` is a multiple of `every`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowPlan {
+    /// Of sessions: where they are cut, and no longer than this.
     pub size: Micros,
+    /// Of sessions, which end at any time: 1 µs.
     pub every: Micros,
+    /// Of sessions: the pause after which another begins.
+    pub session_gap: Option<Micros>,
+}
+
+impl WindowPlan {
+    pub fn is_tumbling(self) -> bool {
+        self.session_gap.is_none() && self.size == self.every
+    }
+}
+
+/// As people write it: `5m`, `5m every 1m`, sessions with a pause of `10m`.
+impl std::fmt::Display for WindowPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.session_gap {
+            Some(gap) => write!(f, "sessions until a pause of {gap}, cut every {}", self.size),
+            None if self.size == self.every => write!(f, "{}", self.size),
+            None => write!(f, "{} every {}", self.size, self.every),
+        }
+    }
 }
 
 /// The columns of a feature behind its key.
@@ -151,8 +176,9 @@ pub struct FeaturePlan {
     pub name: String,
     pub upstream: Upstream,
     pub joins: Vec<JoinPlan>,
-    /// The scope of `row`, `where`, `key` and arguments: upstream, joins, `row` columns.
+    /// The scope of `row`, `where`, `key` and arguments: upstream, joins, previous row, `row` columns.
     pub scope: Vec<Column>,
+    pub previous: Option<PreviousPlan>,
     pub row: Vec<Item>,
     pub filter: Option<Expr>,
     /// Indexes into the scope.
@@ -169,6 +195,20 @@ pub struct FeaturePlan {
     pub columns: Vec<Column>,
     /// `None` for a feature with windows of its own.
     pub trailing: Option<TrailingPlan>,
+}
+
+/// Columns of the row before, of those of the key that `where` lets through.
+#[derive(Debug, Clone)]
+pub struct PreviousPlan {
+    /// Which columns of the upstream.
+    pub of: Vec<usize>,
+    /// The place of the first in the scope.
+    pub at: usize,
+    /// What orders rows of one instant: columns of the upstream.
+    pub ties: Vec<usize>,
+    pub max_gap: Micros,
+    /// How many `row` columns are known before: neither the key nor `where` reads any other.
+    pub ready: usize,
 }
 
 /// Look-backs beside each row of a feature.
@@ -215,7 +255,8 @@ impl FeaturePlan {
     /// How long before the end of a row's window the rows lie that count in it.
     pub fn look_back(&self) -> Micros {
         let longest = self.frames().iter().map(|frame| frame.size.0).max().unwrap_or(0);
-        Micros(self.window.size.0.saturating_add(longest))
+        let gap = self.previous.as_ref().map_or(0, |previous| previous.max_gap.0);
+        Micros(self.window.size.0.saturating_add(longest).saturating_add(gap))
     }
 }
 
@@ -272,7 +313,33 @@ pub struct SelectPlan {
     pub items: Vec<Item>,
 }
 
+/// Some conjuncts of a condition.
+fn all_of(condition: &Expr, parts: &[&Expr]) -> Option<Expr> {
+    let (first, others) = parts.split_first()?;
+    let ExprKind::Call { function, .. } = &condition.kind else { return Some((*first).clone()) };
+    let both = |a: Expr, b: &&Expr| {
+        let kind = ExprKind::Call { function, args: vec![a, (*b).clone()] };
+        Expr { kind, ..condition.clone() }
+    };
+    Some(others.iter().fold((*first).clone(), both))
+}
+
 impl SelectPlan {
+    /// The condition in two: what is asked of a row alone and has a value for every row; and the rest, which is tried on
+    /// the rows that are left, when joins have been made.
+    pub fn conditions(&self) -> (Option<Expr>, Option<Expr>) {
+        let Some(filter) = &self.filter else { return (None, None) };
+        let joined = self.joins.iter().map(|join| join.columns.len()).sum::<usize>();
+        let own = self.scope.len() - joined;
+        let alone = |part: &&Expr| {
+            let mut alone = !part.can_fail();
+            wanted::columns_of(part, &mut |index| alone &= index < own);
+            alone
+        };
+        let (first, rest): (Vec<&Expr>, Vec<&Expr>) = conjuncts(filter).into_iter().partition(alone);
+        (all_of(filter, &first), all_of(filter, &rest))
+    }
+
     /// Every expression of it.
     pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
         let items = self.items.iter().map(|item| &item.expr);

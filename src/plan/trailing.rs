@@ -23,6 +23,13 @@ pub(super) fn bind(
         return None;
     };
     let there = &read.resolver.plan.features[index];
+    if there.window.session_gap.is_some() {
+        let message = format!("`{}` has sessions: look-backs are over windows of one length", there.name);
+        let finding = Diagnostic::error("feature.trailing", read.feature.from.span(), message);
+        let finding = finding.label("sessions end at any time");
+        diagnostics.push(finding.help("read the sessions in a feature with a `size`, and look back over that one"));
+        return None;
+    }
     let (keys, window) = (there.key.len(), there.window);
     let mut columns = there.columns.clone();
     let carried: Vec<usize> = (keys + WINDOW_COLUMNS..read.scope.columns.len()).collect();
@@ -76,6 +83,7 @@ pub(super) fn bind(
         upstream: read.upstream,
         joins: read.joins,
         scope: read.scope.columns.into_iter().map(|c| c.column).collect(),
+        previous: None,
         row: read.row,
         filter: read.filter,
         key: (0..keys).collect(),

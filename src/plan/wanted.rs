@@ -36,6 +36,8 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
         let args = feature.aggregates.iter().flat_map(Aggregate::inputs);
         expressions.chain(args).for_each(|expr| columns_of(expr, &mut see));
         feature.key.iter().for_each(|index| see(*index));
+        let previous = feature.previous.iter().flat_map(|previous| previous.of.iter().chain(&previous.ties));
+        previous.for_each(|index| see(*index));
         feature.joins.iter().for_each(|join| joined(&join.target, &mut see));
     }
     let branches = plan.rules.iter().flat_map(|rule| &rule.branches);
@@ -49,6 +51,23 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
         *wanted |= plan.sources.iter().any(given);
     }
     want_flows(plan, &flows);
+}
+
+impl Plan {
+    /// Features whose rows become hits, by way of other features or directly: an alert shows the flows behind them. What is
+    /// joined is not among them.
+    pub fn behind_rules(&self) -> Vec<bool> {
+        let mut behind = vec![false; self.features.len()];
+        let mut next: Vec<Upstream> = self.rules.iter().flat_map(|rule| rule.upstreams()).collect();
+        while let Some(upstream) = next.pop() {
+            if let Upstream::Feature(index) = upstream
+                && !std::mem::replace(&mut behind[index], true)
+            {
+                next.push(self.features[index].upstream);
+            }
+        }
+        behind
+    }
 }
 
 /// Features that a rule or a shown relation reads, transitively.

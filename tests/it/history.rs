@@ -70,7 +70,10 @@ impl Scene {
         let (narrow, other) = (hop(6), hop(4));
         let every = narrow.1 * random.between(1, 3);
         let long = (every * random.between(1, 3), every);
-        let text = project(lateness, narrow, other, long, over_flows);
+        let max = *random.pick(&[HOUR, 5 * HOUR, 24 * HOUR, 31 * HOUR]);
+        let gap = *random.pick(&[MINUTE, 20 * MINUTE, HOUR]);
+        let max_gap = *random.pick(&[MINUTE, HOUR, 30 * HOUR]);
+        let text = project(lateness, narrow, other, long, [gap, max, max_gap].map(Micros), over_flows);
         let loaded = tripline::definition::load(&MemoryTree::from_sections(&text));
         let resolved = plan::resolve(&loaded.project, TODAY);
         if resolved.has_errors() || !loaded.diagnostics.is_empty() {
@@ -89,7 +92,14 @@ impl Scene {
     }
 }
 
-fn project(lateness: i64, narrow: (i64, i64), other: (i64, i64), long: (i64, i64), over_flows: bool) -> String {
+fn project(
+    lateness: i64,
+    narrow: (i64, i64),
+    other: (i64, i64),
+    long: (i64, i64),
+    [gap, max, max_gap]: [Micros; 3],
+    over_flows: bool,
+) -> String {
     let (long_size, max_age, other_age) = (Micros(long.0), Micros(3 * long.1), Micros(2 * other.1));
     let window = |(size, every): (i64, i64)| format!("{{size: {}, every: {}}}", Micros(size), Micros(every));
     let (narrow, other, long, lateness) = (window(narrow), window(other), window(long), Micros(lateness));
@@ -159,6 +169,47 @@ trailing:
   own: {{key: [subscriber_id, much], size: {long_size}, columns: {{rows: COUNT(*), spread: STDDEV_SAMP(flows)}}}}
   all: {{key: [], size: 90m, columns: {{levels: COUNT(DISTINCT flows), most: MAX(ports)}}}}
 derive: {{ratio: 'SAFE_DIVIDE(flows, own_rows)'}}
+--- features/visits.yaml
+feature: visits
+from: flows
+key: [subscriber_id]
+window: {{session_gap: {gap}, max: {max}}}
+columns:
+  flows: COUNT(*)
+  ports: COUNT(DISTINCT dst_port)
+  sum_bytes: SUM(tx_bytes)
+--- features/pauses.yaml
+feature: pauses
+from: flows
+previous: {{columns: [event_time, tx_bytes], max_gap: {max_gap}}}
+row: {{pause: 'TIMESTAMP_DIFF(event_time, previous_event_time, MICROSECOND)'}}
+where: dst_port != 22
+key: [src_ip]
+window: {other}
+columns:
+  flows: COUNT(*)
+  pauses: COUNT(pause)
+  longest: MAX(pause)
+  before: SUM(previous_tx_bytes)
+--- features/stretches.yaml
+feature: stretches
+from: pauses
+previous: {{columns: [flows], max_gap: {max}}}
+key: [src_ip]
+window: {{session_gap: {max_gap}, max: 31h}}
+columns:
+  windows: COUNT(*)
+  before: SUM(previous_flows)
+--- rules/visited.yaml
+rule: visited
+title: Visited
+description: A long visit
+status: stable
+severity: low
+owner: tests
+sql: SELECT * FROM visits WHERE flows >= 3
+alert: {{title: 'visited', key: [subscriber_id], merge_within: 3h}}
+runbook: Look.
 --- features/recent.yaml
 feature: recent
 from: by_subscriber
@@ -328,7 +379,8 @@ pub fn ingested(
     limits: PartLimits,
 ) -> Result<IngestReport, Failed> {
     let mut shown = plan.clone();
-    shown.show(&[flow::FLOWS, "by_subscriber", "by_service", "everybody", "over", "before", "recent", "chain"]);
+    let features = plan.features.iter().map(|feature| feature.name.as_str());
+    shown.show(&features.chain([flow::FLOWS]).collect::<Vec<_>>());
     let mut history = patiently(|| History::write(Arc::clone(&store)))?;
     let inputs = inputs.iter().map(|input| (0, Arc::clone(input))).collect();
     let options = IngestOptions { inputs, threads: 1, generation: "g".to_owned(), again, limits };

@@ -22,6 +22,8 @@ pub struct Kept {
     /// (rule, hit id, disposition)
     pub hits: Vec<(String, String, &'static str)>,
     pub alerts: Vec<AlertRecord>,
+    /// Nobody asks for rows of relations.
+    alerts_alone: bool,
 }
 
 impl Kept {
@@ -31,6 +33,20 @@ impl Kept {
         let mut columns: BTreeMap<String, Vec<Column>> = features.chain(rules).collect();
         columns.insert(flow::FLOWS.to_owned(), flow::columns());
         Self { columns, ..Self::default() }
+    }
+
+    /// As a run without taps: what no rule asks for need not be made.
+    pub fn alerts_alone() -> Self {
+        Self { alerts_alone: true, ..Self::default() }
+    }
+
+    /// Hits and alerts as sorted lines.
+    pub fn told(&self) -> Vec<String> {
+        let hits = self.hits.iter().map(|hit| format!("hit {hit:?}"));
+        let mut lines: Vec<String> =
+            hits.chain(self.alerts.iter().map(|alert| format!("alert {}", alert.json()))).collect();
+        lines.sort();
+        lines
     }
 
     /// Everything as sorted lines: two runs are equal when these are. Floats are told apart to the bit.
@@ -54,7 +70,7 @@ impl Kept {
 
 impl Outlet for Kept {
     fn wants(&self, _: &str) -> bool {
-        true
+        !self.alerts_alone
     }
 
     fn rows(&mut self, relation: &str, rows: &RecordBatch, partial: bool) -> Result<(), OutletError> {

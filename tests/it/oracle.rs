@@ -74,6 +74,39 @@ pub fn flows_of(log: &[Logged]) -> impl Iterator<Item = (&Flow, i64, i64)> {
     log.iter().map(|(flow, admit)| (flow, flow.time, *admit))
 }
 
+/// Rows that count one by one, by key, in the order of (time, `row_id`): not those older than the watermark before them.
+pub fn in_order<'a>(
+    log: &'a [Logged],
+    key: impl Fn(&Flow) -> Option<Vec<String>>,
+    counts: Counts,
+) -> BTreeMap<Vec<String>, Vec<&'a Flow>> {
+    let mut rows: BTreeMap<Vec<String>, Vec<&Flow>> = BTreeMap::new();
+    for (flow, _) in log.iter().filter(|(flow, admit)| counts(flow.time + 1, *admit)) {
+        if let Some(key) = key(flow) {
+            rows.entry(key).or_default().push(flow);
+        }
+    }
+    rows.values_mut().for_each(|rows| rows.sort_by_key(|flow| (flow.time, flow.row_id)));
+    rows
+}
+
+/// How sessions are made.
+#[derive(Debug, Clone, Copy)]
+pub struct Pauses {
+    pub gap: i64,
+    pub max: i64,
+}
+
+/// Sessions of rows in order: (end, rows).
+pub fn sessions<R>(rows: &[R], time: impl Fn(&R) -> i64, Pauses { gap, max }: Pauses) -> Vec<(i64, &[R])> {
+    let together = |a: &R, b: &R| time(b) - time(a) < gap && time(a).div_euclid(max) == time(b).div_euclid(max);
+    let end = |rows: &[R]| {
+        let last = time(&rows[rows.len() - 1]);
+        (last + gap).min((last.div_euclid(max) + 1) * max)
+    };
+    rows.chunk_by(together).map(|rows| (end(rows), rows)).collect()
+}
+
 /// Windows that rows missed.
 pub fn missed(log: &[Logged], hops: Hops, counts: impl Fn(&Flow) -> bool) -> u64 {
     let rows = log.iter().filter(|(flow, _)| counts(flow));

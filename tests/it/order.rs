@@ -19,11 +19,11 @@ use tripline::target::datafusion::Lookups;
 use super::TODAY;
 use super::arrival::{self, Flow, Logged, MINUTE, SECOND, START};
 use super::kept::Kept;
-use super::oracle::{self, Answer, Cell, Counts, Hops};
+use super::oracle::{self, Answer, Cell, Counts, Hops, Pauses};
 use super::random::Random;
 
-const SEEDS: u64 = 1_000;
-const SEEDS_A_TRIAL: u64 = 50;
+const SEEDS: u64 = 400;
+const SEEDS_A_TRIAL: u64 = 20;
 const LATENESS: [i64; 4] = [0, 5 * SECOND, 30 * SECOND, 10 * MINUTE];
 const DAY: i64 = 86_400 * SECOND;
 const MERGE_WITHIN: i64 = 40 * SECOND;
@@ -51,6 +51,10 @@ pub struct Scene {
     own: i64,
     all: i64,
     recent: Recent,
+    visits: Pauses,
+    stretches: Pauses,
+    /// How far back the row before may lie.
+    max_gap: i64,
 }
 
 /// Joins to windows that ended before.
@@ -73,7 +77,14 @@ impl Scene {
         let long = Hops { size: every * random.between(1, 3), every };
         let [own, all] = [0, 1].map(|_| *random.pick(&[1, 7 * SECOND, MINUTE, 150 * SECOND, 10 * MINUTE]));
         let recent = Recent { at_start: random.one_in(2), ages: random.between(1, 4) };
-        let text = project(narrow, other, long, (own, all), recent, over_flows);
+        let mut pauses = || {
+            let max = *random.pick(&[MINUTE, 7 * MINUTE, DAY]);
+            Pauses { gap: random.pick(&[1, SECOND, 20 * SECOND, MINUTE, 3 * MINUTE]).min(&max).to_owned(), max }
+        };
+        let (visits, stretches) = (pauses(), pauses());
+        let max_gap = *random.pick(&[1, 5 * SECOND, 30 * SECOND, 10 * MINUTE]);
+        let text = project(narrow, other, long, (own, all), recent, over_flows)
+            + &one_by_one(visits, stretches, max_gap, other, long);
         let loaded = tripline::definition::load(&MemoryTree::from_sections(&text));
         let resolved = plan::resolve(&loaded.project, TODAY);
         let errors: Vec<String> =
@@ -82,13 +93,120 @@ impl Scene {
             return Err(errors.join("\n").into());
         }
         let mut plan = resolved.plan;
-        plan.show(&["by_subscriber", "by_service", "everybody", "over", "before", "recent", "chain"]);
-        Ok(Self { plan, narrow, other, long, own, all, recent })
+        let shown = ["by_subscriber", "by_service", "everybody", "over", "before", "recent", "chain"];
+        plan.show(&[&shown[..], &["visits", "stretches", "pauses", "steps"]].concat());
+        Ok(Self { plan, narrow, other, long, own, all, recent, visits, stretches, max_gap })
     }
 
-    fn over_flows(&self) -> [Hops; 3] {
-        [self.narrow, self.other, self.narrow]
+    fn over_flows(&self) -> [Hops; 5] {
+        [self.narrow, self.other, self.narrow, ONE_BY_ONE, ONE_BY_ONE]
     }
+}
+
+/// Rows of sessions, and rows that need the row before, miss their one place when they are late.
+const ONE_BY_ONE: Hops = Hops { size: 1, every: 1 };
+
+/// Sessions, and what needs the row before.
+fn one_by_one(visits: Pauses, stretches: Pauses, max_gap: i64, other: Hops, long: Hops) -> String {
+    let sessions = |Pauses { gap, max }: Pauses| format!("{{session_gap: {}, max: {}}}", Micros(gap), Micros(max));
+    let window = |hops: Hops| format!("{{size: {}, every: {}}}", Micros(hops.size), Micros(hops.every));
+    let (visits, stretches, max_gap) = (sessions(visits), sessions(stretches), Micros(max_gap));
+    let (other, long) = (window(other), window(long));
+    format!(
+        "--- features/visits.yaml
+feature: visits
+from: flows
+key: [src_ip]
+window: {visits}
+columns:
+  flows: COUNT(*)
+  ports: COUNT(DISTINCT dst_port)
+  north: SUM(latitude)
+  log: STRING_AGG(subscriber_id ORDER BY row_id LIMIT 3)
+derive: {{began: UNIX_MICROS(window_start)}}
+--- features/stretches.yaml
+feature: stretches
+from: by_subscriber
+where: flows >= 2
+key: [subscriber_id]
+window: {stretches}
+columns:
+  windows: COUNT(*)
+  flows: SUM(flows)
+derive: {{began: UNIX_MICROS(window_start)}}
+--- features/pauses.yaml
+feature: pauses
+from: flows
+previous: {{columns: [event_time, tx_bytes], max_gap: {max_gap}}}
+row:
+  pause: TIMESTAMP_DIFF(event_time, previous_event_time, MICROSECOND)
+  known: tx_bytes IS NOT NULL
+  both: known AND previous_tx_bytes IS NOT NULL
+where: known OR dst_port = 22
+key: [subscriber_id]
+window: {other}
+columns:
+  flows: COUNT(*)
+  pauses: COUNT(pause)
+  longest: MAX(pause)
+  before: SUM(previous_tx_bytes)
+  both: COUNTIF(both)
+--- features/by_address.yaml
+feature: by_address
+from: flows
+key: [src_ip]
+window: {other}
+columns:
+  flows: COUNT(*)
+  ports: COUNT(DISTINCT dst_port)
+  known: COUNT(tx_bytes)
+  most: MAX(tx_bytes)
+  north: SUM(latitude)
+  texts: STRING_AGG(DISTINCT subscriber_id ORDER BY subscriber_id LIMIT 3)
+derive: {{unknown: 'SAFE_SUBTRACT(flows, known)'}}
+--- features/addresses.yaml
+feature: addresses
+from: flows
+key: []
+window: {other}
+columns:
+  flows: COUNT(*)
+--- rules/address.yaml
+rule: address
+title: Address
+description: An address with some flows, or with one large one
+status: stable
+severity: low
+owner: tests
+join:
+  - {{feature: addresses, as: a, missing: {{flows: 0}}}}
+sql: SELECT *, a.flows AS of_all FROM by_address WHERE flows > 1 AND 2 >= ports AND a.flows > 2
+score: {{value: 'LEAST(1.0, unknown / 10)'}}
+alert: {{title: 'address', key: [src_ip], merge_within: 1m}}
+runbook: Look.
+--- rules/large.yaml
+rule: large
+title: Large
+description: An address with a large flow
+status: stable
+severity: low
+owner: tests
+sql: SELECT * FROM by_address WHERE most >= 1500 AND north > 0
+alert: {{title: 'large', key: [src_ip], merge_within: 1m}}
+runbook: Look.
+--- features/steps.yaml
+feature: steps
+from: by_subscriber
+previous: {{columns: [flows], max_gap: {max_gap}}}
+row: {{step: flows - previous_flows}}
+key: [subscriber_id]
+window: {long}
+columns:
+  rows: COUNT(*)
+  steps: COUNT(step)
+  least: MIN(step)
+"
+    )
 }
 
 fn project(narrow: Hops, other: Hops, long: Hops, back: (i64, i64), recent: Recent, over_flows: bool) -> String {
@@ -263,9 +381,14 @@ fn merged(scene: &Scene, lanes: &[(Vec<Flow>, i64)], random: &mut Random) -> Res
 }
 
 /// A log straight into the graph, in batches of at most `longest` rows.
-fn fed(scene: &Scene, log: &(Vec<Logged>, i64), longest: usize, random: &mut Random) -> Result<Outcome, Failed> {
+fn fed(
+    scene: &Scene,
+    log: &(Vec<Logged>, i64),
+    longest: usize,
+    random: &mut Random,
+    mut kept: Kept,
+) -> Result<Outcome, Failed> {
     let mut graph = Graph::new(&scene.plan, &Lookups::new(&scene.plan.lookups), String::new(), None)?;
-    let mut kept = Kept::new(&scene.plan);
     graph.ledger.offered = log.0.len() as u64;
     for batch in arrival::batches(random, &log.0, log.1, longest)? {
         graph.push(&batch, &mut kept)?;
@@ -277,17 +400,20 @@ fn fed(scene: &Scene, log: &(Vec<Logged>, i64), longest: usize, random: &mut Ran
 
 fn seeds(seeds: std::ops::Range<u64>) -> Result<(), Failed> {
     let mut random = Random::new(seeds.start);
-    let (mut late, mut missed, mut hits, mut merged) = (0, 0, 0, 0);
+    let (mut late, mut missed, mut hits, mut merged, mut left_out) = (0, 0, 0, 0, 0);
     for seed in seeds {
         let scene = Scene::new(&mut random, seed % 3 == 0)?;
-        let counts = one_seed(&scene, &mut random).map_err(|failed| format!("seed {seed}: {}", said(&failed)))?;
+        let (counts, not_made) =
+            one_seed(&scene, &mut random).map_err(|failed| format!("seed {seed}: {}", said(&failed)))?;
+        left_out += not_made;
         late += counts.late;
         missed += counts.late_windows;
         hits += counts.hits;
         merged += counts.disposed(Disposition::Merged);
     }
     // A zero over nothing proves nothing.
-    for (what, count) in [("late rows", late), ("missed windows", missed), ("hits", hits), ("merged hits", merged)] {
+    let counted = [("late rows", late), ("missed windows", missed), ("hits", hits), ("merged hits", merged)];
+    for (what, count) in counted.into_iter().chain([("rows that nobody asked for", left_out)]) {
         if count == 0 {
             return Err(format!("these seeds had no {what}").into());
         }
@@ -299,8 +425,8 @@ fn said(failed: &Failed) -> String {
     failed.message().unwrap_or_default().to_owned()
 }
 
-/// Returns the counts of the run beyond lateness.
-fn one_seed(scene: &Scene, random: &mut Random) -> Result<Ledger, Failed> {
+/// Returns the counts of the run beyond lateness, and how many rows were not made that nobody asked for.
+fn one_seed(scene: &Scene, random: &mut Random) -> Result<(Ledger, u64), Failed> {
     let lateness = *random.pick(&LATENESS);
     // At most a few hundred windows.
     let span = random.between(1, 3) * 40 * scene.narrow.every.min(scene.other.every);
@@ -322,7 +448,9 @@ fn one_seed(scene: &Scene, random: &mut Random) -> Result<Ledger, Failed> {
     let outcome = merged(scene, &[(beyond.clone(), lateness)], random)?;
     oracle_agrees(scene, &log.0, &outcome)?;
     let longest = 1 + random.below(20);
-    let batched = fed(scene, &log, longest, random)?;
+    let batched = fed(scene, &log, longest, random, Kept::new(&scene.plan))?;
+    let alone = fed(scene, &log, longest, random, Kept::alerts_alone())?;
+    equal("rows that nobody asks for", &outcome.kept.told(), &alone.kept.told())?;
     equal("batches of other sizes", &outcome.kept.lines(), &batched.kept.lines())?;
     if outcome.ledger != batched.ledger {
         return Err(format!("other sizes, other counts: {:?}\n{:?}", outcome.ledger, batched.ledger).into());
@@ -338,7 +466,8 @@ fn one_seed(scene: &Scene, random: &mut Random) -> Result<Ledger, Failed> {
     let outcome_of_two = merged(scene, &two, random)?;
     none_late(&outcome_of_two.ledger)?;
     equal("two sources", &without_partial(&in_time.kept), &without_partial(&outcome_of_two.kept))?;
-    Ok(outcome.ledger)
+    let left_out = batched.ledger.feature_rows.saturating_sub(alone.ledger.feature_rows);
+    Ok((outcome.ledger, left_out))
 }
 
 /// Which windows are partial depends on the lateness of the source that ends last.
@@ -376,8 +505,11 @@ fn oracle_agrees(scene: &Scene, log: &[Logged], outcome: &Outcome) -> Result<(),
     let some_rule = scene.plan.rules.iter().any(|rule| rule.name == "login");
     let late = if some_rule { Vec::new() } else { oracle::late(log, &scene.over_flows()) };
     let accepted = |flow: &Flow| !late.contains(&flow.row_id);
-    let [narrow, other, everybody] = scene.over_flows();
+    let [narrow, other, everybody, visits, pauses] = scene.over_flows();
     let missed = oracle::missed(log, narrow, accepted)
+        + 2 * oracle::missed(log, other, accepted)
+        + oracle::missed(log, visits, accepted)
+        + oracle::missed(log, pauses, |flow| accepted(flow) && paused(flow).is_some())
         + oracle::missed(log, everybody, accepted)
         + oracle::missed(log, other, |flow| accepted(flow) && flow.tx_bytes.is_some_and(|bytes| bytes > 100));
     let said: Vec<i64> = outcome.kept.late.iter().filter_map(|(row, _)| whole(&row[0])).collect();
@@ -407,9 +539,14 @@ fn differences(scene: &Scene, log: &[Logged], outcome: &Outcome, counts: Counts)
     all.extend(oracle::differences(&recent(&by_subscriber, &everybody, scene), &found("recent", 1)));
     all.extend(oracle::differences(&by_service(log, scene.other, counts), &found("by_service", 2)));
     all.extend(oracle::differences(&everybody, &found("everybody", 0)));
+    all.extend(oracle::differences(&visits(log, scene.visits, counts), &found("visits", 1)));
+    all.extend(oracle::differences(&stretches(&by_subscriber, scene.stretches), &found("stretches", 1)));
+    all.extend(oracle::differences(&pauses(log, scene, counts), &found("pauses", 1)));
+    all.extend(oracle::differences(&steps(&by_subscriber, scene), &found("steps", 1)));
     all.extend(oracle::differences(&chain(&by_subscriber, &everybody, scene), &found("chain", 1)));
     let expected = [("busy", busy(&by_subscriber, &everybody)), ("login", logins(log))];
-    for (rule, expected) in expected.into_iter().take(scene.plan.rules.len()) {
+    let known = |name: &str| scene.plan.rules.iter().any(|rule| rule.name == name);
+    for (rule, expected) in expected.into_iter().filter(|(rule, _)| known(rule)) {
         let alerts = outcome.kept.alerts.iter().filter(|alert| alert.rule == rule);
         let key = |alert: &AlertRecord| alert.key.first().map(|(_, value)| key_text(value)).unwrap_or_default();
         let mut found: Vec<Incident> =
@@ -556,6 +693,91 @@ fn recent(by_subscriber: &Answer, everybody: &Answer, scene: &Scene) -> Answer {
             oracle::int(rows.iter().filter(|(_, _, far, _)| *far).count()),
             oracle::extreme(rows.iter().filter_map(|(.., all)| *all).max()),
         ]
+    };
+    windows.into_iter().map(|(key, rows)| (key, aggregate(rows))).collect()
+}
+
+fn visits(log: &[Logged], by: Pauses, counts: Counts) -> Answer {
+    let of_key = oracle::in_order(log, |flow| Some(vec![oracle::text(flow.src_ip.as_deref())]), counts);
+    let sessions = of_key.iter().flat_map(|(key, rows)| {
+        oracle::sessions(rows, |flow| flow.time, by).into_iter().map(move |(end, rows)| (end, key.clone(), rows))
+    });
+    let aggregate = |rows: &[&Flow]| {
+        let floats: Vec<f64> = rows.iter().filter_map(|f| f.latitude).collect();
+        vec![
+            oracle::int(rows.len()),
+            oracle::distinct(rows.iter().filter_map(|f| f.dst_port)),
+            oracle::sum_float(&floats),
+            oracle::listed(rows.iter().filter_map(|f| Some((f.row_id, f.subscriber_id.clone()?))), ",", 3),
+            Cell::Int(rows[0].time),
+        ]
+    };
+    sessions.map(|(end, key, rows)| ((end, key), aggregate(rows))).collect()
+}
+
+/// Rows of a feature by key, in order: event time, flows.
+fn rows_of(by_subscriber: &Answer, least: i64) -> BTreeMap<&Vec<String>, Vec<(i64, i64)>> {
+    let mut rows: BTreeMap<&Vec<String>, Vec<(i64, i64)>> = BTreeMap::new();
+    for ((end, key), cells) in by_subscriber.iter().filter(|(_, cells)| flows_in(cells) >= least) {
+        rows.entry(key).or_default().push((end - 1, flows_in(cells)));
+    }
+    rows
+}
+
+fn stretches(by_subscriber: &Answer, by: Pauses) -> Answer {
+    let mut answer = Answer::new();
+    for (key, rows) in rows_of(by_subscriber, 2) {
+        for (end, rows) in oracle::sessions(&rows, |(at, _)| *at, by) {
+            let flows: Vec<i64> = rows.iter().map(|(_, flows)| *flows).collect();
+            let cells = vec![oracle::int(rows.len()), oracle::sum(&flows), Cell::Int(rows[0].0)];
+            answer.insert((end, key.clone()), cells);
+        }
+    }
+    answer
+}
+
+/// The key of a flow that `pauses` counts.
+fn paused(flow: &Flow) -> Option<Vec<String>> {
+    (flow.tx_bytes.is_some() || flow.dst_port == Some(22)).then(|| vec![oracle::text(flow.subscriber_id.as_deref())])
+}
+
+fn pauses(log: &[Logged], scene: &Scene, counts: Counts) -> Answer {
+    let of_key = oracle::in_order(log, paused, counts);
+    let rows = of_key.iter().flat_map(|(key, rows)| {
+        rows.iter().enumerate().map(move |(place, flow)| {
+            let before = place.checked_sub(1).map(|before| rows[before]);
+            let before = before.filter(|before| flow.time - before.time <= scene.max_gap);
+            ((key, *flow, before), flow.time, i64::MIN)
+        })
+    });
+    let windows = oracle::windows(rows, scene.other, |(key, ..)| Some((*key).clone()), oracle::after);
+    let aggregate = |rows: Vec<(&Vec<String>, &Flow, Option<&Flow>)>| {
+        let pauses = || rows.iter().filter_map(|(_, flow, before)| Some(flow.time - before.as_ref()?.time));
+        let bytes = || rows.iter().filter_map(|(_, flow, before)| Some((flow, before.as_ref()?.tx_bytes?)));
+        vec![
+            oracle::int(rows.len()),
+            oracle::int(pauses().count()),
+            oracle::extreme(pauses().max()),
+            oracle::sum(&bytes().map(|(_, bytes)| bytes).collect::<Vec<_>>()),
+            oracle::int(bytes().filter(|(flow, _)| flow.tx_bytes.is_some()).count()),
+        ]
+    };
+    windows.into_iter().map(|(key, rows)| (key, aggregate(rows))).collect()
+}
+
+fn steps(by_subscriber: &Answer, scene: &Scene) -> Answer {
+    let of_key = rows_of(by_subscriber, 0);
+    let rows = of_key.iter().flat_map(|(key, rows)| {
+        rows.iter().enumerate().map(move |(place, (at, flows))| {
+            let before = place.checked_sub(1).map(|before| rows[before]);
+            let before = before.filter(|(before, _)| at - before <= scene.max_gap);
+            ((*key, before.map(|(_, before)| flows - before)), *at, i64::MIN)
+        })
+    });
+    let windows = oracle::windows(rows, scene.long, |(key, _)| Some((*key).clone()), oracle::after);
+    let aggregate = |rows: Vec<(&Vec<String>, Option<i64>)>| {
+        let steps = || rows.iter().filter_map(|(_, step)| *step);
+        vec![oracle::int(rows.len()), oracle::int(steps().count()), oracle::extreme(steps().min())]
     };
     windows.into_iter().map(|(key, rows)| (key, aggregate(rows))).collect()
 }
@@ -723,9 +945,9 @@ fn late_hits() -> Result<(), Failed> {
     let mut random = Random::new(1);
     let scene = Scene::new(&mut random, true)?;
     let log = arrival::log(&[([100, 1_000, 105, 90, 1_010].map(login_at).to_vec(), 30 * SECOND)]);
-    let single = fed(&scene, &log, 1, &mut random)?;
+    let single = fed(&scene, &log, 1, &mut random, Kept::new(&scene.plan))?;
     for _ in 0..20 {
-        let batched = fed(&scene, &log, 5, &mut random)?;
+        let batched = fed(&scene, &log, 5, &mut random, Kept::new(&scene.plan))?;
         equal("a late flow in one batch with others", &single.kept.lines(), &batched.kept.lines())?;
     }
     Ok(())

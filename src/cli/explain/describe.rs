@@ -102,9 +102,7 @@ pub(super) fn feature(plan: &Plan, feature: &FeaturePlan) -> String {
         condition.as_ref().map_or(String::new(), |it| format!("  {name:<8} {}\n", bigquery::expression(it, columns)))
     };
     text.push_str(&condition("where", &feature.filter, &feature.scope));
-    let window = feature.window;
-    let every = if window.every == window.size { String::new() } else { format!(" every {}", window.every) };
-    text.push_str(&format!("  window   {}{every}\n", window.size));
+    text.push_str(&format!("  window   {}\n", feature.window));
     for frame in feature.frames() {
         let key: Vec<&str> = frame.key.iter().map(|index| feature.scope[*index].name.as_str()).collect();
         let key = if key.is_empty() { "all rows together".to_owned() } else { format!("by {}", key.join(", ")) };

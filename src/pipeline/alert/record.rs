@@ -7,6 +7,7 @@ use crate::plan::{RulePlan, TitlePart};
 use crate::record::{EventTime, Value};
 
 use super::incident::Incident;
+use crate::pipeline::evidence::json_of;
 
 /// Version of the alert's shape.
 pub const ALERT_VERSION: u32 = 1;
@@ -71,7 +72,7 @@ impl AlertRecord {
             status: rule.status.name(),
             fingerprint: rule.fingerprint.clone(),
             generation: generation.to_owned(),
-            evidence: hit.evidence.iter().filter_map(|row| serde_json::from_str(&row.flow).ok()).collect(),
+            evidence: hit.evidence.iter().filter_map(|row| json_of(&row.flow)).collect(),
         }
     }
 

@@ -9,7 +9,7 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 
-use crate::plan::{RulePlan, Upstream};
+use crate::plan::{JoinTarget, RulePlan, Upstream};
 use crate::record::{EventTime, Value, hit_id};
 use crate::target::datafusion::{Lookups, LowerContext};
 
@@ -94,6 +94,17 @@ impl RuleStage {
     pub fn branches(&self) -> impl Iterator<Item = (usize, Upstream)> + use<> {
         let upstreams: Vec<Upstream> = self.plan.upstreams().collect();
         upstreams.into_iter().enumerate()
+    }
+
+    /// Features that are joined to rows of its upstreams that `have` some.
+    pub fn joined(&self, have: impl Fn(usize) -> bool) -> Vec<usize> {
+        let some = |upstream: Upstream| matches!(upstream, Upstream::Feature(index) if have(index));
+        let branches = self.plan.branches.iter().filter(|branch| some(branch.upstream));
+        let targets = branches.flat_map(|branch| &branch.select.joins).filter_map(|join| match join.target {
+            JoinTarget::Feature { index, .. } => Some(index),
+            JoinTarget::Lookup { .. } => None,
+        });
+        targets.collect()
     }
 
     /// From now on [`Self::nearest`] can tell.

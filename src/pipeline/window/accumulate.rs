@@ -373,6 +373,18 @@ impl States {
         }
     }
 
+    /// Is what a slot has within these bounds? Of aggregates whose result is not an INT64 nothing is known.
+    pub fn within(&self, slot: usize, least: i64, most: i64) -> bool {
+        let known = |value: Option<i128>| value.is_some_and(|v| (i128::from(least)..=i128::from(most)).contains(&v));
+        match self {
+            Self::Count(s) => (least..=most).contains(&s[slot]),
+            Self::SumInt(s) => known(s[slot].map(|sum| sum.clamp(i64::MIN.into(), i64::MAX.into()))),
+            Self::Int(_, s) => known(s[slot].map(i128::from)),
+            Self::Distinct(s) => i64::try_from(s[slot].count()).is_ok_and(|count| (least..=most).contains(&count)),
+            _ => true,
+        }
+    }
+
     /// Copies of some slots, in their order.
     pub fn gather(&self, slots: &[u32]) -> Self {
         fn pick<T: Clone>(all: &[T], slots: &[u32]) -> Vec<T> {

@@ -1,6 +1,8 @@
 //! The first rows of each key, by (`event_time`, `row_id`): what an alert shows of the raw flows behind it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use rustc_hash::FxHashMap;
 
 use crate::record::EventTime;
 
@@ -9,74 +11,153 @@ use crate::record::EventTime;
 pub struct EvidenceRow {
     pub event_time: EventTime,
     pub row_id: i64,
-    /// The flow: shared by all windows that keep it.
-    pub flow: Arc<str>,
+    /// The flow, see [`crate::pipeline::evidence::json_of`]: shared by all windows that keep it.
+    pub flow: Arc<[u8]>,
 }
 
 /// What is called for each flow behind a row: its event time, its `row_id`, and the flow written out.
-pub type SeeFlow<'a> = dyn FnMut(EventTime, i64, &dyn Fn() -> Arc<str>) + 'a;
+pub type SeeFlow<'a> = dyn FnMut(EventTime, i64, &dyn Fn() -> Arc<[u8]>) + 'a;
 
 /// The flows behind the rows of a batch. A flow is written out only when some window keeps it, and then once.
 pub trait EvidenceRows {
     fn for_each(&self, row: usize, see: &mut SeeFlow);
 }
 
-/// The first rows of each slot, sorted.
-#[derive(Debug)]
+/// The first rows of each slot of a pane, sorted.
+#[derive(Debug, Clone)]
 pub struct Evidence {
     rows_max: usize,
+    /// Key numbers, by slot.
+    keys: Vec<u32>,
     slots: Vec<Vec<EvidenceRow>>,
 }
 
 impl Evidence {
     pub fn new(rows_max: usize) -> Self {
-        Self { rows_max, slots: Vec::new() }
+        Self { rows_max, keys: Vec::new(), slots: Vec::new() }
     }
 
-    pub fn grow(&mut self, slots: usize) {
-        if self.rows_max > 0 {
-            self.slots.resize_with(slots, Vec::new);
-        }
+    /// Of one slot.
+    pub fn of_one(rows_max: usize) -> Self {
+        Self { rows_max, keys: vec![0], slots: vec![Vec::new()] }
+    }
+
+    /// What the first slot has.
+    pub fn into_first(self) -> Vec<EvidenceRow> {
+        self.slots.into_iter().next().unwrap_or_default()
+    }
+
+    /// The first slot takes what another's has.
+    pub fn merge_into_first(&mut self, other: &Self) {
+        let Some((mine, theirs)) = self.slots.first_mut().zip(other.slots.first()) else { return };
+        merge(mine, theirs, self.rows_max);
+    }
+
+    /// Makes room for all slots of a pane with these keys.
+    pub fn grow(&mut self, keys: &[u32]) {
+        self.keys.extend_from_slice(&keys[self.keys.len()..]);
+        self.slots.resize_with(keys.len(), Vec::new);
+    }
+
+    /// Keys have other numbers from now on.
+    pub fn rename(&mut self, renamed: &[u32]) {
+        self.keys.iter_mut().for_each(|key| *key = renamed[*key as usize]);
     }
 
     pub fn add(&mut self, slot: u32, rows: &dyn EvidenceRows, row: usize) {
+        let Some(kept) = self.slots.get_mut(slot as usize) else { return };
+        let rows_max = self.rows_max;
         rows.for_each(row, &mut |event_time, row_id, flow| {
-            if self.keeps(slot, event_time, row_id) {
-                self.insert(slot, EvidenceRow { event_time, row_id, flow: flow() });
+            if keeps(kept, rows_max, event_time, row_id) {
+                insert(kept, rows_max, EvidenceRow { event_time, row_id, flow: flow() });
             }
         });
     }
+}
 
-    fn keeps(&self, slot: u32, event_time: EventTime, row_id: i64) -> bool {
-        let Some(kept) = self.slots.get(slot as usize) else { return false };
-        kept.len() < self.rows_max
-            || kept.last().is_some_and(|last| (event_time, row_id) < (last.event_time, last.row_id))
-    }
+fn keeps(kept: &[EvidenceRow], rows_max: usize, event_time: EventTime, row_id: i64) -> bool {
+    kept.len() < rows_max || kept.last().is_some_and(|last| (event_time, row_id) < (last.event_time, last.row_id))
+}
 
-    fn insert(&mut self, slot: u32, row: EvidenceRow) {
-        let Some(kept) = self.slots.get_mut(slot as usize) else { return };
-        // The same flow comes once from each overlapping window of an upstream feature.
-        if kept.iter().any(|other| Arc::ptr_eq(&other.flow, &row.flow)) {
-            return;
+fn merge(kept: &mut Vec<EvidenceRow>, other: &[EvidenceRow], rows_max: usize) {
+    for row in other {
+        if keeps(kept, rows_max, row.event_time, row.row_id) {
+            insert(kept, rows_max, row.clone());
         }
-        kept.insert(kept.partition_point(|other| *other <= row), row);
-        kept.truncate(self.rows_max);
+    }
+}
+
+fn insert(kept: &mut Vec<EvidenceRow>, rows_max: usize, row: EvidenceRow) {
+    // The same flow comes once from each overlapping window of an upstream feature.
+    if kept.iter().any(|other| Arc::ptr_eq(&other.flow, &row.flow)) {
+        return;
+    }
+    kept.insert(kept.partition_point(|other| *other <= row), row);
+    kept.truncate(rows_max);
+}
+
+/// The flows behind the rows of a relation, put together when somebody asks: most windows have no hit.
+#[derive(Debug)]
+pub enum FlowsBehind {
+    Rows(Vec<Vec<EvidenceRow>>),
+    Panes(OfPanes),
+    /// Some rows of another relation, by place.
+    Picked(Arc<FlowsBehind>, Vec<usize>),
+}
+
+/// Of a window's rows: what its panes keep of their keys.
+#[derive(Debug)]
+pub struct OfPanes {
+    /// Key numbers, by row.
+    keys: Vec<u32>,
+    panes: Vec<Arc<Evidence>>,
+    merged: OnceLock<Vec<Vec<EvidenceRow>>>,
+}
+
+impl FlowsBehind {
+    pub fn none() -> Self {
+        Self::Rows(Vec::new())
     }
 
-    pub fn merge(&mut self, other: &Self, slots: &[u32]) {
-        for (slot, rows) in slots.iter().zip(&other.slots) {
-            for row in rows {
-                if self.keeps(*slot, row.event_time, row.row_id) {
-                    self.insert(*slot, row.clone());
+    pub fn of_panes(keys: &[u32], panes: Vec<Arc<Evidence>>) -> Self {
+        Self::Panes(OfPanes { keys: keys.to_vec(), panes, merged: OnceLock::new() })
+    }
+
+    /// Those of some rows.
+    pub fn picked(self: &Arc<Self>, places: Vec<usize>) -> Self {
+        Self::Picked(Arc::clone(self), places)
+    }
+
+    pub fn of(&self, row: usize) -> &[EvidenceRow] {
+        match self {
+            Self::Rows(rows) => rows.get(row).map(Vec::as_slice).unwrap_or_default(),
+            Self::Panes(panes) => {
+                panes.merged.get_or_init(|| panes.merge()).get(row).map(Vec::as_slice).unwrap_or_default()
+            }
+            Self::Picked(all, places) => places.get(row).map(|place| all.of(*place)).unwrap_or_default(),
+        }
+    }
+}
+
+impl OfPanes {
+    fn merge(&self) -> Vec<Vec<EvidenceRow>> {
+        let mut merged = vec![Vec::new(); self.keys.len()];
+        let rows: FxHashMap<u32, usize> = self.keys.iter().enumerate().map(|(row, key)| (*key, row)).collect();
+        for pane in &self.panes {
+            for (key, kept) in pane.keys.iter().zip(&pane.slots) {
+                if let Some(row) = rows.get(key) {
+                    merge(&mut merged[*row], kept, pane.rows_max);
                 }
             }
         }
+        merged
     }
+}
 
-    /// The rows of slots `0..slots`.
-    pub fn rows(&self, slots: usize) -> Vec<Vec<EvidenceRow>> {
-        let mut rows = self.slots.clone();
-        rows.resize_with(slots, Vec::new);
-        rows
+impl EvidenceRows for FlowsBehind {
+    fn for_each(&self, row: usize, see: &mut SeeFlow) {
+        for kept in self.of(row) {
+            see(kept.event_time, kept.row_id, &|| Arc::clone(&kept.flow));
+        }
     }
 }

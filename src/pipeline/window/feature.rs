@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::array::{
+    ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, new_null_array,
+};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
@@ -12,9 +14,11 @@ use crate::record::{Column, Type};
 use crate::target::datafusion::{Lookups, LowerContext, LowerError};
 
 use super::accumulate::AggregateKind;
-use super::evidence::{EvidenceRow, EvidenceRows, SeeFlow};
-use super::operator::{Hop, WindowError, WindowRows, WindowState};
+use super::evidence::{EvidenceRows, FlowsBehind, SeeFlow};
+use super::operator::{ClosedWindow, Hop, Wanted, WindowError, WindowRows, WindowState};
 use super::ordered::Argument;
+use super::previous::Previous;
+use super::session::Sessions;
 use crate::pipeline::batch;
 use crate::pipeline::compiled::Compiled;
 use crate::pipeline::detect::focus::Focus;
@@ -51,16 +55,44 @@ pub struct FeatureStage {
     joins: Vec<Join>,
     scope_schema: SchemaRef,
     row: Vec<Compiled>,
+    /// How many of them are known before the row before is.
+    ready: usize,
     filter: Option<Compiled>,
+    previous: Option<Box<Previous>>,
     key: Vec<usize>,
     args: Vec<Option<Argument>>,
     outputs: Vec<Compiled>,
     derive: Vec<Compiled>,
     results_schema: SchemaRef,
     schema: SchemaRef,
-    state: WindowState,
+    windows: Windows,
     pub errors: RowErrors,
     watched: Option<Watched>,
+}
+
+/// The windows that rows of the feature are in.
+enum Windows {
+    Hops(WindowState),
+    Sessions(Box<Sessions>),
+}
+
+impl Windows {
+    fn new(plan: &FeaturePlan, evidence_rows: usize) -> Result<Self, WindowError> {
+        let kinds: Vec<AggregateKind> = plan.aggregates.iter().map(AggregateKind::of).collect();
+        let key_types = plan.key.iter().map(|i| plan.scope[*i].ty.arrow()).collect();
+        let (size, every) = (plan.window.size.0, plan.window.every.0);
+        Ok(match plan.window.session_gap {
+            Some(gap) => Self::Sessions(Box::new(Sessions::new(gap.0, size, kinds, key_types, evidence_rows)?)),
+            None => Self::Hops(WindowState::new(Hop { size, every }, kinds, key_types, evidence_rows)?),
+        })
+    }
+
+    fn close(&mut self, end: i64, wanted: Wanted<'_>) -> Result<ClosedWindow, WindowError> {
+        match self {
+            Self::Hops(windows) => windows.close(end, wanted),
+            Self::Sessions(sessions) => sessions.close(end),
+        }
+    }
 }
 
 /// Of the rows that came, the one nearest to being counted, when somebody asks why none is.
@@ -74,7 +106,7 @@ struct Watched {
 /// A window that closed: rows of the feature, and the flows behind each.
 pub struct FeatureRows {
     pub rows: RecordBatch,
-    pub evidence: Vec<Vec<EvidenceRow>>,
+    pub evidence: Arc<FlowsBehind>,
 }
 
 impl FeatureStage {
@@ -88,7 +120,6 @@ impl FeatureStage {
         let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(upstream_time) };
         let compile = |expr| Compiled::new(expr, scope);
         let args = plan.aggregates.iter().map(|aggregate| Argument::new(aggregate, scope));
-        let kinds: Vec<AggregateKind> = plan.aggregates.iter().map(AggregateKind::of).collect();
         let results = plan.aggregates.iter().enumerate();
         let mut results: Vec<Column> =
             results.map(|(i, a)| Column::new(format!("aggregate_{i}"), a.ty, a.nullable)).collect();
@@ -97,8 +128,6 @@ impl FeatureStage {
         let result_time = Some(plan.aggregates.len());
         let of_results = LowerContext { columns: &results, lookups, event_time: result_time };
         let outputs = plan.outputs.iter().map(|item| Compiled::new(&item.expr, of_results));
-        let key_types = plan.key.iter().map(|i| plan.scope[*i].ty.arrow()).collect();
-        let hop = Hop { size: plan.window.size.0, every: plan.window.every.0 };
         let time = Some(plan.key.len() + WINDOW_COLUMNS - 1);
         let of_relation = LowerContext { columns: &plan.columns, lookups, event_time: time };
         let derive = plan.derive.iter().map(|item| Compiled::new(&item.expr, of_relation));
@@ -108,16 +137,22 @@ impl FeatureStage {
             upstream_columns,
             upstream_time,
             joins: plan.joins.iter().map(|join| Join::new(join, lookups)).collect::<Result<_, _>>()?,
-            scope_schema: batch::schema(&plan.scope),
+            scope_schema: batch::schema(&carried(plan)),
             row: plan.row.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?,
+            ready: plan.previous.as_ref().map_or(plan.row.len(), |previous| previous.ready),
             filter: plan.filter.as_ref().map(compile).transpose()?,
+            previous: plan
+                .previous
+                .as_ref()
+                .map(|previous| Previous::new(previous, &plan.scope, &plan.key, upstream_time).map(Box::new))
+                .transpose()?,
             key: plan.key.clone(),
             args: args.collect::<Result<_, _>>()?,
             outputs: outputs.collect::<Result<_, _>>()?,
             derive: derive.collect::<Result<_, _>>()?,
             results_schema: batch::schema(&results),
             schema: batch::schema(&plan.columns),
-            state: WindowState::new(hop, kinds, key_types, evidence_rows)?,
+            windows: Windows::new(plan, evidence_rows)?,
             errors: RowErrors::default(),
             watched: None,
         })
@@ -151,16 +186,29 @@ impl FeatureStage {
         Ok(())
     }
 
+    /// Where a row counts. In a session, or as the row before another, it counts when it is not older than the watermark, as
+    /// in a window of a microsecond.
     pub fn hop(&self) -> Hop {
-        self.state.hop()
+        match &self.windows {
+            Windows::Hops(windows) if self.previous.is_none() => windows.hop(),
+            _ => Hop { size: 1, every: 1 },
+        }
     }
 
-    pub fn state(&self) -> &WindowState {
-        &self.state
+    pub fn saturated(&self) -> u64 {
+        match &self.windows {
+            Windows::Hops(windows) => windows.saturated,
+            Windows::Sessions(sessions) => sessions.saturated,
+        }
     }
 
     pub fn next_end(&self) -> Option<i64> {
-        self.state.next_end()
+        let waiting = self.previous.as_ref().and_then(|previous| previous.earliest());
+        let (known, of_waiting) = match &self.windows {
+            Windows::Hops(windows) => (windows.next_end(), waiting.map(|at| windows.hop().first_end(at))),
+            Windows::Sessions(sessions) => (sessions.next_end(), waiting.map(|at| sessions.end_of(at, at))),
+        };
+        known.into_iter().chain(of_waiting).min()
     }
 
     /// Adds rows of the upstream; each still has an open window here. `closed` are the windows that may be joined.
@@ -177,8 +225,40 @@ impl FeatureStage {
         })?;
         self.errors.add(&failed, rows);
         self.watch(rows, closed)?;
+        for (first, prepared) in parts {
+            match &mut self.previous {
+                None => self.add(&prepared, first, evidence)?,
+                Some(previous) => {
+                    let chosen: Option<Vec<usize>> = prepared.mask.map(|mask| mask.values().set_indices().collect());
+                    let place = |row: usize| first + chosen.as_ref().map_or(row, |chosen| chosen[row]);
+                    previous.push(prepared.scope, &place, evidence);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the rows before `end` that have waited for their row before.
+    fn release(&mut self, end: i64) -> Result<(), StageError> {
+        let Some(ordered) = self.previous.as_mut().map(|previous| previous.release(end)).transpose()?.flatten() else {
+            return Ok(());
+        };
+        let mut parts = Vec::new();
+        let failed = by_halves(&ordered.rows, &mut |rows, first| {
+            let mut columns = rows.columns().to_vec();
+            let known = columns.len() - self.row.len();
+            for (index, expr) in self.row.iter().enumerate().skip(self.ready) {
+                let so_far = batch::leading(&self.scope_schema, columns[..known + index].to_vec(), rows.num_rows())?;
+                columns[known + index] = expr.run(&so_far)?;
+            }
+            let scope = batch::leading(&self.scope_schema, columns, rows.num_rows())?;
+            parts.push((first, self.inputs(scope, None)?));
+            Ok(())
+        })?;
+        self.errors.add(&failed, &ordered.rows);
+        let behind = FlowsBehind::Rows(ordered.behind);
         for (first, prepared) in &parts {
-            self.add(prepared, *first, evidence)?;
+            self.add(prepared, *first, Some(&behind))?;
         }
         Ok(())
     }
@@ -197,16 +277,22 @@ impl FeatureStage {
         Ok(chosen)
     }
 
-    /// Rows of the upstream with what is joined and computed beside them.
+    /// Rows of the upstream with what is joined and computed beside them; NULL stands for what needs the row before.
     fn scope(&self, rows: &RecordBatch, closed: Closed<'_>) -> Result<RecordBatch, Attempt> {
         let mut columns: Vec<ArrayRef> = rows.columns()[..self.upstream_columns].to_vec();
         for join in &self.joins {
             columns.extend(join.columns(rows, self.upstream_time, closed)?);
         }
-        for expr in &self.row {
+        let unknown = |columns: &mut Vec<ArrayRef>, until: usize| {
+            let fields = self.scope_schema.fields()[columns.len()..until].iter();
+            columns.extend(fields.map(|field| new_null_array(field.data_type(), rows.num_rows())));
+        };
+        unknown(&mut columns, self.scope_schema.fields().len() - self.row.len());
+        for expr in &self.row[..self.ready] {
             let so_far = batch::leading(&self.scope_schema, columns.clone(), rows.num_rows())?;
             columns.push(expr.run(&so_far)?);
         }
+        unknown(&mut columns, self.scope_schema.fields().len());
         Ok(batch::leading(&self.scope_schema, columns, rows.num_rows())?)
     }
 
@@ -218,12 +304,21 @@ impl FeatureStage {
             scope = filter_record_batch(&scope, &keep)?;
             mask = Some(keep);
         }
+        if self.previous.is_some() {
+            return Ok(Prepared { scope, times: Vec::new(), keys: Vec::new(), args: Vec::new(), mask });
+        }
+        self.inputs(scope, mask)
+    }
+
+    /// What rows bring to their windows.
+    fn inputs(&self, scope: RecordBatch, mask: Option<BooleanArray>) -> Result<Prepared, Attempt> {
         let args = self.args.iter().map(|arg| arg.as_ref().map(|arg| arg.run(&scope)).transpose());
         Ok(Prepared {
             times: scope.column(self.upstream_time).as_primitive::<TimestampMicrosecondType>().values().to_vec(),
             keys: self.key.iter().map(|i| Arc::clone(scope.column(*i))).collect(),
             args: args.collect::<Result<_, _>>()?,
             mask,
+            scope,
         })
     }
 
@@ -240,38 +335,54 @@ impl FeatureStage {
             args: &prepared.args,
             evidence: picked.as_ref().map(|p| -> &dyn EvidenceRows { p }),
         };
-        Ok(self.state.push(&rows)?)
+        Ok(match &mut self.windows {
+            Windows::Hops(windows) => windows.push(&rows)?,
+            Windows::Sessions(sessions) => sessions.push(&rows)?,
+        })
     }
 
     /// Windows that ended at or before `watermark` are over, those without rows too.
     pub fn pass(&mut self, watermark: i64) {
-        self.state.pass(watermark);
+        if let Windows::Hops(windows) = &mut self.windows {
+            windows.pass(watermark);
+        }
     }
 
-    /// Takes out the window that ends at `end`.
-    pub fn close(&mut self, end: i64) -> Result<FeatureRows, StageError> {
-        let start = end - self.state.hop().size;
-        let mut closed = self.state.close(end)?;
-        let count = closed.rows;
+    /// Leaves out the window that ends at `end`: nothing asks for it.
+    pub fn skip(&mut self, end: i64) -> Result<(), StageError> {
+        self.release(end)?;
+        match &mut self.windows {
+            Windows::Hops(windows) => windows.skip(end),
+            Windows::Sessions(sessions) => drop(sessions.close(end)?),
+        }
+        Ok(())
+    }
+
+    /// Takes out the window that ends at `end`: the rows that are `wanted`.
+    pub fn close(&mut self, end: i64, wanted: Wanted<'_>) -> Result<FeatureRows, StageError> {
+        self.release(end)?;
+        let mut closed = self.windows.close(end, wanted)?;
+        let count = closed.starts.len();
         if count == 0 {
-            return Ok(FeatureRows { rows: RecordBatch::new_empty(Arc::clone(&self.schema)), evidence: Vec::new() });
+            let rows = RecordBatch::new_empty(Arc::clone(&self.schema));
+            return Ok(FeatureRows { rows, evidence: Arc::new(FlowsBehind::none()) });
         }
         let mut results = closed.columns.split_off(self.key.len());
         let mut columns = closed.columns;
-        for at in [start, end, end - 1] {
-            columns.push(Arc::new(TimestampMicrosecondArray::from(vec![at; count]).with_timezone("UTC")));
+        for times in [closed.starts, vec![end; count], vec![end - 1; count]] {
+            columns.push(Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")));
         }
         results.extend(columns.last().cloned());
         let results = batch::leading(&self.results_schema, results, count)?;
         let failed = self.compute(&results, &mut columns)?;
         let rows = batch::leading(&self.schema, columns, count)?;
+        let evidence = Arc::new(closed.evidence);
         if failed.is_empty() {
-            return Ok(FeatureRows { rows, evidence: closed.evidence });
+            return Ok(FeatureRows { rows, evidence });
         }
         let mut keep = vec![true; count];
         failed.iter().for_each(|(row, _)| keep[*row] = false);
-        let evidence = closed.evidence.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(rows, _)| rows);
-        let evidence = evidence.collect();
+        let evidence = Arc::new(evidence.picked((0..count).filter(|row| keep[*row]).collect()));
         Ok(FeatureRows { rows: filter_record_batch(&rows, &BooleanArray::from(keep))?, evidence })
     }
 
@@ -297,7 +408,19 @@ impl FeatureStage {
     }
 }
 
+/// The scope's columns; those that wait for the row before may be NULL until it is known.
+fn carried(plan: &FeaturePlan) -> Vec<Column> {
+    let mut columns = plan.scope.clone();
+    if let Some(previous) = &plan.previous {
+        let known = columns.len() - plan.row.len() + previous.ready;
+        columns[known..].iter_mut().for_each(|column| column.nullable = true);
+    }
+    columns
+}
+
 struct Prepared {
+    /// Rows that count.
+    scope: RecordBatch,
     times: Vec<i64>,
     keys: Vec<ArrayRef>,
     args: Vec<Option<ArrayRef>>,

@@ -39,7 +39,7 @@ fn answer(aggregate: &Aggregate, columns: &[Column], rows: &RecordBatch, cut: us
         let rows = WindowRows { times: &times, keys: &[], args: &[Some(arg)], evidence: None };
         state.push(&rows).expect("takes rows");
     }
-    let closed = state.close(2).expect("closes");
+    let closed = state.close(2, None).expect("closes");
     ScalarValue::try_from_array(&closed.columns[0], 0).expect("one row")
 }
 

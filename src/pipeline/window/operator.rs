@@ -5,6 +5,7 @@
 //! A row counts in every window that contains it and is not over; the pane it lands in is shared by them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, UInt32Array};
 use datafusion::arrow::compute::take;
@@ -12,10 +13,11 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 
 use crate::language::tree::AggregateFunction;
+use crate::plan::Bound;
 
 use super::accumulate::{AggregateKind, SketchError, States};
 use super::distinct::Values;
-use super::evidence::{Evidence, EvidenceRow, EvidenceRows};
+use super::evidence::{Evidence, EvidenceRows, FlowsBehind};
 use super::key::Keys;
 
 /// Size and step, in microseconds; the size is a multiple of the step.
@@ -50,6 +52,9 @@ pub enum WindowError {
     Sketch(#[from] SketchError),
 }
 
+/// Which rows of a window are wanted: those within all bounds of one of these, or all.
+pub type Wanted<'a> = Option<&'a [Vec<Bound>]>;
+
 /// The keys and states of one pane or window.
 struct Pane {
     /// Key numbers, by slot.
@@ -57,7 +62,8 @@ struct Pane {
     /// Slots, by key number; [`NONE`] where the pane has no such key.
     slots: Vec<u32>,
     states: Vec<States>,
-    evidence: Evidence,
+    /// When evidence is kept.
+    evidence: Option<Arc<Evidence>>,
 }
 
 const NONE: u32 = u32::MAX;
@@ -68,9 +74,10 @@ const PANES_WRITTEN: usize = 4;
 pub struct ClosedWindow {
     /// Key columns, then one column an aggregate.
     pub columns: Vec<ArrayRef>,
-    pub rows: usize,
+    /// When each row's window began.
+    pub starts: Vec<i64>,
     /// The first rows of each key, when evidence is kept.
-    pub evidence: Vec<Vec<EvidenceRow>>,
+    pub evidence: FlowsBehind,
 }
 
 /// Rows of one batch for [`WindowState::push`].
@@ -94,8 +101,8 @@ pub struct WindowState {
     closed: Option<i64>,
     numbers: Vec<u32>,
     ids: Vec<u32>,
-    /// Slots by key number, all [`NONE`] between two windows.
-    slots: Vec<u32>,
+    /// Slots by key number of panes that have none any more, all [`NONE`]: a pane is small beside all keys.
+    unused: Vec<Vec<u32>>,
     /// Keys and values when unused ones were last dropped.
     compacted_at: usize,
     /// Sums that stopped at the bounds of INT64.
@@ -103,7 +110,7 @@ pub struct WindowState {
 }
 
 /// Interned keys and values below this are not worth a clean-up.
-const COMPACT_MIN: usize = 65_536;
+pub(super) const COMPACT_MIN: usize = 65_536;
 
 impl WindowState {
     pub fn new(
@@ -123,7 +130,7 @@ impl WindowState {
             closed: None,
             numbers: Vec::new(),
             ids: Vec::new(),
-            slots: Vec::new(),
+            unused: Vec::new(),
             compacted_at: COMPACT_MIN,
             saturated: 0,
         })
@@ -189,16 +196,20 @@ impl WindowState {
         if !self.panes.contains_key(&start) {
             self.panes.insert(start, Pane::new(&self.kinds, self.evidence_rows));
             // Rows go to the newest panes; the others find their slots again when a straggler comes.
-            self.panes.values_mut().rev().skip(PANES_WRITTEN).for_each(|pane| pane.slots = Vec::new());
+            let old = self.panes.values_mut().rev().skip(PANES_WRITTEN);
+            self.unused.extend(old.filter_map(Pane::without_slots));
         }
         let Some(pane) = self.panes.get_mut(&start) else { return Ok(()) };
-        let slots = pane.slots_of(numbers, self.keys.count());
+        let slots = pane.slots_of(numbers, self.keys.count(), &mut self.unused);
+        pane.states.iter_mut().for_each(|states| states.grow(pane.keys.len()));
         for (i, kind) in self.kinds.iter().enumerate() {
             pane.states[i].update(kind.function, &slots, args[i].as_ref(), &mut self.values[i], &mut self.ids)?;
         }
-        if let Some(rows) = evidence {
+        if let (Some(rows), Some(kept)) = (evidence, &mut pane.evidence) {
+            let kept = Arc::make_mut(kept);
+            kept.grow(&pane.keys);
             for (i, slot) in slots.iter().enumerate() {
-                pane.evidence.add(*slot, rows, picks.map_or(i, |picks| picks[i] as usize));
+                kept.add(*slot, rows, picks.map_or(i, |picks| picks[i] as usize));
             }
         }
         Ok(())
@@ -223,50 +234,86 @@ impl WindowState {
         self.closed = Some(self.closed.map_or(over, |closed| closed.max(over)));
     }
 
-    /// Takes out the window that ends at `end`, which is [`Self::next_end`].
-    pub fn close(&mut self, end: i64) -> Result<ClosedWindow, WindowError> {
+    /// Leaves out the window that ends at `end`, which is [`Self::next_end`]: nothing asks for it.
+    pub fn skip(&mut self, end: i64) {
+        self.closed = Some(end);
+        self.drop_over(end);
+        self.compact();
+    }
+
+    /// Takes out the window that ends at `end`, which is [`Self::next_end`]: the rows that are `wanted`.
+    pub fn close(&mut self, end: i64, wanted: Wanted<'_>) -> Result<ClosedWindow, WindowError> {
         let start = end.saturating_sub(self.hop.size);
         self.closed = Some(end);
-        let window = match self.panes.range(start..end).count() {
+        let panes = self.panes.range(start..end);
+        let evidence: Vec<_> = panes.clone().filter_map(|(_, pane)| pane.evidence.clone()).collect();
+        let window = match panes.count() {
             0 => None,
             // A pane that no later window needs is the window itself.
-            1 if self.panes.first_key_value().is_some_and(|(first, _)| *first == start) => self.panes.remove(&start),
-            _ => Some(self.combine(start, end)?),
+            1 if self.panes.first_key_value().is_some_and(|(first, _)| *first == start) => {
+                self.panes.remove(&start).map(|mut pane| {
+                    self.unused.extend(pane.without_slots());
+                    pane.only(wanted)
+                })
+            }
+            _ => Some(self.combine(start, end, wanted)?),
         };
-        while self.panes.first_key_value().is_some_and(|(first, _)| first.saturating_add(self.hop.size) <= end) {
-            self.panes.pop_first();
-        }
+        self.drop_over(end);
         let closed = match window {
-            Some(window) => self.finish(&window)?,
-            None => ClosedWindow { columns: Vec::new(), rows: 0, evidence: Vec::new() },
+            Some(window) => self.finish(start, &window, evidence)?,
+            None => ClosedWindow { columns: Vec::new(), starts: Vec::new(), evidence: FlowsBehind::none() },
         };
         self.compact();
         Ok(closed)
     }
 
-    fn combine(&mut self, start: i64, end: i64) -> Result<Pane, WindowError> {
-        let mut whole = Pane::new(&self.kinds, self.evidence_rows);
-        // Of many keys a window has few: what it does not touch need not be written again.
-        whole.slots = std::mem::take(&mut self.slots);
-        for pane in self.panes.range(start..end).map(|(_, pane)| pane) {
-            let slots = whole.slots_of(&pane.keys, self.keys.count());
-            for ((mine, theirs), kind) in whole.states.iter_mut().zip(&pane.states).zip(&self.kinds) {
-                mine.merge(kind.function, theirs, &slots)?;
-            }
-            whole.evidence.merge(&pane.evidence, &slots);
+    fn drop_over(&mut self, end: i64) {
+        while let Some(pane) = self.panes.first_entry().filter(|pane| pane.key().saturating_add(self.hop.size) <= end) {
+            self.unused.extend(pane.remove().without_slots());
         }
-        self.slots = std::mem::take(&mut whole.slots);
-        whole.keys.iter().for_each(|key| self.slots[*key as usize] = NONE);
+    }
+
+    /// The window's rows that are wanted: what tells which is put together first.
+    fn combine(&mut self, start: i64, end: i64, wanted: Wanted<'_>) -> Result<Pane, WindowError> {
+        let mut whole = Pane::new(&self.kinds, 0);
+        let panes: Vec<&Pane> = self.panes.range(start..end).map(|(_, pane)| pane).collect();
+        let slots: Vec<Vec<u32>> =
+            panes.iter().map(|pane| whole.slots_of(&pane.keys, self.keys.count(), &mut self.unused)).collect();
+        self.unused.extend(whole.without_slots());
+        let tells = |kind: usize| wanted.is_none_or(|any| any.iter().flatten().any(|bound| bound.aggregate == kind));
+        for (i, (mine, kind)) in whole.states.iter_mut().zip(&self.kinds).enumerate().filter(|(i, _)| tells(*i)) {
+            mine.grow(whole.keys.len());
+            panes.iter().zip(&slots).try_for_each(|(pane, slots)| mine.merge(kind.function, &pane.states[i], slots))?;
+        }
+        let all = whole.keys.len();
+        let Some(chosen) = whole.chosen(wanted) else { return Ok(whole) };
+        let mut places = vec![NONE; all];
+        chosen.iter().zip(0u32..).for_each(|(slot, place)| places[*slot as usize] = place);
+        whole.keys = chosen.iter().map(|slot| whole.keys[*slot as usize]).collect();
+        for (i, (mine, kind)) in whole.states.iter_mut().zip(&self.kinds).enumerate() {
+            if tells(i) {
+                *mine = mine.gather(&chosen);
+                continue;
+            }
+            mine.grow(chosen.len());
+            for (pane, slots) in panes.iter().zip(&slots) {
+                let here = (0u32..).zip(slots).map(|(from, slot)| (from, places[*slot as usize]));
+                let (from, to): (Vec<u32>, Vec<u32>) = here.filter(|(_, to)| *to != NONE).unzip();
+                if !from.is_empty() {
+                    mine.merge(kind.function, &pane.states[i].gather(&from), &to)?;
+                }
+            }
+        }
         Ok(whole)
     }
 
-    fn finish(&mut self, window: &Pane) -> Result<ClosedWindow, WindowError> {
+    fn finish(&mut self, start: i64, window: &Pane, evidence: Vec<Arc<Evidence>>) -> Result<ClosedWindow, WindowError> {
         let mut columns = self.keys.columns(&window.keys)?;
         for (kind, states) in self.kinds.iter().zip(&window.states) {
             columns.push(states.finish(kind, &mut self.saturated));
         }
-        let rows = window.keys.len();
-        Ok(ClosedWindow { columns, rows, evidence: window.evidence.rows(rows) })
+        let starts = vec![start; window.keys.len()];
+        Ok(ClosedWindow { columns, starts, evidence: FlowsBehind::of_panes(&window.keys, evidence) })
     }
 
     /// Drops keys and values that no pane holds, when they have become many.
@@ -283,7 +330,11 @@ impl WindowState {
         for pane in self.panes.values_mut() {
             pane.keys.iter_mut().for_each(|key| *key = renamed[*key as usize]);
             pane.slots = Vec::new();
+            if let Some(kept) = &mut pane.evidence {
+                Arc::make_mut(kept).rename(&renamed);
+            }
         }
+        self.unused = Vec::new();
         for (i, kind) in self.kinds.iter().enumerate() {
             if kind.function == AggregateFunction::CountDistinct {
                 self.values[i].compact(self.panes.values_mut().flat_map(|pane| pane.states[i].distinct_sets()));
@@ -297,13 +348,27 @@ impl WindowState {
 impl Pane {
     fn new(kinds: &[AggregateKind], evidence_rows: usize) -> Self {
         let states = kinds.iter().map(States::new).collect();
-        Self { keys: Vec::new(), slots: Vec::new(), states, evidence: Evidence::new(evidence_rows) }
+        let evidence = (evidence_rows > 0).then(|| Arc::new(Evidence::new(evidence_rows)));
+        Self { keys: Vec::new(), slots: Vec::new(), states, evidence }
+    }
+
+    /// Takes away its slots, all [`NONE`] again.
+    fn without_slots(&mut self) -> Option<Vec<u32>> {
+        let mut slots = std::mem::take(&mut self.slots);
+        if slots.is_empty() {
+            return None;
+        }
+        self.keys.iter().for_each(|key| slots[*key as usize] = NONE);
+        Some(slots)
     }
 
     /// The slots of key numbers; new keys get new slots.
-    fn slots_of(&mut self, numbers: &[u32], keys: usize) -> Vec<u32> {
+    fn slots_of(&mut self, numbers: &[u32], keys: usize, unused: &mut Vec<Vec<u32>>) -> Vec<u32> {
         if self.slots.len() < keys {
             let forgotten = self.slots.is_empty();
+            if forgotten {
+                self.slots = unused.pop().unwrap_or_default();
+            }
             self.slots.resize(keys.next_power_of_two(), NONE);
             if forgotten {
                 (0u32..).zip(&self.keys).for_each(|(slot, key)| self.slots[*key as usize] = slot);
@@ -318,11 +383,26 @@ impl Pane {
             }
             slots.push(*slot);
         }
-        for states in &mut self.states {
-            states.grow(self.keys.len());
-        }
-        self.evidence.grow(self.keys.len());
         slots
+    }
+
+    /// The slots of rows that are wanted; `None` for all.
+    fn chosen(&self, wanted: Wanted<'_>) -> Option<Vec<u32>> {
+        let wanted = wanted?;
+        let within = |slot: u32| {
+            let holds = |bound: &Bound| self.states[bound.aggregate].within(slot as usize, bound.least, bound.most);
+            wanted.iter().any(|all| all.iter().all(holds))
+        };
+        let slots = 0..u32::try_from(self.keys.len()).unwrap_or(NONE);
+        Some(slots.filter(|slot| within(*slot)).collect())
+    }
+
+    /// Without the rows that are not wanted.
+    fn only(self, wanted: Wanted<'_>) -> Self {
+        let Some(chosen) = self.chosen(wanted).filter(|chosen| chosen.len() < self.keys.len()) else { return self };
+        let states = self.states.iter().map(|states| states.gather(&chosen)).collect();
+        let keys = chosen.iter().map(|slot| self.keys[*slot as usize]).collect();
+        Self { keys, slots: Vec::new(), states, evidence: None }
     }
 }
 
@@ -347,13 +427,13 @@ mod tests {
         let mut state = WindowState::new(Hop { size: 40, every: 10 }, kinds, vec![DataType::Utf8], 0).expect("state");
         let mut found = Vec::new();
         let mut close = |state: &mut WindowState, end: i64| {
-            let closed = state.close(end).expect("closes");
-            if closed.rows == 0 {
+            let closed = state.close(end, None).expect("closes");
+            if closed.starts.is_empty() {
                 return;
             }
             let (keys, counts) = (closed.columns[0].as_string::<i32>(), closed.columns[1].as_primitive::<Int64Type>());
             let distinct = closed.columns[2].as_primitive::<Int64Type>();
-            for row in 0..closed.rows {
+            for row in 0..closed.starts.len() {
                 let key = keys.is_valid(row).then(|| keys.value(row).to_owned());
                 found.push((end, key, counts.value(row), distinct.value(row)));
             }
@@ -403,7 +483,7 @@ mod tests {
         }
         let mut whole = None;
         while let Some(end) = state.next_end().filter(|end| *end <= 100) {
-            whole = Some(state.close(end).expect("closes"));
+            whole = Some(state.close(end, None).expect("closes"));
         }
         let whole = whole.expect("the window from 0 to 100");
         let column = |index: usize| whole.columns[index].as_primitive::<Int64Type>().values().to_vec();

@@ -1,5 +1,7 @@
 //! A feature as a stage of the graph, whichever way it aggregates.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::RecordBatch;
 
 use crate::pipeline::halve::RowErrors;
@@ -7,8 +9,9 @@ use crate::pipeline::past::Closed;
 use crate::plan::{FeaturePlan, Upstream};
 use crate::target::datafusion::Lookups;
 
-use super::evidence::EvidenceRows;
+use super::evidence::FlowsBehind;
 use super::feature::{BuildError, FeatureRows, FeatureStage, StageError};
+use super::operator::Wanted;
 use super::trailing::TrailingStage;
 
 pub enum Stage {
@@ -55,7 +58,7 @@ impl Stage {
     /// Sums that stopped at the bounds of INT64.
     pub fn saturated(&self) -> u64 {
         match self {
-            Self::Windows(stage) => stage.state().saturated,
+            Self::Windows(stage) => stage.saturated(),
             Self::Trailing(stage) => stage.saturated(),
         }
     }
@@ -89,11 +92,11 @@ impl Stage {
         end: i64,
         rows: &RecordBatch,
         closed: Closed<'_>,
-        evidence: Option<&dyn EvidenceRows>,
+        behind: &Arc<FlowsBehind>,
     ) -> Result<(), StageError> {
         match self {
-            Self::Windows(stage) => stage.push(rows, closed, evidence),
-            Self::Trailing(stage) => stage.push(end, rows, evidence),
+            Self::Windows(stage) => stage.push(rows, closed, Some(&**behind)),
+            Self::Trailing(stage) => stage.push(end, rows, Arc::clone(behind)),
         }
     }
 
@@ -104,11 +107,19 @@ impl Stage {
         }
     }
 
-    /// Takes out the window that ends at `end`.
-    pub fn close(&mut self, end: i64) -> Result<FeatureRows, StageError> {
+    /// Takes out the window that ends at `end`: the rows that are `wanted`.
+    pub fn close(&mut self, end: i64, wanted: Wanted<'_>) -> Result<FeatureRows, StageError> {
         match self {
-            Self::Windows(stage) => stage.close(end),
+            Self::Windows(stage) => stage.close(end, wanted),
             Self::Trailing(stage) => stage.close(end),
+        }
+    }
+
+    /// Leaves out the window that ends at `end`: nothing asks for it.
+    pub fn skip(&mut self, end: i64) -> Result<(), StageError> {
+        match self {
+            Self::Windows(stage) => stage.skip(end),
+            Self::Trailing(stage) => stage.close(end).map(drop),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::record::{Column, Type};
 use crate::target::datafusion::{Lookups, LowerContext};
 
 use super::accumulate::AggregateKind;
-use super::evidence::{EvidenceRow, EvidenceRows};
+use super::evidence::FlowsBehind;
 use super::feature::{BuildError, FeatureRows, StageError};
 use super::frame::Frame;
 use super::ordered::Argument;
@@ -57,6 +57,8 @@ struct FrameStage {
 struct Window {
     end: i64,
     parts: Vec<Part>,
+    /// Of the upstream's rows.
+    behind: Arc<FlowsBehind>,
 }
 
 /// Rows that could be computed together.
@@ -64,7 +66,8 @@ struct Part {
     scope: RecordBatch,
     /// By frame.
     inputs: Vec<Inputs>,
-    evidence: Vec<Vec<EvidenceRow>>,
+    /// Places among the upstream's rows.
+    places: Vec<usize>,
 }
 
 struct Inputs {
@@ -127,23 +130,18 @@ impl TrailingStage {
     }
 
     /// Takes the upstream's rows of the window that ends at `end`.
-    pub fn push(
-        &mut self,
-        end: i64,
-        rows: &RecordBatch,
-        evidence: Option<&dyn EvidenceRows>,
-    ) -> Result<(), StageError> {
+    pub fn push(&mut self, end: i64, rows: &RecordBatch, behind: Arc<FlowsBehind>) -> Result<(), StageError> {
         let mut parts = Vec::new();
         let failed = by_halves(rows, &mut |rows, first| {
-            parts.push(self.prepare(rows, first, evidence)?);
+            parts.push(self.prepare(rows, first)?);
             Ok(())
         })?;
         self.errors.add(&failed, rows);
-        self.now = Some(Window { end, parts });
+        self.now = Some(Window { end, parts, behind });
         Ok(())
     }
 
-    fn prepare(&self, rows: &RecordBatch, first: usize, evidence: Option<&dyn EvidenceRows>) -> Result<Part, Attempt> {
+    fn prepare(&self, rows: &RecordBatch, first: usize) -> Result<Part, Attempt> {
         let mut columns: Vec<ArrayRef> = rows.columns()[..self.read].to_vec();
         for expr in &self.row {
             let so_far = batch::leading(&self.scope_schema, columns.clone(), rows.num_rows())?;
@@ -162,7 +160,7 @@ impl TrailingStage {
             Ok(Inputs { keys, args: args.collect::<Result<_, _>>()? })
         });
         let inputs = inputs.collect::<Result<_, _>>()?;
-        Ok(Part { inputs, evidence: evidence.map_or_else(Vec::new, |rows| behind(rows, &places)), scope })
+        Ok(Part { scope, inputs, places })
     }
 
     /// Takes out the rows of the window that ends at `end`.
@@ -175,24 +173,18 @@ impl TrailingStage {
                 }
             }
         }
-        let Some(mut window) = self.now.take() else { return Ok(self.rows(Vec::new(), Vec::new())?) };
-        let (mut batches, mut evidence) = (Vec::new(), Vec::new());
+        let mut window = self.now.take().unwrap_or_else(|| Window::empty(end));
+        let (mut batches, mut places) = (Vec::new(), Vec::new());
         for part in &mut window.parts {
-            let kept = std::mem::take(&mut part.evidence);
+            let of_part = std::mem::take(&mut part.places);
             let (rows, keep) = self.look_back(start, part)?;
-            evidence.extend(kept.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(rows, _)| rows));
+            places.extend(of_part.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(place, _)| place));
             batches.push(rows);
         }
+        let behind = std::mem::replace(&mut window.behind, Arc::new(FlowsBehind::none()));
         self.waiting.push_back(window);
-        Ok(self.rows(batches, evidence)?)
-    }
-
-    fn rows(
-        &self,
-        batches: Vec<RecordBatch>,
-        evidence: Vec<Vec<EvidenceRow>>,
-    ) -> Result<FeatureRows, datafusion::arrow::error::ArrowError> {
-        Ok(FeatureRows { rows: concat_batches(&self.schema, &batches)?, evidence })
+        let rows = concat_batches(&self.schema, &batches)?;
+        Ok(FeatureRows { rows, evidence: Arc::new(behind.picked(places)) })
     }
 
     /// The rows of a part with their look-backs, and which of them are put out.
@@ -235,18 +227,12 @@ impl TrailingStage {
     }
 }
 
-fn result((index, aggregate): (usize, &crate::language::tree::Aggregate)) -> Column {
-    Column::new(format!("aggregate_{index}"), aggregate.ty, aggregate.nullable)
+impl Window {
+    fn empty(end: i64) -> Self {
+        Self { end, parts: Vec::new(), behind: Arc::new(FlowsBehind::none()) }
+    }
 }
 
-/// The flows behind some rows.
-fn behind(rows: &dyn EvidenceRows, places: &[usize]) -> Vec<Vec<EvidenceRow>> {
-    let kept = places.iter().map(|place| {
-        let mut kept = Vec::new();
-        rows.for_each(*place, &mut |event_time, row_id, flow| {
-            kept.push(EvidenceRow { event_time, row_id, flow: flow() });
-        });
-        kept
-    });
-    kept.collect()
+fn result((index, aggregate): (usize, &crate::language::tree::Aggregate)) -> Column {
+    Column::new(format!("aggregate_{index}"), aggregate.ty, aggregate.nullable)
 }

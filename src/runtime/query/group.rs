@@ -106,8 +106,8 @@ impl GroupStage {
 
     /// The groups that HAVING lets through.
     pub fn finish(&mut self, errors: &mut RowErrors) -> Result<RecordBatch, QueryError> {
-        let closed = self.state.close(WINDOW.size)?;
-        let (columns, count) = match (closed.rows, self.keys) {
+        let closed = self.state.close(WINDOW.size, None)?;
+        let (columns, count) = match (closed.starts.len(), self.keys) {
             // Without keys there is one group, of no rows if need be.
             (0, 0) => (self.of_nothing(), 1),
             (0, _) => return Ok(RecordBatch::new_empty(Arc::clone(&self.schema))),

@@ -1,10 +1,10 @@
 //! Windowed features: rows to panes, panes to windows.
 //!
-//! A tumbling window is its only pane and is aggregated directly. A hopping one is put together from panes, each
-//! aggregated once; only exact distinct counts keep their values until the window is known.
+//! A tumbling window is its only pane and is aggregated directly, and so is a session, when its rows are numbered. A hopping
+//! window is put together from panes, each aggregated once; only exact distinct counts keep their values until it is known.
 
 use crate::language::tree::{Aggregate, AggregateFunction as F, Expr, ExprKind};
-use crate::plan::{FeaturePlan, Plan, Upstream};
+use crate::plan::{FeaturePlan, Plan, PreviousPlan, Upstream};
 use crate::record::Micros;
 use crate::record::flow::ADMIT_WATERMARK;
 
@@ -16,9 +16,12 @@ use super::text::{aliased, fresh, interval, name, times};
 
 /// Names of what the steps add; they differ from the key's.
 struct Added {
+    /// Of sessions: where they are cut.
     pane: String,
     late: String,
     hop: String,
+    before: String,
+    session: String,
 }
 
 pub(super) fn query(plan: &Plan, feature: &FeaturePlan, ranged: bool) -> Query {
@@ -28,7 +31,13 @@ pub(super) fn query(plan: &Plan, feature: &FeaturePlan, ranged: bool) -> Query {
 fn added(feature: &FeaturePlan) -> Added {
     let taken = feature.scope.iter().chain(&feature.columns).map(|column| column.name.as_str());
     let own = |base: &str| fresh(base, taken.clone());
-    Added { pane: own("pane_start"), late: own("late_after"), hop: own("hop") }
+    Added {
+        pane: own("pane_start"),
+        late: own("late_after"),
+        hop: own("hop"),
+        before: own("time_before"),
+        session: own("session"),
+    }
 }
 
 struct Builder<'a> {
@@ -45,11 +54,26 @@ impl Builder<'_> {
         let mut rows = scope::joined(plan, &feature.name, feature.upstream, &feature.joins, &|table, back| {
             self.range(table, back)
         });
-        rows.compute(plan, &format!("{}__row", feature.name), &feature.row, "Columns per row.");
+        let (ready, others) = match &feature.previous {
+            None => (feature.row.as_slice(), [].as_slice()),
+            Some(previous) => {
+                let own = previous.of.iter().map(|index| format!("previous_{}", feature.scope[*index].name));
+                rows.columns.extend(own.map(|own| name(&own)).collect::<Vec<_>>());
+                feature.row.split_at(previous.ready)
+            }
+        };
+        rows.compute(plan, &format!("{}__row", feature.name), ready, "Columns per row.");
+        if let Some(previous) = &feature.previous {
+            self.follow(previous, &mut rows);
+            rows.compute(plan, &format!("{}__then", feature.name), others, "Columns that need the row before.");
+        }
         let names = self.aggregate_names();
         self.timed(&mut rows);
+        if let Some(gap) = feature.window.session_gap {
+            self.number_sessions(gap, &mut rows);
+        }
         let mut steps = std::mem::take(&mut rows.steps);
-        let windows = if feature.window.size == feature.window.every {
+        let windows = if self.aggregated_at_once() {
             steps.push(self.panes(&rows, &names, &direct));
             format!("{}__panes", feature.name)
         } else {
@@ -59,17 +83,70 @@ impl Builder<'_> {
         self.finish(steps, &name(&windows), names)
     }
 
-    /// The rows that count, each with its pane.
-    fn timed(&self, rows: &mut Rows) {
+    /// The rows that count, each beside what it has of the row before.
+    fn follow(&self, previous: &PreviousPlan, rows: &mut Rows) {
         let lookups = lookup_names(self.plan);
         let names = Names { columns: &rows.columns, lookups: &lookups, event_time: "event_time" };
         let mut conditions: Vec<String> = self.feature.filter.iter().flat_map(|f| conjuncts(f, &names)).collect();
         conditions.append(&mut rows.range);
-        let every = interval(self.feature.window.every.0);
+        conditions.extend(self.in_time());
+        let gap = "TIMESTAMP_DIFF(event_time, LAG(event_time) OVER key_before, MICROSECOND)";
+        let mut items = vec!["*".to_owned()];
+        for (index, place) in previous.of.iter().zip(previous.at..) {
+            let (column, own) = (&rows.columns[*index], &rows.columns[place]);
+            items.push(format!("IF({gap} <= {}, LAG({column}) OVER key_before, NULL) AS {own}", previous.max_gap.0));
+        }
+        let partition =
+            if self.key.is_empty() { String::new() } else { format!("PARTITION BY {} ", self.key.join(", ")) };
+        let ties: String = previous.ties.iter().map(|index| format!(", {}", rows.columns[*index])).collect();
+        let window = format!("\nWINDOW key_before AS (\n    {partition}ORDER BY UNIX_MICROS(event_time){ties}\n  )");
+        let own = name(&format!("{}__previous", self.feature.name));
+        let comment =
+            format!("Rows that count, each with the key's row before, not longer than {} before.", previous.max_gap);
+        rows.steps.push(Step { name: own.clone(), comment, sql: select(&items, &rows.from, &conditions) + &window });
+        rows.from = own;
+    }
+
+    /// Are windows aggregated without panes?
+    fn aggregated_at_once(&self) -> bool {
+        self.feature.window.is_tumbling() || self.feature.window.session_gap.is_some()
+    }
+
+    /// Each row with the number of its session, by key and cut. Rows of one instant belong together.
+    fn number_sessions(&self, gap: Micros, rows: &mut Rows) {
+        let Added { pane, before, session, .. } = &self.added;
+        let partition: Vec<&str> = self.key.iter().chain([pane]).map(String::as_str).collect();
+        let window = format!("PARTITION BY {} ORDER BY UNIX_MICROS(event_time)", partition.join(", "));
+        let mut step = |what: &str, comment: &str, item: String, conditions: &[String]| {
+            let own = name(&format!("{}__{what}", self.feature.name));
+            let sql = select(&["*".to_owned(), item], &rows.from, conditions);
+            rows.steps.push(Step { name: own.clone(), comment: comment.to_owned(), sql });
+            rows.from = own;
+        };
+        let item = format!("LAG(event_time) OVER ({window}) AS {before}");
+        step("followed", "When the key's row before it was.", item, &self.in_time());
+        let begins = format!("TIMESTAMP_DIFF(event_time, {before}, MICROSECOND) < {}", gap.0);
+        let item = format!("COUNTIF(NOT COALESCE({begins}, FALSE)) OVER ({window}) AS {session}");
+        step("sessions", "Rows numbered by session: one begins when the pause was long enough.", item, &[]);
+    }
+
+    /// The rows that count, each with its pane.
+    fn timed(&self, rows: &mut Rows) {
+        let lookups = lookup_names(self.plan);
+        let names = Names { columns: &rows.columns, lookups: &lookups, event_time: "event_time" };
+        let mut conditions: Vec<String> = Vec::new();
+        if self.feature.previous.is_none() {
+            conditions.extend(self.feature.filter.iter().flat_map(|f| conjuncts(f, &names)));
+            conditions.append(&mut rows.range);
+        }
+        let window = self.feature.window;
+        let length = if window.session_gap.is_some() { window.size } else { window.every };
+        let every = interval(length.0);
         let pane =
             format!("TIMESTAMP_BUCKET(event_time, {every}, TIMESTAMP '1970-01-01 00:00:00+00') AS {}", self.added.pane);
         let own = name(&format!("{}__rows", self.feature.name));
-        let comment = format!("Rows that count, each with its pane of {}.", self.feature.window.every);
+        let what = if window.session_gap.is_some() { "cut every" } else { "with its pane of" };
+        let comment = format!("Rows that count, each {what} {length}.");
         let sql = select(&["*".to_owned(), pane], &rows.from, &conditions);
         rows.steps.push(Step { name: own.clone(), comment, sql });
         rows.from = own;
@@ -99,7 +176,7 @@ impl Builder<'_> {
         if !self.ranged {
             return Vec::new();
         }
-        let before = interval(self.feature.window.size.0.saturating_add(back.0));
+        let before = interval(self.feature.look_back().0.saturating_add(back.0));
         vec![
             format!("{table}.event_time >= TIMESTAMP_SUB(tripline_from, {before})"),
             format!("{table}.event_time < tripline_to"),
@@ -110,6 +187,9 @@ impl Builder<'_> {
     fn in_time(&self) -> Vec<String> {
         if self.feature.upstream != Upstream::Flows {
             return Vec::new();
+        }
+        if self.feature.window.session_gap.is_some() || self.feature.previous.is_some() {
+            return vec![format!("({ADMIT_WATERMARK} IS NULL OR {ADMIT_WATERMARK} <= event_time)")];
         }
         let last_end = format!("TIMESTAMP_ADD({}, {})", self.added.pane, interval(self.feature.window.size.0));
         vec![format!("({ADMIT_WATERMARK} IS NULL OR {ADMIT_WATERMARK} < {last_end})")]
@@ -122,7 +202,7 @@ impl Builder<'_> {
     }
 
     fn late(&self) -> bool {
-        self.feature.upstream == Upstream::Flows && self.feature.window.size != self.feature.window.every
+        self.feature.upstream == Upstream::Flows && !self.aggregated_at_once() && self.feature.previous.is_none()
     }
 
     /// What rows of one pane have in common: the key, the pane, and how late they came.
@@ -131,6 +211,13 @@ impl Builder<'_> {
         let mut group = self.key.clone();
         items.push(self.added.pane.clone());
         group.push(self.added.pane.clone());
+        if let Some(gap) = self.feature.window.session_gap {
+            let end = format!("TIMESTAMP_ADD(MAX(event_time), {})", interval(gap.0));
+            let cut = format!("TIMESTAMP_ADD({}, {})", self.added.pane, interval(self.feature.window.size.0));
+            items.push("MIN(event_time) AS window_start".to_owned());
+            items.push(format!("LEAST({end}, {cut}) AS window_end"));
+            group.push(self.added.session.clone());
+        }
         if self.late() {
             items.push(format!("{} AS {}", self.late_after(), self.added.late));
             group.push(self.added.late.clone());
@@ -145,7 +232,10 @@ impl Builder<'_> {
                 items.push(format!("{sql} AS {}", suffixed(own, suffix)));
             }
         }
-        let mut sql = select(&items, &rows.from, &self.in_time());
+        // Of sessions, and of rows with the row before, those that are late are left out already.
+        let apart = self.feature.window.session_gap.is_some() || self.feature.previous.is_some();
+        let conditions = if apart { Vec::new() } else { self.in_time() };
+        let mut sql = select(&items, &rows.from, &conditions);
         sql.push_str(&format!("\nGROUP BY {}", group.join(", ")));
         let comment = if self.late() { "Each row counted once, in its pane." } else { "Rows by key and window." };
         Step { name: name(&format!("{}__panes", self.feature.name)), comment: comment.to_owned(), sql }
@@ -200,7 +290,8 @@ impl Builder<'_> {
     fn values(&self, aggregate: &Aggregate, own: &str, rows: &Rows) -> Step {
         let (mut items, _) = self.pane_items();
         items.push(format!("{} AS {own}", self.inputs(aggregate, rows).x));
-        let sql = select(&items, &rows.from, &self.in_time()).replacen("SELECT", "SELECT DISTINCT", 1);
+        let conditions = if self.feature.previous.is_some() { Vec::new() } else { self.in_time() };
+        let sql = select(&items, &rows.from, &conditions).replacen("SELECT", "SELECT DISTINCT", 1);
         Step { name: self.values_name(own), comment: format!("Different values of {own}, by pane."), sql }
     }
 
@@ -263,12 +354,15 @@ impl Builder<'_> {
     /// The feature's columns from its windows.
     fn finish(&self, mut steps: Vec<Step>, windows: &str, names: Vec<String>) -> Query {
         let feature = self.feature;
-        let tumbling = feature.window.size == feature.window.every;
+        let tumbling = feature.window.is_tumbling();
         let start = if tumbling { self.added.pane.clone() } else { "window_start".to_owned() };
-        let end = format!("TIMESTAMP_ADD({start}, {})", interval(feature.window.size.0));
+        let end = match feature.window.session_gap {
+            Some(_) => "window_end".to_owned(),
+            None => format!("TIMESTAMP_ADD({start}, {})", interval(feature.window.size.0)),
+        };
         let event_time = format!("TIMESTAMP_SUB({end}, INTERVAL 1 MICROSECOND)");
         let lookups = lookup_names(self.plan);
-        let results: Vec<String> = if tumbling {
+        let results: Vec<String> = if self.aggregated_at_once() {
             names
         } else {
             self.aggregates(&names).map(|(aggregate, own)| listed_elements(aggregate, own)).collect()
@@ -276,7 +370,7 @@ impl Builder<'_> {
         let of = Names { columns: &results, lookups: &lookups, event_time: &event_time };
         let mut items = self.key.clone();
         items.push(if tumbling { format!("{start} AS window_start") } else { start });
-        items.push(format!("{end} AS window_end"));
+        items.push(if feature.window.session_gap.is_some() { end.clone() } else { format!("{end} AS window_end") });
         items.push(format!("{event_time} AS event_time"));
         for item in &feature.outputs {
             items.push(aliased(print(&item.expr, &of), &item.name));
@@ -286,12 +380,8 @@ impl Builder<'_> {
         } else {
             Vec::new()
         };
-        let comment = format!(
-            "features/{}.yaml: windows of {}{}.",
-            feature.name,
-            feature.window.size,
-            if tumbling { String::new() } else { format!(" every {}", feature.window.every) }
-        );
+        let windows_of = if feature.window.session_gap.is_some() { "" } else { "windows of " };
+        let comment = format!("features/{}.yaml: {windows_of}{}.", feature.name, feature.window);
         let body = select(&items, windows, &conditions);
         if feature.derive.is_empty() {
             return Query { comment, steps, body };

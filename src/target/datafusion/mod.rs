@@ -25,7 +25,7 @@ use crate::record::Column;
 
 #[cfg(test)]
 pub(crate) use golden::{batch, columns_of, same, scalar as recorded};
-pub use lookup::{LookupIndex, Lookups};
+pub use lookup::{LookupIndex, Lookups, pick};
 pub use lower::{lower, scalar};
 
 /// What an expression's columns and lookups are when it runs.

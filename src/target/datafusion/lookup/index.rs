@@ -1,21 +1,36 @@
 //! Rows of a lookup by key, for joins.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array, new_null_array};
+use datafusion::arrow::compute::kernels::zip::zip;
+use datafusion::arrow::compute::{is_not_null, take};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
 use hashbrown::HashMap;
 
 use crate::plan::LookupPlan;
-use crate::record::{EventTime, Network};
+use crate::record::{EventTime, Network, Value};
 
 pub struct LookupIndex {
     plan: Arc<LookupPlan>,
     columns: Vec<ArrayRef>,
     by: By,
+    /// The last answers: many features look the same columns of a batch up.
+    answers: Mutex<VecDeque<Answer>>,
 }
+
+/// What was asked, and the columns beside it.
+struct Answer {
+    left: Vec<ArrayRef>,
+    missing: Vec<Option<Value>>,
+    columns: Vec<ArrayRef>,
+}
+
+/// A project joins few pairs of columns to one lookup.
+const ANSWERS_MAX: usize = 8;
 
 enum By {
     Equal {
@@ -41,16 +56,37 @@ impl LookupIndex {
             (true, Some(networks)) => by_prefix(networks),
             _ => by_equality(&keys)?,
         };
-        Ok(Self { plan: Arc::clone(plan), columns: columns.to_vec(), by })
+        Ok(Self { plan: Arc::clone(plan), columns: columns.to_vec(), by, answers: Mutex::default() })
     }
 
-    /// All columns of the lookup.
-    pub fn columns(&self) -> &[ArrayRef] {
-        &self.columns
+    /// All columns of the lookup beside rows; where no row of it matches, what `missing` says.
+    pub fn joined(
+        &self,
+        left: &[ArrayRef],
+        times: &[i64],
+        missing: &[Option<Value>],
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
+        // Where rows hold for a time, the answer depends on more than the columns.
+        let always = self.plan.valid.iter().all(|valid| valid.from.is_none() && valid.to.is_none());
+        let Some(mut answers) = self.answers.lock().ok().filter(|_| always) else {
+            return pick(&self.columns, &self.picks(left, times)?, missing);
+        };
+        let same = |answer: &&Answer| {
+            answer.left.iter().zip(left).all(|(a, b)| Arc::ptr_eq(a, b)) && answer.missing == missing
+        };
+        if let Some(known) = answers.iter().find(same) {
+            return Ok(known.columns.clone());
+        }
+        let columns = pick(&self.columns, &self.picks(left, times)?, missing)?;
+        if answers.len() == ANSWERS_MAX {
+            answers.pop_front();
+        }
+        answers.push_back(Answer { left: left.to_vec(), missing: missing.to_vec(), columns: columns.clone() });
+        Ok(columns)
     }
 
     /// For each row of `left` the row of the lookup that matches it at its time.
-    pub fn picks(&self, left: &[ArrayRef], times: &[i64]) -> Result<UInt32Array, ArrowError> {
+    fn picks(&self, left: &[ArrayRef], times: &[i64]) -> Result<UInt32Array, ArrowError> {
         match &self.by {
             By::Equal { converter, rows } => {
                 let keys = converter.convert_columns(left)?;
@@ -79,6 +115,24 @@ impl LookupIndex {
     fn valid_at(&self, rows: &[u32], at: i64) -> Option<u32> {
         rows.iter().find(|row| self.plan.valid[**row as usize].holds(EventTime(at))).copied()
     }
+}
+
+/// Columns of the picked rows; where there is none, what `missing` says.
+pub fn pick(columns: &[ArrayRef], picks: &UInt32Array, missing: &[Option<Value>]) -> Result<Vec<ArrayRef>, ArrowError> {
+    let found: BooleanArray = is_not_null(picks)?;
+    let mut joined = Vec::with_capacity(columns.len());
+    for (column, missing) in columns.iter().zip(missing) {
+        let taken = if column.is_empty() {
+            new_null_array(column.data_type(), picks.len())
+        } else {
+            take(column, picks, None)?
+        };
+        joined.push(match missing {
+            Some(value) => zip(&found, &taken, &value.array(picks.len()))?,
+            None => taken,
+        });
+    }
+    Ok(joined)
 }
 
 fn by_equality(keys: &[ArrayRef]) -> Result<By, ArrowError> {

@@ -20,7 +20,7 @@ use super::kernel_expr::Kernel;
 use super::lower::{lower, scalar};
 use super::{EvaluateError, LowerContext, LowerError, evaluate};
 
-pub use index::LookupIndex;
+pub use index::{LookupIndex, pick};
 
 /// Each set and each index is made once, for the first that needs it, and shared by all expressions and joins: a
 /// lookup may have many rows, and many rules.

@@ -1,0 +1,344 @@
+//! Sessions: rows of a key that lie less than a pause apart, cut at fixed times.
+//!
+//! A session holds from its first row until the pause after its last is over, or until it is cut. A row may join two
+//! sessions that were apart before it came. What is a session depends on the rows alone: those that count are none older than the
+//! watermark that they found, so that no row comes to a session that is over.
+
+use std::collections::BTreeSet;
+
+use datafusion::arrow::datatypes::DataType;
+
+use crate::language::tree::AggregateFunction;
+
+use super::accumulate::{AggregateKind, States};
+use super::distinct::Values;
+use super::evidence::{Evidence, FlowsBehind};
+use super::key::Keys;
+use super::operator::{COMPACT_MIN, ClosedWindow, WindowError, WindowRows};
+
+pub struct Sessions {
+    gap: i64,
+    max: i64,
+    kinds: Vec<AggregateKind>,
+    evidence_rows: usize,
+    keys: Keys,
+    values: Vec<Values>,
+    states: Vec<States>,
+    /// By slot.
+    open: Vec<Session>,
+    free: Vec<u32>,
+    /// Slots of open sessions, by key number.
+    of_key: Vec<Vec<u32>>,
+    /// (end, slot) of every open session.
+    ends: BTreeSet<(i64, u32)>,
+    numbers: Vec<u32>,
+    ids: Vec<u32>,
+    compacted_at: usize,
+    /// Sums that stopped at the bounds of INT64.
+    pub saturated: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Session {
+    key: u32,
+    first: i64,
+    last: i64,
+    evidence: Option<Evidence>,
+}
+
+/// Rows of one batch that belong together.
+struct Run {
+    key: u32,
+    first: i64,
+    last: i64,
+}
+
+impl Sessions {
+    pub fn new(
+        gap: i64,
+        max: i64,
+        kinds: Vec<AggregateKind>,
+        key_types: Vec<DataType>,
+        evidence_rows: usize,
+    ) -> Result<Self, WindowError> {
+        Ok(Self {
+            gap,
+            max,
+            evidence_rows,
+            keys: Keys::new(key_types)?,
+            values: kinds.iter().map(|_| Values::default()).collect(),
+            states: kinds.iter().map(States::new).collect(),
+            kinds,
+            open: Vec::new(),
+            free: Vec::new(),
+            of_key: Vec::new(),
+            ends: BTreeSet::new(),
+            numbers: Vec::new(),
+            ids: Vec::new(),
+            compacted_at: COMPACT_MIN,
+            saturated: 0,
+        })
+    }
+
+    /// When the first session ends, as far as is known.
+    pub fn next_end(&self) -> Option<i64> {
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// Adds rows; none is older than the end of a session that has been taken out.
+    pub fn push(&mut self, rows: &WindowRows) -> Result<(), WindowError> {
+        let mut numbers = std::mem::take(&mut self.numbers);
+        self.keys.intern(rows.keys, rows.times.len(), &mut numbers)?;
+        self.of_key.resize_with(self.keys.count(), Vec::new);
+        let (runs, run_of) = self.runs(&numbers, rows.times);
+        let mut states: Vec<States> = self.kinds.iter().map(States::new).collect();
+        for (i, kind) in self.kinds.iter().enumerate() {
+            states[i].grow(runs.len());
+            let arg = rows.args.get(i).and_then(Option::as_ref);
+            states[i].update(kind.function, &run_of, arg, &mut self.values[i], &mut self.ids)?;
+        }
+        let mut slots: Vec<u32> = Vec::with_capacity(runs.len());
+        for run in &runs {
+            let slot = self.slot_of(run, &mut slots)?;
+            slots.push(slot);
+        }
+        for ((mine, theirs), kind) in self.states.iter_mut().zip(&states).zip(&self.kinds) {
+            mine.merge(kind.function, theirs, &slots)?;
+        }
+        if let Some(evidence) = rows.evidence.filter(|_| self.evidence_rows > 0) {
+            for (row, run) in run_of.iter().enumerate() {
+                let slot = slots[*run as usize] as usize;
+                if let Some(kept) = &mut self.open[slot].evidence {
+                    kept.add(0, evidence, row);
+                }
+            }
+        }
+        self.numbers = numbers;
+        Ok(())
+    }
+
+    /// Rows by the run that they belong to.
+    fn runs(&self, numbers: &[u32], times: &[i64]) -> (Vec<Run>, Vec<u32>) {
+        let mut order: Vec<usize> = (0..times.len()).collect();
+        order.sort_unstable_by_key(|row| (numbers[*row], times[*row]));
+        let mut runs: Vec<Run> = Vec::new();
+        let mut run_of = vec![0; times.len()];
+        for row in order {
+            let (key, at) = (numbers[row], times[row]);
+            match runs.last_mut() {
+                Some(run) if run.key == key && at - run.last < self.gap && self.cut(at) == self.cut(run.first) => {
+                    run.last = at;
+                }
+                _ => runs.push(Run { key, first: at, last: at }),
+            }
+            run_of[row] = u32::try_from(runs.len() - 1).unwrap_or(u32::MAX);
+        }
+        (runs, run_of)
+    }
+
+    /// Where the span begins that an instant lies in and no session leaves.
+    fn cut(&self, at: i64) -> i64 {
+        at.div_euclid(self.max).saturating_mul(self.max)
+    }
+
+    /// When a session with these first and last rows ends.
+    pub fn end_of(&self, first: i64, last: i64) -> i64 {
+        last.saturating_add(self.gap).min(self.cut(first).saturating_add(self.max))
+    }
+
+    fn end(&self, session: &Session) -> i64 {
+        self.end_of(session.first, session.last)
+    }
+
+    /// The open session that a run belongs to, with what it joins, or a new one. `before`: those of the runs before it.
+    fn slot_of(&mut self, run: &Run, before: &mut [u32]) -> Result<u32, WindowError> {
+        let touches = |slot: &u32| {
+            let session = &self.open[*slot as usize];
+            run.first - session.last < self.gap
+                && session.first - run.last < self.gap
+                && self.cut(session.first) == self.cut(run.first)
+        };
+        let touched: Vec<u32> = self.of_key[run.key as usize].iter().copied().filter(touches).collect();
+        let Some((slot, others)) = touched.split_first() else { return Ok(self.begin(run)) };
+        let known = &self.open[*slot as usize];
+        self.ends.remove(&(self.end(known), *slot));
+        let (mut first, mut last) = (known.first.min(run.first), known.last.max(run.last));
+        for other in others {
+            let joined = self.take(*other);
+            (first, last) = (first.min(joined.first), last.max(joined.last));
+            for (states, kind) in self.states.iter_mut().zip(&self.kinds) {
+                let theirs = states.gather(&[*other]);
+                states.merge(kind.function, &theirs, &[*slot])?;
+            }
+            if let (Some(mine), Some(theirs)) = (&mut self.open[*slot as usize].evidence, &joined.evidence) {
+                mine.merge_into_first(theirs);
+            }
+            self.give_back(*other);
+            // What earlier runs bring comes to it too.
+            before.iter_mut().filter(|slot| *slot == other).for_each(|earlier| *earlier = *slot);
+        }
+        let session = &mut self.open[*slot as usize];
+        (session.first, session.last) = (first, last);
+        let end = self.end(&self.open[*slot as usize]);
+        self.ends.insert((end, *slot));
+        Ok(*slot)
+    }
+
+    fn begin(&mut self, run: &Run) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.open.push(Session::default());
+            self.states.iter_mut().for_each(|states| states.grow(self.open.len()));
+            u32::try_from(self.open.len() - 1).unwrap_or(u32::MAX)
+        });
+        let evidence = (self.evidence_rows > 0).then(|| Evidence::of_one(self.evidence_rows));
+        let session = Session { key: run.key, first: run.first, last: run.last, evidence };
+        self.ends.insert((self.end(&session), slot));
+        self.of_key[run.key as usize].push(slot);
+        self.open[slot as usize] = session;
+        slot
+    }
+
+    /// No longer open; its states are still there.
+    fn take(&mut self, slot: u32) -> Session {
+        let session = std::mem::take(&mut self.open[slot as usize]);
+        self.ends.remove(&(self.end(&session), slot));
+        self.of_key[session.key as usize].retain(|other| *other != slot);
+        session
+    }
+
+    fn give_back(&mut self, slot: u32) {
+        self.states.iter_mut().for_each(|states| states.clear(slot));
+        self.free.push(slot);
+    }
+
+    /// Takes out the sessions that end at `end`, which is [`Self::next_end`].
+    pub fn close(&mut self, end: i64) -> Result<ClosedWindow, WindowError> {
+        let slots: Vec<u32> = self.ends.range((end, 0)..=(end, u32::MAX)).map(|(_, slot)| *slot).collect();
+        let sessions: Vec<Session> = slots.iter().map(|slot| self.take(*slot)).collect();
+        let numbers: Vec<u32> = sessions.iter().map(|session| session.key).collect();
+        let mut columns = self.keys.columns(&numbers)?;
+        for (kind, states) in self.kinds.iter().zip(&self.states) {
+            columns.push(states.gather(&slots).finish(kind, &mut self.saturated));
+        }
+        slots.iter().for_each(|slot| self.give_back(*slot));
+        let starts = sessions.iter().map(|session| session.first).collect();
+        let behind = sessions.into_iter().map(|session| session.evidence.map_or_else(Vec::new, Evidence::into_first));
+        let evidence = FlowsBehind::Rows(behind.collect());
+        self.compact();
+        Ok(ClosedWindow { columns, starts, evidence })
+    }
+
+    /// Drops keys and values that no session holds, when they have become many.
+    fn compact(&mut self) {
+        let interned = self.keys.count() + self.values.iter().map(Values::count).sum::<usize>();
+        if interned < self.compacted_at {
+            return;
+        }
+        let live: Vec<bool> = self.of_key.iter().map(|slots| !slots.is_empty()).collect();
+        let renamed = self.keys.compact(&live);
+        let old = std::mem::take(&mut self.of_key);
+        self.of_key.resize_with(self.keys.count(), Vec::new);
+        for (slots, new) in old.into_iter().zip(&renamed).filter(|(slots, _)| !slots.is_empty()) {
+            slots.iter().for_each(|slot| self.open[*slot as usize].key = *new);
+            self.of_key[*new as usize] = slots;
+        }
+        for (i, kind) in self.kinds.iter().enumerate() {
+            if kind.function == AggregateFunction::CountDistinct {
+                self.values[i].compact(self.states[i].distinct_sets());
+            }
+        }
+        let left = self.keys.count() + self.values.iter().map(Values::count).sum::<usize>();
+        self.compacted_at = (left * 2).max(COMPACT_MIN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array};
+    use datafusion::arrow::datatypes::{DataType, Int64Type};
+
+    use crate::language::tree::AggregateFunction;
+    use crate::pipeline::window::accumulate::AggregateKind;
+    use crate::pipeline::window::operator::WindowRows;
+    use crate::record::Type;
+
+    use super::Sessions;
+
+    const GAP: i64 = 10;
+    const MAX: i64 = 100;
+
+    /// (start, end, key, rows, different values) of all sessions, rows coming in batches of `size` in this order.
+    fn sessions(rows: &[(i64, i64)], size: usize, compacted_at: usize) -> Vec<(i64, i64, i64, i64, i64)> {
+        let kinds = vec![
+            AggregateKind { function: AggregateFunction::CountStar, arg: None, list: None },
+            AggregateKind { function: AggregateFunction::CountDistinct, arg: Some(Type::Int64), list: None },
+        ];
+        let mut state = Sessions::new(GAP, MAX, kinds, vec![DataType::Int64], 0).expect("state");
+        for batch in rows.chunks(size) {
+            let times: Vec<i64> = batch.iter().map(|(at, _)| *at).collect();
+            let key: ArrayRef = Arc::new(Int64Array::from_iter_values(batch.iter().map(|(_, key)| *key)));
+            let value: ArrayRef = Arc::new(Int64Array::from_iter_values(batch.iter().map(|(at, _)| -at)));
+            let rows = WindowRows { times: &times, keys: &[key], args: &[None, Some(value)], evidence: None };
+            state.push(&rows).expect("takes rows");
+        }
+        let mut found = Vec::new();
+        while let Some(end) = state.next_end() {
+            state.compacted_at = state.compacted_at.min(compacted_at);
+            let closed = state.close(end).expect("closes");
+            let column = |index: usize| closed.columns[index].as_primitive::<Int64Type>().values().to_vec();
+            for (row, start) in closed.starts.iter().enumerate() {
+                found.push((*start, end, column(0)[row], column(1)[row], column(2)[row]));
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn pauses_and_cuts_end_sessions() {
+        let found = sessions(&[(0, 1), (9, 1), (19, 1), (5, 2), (95, 1), (99, 1), (100, 1), (-3, 1)], 100, usize::MAX);
+        let expected = [
+            (-3, 0, 1, 1, 1),
+            (0, 19, 1, 2, 2),
+            (5, 15, 2, 1, 1),
+            (19, 29, 1, 1, 1),
+            (95, 100, 1, 2, 2),
+            (100, 110, 1, 1, 1),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn order_batches_and_clean_ups_do_not_show() {
+        let mut seed = 7u64;
+        let mut random = move |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i64::try_from((seed >> 33) % below).expect("small")
+        };
+        let mut rows: Vec<(i64, i64)> = (0..1_500).map(|_| (random(1_500), random(9))).collect();
+        let mut expected = Vec::new();
+        for key in 0..9 {
+            let mut times: Vec<i64> = rows.iter().filter(|(_, other)| *other == key).map(|(at, _)| *at).collect();
+            times.sort_unstable();
+            for run in times.chunk_by(|a, b| b - a < GAP && a / MAX == b / MAX) {
+                let (first, last) = (run[0], run[run.len() - 1]);
+                let mut values = run.to_vec();
+                values.dedup();
+                let count = |length: usize| i64::try_from(length).expect("few");
+                let end = (last + GAP).min((first / MAX + 1) * MAX);
+                expected.push((first, end, key, count(run.len()), count(values.len())));
+            }
+        }
+        expected.sort_unstable();
+        assert!(expected.len() > 100 && expected.iter().any(|row| row.3 > 5), "{}", expected.len());
+        for size in [1, 7, 50, 300, 1_500] {
+            assert_eq!(sessions(&rows, size, usize::MAX), expected, "batches of {size}");
+            assert_eq!(sessions(&rows, size, 1), expected, "batches of {size}, cleaned up");
+            rows.rotate_left(211);
+        }
+        rows.reverse();
+        assert_eq!(sessions(&rows, 1, usize::MAX), expected);
+    }
+}

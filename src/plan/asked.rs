@@ -1,0 +1,117 @@
+//! Which rows of a feature anything asks for: a rule that wants `flows >= 30` asks for no others.
+//!
+//! Most rows of a hopping feature meet no rule's condition. Where rules alone read a feature, and what can be told of a row
+//! from its aggregates alone rules it out for each of them, the row need not be made. A SELECT does not try its other
+//! conditions on such a row either (see [`SelectPlan::conditions`](super::SelectPlan::conditions)).
+
+use crate::language::conjuncts;
+use crate::language::function::Id;
+use crate::language::tree::{AggregateFunction as F, Expr, ExprKind};
+use crate::record::{Type, Value};
+
+use super::{BranchPlan, FeaturePlan, JoinAt, JoinPlan, JoinTarget, Plan, Upstream};
+
+/// Who asks for rows of a feature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Something that looks at all of them.
+    All,
+    /// Rules: a row has to be within all bounds of one of these.
+    Within(Vec<Vec<Bound>>),
+    /// Rules that join the same window to rows of their own.
+    Joined,
+}
+
+/// What an INT64 aggregate has to be, at least and at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    pub aggregate: usize,
+    pub least: i64,
+    pub most: i64,
+}
+
+impl Plan {
+    /// By feature, as far as live features and rules ask.
+    pub fn asked(&self) -> Vec<Asked> {
+        (0..self.features.len()).map(|index| self.asked_of(index)).collect()
+    }
+
+    fn asked_of(&self, index: usize) -> Asked {
+        let upstream = Upstream::Feature(index);
+        let live = self.features.iter().zip(&self.live).filter(|(_, live)| **live).map(|(feature, _)| feature);
+        let by_features = live.clone().any(|f| f.upstream == upstream || joins(&f.joins, index, |_| true));
+        let branches = || self.rules.iter().flat_map(|rule| &rule.branches);
+        let earlier = branches().any(|branch| joins(&branch.select.joins, index, |at| at != JoinAt::Same));
+        let joined = branches().any(|branch| joins(&branch.select.joins, index, |at| at == JoinAt::Same));
+        let feature = &self.features[index];
+        if by_features || earlier || feature.window.session_gap.is_some() || feature.trailing.is_some() {
+            return Asked::All;
+        }
+        let mut reading = branches().filter(|branch| branch.upstream == upstream).peekable();
+        if reading.peek().is_none() {
+            return if joined { Asked::Joined } else { Asked::All };
+        }
+        // A row that has no value for some expression is counted, whatever a rule thinks of it.
+        let computed = feature.outputs.iter().chain(&feature.derive);
+        if joined || computed.map(|item| &item.expr).any(Expr::can_fail) {
+            return Asked::All;
+        }
+        let bounds: Option<Vec<Vec<Bound>>> = reading.map(|branch| bounds(feature, branch)).collect();
+        bounds.map_or(Asked::All, Asked::Within)
+    }
+}
+
+fn joins(joins: &[JoinPlan], index: usize, when: impl Fn(JoinAt) -> bool) -> bool {
+    joins.iter().any(|join| matches!(join.target, JoinTarget::Feature { index: i, at, .. } if i == index && when(at)))
+}
+
+/// What a SELECT asks of its rows' aggregates; `None` when that is nothing that is looked at first.
+fn bounds(feature: &FeaturePlan, branch: &BranchPlan) -> Option<Vec<Bound>> {
+    let filter = branch.select.filter.as_ref()?;
+    let found: Vec<Bound> = conjuncts(filter).into_iter().filter_map(|part| bound(feature, part)).collect();
+    (!found.is_empty()).then_some(found)
+}
+
+fn bound(feature: &FeaturePlan, condition: &Expr) -> Option<Bound> {
+    let ExprKind::Call { function, args } = &condition.kind else { return None };
+    let (id, column, value) = match (function.id, args.as_slice()) {
+        (
+            id,
+            [Expr { kind: ExprKind::Column(column), .. }, Expr { kind: ExprKind::Literal(Value::Int64(value)), .. }],
+        ) => (id, *column, *value),
+        (
+            id,
+            [Expr { kind: ExprKind::Literal(Value::Int64(value)), .. }, Expr { kind: ExprKind::Column(column), .. }],
+        ) => (turned(id), *column, *value),
+        _ => return None,
+    };
+    let output = feature.outputs.get(column.checked_sub(feature.outputs_at())?)?;
+    let ExprKind::Column(aggregate) = output.expr.kind else { return None };
+    let of = feature.aggregates.get(aggregate)?;
+    let counts = matches!(of.function, F::CountStar | F::Count | F::CountIf | F::CountDistinct);
+    let plain =
+        matches!(of.function, F::Sum | F::Min | F::Max) && of.arg.as_ref().is_some_and(|arg| arg.ty == Type::Int64);
+    if !counts && !plain {
+        return None;
+    }
+    let (least, most) = match id {
+        Id::GtEq => (value, i64::MAX),
+        Id::Gt => (value.checked_add(1)?, i64::MAX),
+        Id::LtEq => (i64::MIN, value),
+        Id::Lt => (i64::MIN, value.checked_sub(1)?),
+        Id::Eq => (value, value),
+        _ => return None,
+    };
+    Some(Bound { aggregate, least, most })
+}
+
+/// `a < b` is `b > a`.
+fn turned(id: Id) -> Id {
+    match id {
+        Id::GtEq => Id::LtEq,
+        Id::Gt => Id::Lt,
+        Id::LtEq => Id::GtEq,
+        Id::Lt => Id::Gt,
+        other => other,
+    }
+}
