@@ -361,11 +361,12 @@ impl Graph {
     /// All windows that end at `end`, and the rules over them.
     fn close(&mut self, end: i64, partial_after: Option<i64>, out: &mut dyn Outlet) -> Result<(), GraphError> {
         self.past.forget(end);
+        let nothing = Arc::new(FlowsBehind::none());
         let mut now = Now {
             end,
             partial_after,
             closed: vec![None; self.features.len()],
-            evidence: vec![Arc::new(FlowsBehind::none()); self.features.len()],
+            evidence: vec![nothing; self.features.len()],
             waiting: vec![false; self.features.len()],
         };
         for place in 0..self.order.len() {

@@ -216,7 +216,8 @@ impl Results {
                 continue;
             }
             let plan = &read.resolver.plan;
-            own.iter().for_each(|aggregate| ties::check(plan, read.upstream, aggregate, diagnostics));
+            let previous = read.previous.as_ref();
+            own.iter().for_each(|aggregate| ties::check(plan, read.upstream, previous, aggregate, diagnostics));
             shift(&mut output, self.aggregates.len());
             self.aggregates.extend(own);
             columns.push(Column::new(name.text.clone(), output.ty, output.nullable));

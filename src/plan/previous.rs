@@ -99,7 +99,7 @@ pub(super) fn check_filter(
 ) {
     let mut needed = None;
     columns_of(filter, &mut |index| {
-        if needs(previous, index) {
+        if previous.is_some_and(|previous| previous.is_needed_for(index)) {
             needed = needed.or(Some(index));
         }
     });
@@ -118,7 +118,7 @@ pub(super) fn check_key(
 ) {
     for name in key {
         let found = scope.columns.iter().position(|c| c.qualifier.is_none() && c.column.name == name.text);
-        if found.is_some_and(|index| needs(previous, index)) {
+        if found.zip(previous).is_some_and(|(index, previous)| previous.is_needed_for(index)) {
             let message = format!("the row before is one of the same key, and `{}` needs it", name.text);
             let finding = Diagnostic::error("feature.previous", name.span(), message);
             diagnostics.push(finding.label("in the key").help("group by it in a feature that reads this one"));
@@ -126,9 +126,10 @@ pub(super) fn check_key(
     }
 }
 
-/// Is a column of the scope unknown without the row before?
-fn needs(previous: Option<&PreviousPlan>, index: usize) -> bool {
-    let Some(previous) = previous else { return false };
-    let row = previous.at + previous.of.len();
-    (previous.at..row).contains(&index) || index >= row + previous.ready
+impl PreviousPlan {
+    /// Is a column of the scope unknown without the row before?
+    pub(super) fn is_needed_for(&self, index: usize) -> bool {
+        let row = self.at + self.of.len();
+        (self.at..row).contains(&index) || index >= row + self.ready
+    }
 }

@@ -4,7 +4,8 @@ use crate::diagnostic::Diagnostic;
 use crate::language::tree::{Aggregate, ExprKind, Group};
 use crate::record::{Column, flow};
 
-use super::{Plan, SelectPlan, Upstream, WINDOW_COLUMNS, hits};
+use super::wanted::columns_of;
+use super::{Plan, PreviousPlan, SelectPlan, Upstream, WINDOW_COLUMNS, hits};
 
 /// What tells rows of a relation apart: all of `each`, and one of `any` where there are such.
 struct Apart {
@@ -26,12 +27,28 @@ impl Apart {
 }
 
 /// Of an aggregate over the rows of a feature's scope.
-pub(super) fn check(plan: &Plan, upstream: Upstream, aggregate: &Aggregate, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn check(
+    plan: &Plan,
+    upstream: Upstream,
+    previous: Option<&PreviousPlan>,
+    aggregate: &Aggregate,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     if aggregate.order.is_empty() || aggregate.is_ordered_by_value() {
         return;
     }
     let columns = plan.columns(upstream);
-    let missing = missing(&Apart::of(plan, upstream), &columns, aggregate);
+    let mut missing = missing(&Apart::of(plan, upstream), &columns, aggregate);
+    // Flows that are equal in everything differ in what was before them.
+    if upstream == Upstream::Flows
+        && let (Some(previous), Some(arg)) = (previous, &aggregate.arg)
+    {
+        let mut needed = false;
+        columns_of(arg, &mut |index| needed |= previous.is_needed_for(index));
+        if needed {
+            missing.push(VALUE);
+        }
+    }
     if !missing.is_empty() {
         diagnostics.push(finding(aggregate, &missing));
     }

@@ -184,7 +184,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'af0894f294c89a68' AS fingerprint,
+        'c3a696a584feb86e' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_beacon_interval__gaps
     ),
@@ -239,7 +239,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'a975669a458b5d4b' AS fingerprint,
+        '944540b2c49c72ec' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_beacon_slow__gaps
     ),
@@ -348,6 +348,109 @@ USING (
         '42545b1ba3c2ecf4' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_bruteforce_slow__gaps
+    ),
+    -- Hits of net.bruteforce.success.
+    hits__rule_net_bruteforce_success__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:122:net.bruteforce.success',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.bruteforce.success' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(1.0 > 0.0, LEAST(1.0, 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.src_ip, t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' was let in at ', COALESCE(t.dst_ip, 'NULL'), ' port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' after many attempts') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_bruteforce_success AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 6h, within one UTC day.
+    hits__rule_net_bruteforce_success__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 6 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_bruteforce_success__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_bruteforce_success AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        'b607990e8090f1f6' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_bruteforce_success__gaps
+    ),
+    -- Hits of net.compromise.exfiltration.
+    hits__rule_net_compromise_exfiltration__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:127:net.compromise.exfiltration',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.actor) AS STRING), ':', t.actor), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.peer) AS STRING), ':', t.peer), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.compromise.exfiltration' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, t.together) > 0.0, LEAST(LEAST(1.0, t.together), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.actor, t.peer) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.host) AS STRING), ':', t.host), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.host, 'NULL'), ' showed ', COALESCE(t.signs, 'NULL'), ' and then sent much to ', COALESCE(t.peer, 'NULL'), ' (', COALESCE(t.named, 'NULL'), ')') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_compromise_exfiltration AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1d, within one UTC day.
+    hits__rule_net_compromise_exfiltration__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 DAY) < event_time, TRUE) AS opens
+      FROM hits__rule_net_compromise_exfiltration__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_compromise_exfiltration AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        'e10325f116aa5ee4' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_compromise_exfiltration__gaps
     ),
     -- Hits of net.destination.rare.
     hits__rule_net_destination_rare__rows AS (
@@ -494,7 +597,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '180997e8ee1f8a6d' AS fingerprint,
+        'b611f8c5db3cc148' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_exfiltration__gaps
     ),
@@ -781,7 +884,7 @@ USING (
         IF(excepted, 'excepted', 'signal') AS disposition,
         CAST(NULL AS STRING) AS alert_id,
         CAST(NULL AS TIMESTAMP) AS opened_at,
-        '2cb55eaee564effc' AS fingerprint,
+        '5aca1c073ebf2dcf' AS fingerprint,
         'low' AS severity
       FROM hits__rule_net_offhours__gaps
     ),
@@ -885,7 +988,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '9b45a7dae987e7f5' AS fingerprint,
+        'bcf7395802011727' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),
@@ -1013,8 +1116,7 @@ USING (
         DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip) AS key_order,
         CONCAT(
           COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
-          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
-          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:')
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:')
         ) AS alert_key,
         CONCAT(COALESCE(t.src_ip, 'NULL'), ' tried ', COALESCE(CAST(t.dead_ports AS STRING), 'NULL'), ' closed ports of ', COALESCE(t.dst_ip, 'NULL')) AS title,
         TO_JSON_STRING(t) AS `values`
@@ -1042,9 +1144,106 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '9b405d2ead302740' AS fingerprint,
+        'ab156b54f9435e0c' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_scan_vertical__gaps
+    ),
+    -- Hits of net.service.new.
+    hits__rule_net_service_new__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:115:net.service.new',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.service.new' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(1.0 > 0.0, LEAST(1.0, 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.dst_ip, t.dst_port) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.dst_ip, 'NULL'), ' answered ', COALESCE(CAST(t.clients AS STRING), 'NULL'), ' clients on port ', COALESCE(CAST(t.dst_port AS STRING), 'NULL'), ' for the first time, ', COALESCE(t.first_client, 'NULL'), ' first') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_service_new AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1d, within one UTC day.
+    hits__rule_net_service_new__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 DAY) < event_time, TRUE) AS opens
+      FROM hits__rule_net_service_new__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_service_new AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        IF(excepted, 'excepted', 'signal') AS disposition,
+        CAST(NULL AS STRING) AS alert_id,
+        CAST(NULL AS TIMESTAMP) AS opened_at,
+        '2792ccfd02de464f' AS fingerprint,
+        'low' AS severity
+      FROM hits__rule_net_service_new__gaps
+    ),
+    -- Hits of net.staging.
+    hits__rule_net_staging__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:111:net.staging',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.staging' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.givers AS FLOAT64) / 10.0) > 0.0, LEAST(LEAST(1.0, CAST(t.givers AS FLOAT64) / 10.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.src_ip, t.dst_ip) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.src_ip, 'NULL'), ' took in ', COALESCE(CAST(t.taken_bytes AS STRING), 'NULL'), ' bytes from ', COALESCE(CAST(t.givers AS STRING), 'NULL'), ' hosts that are new for it, then sent ', COALESCE(CAST(t.tx_bytes AS STRING), 'NULL'), ' to ', COALESCE(t.dst_ip, 'NULL')) AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_staging AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 6h, within one UTC day.
+    hits__rule_net_staging__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 6 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_staging__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_staging AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        'dd4965bcbf297b6f' AS fingerprint,
+        'high' AS severity
+      FROM hits__rule_net_staging__gaps
     ),
     -- Hits of net.threat.match.
     hits__rule_net_threat_match__rows AS (
@@ -1095,9 +1294,52 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '45e104f7b7cf5945' AS fingerprint,
+        'df2e43872620a85d' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_threat_match__gaps
+    ),
+    -- Hits of net.upload.ratio.
+    hits__rule_net_upload_ratio__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:116:net.upload.ratio',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.upload.ratio' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(1.0 > 0.0, LEAST(1.0, 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.subscriber_id, 'NULL'), ' sent ', COALESCE(CAST(t.tx_bytes AS STRING), 'NULL'), ' bytes out and received ', COALESCE(CAST(t.rx_bytes AS STRING), 'NULL'), ', most as ', COALESCE(t.top_src_ip, 'NULL'), ' to ', COALESCE(t.top_dst_ip, 'NULL'), '; usually it receives') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_upload_ratio AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 3h, within one UTC day.
+    hits__rule_net_upload_ratio__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 3 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_upload_ratio__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_upload_ratio AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        IF(excepted, 'excepted', 'signal') AS disposition,
+        CAST(NULL AS STRING) AS alert_id,
+        CAST(NULL AS TIMESTAMP) AS opened_at,
+        '91b190b4bdcfdf3e' AS fingerprint,
+        'low' AS severity
+      FROM hits__rule_net_upload_ratio__gaps
     ),
     -- Hits of net.volume.outlier.
     hits__rule_net_volume_outlier__rows AS (
@@ -1148,7 +1390,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '229b67c746a3bd7a' AS fingerprint,
+        'cf08ceebc5d2bef5' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_volume_outlier__gaps
     )
@@ -1163,6 +1405,10 @@ USING (
   SELECT * FROM hits__rule_net_bruteforce
   UNION ALL
   SELECT * FROM hits__rule_net_bruteforce_slow
+  UNION ALL
+  SELECT * FROM hits__rule_net_bruteforce_success
+  UNION ALL
+  SELECT * FROM hits__rule_net_compromise_exfiltration
   UNION ALL
   SELECT * FROM hits__rule_net_destination_rare
   UNION ALL
@@ -1192,7 +1438,13 @@ USING (
   UNION ALL
   SELECT * FROM hits__rule_net_scan_vertical
   UNION ALL
+  SELECT * FROM hits__rule_net_service_new
+  UNION ALL
+  SELECT * FROM hits__rule_net_staging
+  UNION ALL
   SELECT * FROM hits__rule_net_threat_match
+  UNION ALL
+  SELECT * FROM hits__rule_net_upload_ratio
   UNION ALL
   SELECT * FROM hits__rule_net_volume_outlier
 ) AS computed

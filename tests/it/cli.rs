@@ -126,7 +126,7 @@ fn the_project_is_here_or_above() -> Outcome {
         let (_, err) = run(top, 2, &[command])?;
         expect(&err, &["no tripline.yaml here or in a folder above", "`--built-in`"])?;
     }
-    expect(&run(top, 0, &["check", "--built-in"])?.0, &["22 rules, 9 lookups: no findings"])?;
+    expect(&run(top, 0, &["check", "--built-in"])?.0, &["27 rules, 9 lookups: no findings"])?;
     expect(&run(top, 0, &["test", "--built-in", "net.beacon"])?.0, &[" passed, 0 failed"])?;
     expect(&run(top, 0, &["explain", "contact_1m"])?.1, &["using the built-in pack"])?;
     run(top, 0, &["init", "p"])?;
@@ -705,7 +705,7 @@ fn a_failing_test_says_why() -> Outcome {
     )?;
     let unknown = |name| run(folder.path(), 2, &["test", "--project", "p", name]);
     expect(&unknown("net.except")?.1, &["no rule `net.except`", "help: did you mean `net.excepted`?"])?;
-    expect(&unknown("unheard")?.1, &["help: the rules are net.", "net.scan.horizontal"])
+    expect(&unknown("unheard")?.1, &["help: the rules are net.", "net.polling"])
 }
 
 fn an_alert_without_entities_shows_its_key() -> Outcome {
@@ -753,7 +753,7 @@ fn explain_knows_every_name() -> Outcome {
         ("zeek_conn", &["from id.orig_h or id_orig_h"]),
         ("allow_scanners", &["lookup allow_scanners", "reason "]),
         ("pair_5m", &["window   5m every 1m", "key      subscriber_id, src_ip, dst_ip", "read by  net.scan.vertical"]),
-        ("net.scan.vertical", &["medium · T1046", "alerts   one per (subscriber_id, src_ip, dst_ip)"]),
+        ("net.scan.vertical", &["medium · T1046", "alerts   one per (subscriber_id, src_ip)"]),
         ("join", &["feature    join ", "rule       join[].how                 Lookups: equal values"]),
         ("rejects", &["reason           STRING", "line             INT64"]),
         ("starts_with", &["STARTS_WITH(a, b): ", "STRING, STRING → BOOL", "STARTS_WITH('10.0.0.1', '10.') is TRUE"]),

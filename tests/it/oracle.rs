@@ -75,11 +75,11 @@ pub fn flows_of(log: &[Logged]) -> impl Iterator<Item = (&Flow, i64, i64)> {
 }
 
 /// Rows that count one by one, by key, in the order of (time, `row_id`): not those older than the watermark before them.
-pub fn in_order<'a>(
-    log: &'a [Logged],
+pub fn in_order(
+    log: &[Logged],
     key: impl Fn(&Flow) -> Option<Vec<String>>,
     counts: Counts,
-) -> BTreeMap<Vec<String>, Vec<&'a Flow>> {
+) -> BTreeMap<Vec<String>, Vec<&Flow>> {
     let mut rows: BTreeMap<Vec<String>, Vec<&Flow>> = BTreeMap::new();
     for (flow, _) in log.iter().filter(|(flow, admit)| counts(flow.time + 1, *admit)) {
         if let Some(key) = key(flow) {

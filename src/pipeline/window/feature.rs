@@ -72,7 +72,7 @@ pub struct FeatureStage {
 
 /// The windows that rows of the feature are in.
 enum Windows {
-    Hops(WindowState),
+    Hops(Box<WindowState>),
     Sessions(Box<Sessions>),
 }
 
@@ -83,7 +83,7 @@ impl Windows {
         let (size, every) = (plan.window.size.0, plan.window.every.0);
         Ok(match plan.window.session_gap {
             Some(gap) => Self::Sessions(Box::new(Sessions::new(gap.0, size, kinds, key_types, evidence_rows)?)),
-            None => Self::Hops(WindowState::new(Hop { size, every }, kinds, key_types, evidence_rows)?),
+            None => Self::Hops(Box::new(WindowState::new(Hop { size, every }, kinds, key_types, evidence_rows)?)),
         })
     }
 
@@ -335,10 +335,11 @@ impl FeatureStage {
             args: &prepared.args,
             evidence: picked.as_ref().map(|p| -> &dyn EvidenceRows { p }),
         };
-        Ok(match &mut self.windows {
+        match &mut self.windows {
             Windows::Hops(windows) => windows.push(&rows)?,
             Windows::Sessions(sessions) => sessions.push(&rows)?,
-        })
+        }
+        Ok(())
     }
 
     /// Windows that ended at or before `watermark` are over, those without rows too.

@@ -1,4 +1,4 @@
--- features/call_1d.yaml: windows of 1d every 1h.
+-- features/call_1d.yaml: windows of 1d every 2h.
 DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
 DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
@@ -16,9 +16,12 @@ CREATE TABLE IF NOT EXISTS call_1d (
   first_start TIMESTAMP,
   last_end TIMESTAMP,
   known_since TIMESTAMP,
+  source_since TIMESTAMP,
   mean_bytes FLOAT64,
   spread_bytes FLOAT64,
-  span_hours INT64
+  span_hours INT64,
+  known_hours INT64,
+  hours_before INT64
 )
 PARTITION BY DATE(event_time)
 CLUSTER BY subscriber_id, src_ip, dst_ip, dst_port
@@ -75,11 +78,11 @@ USING (
         TIMESTAMP_DIFF(window_start, before__window_start, HOUR) AS gap
       FROM call_1d__joined
     ),
-    -- Rows that count, each with its pane of 1h.
+    -- Rows that count, each with its pane of 2h.
     call_1d__rows AS (
       SELECT
         *,
-        TIMESTAMP_BUCKET(event_time, INTERVAL 1 HOUR, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
+        TIMESTAMP_BUCKET(event_time, INTERVAL 2 HOUR, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
       FROM call_1d__row_1
     ),
     -- Rows by key and window.
@@ -96,11 +99,12 @@ USING (
         MIN(window_start) AS first_start,
         MAX(window_end) AS last_end,
         MIN(COALESCE(known_since, window_start)) AS known_since,
+        MIN(COALESCE(source_since, window_start)) AS source_since,
         SUM(least_bytes) AS mean_bytes_sum,
         COUNT(least_bytes) AS mean_bytes_n,
-        COUNT(least_bytes) AS aggregate_8_n,
-        AVG(least_bytes) AS aggregate_8_mean,
-        VAR_POP(least_bytes) AS aggregate_8_var
+        COUNT(least_bytes) AS aggregate_9_n,
+        AVG(least_bytes) AS aggregate_9_mean,
+        VAR_POP(least_bytes) AS aggregate_9_var
       FROM call_1d__rows
       GROUP BY subscriber_id, src_ip, dst_ip, dst_port, pane_start
     ),
@@ -108,15 +112,15 @@ USING (
     call_1d__hops AS (
       SELECT
         *,
-        TIMESTAMP_SUB(pane_start, INTERVAL hop HOUR) AS window_start
+        TIMESTAMP_SUB(pane_start, INTERVAL hop * 2 HOUR) AS window_start
       FROM call_1d__panes
-      CROSS JOIN UNNEST(GENERATE_ARRAY(0, 23)) AS hop
+      CROSS JOIN UNNEST(GENERATE_ARRAY(0, 11)) AS hop
     ),
     -- Means of whole windows, for their spreads.
     call_1d__centers AS (
       SELECT
         *,
-        SAFE_DIVIDE(SUM(aggregate_8_n * aggregate_8_mean) OVER one_window, SUM(aggregate_8_n) OVER one_window) AS aggregate_8_center
+        SAFE_DIVIDE(SUM(aggregate_9_n * aggregate_9_mean) OVER one_window, SUM(aggregate_9_n) OVER one_window) AS aggregate_9_center
       FROM call_1d__hops
       WINDOW one_window AS (PARTITION BY subscriber_id, src_ip, dst_ip, dst_port, window_start)
     ),
@@ -134,8 +138,9 @@ USING (
         MIN(first_start) AS first_start,
         MAX(last_end) AS last_end,
         MIN(known_since) AS known_since,
+        MIN(source_since) AS source_since,
         SAFE_DIVIDE(SUM(mean_bytes_sum), SUM(mean_bytes_n)) AS mean_bytes,
-        SQRT(SAFE_DIVIDE(SUM(aggregate_8_n * (aggregate_8_var + POW(aggregate_8_mean - aggregate_8_center, 2))), NULLIF(SUM(aggregate_8_n), 0) - 1)) AS aggregate_8
+        SQRT(SAFE_DIVIDE(SUM(aggregate_9_n * (aggregate_9_var + POW(aggregate_9_mean - aggregate_9_center, 2))), NULLIF(SUM(aggregate_9_n), 0) - 1)) AS aggregate_9
       FROM call_1d__centers
       GROUP BY subscriber_id, src_ip, dst_ip, dst_port, window_start
     ),
@@ -155,18 +160,21 @@ USING (
         first_start,
         last_end,
         known_since,
+        source_since,
         mean_bytes,
-        COALESCE(aggregate_8, 0.0) AS spread_bytes
+        COALESCE(aggregate_9, 0.0) AS spread_bytes
       FROM call_1d__windows
       WHERE TIMESTAMP_ADD(window_start, INTERVAL 1 DAY) > tripline_from
         AND TIMESTAMP_ADD(window_start, INTERVAL 1 DAY) <= tripline_to
     )
   SELECT
     *,
-    TIMESTAMP_DIFF(last_end, first_start, HOUR) AS span_hours
+    TIMESTAMP_DIFF(last_end, first_start, HOUR) AS span_hours,
+    TIMESTAMP_DIFF(window_end, known_since, HOUR) AS known_hours,
+    TIMESTAMP_DIFF(known_since, source_since, HOUR) AS hours_before
   FROM call_1d__outputs
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, active_hours, calls, max_gap, first_start, last_end, known_since, mean_bytes, spread_bytes, span_hours)
-  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, active_hours, calls, max_gap, first_start, last_end, known_since, mean_bytes, spread_bytes, span_hours);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, active_hours, calls, max_gap, first_start, last_end, known_since, source_since, mean_bytes, spread_bytes, span_hours, known_hours, hours_before)
+  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, active_hours, calls, max_gap, first_start, last_end, known_since, source_since, mean_bytes, spread_bytes, span_hours, known_hours, hours_before);

@@ -1,4 +1,4 @@
--- features/called_1d.yaml: windows of 1d every 1h.
+-- features/called_1d.yaml: windows of 1d every 2h.
 DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
 DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
@@ -17,11 +17,11 @@ OPTIONS (labels = [('tripline', 'feature')]);
 MERGE called_1d AS old
 USING (
   WITH
-    -- Rows that count, each with its pane of 1h.
+    -- Rows that count, each with its pane of 2h.
     called_1d__rows AS (
       SELECT
         *,
-        TIMESTAMP_BUCKET(event_time, INTERVAL 1 HOUR, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
+        TIMESTAMP_BUCKET(event_time, INTERVAL 2 HOUR, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
       FROM call_1h
       WHERE call_1h.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
         AND call_1h.event_time < tripline_to
@@ -60,9 +60,9 @@ USING (
     called_1d__hops AS (
       SELECT
         *,
-        TIMESTAMP_SUB(pane_start, INTERVAL hop HOUR) AS window_start
+        TIMESTAMP_SUB(pane_start, INTERVAL hop * 2 HOUR) AS window_start
       FROM called_1d__parts
-      CROSS JOIN UNNEST(GENERATE_ARRAY(0, 23)) AS hop
+      CROSS JOIN UNNEST(GENERATE_ARRAY(0, 11)) AS hop
     ),
     -- Panes to windows.
     called_1d__windows AS (

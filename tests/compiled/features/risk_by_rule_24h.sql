@@ -4,21 +4,22 @@ DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DA
 
 CREATE TABLE IF NOT EXISTS risk_by_rule_24h (
   actor STRING,
-  rule STRING,
+  family STRING,
   window_start TIMESTAMP,
   window_end TIMESTAMP,
   event_time TIMESTAMP,
+  rule STRING,
   worst FLOAT64
 )
 PARTITION BY DATE(event_time)
-CLUSTER BY actor, rule
+CLUSTER BY actor, family
 OPTIONS (labels = [('tripline', 'feature')]);
 
 -- Replaces the rows of these days; it can be run again.
 MERGE risk_by_rule_24h AS old
 USING (
   WITH
-    -- hits(net.amplification, net.beacon, net.beacon.interval, net.beacon.slow, net.bruteforce, net.bruteforce.slow, net.destination.rare, net.dns.tunnel, net.exfiltration, net.flood.distributed, net.flood.syn, net.lateral.fanout, net.long_connection, net.new_country, net.offhours, net.polling, net.scan.horizontal, net.scan.slow, net.scan.vertical, net.threat.match, net.volume.outlier): rows of rules that no exception covers.
+    -- hits(net.amplification, net.beacon, net.beacon.interval, net.beacon.slow, net.bruteforce, net.bruteforce.slow, net.bruteforce.success, net.compromise.exfiltration, net.destination.rare, net.dns.tunnel, net.exfiltration, net.flood.distributed, net.flood.syn, net.lateral.fanout, net.long_connection, net.new_country, net.offhours, net.polling, net.scan.horizontal, net.scan.slow, net.scan.vertical, net.service.new, net.staging, net.threat.match, net.upload.ratio, net.volume.outlier): rows of rules that no exception covers.
     risk_by_rule_24h__hits AS (
       SELECT
         SUBSTR(TO_HEX(SHA256(CONCAT(
@@ -187,6 +188,61 @@ USING (
         t.dst_ip AS dst_ip,
         t.dst_port AS dst_port
       FROM rule_net_bruteforce_slow AS t
+      WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
+        AND t.event_time < tripline_to
+      UNION ALL
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:122:net.bruteforce.success',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.bruteforce.success' AS rule,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        t.event_time AS event_time,
+        IF(1.0 > 0.0, LEAST(1.0, 1.0), 0.0) AS score,
+        0.6 AS weight,
+        'high' AS severity,
+        'always' AS alert,
+        t.dst_ip AS actor,
+        CAST(NULL AS STRING) AS victim,
+        t.src_ip AS peer,
+        CAST(NULL AS STRING) AS subscriber_id,
+        t.src_ip AS src_ip,
+        t.dst_ip AS dst_ip,
+        t.dst_port AS dst_port
+      FROM rule_net_bruteforce_success AS t
+      WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
+        AND t.event_time < tripline_to
+      UNION ALL
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:127:net.compromise.exfiltration',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.actor) AS STRING), ':', t.actor), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.peer) AS STRING), ':', t.peer), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.compromise.exfiltration' AS rule,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        t.event_time AS event_time,
+        IF(LEAST(1.0, t.together) > 0.0, LEAST(LEAST(1.0, t.together), 1.0), 0.0) AS score,
+        1.0 AS weight,
+        'high' AS severity,
+        'always' AS alert,
+        CAST(NULL AS STRING) AS actor,
+        t.host AS victim,
+        t.peer AS peer,
+        CAST(NULL AS STRING) AS subscriber_id,
+        CAST(NULL AS STRING) AS src_ip,
+        CAST(NULL AS STRING) AS dst_ip,
+        CAST(NULL AS INT64) AS dst_port
+      FROM rule_net_compromise_exfiltration AS t
       WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
         AND t.event_time < tripline_to
       UNION ALL
@@ -548,6 +604,61 @@ USING (
       UNION ALL
       SELECT
         SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:115:net.service.new',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.dst_port AS STRING)) AS STRING), ':', CAST(t.dst_port AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.service.new' AS rule,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        t.event_time AS event_time,
+        IF(1.0 > 0.0, LEAST(1.0, 1.0), 0.0) AS score,
+        0.25 AS weight,
+        'low' AS severity,
+        'risk' AS alert,
+        t.dst_ip AS actor,
+        CAST(NULL AS STRING) AS victim,
+        t.first_client AS peer,
+        CAST(NULL AS STRING) AS subscriber_id,
+        CAST(NULL AS STRING) AS src_ip,
+        t.dst_ip AS dst_ip,
+        t.dst_port AS dst_port
+      FROM rule_net_service_new AS t
+      WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
+        AND t.event_time < tripline_to
+      UNION ALL
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:111:net.staging',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.dst_ip) AS STRING), ':', t.dst_ip), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.staging' AS rule,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        t.event_time AS event_time,
+        IF(LEAST(1.0, CAST(t.givers AS FLOAT64) / 10.0) > 0.0, LEAST(LEAST(1.0, CAST(t.givers AS FLOAT64) / 10.0), 1.0), 0.0) AS score,
+        0.85 AS weight,
+        'high' AS severity,
+        'always' AS alert,
+        t.src_ip AS actor,
+        CAST(NULL AS STRING) AS victim,
+        t.dst_ip AS peer,
+        t.subscriber_id AS subscriber_id,
+        t.src_ip AS src_ip,
+        t.dst_ip AS dst_ip,
+        CAST(NULL AS INT64) AS dst_port
+      FROM rule_net_staging AS t
+      WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
+        AND t.event_time < tripline_to
+      UNION ALL
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
           '1:116:net.threat.match',
           COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
           COALESCE(CONCAT(CAST(BYTE_LENGTH(t.src_ip) AS STRING), ':', t.src_ip), '-1:'),
@@ -572,6 +683,32 @@ USING (
         t.dst_ip AS dst_ip,
         CAST(NULL AS INT64) AS dst_port
       FROM rule_net_threat_match AS t
+      WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
+        AND t.event_time < tripline_to
+      UNION ALL
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:116:net.upload.ratio',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.upload.ratio' AS rule,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        t.event_time AS event_time,
+        IF(1.0 > 0.0, LEAST(1.0, 1.0), 0.0) AS score,
+        0.15 AS weight,
+        'low' AS severity,
+        'risk' AS alert,
+        t.top_src_ip AS actor,
+        CAST(NULL AS STRING) AS victim,
+        t.top_dst_ip AS peer,
+        t.subscriber_id AS subscriber_id,
+        CAST(NULL AS STRING) AS src_ip,
+        CAST(NULL AS STRING) AS dst_ip,
+        CAST(NULL AS INT64) AS dst_port
+      FROM rule_net_upload_ratio AS t
       WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
         AND t.event_time < tripline_to
       UNION ALL
@@ -603,12 +740,19 @@ USING (
       WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
         AND t.event_time < tripline_to
     ),
+    -- Columns per row.
+    risk_by_rule_24h__row_1 AS (
+      SELECT
+        *,
+        IF(STARTS_WITH(rule, 'net.beacon'), 'net.beacon', rule) AS family
+      FROM risk_by_rule_24h__hits
+    ),
     -- Rows that count, each with its pane of 15m.
     risk_by_rule_24h__rows AS (
       SELECT
         *,
         TIMESTAMP_BUCKET(event_time, INTERVAL 15 MINUTE, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
-      FROM risk_by_rule_24h__hits
+      FROM risk_by_rule_24h__row_1
       WHERE alert != 'never'
         AND actor IS NOT NULL
     ),
@@ -616,11 +760,12 @@ USING (
     risk_by_rule_24h__panes AS (
       SELECT
         actor,
-        rule,
+        family,
         pane_start,
+        ARRAY_AGG(IF(rule IS NULL, NULL, STRUCT(rule AS first_value, score * weight AS order_1, rule AS order_2)) IGNORE NULLS ORDER BY score * weight DESC, rule LIMIT 1)[SAFE_OFFSET(0)] AS rule,
         MAX(LEAST(score * weight, 0.999999)) AS worst
       FROM risk_by_rule_24h__rows
-      GROUP BY actor, rule, pane_start
+      GROUP BY actor, family, pane_start
     ),
     -- Each pane in every window that holds it.
     risk_by_rule_24h__hops AS (
@@ -634,18 +779,20 @@ USING (
     risk_by_rule_24h__windows AS (
       SELECT
         actor,
-        rule,
+        family,
         window_start,
+        ARRAY_AGG(rule IGNORE NULLS ORDER BY rule.order_1 DESC, rule.order_2 LIMIT 1)[SAFE_OFFSET(0)].first_value AS rule,
         MAX(worst) AS worst
       FROM risk_by_rule_24h__hops
-      GROUP BY actor, rule, window_start
+      GROUP BY actor, family, window_start
     )
   SELECT
     actor,
-    rule,
+    family,
     window_start,
     TIMESTAMP_ADD(window_start, INTERVAL 1 DAY) AS window_end,
     TIMESTAMP_SUB(TIMESTAMP_ADD(window_start, INTERVAL 1 DAY), INTERVAL 1 MICROSECOND) AS event_time,
+    rule,
     worst
   FROM risk_by_rule_24h__windows
   WHERE TIMESTAMP_ADD(window_start, INTERVAL 1 DAY) > tripline_from
@@ -653,5 +800,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (actor, rule, window_start, window_end, event_time, worst)
-  VALUES (actor, rule, window_start, window_end, event_time, worst);
+WHEN NOT MATCHED BY TARGET THEN INSERT (actor, family, window_start, window_end, event_time, rule, worst)
+  VALUES (actor, family, window_start, window_end, event_time, rule, worst);

@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS subscriber_upload_1h (
   event_time TIMESTAMP,
   flows INT64,
   tx_bytes INT64,
+  rx_bytes INT64,
   dst_ips INT64,
   top_src_ip STRING,
   top_dst_ip STRING
@@ -56,6 +57,7 @@ USING (
         pane_start,
         SUM(flows) AS flows,
         SUM(tx_bytes) AS tx_bytes,
+        SUM(rx_bytes) AS rx_bytes,
         LEAST(COUNT(DISTINCT dst_ip), 1000000) AS dst_ips,
         ARRAY_AGG(src_ip IGNORE NULLS ORDER BY tx_bytes DESC, window_start, src_ip, dst_ip LIMIT 1)[SAFE_OFFSET(0)] AS top_src_ip,
         ARRAY_AGG(dst_ip IGNORE NULLS ORDER BY tx_bytes DESC, window_start, src_ip, dst_ip LIMIT 1)[SAFE_OFFSET(0)] AS top_dst_ip
@@ -69,6 +71,7 @@ USING (
     TIMESTAMP_SUB(TIMESTAMP_ADD(pane_start, INTERVAL 1 HOUR), INTERVAL 1 MICROSECOND) AS event_time,
     flows,
     tx_bytes,
+    rx_bytes,
     dst_ips,
     top_src_ip,
     top_dst_ip
@@ -78,5 +81,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, dst_ips, top_src_ip, top_dst_ip)
-  VALUES (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, dst_ips, top_src_ip, top_dst_ip);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, rx_bytes, dst_ips, top_src_ip, top_dst_ip)
+  VALUES (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, rx_bytes, dst_ips, top_src_ip, top_dst_ip);

@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS subscriber_upload_usual (
   event_time TIMESTAMP,
   flows INT64,
   tx_bytes INT64,
+  rx_bytes INT64,
   dst_ips INT64,
   top_src_ip STRING,
   top_dst_ip STRING,
@@ -78,6 +79,7 @@ USING (
         event_time,
         flows,
         tx_bytes,
+        rx_bytes,
         dst_ips,
         top_src_ip,
         top_dst_ip,
@@ -113,6 +115,7 @@ USING (
     event_time,
     flows,
     tx_bytes,
+    rx_bytes,
     dst_ips,
     top_src_ip,
     top_dst_ip,
@@ -135,5 +138,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_times, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes)
-  VALUES (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_times, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, rx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_times, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes)
+  VALUES (subscriber_id, window_start, window_end, event_time, flows, tx_bytes, rx_bytes, dst_ips, top_src_ip, top_dst_ip, hour, day, size, same_hour_times, same_hour_size, same_hour_square, same_hour_max_bytes, same_hour_since, known_days, known_since, same_hour_history_days, known_history_days, usual_size, usual_spread, usual_max_bytes);

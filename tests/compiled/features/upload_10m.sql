@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS upload_10m (
   flows INT64,
   established INT64,
   tx_bytes INT64,
+  rx_bytes INT64,
   log_tx FLOAT64
 )
 PARTITION BY DATE(event_time)
@@ -40,7 +41,8 @@ USING (
         pane_start,
         COUNT(*) AS flows,
         COUNTIF(outcome = 'established') AS established,
-        SUM(tx_bytes) AS aggregate_3
+        SUM(tx_bytes) AS aggregate_3,
+        SUM(rx_bytes) AS aggregate_4
       FROM upload_10m__rows
       WHERE (admit_watermark IS NULL OR admit_watermark < TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE))
       GROUP BY subscriber_id, src_ip, dst_ip, pane_start
@@ -56,7 +58,8 @@ USING (
         TIMESTAMP_SUB(TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE), INTERVAL 1 MICROSECOND) AS event_time,
         flows,
         established,
-        COALESCE(aggregate_3, 0) AS tx_bytes
+        COALESCE(aggregate_3, 0) AS tx_bytes,
+        COALESCE(aggregate_4, 0) AS rx_bytes
       FROM upload_10m__panes
       WHERE TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) > tripline_from
         AND TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE) <= tripline_to
@@ -68,5 +71,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, log_tx)
-  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, log_tx);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, rx_bytes, log_tx)
+  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, rx_bytes, log_tx);

@@ -2,8 +2,10 @@
 -- @min_gaps is 16
 -- @min_hours is 6
 -- @min_minutes is 2
--- @max_minutes is 60
+-- @max_minutes is 45
 -- @max_spread is 0.15
+-- @max_age is 24
+-- @min_before is 4
 -- @max_subscribers is 3
 DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
 DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
@@ -25,7 +27,8 @@ CREATE TABLE IF NOT EXISTS rule_net_beacon_interval (
   tx_high INT64,
   first_call TIMESTAMP,
   last_call TIMESTAMP,
-  destination_subscribers INT64
+  destination_subscribers INT64,
+  known_hours INT64
 )
 PARTITION BY DATE(event_time)
 CLUSTER BY subscriber_id, src_ip, dst_ip, dst_port
@@ -42,15 +45,41 @@ USING (
         d.window_start AS d__window_start,
         d.window_end AS d__window_end,
         d.event_time AS d__event_time,
-        IF(d.window_start IS NULL, 0, d.subscribers) AS d__subscribers
+        IF(d.window_start IS NULL, 0, d.subscribers) AS d__subscribers,
+        k.window_start AS k__window_start,
+        k.window_end AS k__window_end,
+        k.event_time AS k__event_time,
+        k.active_hours AS k__active_hours,
+        k.calls AS k__calls,
+        k.max_gap AS k__max_gap,
+        k.first_start AS k__first_start,
+        k.last_end AS k__last_end,
+        k.known_since AS k__known_since,
+        k.source_since AS k__source_since,
+        k.mean_bytes AS k__mean_bytes,
+        k.spread_bytes AS k__spread_bytes,
+        k.span_hours AS k__span_hours,
+        IF(k.window_start IS NULL, 192, k.known_hours) AS k__known_hours,
+        IF(k.window_start IS NULL, 0, k.hours_before) AS k__hours_before
       FROM contact_gap_24h AS t
-      LEFT JOIN destination_24h AS d
-        ON t.window_start = d.window_start
-        AND t.window_end = d.window_end
+      LEFT JOIN called_1d AS d
+        ON d.window_end = TIMESTAMP_BUCKET(t.window_end, INTERVAL 2 HOUR, TIMESTAMP '1970-01-01 00:00:00+00')
         AND COALESCE(t.dst_ip, '') = COALESCE(d.dst_ip, '')
         AND (t.dst_ip IS NULL) = (d.dst_ip IS NULL)
-        AND d.event_time >= tripline_from
+        AND d.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 2 HOUR)
         AND d.event_time < tripline_to
+      LEFT JOIN call_1d AS k
+        ON k.window_end = TIMESTAMP_BUCKET(t.window_end, INTERVAL 2 HOUR, TIMESTAMP '1970-01-01 00:00:00+00')
+        AND COALESCE(t.subscriber_id, '') = COALESCE(k.subscriber_id, '')
+        AND (t.subscriber_id IS NULL) = (k.subscriber_id IS NULL)
+        AND COALESCE(t.src_ip, '') = COALESCE(k.src_ip, '')
+        AND (t.src_ip IS NULL) = (k.src_ip IS NULL)
+        AND COALESCE(t.dst_ip, '') = COALESCE(k.dst_ip, '')
+        AND (t.dst_ip IS NULL) = (k.dst_ip IS NULL)
+        AND COALESCE(t.dst_port, 0) = COALESCE(k.dst_port, 0)
+        AND (t.dst_port IS NULL) = (k.dst_port IS NULL)
+        AND k.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 2 HOUR)
+        AND k.event_time < tripline_to
       WHERE t.event_time >= tripline_from
         AND t.event_time < tripline_to
     )
@@ -71,18 +100,21 @@ USING (
     tx_high,
     first_call,
     last_call,
-    d__subscribers AS destination_subscribers
+    d__subscribers AS destination_subscribers,
+    k__known_hours AS known_hours
   FROM rule_net_beacon_interval__joined
   WHERE gaps >= 16
     AND TIMESTAMP_DIFF(last_call, first_call, HOUR) >= 6
     AND last_call >= TIMESTAMP_SUB(window_end, INTERVAL 6 HOUR)
     AND gap_median >= 2
-    AND gap_median <= 60
+    AND gap_median <= 45
     AND CAST(gap_high - gap_low AS FLOAT64) <= GREATEST(1.0, 0.15 * CAST(gap_median AS FLOAT64))
     AND CAST(tx_high - tx_low AS FLOAT64) <= 0.15 * CAST(tx_median AS FLOAT64)
     AND d__subscribers <= 3
+    AND k__known_hours <= 24
+    AND k__hours_before >= 4
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, gaps, gap_low, gap_median, gap_high, tx_low, tx_median, tx_high, first_call, last_call, destination_subscribers)
-  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, gaps, gap_low, gap_median, gap_high, tx_low, tx_median, tx_high, first_call, last_call, destination_subscribers);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, gaps, gap_low, gap_median, gap_high, tx_low, tx_median, tx_high, first_call, last_call, destination_subscribers, known_hours)
+  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, gaps, gap_low, gap_median, gap_high, tx_low, tx_median, tx_high, first_call, last_call, destination_subscribers, known_hours);

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS rule_net_threat_match (
   flows INT64,
   established INT64,
   tx_bytes INT64,
+  rx_bytes INT64,
   log_tx FLOAT64,
   threat_ip STRING,
   host_ip STRING,
@@ -103,6 +104,7 @@ USING (
     flows,
     established,
     tx_bytes,
+    rx_bytes,
     log_tx,
     dst_ip AS threat_ip,
     src_ip AS host_ip,
@@ -123,6 +125,7 @@ USING (
     flows,
     established,
     tx_bytes,
+    rx_bytes,
     log_tx,
     src_ip AS threat_ip,
     dst_ip AS host_ip,
@@ -136,5 +139,5 @@ USING (
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, log_tx, threat_ip, host_ip, feed, reason, confidence, branch)
-  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, log_tx, threat_ip, host_ip, feed, reason, confidence, branch);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, rx_bytes, log_tx, threat_ip, host_ip, feed, reason, confidence, branch)
+  VALUES (subscriber_id, src_ip, dst_ip, window_start, window_end, event_time, flows, established, tx_bytes, rx_bytes, log_tx, threat_ip, host_ip, feed, reason, confidence, branch);
