@@ -329,7 +329,7 @@ PLANTED_IN_PROJECT = [
     ("recent", "IF(l.window_start IS NULL, -1", "IF(l.window_start IS NULL, 0"),
     ("visit", "< 20000000", "<= 21000000"),
     ("visit", "INTERVAL 20 SECOND", "INTERVAL 21 SECOND"),
-    ("visit", "INTERVAL 10 MINUTE), TIMESTAMP", "INTERVAL 9 MINUTE), TIMESTAMP"),
+    ("visit", "(event_time, INTERVAL 10 MINUTE", "(event_time, INTERVAL 9 MINUTE"),
     ("visit", "admit_watermark <= event_time", "admit_watermark >= event_time"),
     ("visit", "GROUP BY subscriber_id, pane_start, session", "GROUP BY subscriber_id, pane_start"),
     ("pause", "<= 90000000", "<= 30000000"),
