@@ -219,7 +219,8 @@ fn sessions(window: &Node, out: &mut Vec<Diagnostic>) -> Option<Window> {
         out.push(error.label("longer than `max`").help("use a shorter `session_gap`, or a longer `max`"));
         whole = false;
     }
-    whole.then_some(Window { size: max, every: Micros(1), session_gap: Some(gap), span: window.span })
+    let span = window.get("max").map_or(window.span, |max| max.span);
+    whole.then_some(Window { size: max, every: Micros(1), session_gap: Some(gap), span })
 }
 
 /// Where sessions are cut that say nothing else, and how far back the row before may lie.

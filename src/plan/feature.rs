@@ -172,7 +172,7 @@ fn bind_window(
         );
     } else if window.size > WINDOW_MAX {
         let key = if window.session_gap.is_some() { "max" } else { "size" };
-        finding(format!("`{key}` {} is more than {WINDOW_MAX}", window.size), "use a shorter window");
+        finding(format!("`{key}` {} is more than {WINDOW_MAX}", window.size), "use a shorter one");
     } else if window.session_gap.is_none() && size / every > PANES_MAX {
         finding(format!("a window of {} panes is more than {PANES_MAX}", size / every), "use a longer `every`");
     }

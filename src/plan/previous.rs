@@ -28,10 +28,12 @@ pub(super) fn bind(
         diagnostics.push(finding.help("use a shorter one"));
     }
     let at = scope.columns.len();
+    // Not of the row before that.
+    let known = scope.clone();
     let mut of: Vec<usize> = Vec::new();
     for name in &previous.columns {
         let own = format!("previous_{}", name.text);
-        let Some(index) = join::find(scope, name, diagnostics).filter(|index| *index < at) else {
+        let Some(index) = join::find(&known, name, diagnostics) else {
             scope.broken.push(own);
             continue;
         };
@@ -117,7 +119,10 @@ pub(super) fn check_key(
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     for name in key {
-        let found = scope.columns.iter().position(|c| c.qualifier.is_none() && c.column.name == name.text);
+        let found = scope
+            .columns
+            .iter()
+            .position(|c| c.qualifier.is_none() && c.column.name.eq_ignore_ascii_case(name.as_str()));
         if found.zip(previous).is_some_and(|(index, previous)| previous.is_needed_for(index)) {
             let message = format!("the row before is one of the same key, and `{}` needs it", name.text);
             let finding = Diagnostic::error("feature.previous", name.span(), message);

@@ -101,6 +101,11 @@ pub(super) fn feature(plan: &Plan, feature: &FeaturePlan) -> String {
     let condition = |name: &str, condition: &Option<Expr>, columns: &[Column]| {
         condition.as_ref().map_or(String::new(), |it| format!("  {name:<8} {}\n", bigquery::expression(it, columns)))
     };
+    if let Some(previous) = &feature.previous {
+        let columns: Vec<&str> = previous.of.iter().map(|index| feature.scope[*index].name.as_str()).collect();
+        let gap = previous.max_gap;
+        text.push_str(&format!("  previous {} of the key's row before, at most {gap} before\n", columns.join(", ")));
+    }
     text.push_str(&condition("where", &feature.filter, &feature.scope));
     text.push_str(&format!("  window   {}\n", feature.window));
     for frame in feature.frames() {
