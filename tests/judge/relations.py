@@ -219,9 +219,15 @@ def judged(run, judge, name, sql):
     # Rules and joins look at one window; a feature at its key.
     keys = {"rule": ["window_start"], "feature": run.relations[name]["cluster_by"], "flows": None}.get(kind, [])
     of_rules = any(run.relations.get(read, {}).get("kind") == "rule" for read in run.relations[name]["inputs"])
-    if " PRECEDING" in sql or kind == "feature" and of_rules:
-        # Look-backs have keys of their own, and hits other columns than the rules.
+    if kind == "feature" and of_rules:
+        # Hits have other columns than the rules.
         keys = []
+    elif " PRECEDING" in sql:
+        # Look-backs have keys of their own: what all of them have stays together.
+        frames = re.findall(r"AS \(\s*(?:PARTITION BY (.*?) )?ORDER BY UNIX_MICROS\(window_end\)", sql)
+        known = [{column for column, _ in columns} for columns, _ in tables.values()]
+        common = set.intersection(*({name for name in frame.split(", ") if name} for frame in frames))
+        keys = [name for name in sorted(common) if any(name in names for names in known)]
     elif " = TIMESTAMP_BUCKET(" in sql:
         # What is joined as of then has other windows, and of the key what all have that have some of it.
         columns = [{column for column, _ in columns} for columns, _ in tables.values()]
