@@ -36,7 +36,7 @@
 //!    subqueries and `UNION ALL` become one SELECT for each part (`bind/query.rs`, `layer.rs`); `plan/branch.rs` makes each a
 //!    branch of its rule.
 //! 5. `plan/fingerprint.rs` hashes what each rule means; `plan/wanted.rs` marks what is read: other features do not run,
-//!    other columns are not decoded.
+//!    other columns are not decoded. `plan/asked.rs` tells which rows of a feature its rules ask for.
 //! 6. `plan/order.rs` names the rules of `hits(*)` and tells what stands on what; `Plan::order` (`plan/hits.rs`) has features and
 //!    rules each after what it reads. `pipeline/graph.rs` builds a stage for each live feature and rule; `pipeline/compiled.rs` has
 //!    `target/datafusion/lower.rs` make each expression a physical one, once.
@@ -50,9 +50,10 @@
 //! 3. `pipeline/merge.rs` makes one log of all inputs, row by row, and gives each row the watermark before it.
 //! 4. `pipeline/graph.rs` leaves out duplicates (`dedupe.rs`), counts late rows, and hands the rest to every feature over
 //!    `flows` and every rule over it.
-//! 5. `pipeline/window/feature.rs` evaluates `row`, `where`, key and arguments; `operator.rs` keeps panes, `accumulate.rs` exact
-//!    states, `distinct.rs` sets, `evidence.rs` the first flows of each key.
-//! 6. When the watermark passes a window's end, `graph.rs` closes it: feature rows go to features over features (joined in
+//! 5. `pipeline/window/feature.rs` evaluates `row`, `where`, key and arguments; `previous.rs` lets rows wait for their row before;
+//!    `operator.rs` keeps panes, `session.rs` sessions, `accumulate.rs` exact states, `distinct.rs` sets, `evidence.rs` the first
+//!    flows of each key.
+//! 6. When the watermark passes a window's end, `graph.rs` closes it: feature rows that something asks for go to features over features (joined in
 //!    `join.rs`, with those of the same window or, out of `past.rs`, with earlier ones), to look-backs (`window/trailing.rs` over
 //!    the two stacks of `frame.rs`; `stage.rs` is either kind) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch,
 //!    `rank.rs` its ranks. Hits are rows of `hits(…)` again for the features that read them (`hits.rs`).

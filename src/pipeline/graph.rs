@@ -338,6 +338,7 @@ impl Graph {
         if watermark <= self.watermark {
             return Ok(());
         }
+        self.features.iter_mut().flatten().try_for_each(|stage| stage.release(watermark))?;
         while let Some(end) = self.next_end() {
             if end > watermark {
                 break;
@@ -389,6 +390,7 @@ impl Graph {
             let closed = Closed { now: &now.closed, past: Some(&self.past) };
             stage.push(now.end, rows, closed, &now.evidence[upstream])?;
         }
+        stage.release(now.end)?;
         if stage.next_end() != Some(now.end) {
             return Ok(());
         }

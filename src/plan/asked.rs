@@ -47,14 +47,16 @@ impl Plan {
         if by_features || earlier || feature.window.session_gap.is_some() || feature.trailing.is_some() {
             return Asked::All;
         }
-        let mut reading = branches().filter(|branch| branch.upstream == upstream).peekable();
-        if reading.peek().is_none() {
-            return if joined { Asked::Joined } else { Asked::All };
-        }
         // A row that has no value for some expression is counted, whatever a rule thinks of it.
         let computed = feature.outputs.iter().chain(&feature.derive);
-        if joined || computed.map(|item| &item.expr).any(Expr::can_fail) {
+        if computed.map(|item| &item.expr).any(Expr::can_fail) {
             return Asked::All;
+        }
+        let mut reading = branches().filter(|branch| branch.upstream == upstream).peekable();
+        match (reading.peek().is_some(), joined) {
+            (false, true) => return Asked::Joined,
+            (true, false) => {}
+            _ => return Asked::All,
         }
         let bounds: Option<Vec<Vec<Bound>>> = reading.map(|branch| bounds(feature, branch)).collect();
         bounds.map_or(Asked::All, Asked::Within)

@@ -151,12 +151,7 @@ impl RuleStage {
                 };
                 let key: Vec<Value> = self.plan.key.iter().map(|i| values[*i].clone()).collect();
                 let (start, end) = (time(self.plan.window.0), time(self.plan.window.1));
-                let mut kept = Vec::new();
-                if let Some(evidence) = behind.evidence {
-                    evidence.for_each(places[row], &mut |event_time, row_id, flow| {
-                        kept.push(EvidenceRow { event_time, row_id, flow: flow() });
-                    });
-                }
+                let kept = behind.evidence.map_or_else(Vec::new, |evidence| evidence.of_row(places[row]));
                 let event_time = time(self.plan.event_time);
                 Hit {
                     rule: self.index,

@@ -21,6 +21,15 @@ pub type SeeFlow<'a> = dyn FnMut(EventTime, i64, &dyn Fn() -> Arc<[u8]>) + 'a;
 /// The flows behind the rows of a batch. A flow is written out only when some window keeps it, and then once.
 pub trait EvidenceRows {
     fn for_each(&self, row: usize, see: &mut SeeFlow);
+
+    /// All that are behind a row.
+    fn of_row(&self, row: usize) -> Vec<EvidenceRow> {
+        let mut all = Vec::new();
+        self.for_each(row, &mut |event_time, row_id, flow| {
+            all.push(EvidenceRow { event_time, row_id, flow: flow() });
+        });
+        all
+    }
 }
 
 /// The first rows of each slot of a pane, sorted.
@@ -37,22 +46,6 @@ impl Evidence {
         Self { rows_max, keys: Vec::new(), slots: Vec::new() }
     }
 
-    /// Of one slot.
-    pub fn of_one(rows_max: usize) -> Self {
-        Self { rows_max, keys: vec![0], slots: vec![Vec::new()] }
-    }
-
-    /// What the first slot has.
-    pub fn into_first(self) -> Vec<EvidenceRow> {
-        self.slots.into_iter().next().unwrap_or_default()
-    }
-
-    /// The first slot takes what another's has.
-    pub fn merge_into_first(&mut self, other: &Self) {
-        let Some((mine, theirs)) = self.slots.first_mut().zip(other.slots.first()) else { return };
-        merge(mine, theirs, self.rows_max);
-    }
-
     /// Makes room for all slots of a pane with these keys.
     pub fn grow(&mut self, keys: &[u32]) {
         self.keys.extend_from_slice(&keys[self.keys.len()..]);
@@ -65,21 +58,27 @@ impl Evidence {
     }
 
     pub fn add(&mut self, slot: u32, rows: &dyn EvidenceRows, row: usize) {
-        let Some(kept) = self.slots.get_mut(slot as usize) else { return };
-        let rows_max = self.rows_max;
-        rows.for_each(row, &mut |event_time, row_id, flow| {
-            if keeps(kept, rows_max, event_time, row_id) {
-                insert(kept, rows_max, EvidenceRow { event_time, row_id, flow: flow() });
-            }
-        });
+        if let Some(kept) = self.slots.get_mut(slot as usize) {
+            add(kept, self.rows_max, rows, row);
+        }
     }
+}
+
+/// Adds what is behind a row to the first rows.
+pub(super) fn add(kept: &mut Vec<EvidenceRow>, rows_max: usize, rows: &dyn EvidenceRows, row: usize) {
+    rows.for_each(row, &mut |event_time, row_id, flow| {
+        if keeps(kept, rows_max, event_time, row_id) {
+            insert(kept, rows_max, EvidenceRow { event_time, row_id, flow: flow() });
+        }
+    });
 }
 
 fn keeps(kept: &[EvidenceRow], rows_max: usize, event_time: EventTime, row_id: i64) -> bool {
     kept.len() < rows_max || kept.last().is_some_and(|last| (event_time, row_id) < (last.event_time, last.row_id))
 }
 
-fn merge(kept: &mut Vec<EvidenceRow>, other: &[EvidenceRow], rows_max: usize) {
+/// Adds the first rows of another.
+pub(super) fn merge(kept: &mut Vec<EvidenceRow>, rows_max: usize, other: &[EvidenceRow]) {
     for row in other {
         if keeps(kept, rows_max, row.event_time, row.row_id) {
             insert(kept, rows_max, row.clone());
@@ -146,7 +145,7 @@ impl OfPanes {
         for pane in &self.panes {
             for (key, kept) in pane.keys.iter().zip(&pane.slots) {
                 if let Some(row) = rows.get(key) {
-                    merge(&mut merged[*row], kept, pane.rows_max);
+                    merge(&mut merged[*row], pane.rows_max, kept);
                 }
             }
         }

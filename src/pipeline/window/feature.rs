@@ -203,12 +203,10 @@ impl FeatureStage {
     }
 
     pub fn next_end(&self) -> Option<i64> {
-        let waiting = self.previous.as_ref().and_then(|previous| previous.earliest());
-        let (known, of_waiting) = match &self.windows {
-            Windows::Hops(windows) => (windows.next_end(), waiting.map(|at| windows.hop().first_end(at))),
-            Windows::Sessions(sessions) => (sessions.next_end(), waiting.map(|at| sessions.end_of(at, at))),
-        };
-        known.into_iter().chain(of_waiting).min()
+        match &self.windows {
+            Windows::Hops(windows) => windows.next_end(),
+            Windows::Sessions(sessions) => sessions.next_end(),
+        }
     }
 
     /// Adds rows of the upstream; each still has an open window here. `closed` are the windows that may be joined.
@@ -238,9 +236,10 @@ impl FeatureStage {
         Ok(())
     }
 
-    /// Adds the rows before `end` that have waited for their row before.
-    fn release(&mut self, end: i64) -> Result<(), StageError> {
-        let Some(ordered) = self.previous.as_mut().map(|previous| previous.release(end)).transpose()?.flatten() else {
+    /// No row before `watermark` will come any more: those that have waited know their row before.
+    pub fn release(&mut self, watermark: i64) -> Result<(), StageError> {
+        let released = self.previous.as_mut().map(|previous| previous.release(watermark));
+        let Some(ordered) = released.transpose()?.flatten() else {
             return Ok(());
         };
         let mut parts = Vec::new();
@@ -351,7 +350,6 @@ impl FeatureStage {
 
     /// Leaves out the window that ends at `end`: nothing asks for it.
     pub fn skip(&mut self, end: i64) -> Result<(), StageError> {
-        self.release(end)?;
         match &mut self.windows {
             Windows::Hops(windows) => windows.skip(end),
             Windows::Sessions(sessions) => drop(sessions.close(end)?),
@@ -361,7 +359,6 @@ impl FeatureStage {
 
     /// Takes out the window that ends at `end`: the rows that are `wanted`.
     pub fn close(&mut self, end: i64, wanted: Wanted<'_>) -> Result<FeatureRows, StageError> {
-        self.release(end)?;
         let mut closed = self.windows.close(end, wanted)?;
         let count = closed.starts.len();
         if count == 0 {

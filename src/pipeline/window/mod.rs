@@ -16,6 +16,7 @@ pub mod ordered;
 mod pair;
 mod previous;
 mod quantile;
+mod rounded;
 pub mod session;
 mod sketch;
 pub mod stage;

@@ -5,8 +5,8 @@ use datafusion::arrow::datatypes::Float64Type;
 
 use crate::language::tree::AggregateFunction;
 
-use super::accumulate::count;
 use super::exact::ExactSum;
+use super::rounded::count;
 
 /// Sums over the pairs of which neither half is NULL.
 #[derive(Debug, Clone, Default)]

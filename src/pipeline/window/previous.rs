@@ -71,20 +71,9 @@ impl Previous {
         let first = times(&rows, self.time).iter().copied().min();
         self.earliest = self.earliest.into_iter().chain(first).min();
         if let Some(evidence) = evidence {
-            self.behind.extend((0..rows.num_rows()).map(|row| {
-                let mut kept = Vec::new();
-                evidence.for_each(place(row), &mut |event_time, row_id, flow| {
-                    kept.push(EvidenceRow { event_time, row_id, flow: flow() });
-                });
-                kept
-            }));
+            self.behind.extend((0..rows.num_rows()).map(|row| evidence.of_row(place(row))));
         }
         self.waiting.push(rows);
-    }
-
-    /// The time of the earliest row that waits.
-    pub fn earliest(&self) -> Option<i64> {
-        self.earliest
     }
 
     /// Takes out the rows before `end`, before which none will come any more.

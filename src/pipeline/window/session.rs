@@ -12,7 +12,7 @@ use crate::language::tree::AggregateFunction;
 
 use super::accumulate::{AggregateKind, States};
 use super::distinct::Values;
-use super::evidence::{Evidence, FlowsBehind};
+use super::evidence::{self, EvidenceRow, FlowsBehind};
 use super::key::Keys;
 use super::operator::{COMPACT_MIN, ClosedWindow, WindowError, WindowRows};
 
@@ -43,7 +43,7 @@ struct Session {
     key: u32,
     first: i64,
     last: i64,
-    evidence: Option<Evidence>,
+    evidence: Vec<EvidenceRow>,
 }
 
 /// Rows of one batch that belong together.
@@ -105,12 +105,10 @@ impl Sessions {
         for ((mine, theirs), kind) in self.states.iter_mut().zip(&states).zip(&self.kinds) {
             mine.merge(kind.function, theirs, &slots)?;
         }
-        if let Some(evidence) = rows.evidence.filter(|_| self.evidence_rows > 0) {
+        if let Some(rows) = rows.evidence.filter(|_| self.evidence_rows > 0) {
             for (row, run) in run_of.iter().enumerate() {
-                let slot = slots[*run as usize] as usize;
-                if let Some(kept) = &mut self.open[slot].evidence {
-                    kept.add(0, evidence, row);
-                }
+                let session = &mut self.open[slots[*run as usize] as usize];
+                evidence::add(&mut session.evidence, self.evidence_rows, rows, row);
             }
         }
         self.numbers = numbers;
@@ -142,7 +140,7 @@ impl Sessions {
     }
 
     /// When a session with these first and last rows ends.
-    pub fn end_of(&self, first: i64, last: i64) -> i64 {
+    fn end_of(&self, first: i64, last: i64) -> i64 {
         last.saturating_add(self.gap).min(self.cut(first).saturating_add(self.max))
     }
 
@@ -170,9 +168,8 @@ impl Sessions {
                 let theirs = states.gather(&[*other]);
                 states.merge(kind.function, &theirs, &[*slot])?;
             }
-            if let (Some(mine), Some(theirs)) = (&mut self.open[*slot as usize].evidence, &joined.evidence) {
-                mine.merge_into_first(theirs);
-            }
+            let kept = &mut self.open[*slot as usize].evidence;
+            evidence::merge(kept, self.evidence_rows, &joined.evidence);
             self.give_back(*other);
             // What earlier runs bring comes to it too.
             before.iter_mut().filter(|slot| *slot == other).for_each(|earlier| *earlier = *slot);
@@ -190,8 +187,7 @@ impl Sessions {
             self.states.iter_mut().for_each(|states| states.grow(self.open.len()));
             u32::try_from(self.open.len() - 1).unwrap_or(u32::MAX)
         });
-        let evidence = (self.evidence_rows > 0).then(|| Evidence::of_one(self.evidence_rows));
-        let session = Session { key: run.key, first: run.first, last: run.last, evidence };
+        let session = Session { key: run.key, first: run.first, last: run.last, evidence: Vec::new() };
         self.ends.insert((self.end(&session), slot));
         self.of_key[run.key as usize].push(slot);
         self.open[slot as usize] = session;
@@ -222,8 +218,7 @@ impl Sessions {
         }
         slots.iter().for_each(|slot| self.give_back(*slot));
         let starts = sessions.iter().map(|session| session.first).collect();
-        let behind = sessions.into_iter().map(|session| session.evidence.map_or_else(Vec::new, Evidence::into_first));
-        let evidence = FlowsBehind::Rows(behind.collect());
+        let evidence = FlowsBehind::Rows(sessions.into_iter().map(|session| session.evidence).collect());
         self.compact();
         Ok(ClosedWindow { columns, starts, evidence })
     }

@@ -100,6 +100,14 @@ impl Stage {
         }
     }
 
+    /// No row before `watermark` will come any more: those that have waited for it go into their windows.
+    pub fn release(&mut self, watermark: i64) -> Result<(), StageError> {
+        match self {
+            Self::Windows(stage) => stage.release(watermark),
+            Self::Trailing(_) => Ok(()),
+        }
+    }
+
     /// Windows that ended at or before `watermark` are over, those without rows too.
     pub fn pass(&mut self, watermark: i64) {
         if let Self::Windows(stage) = self {
