@@ -59,6 +59,7 @@ pub struct FeatureStage {
     ready: usize,
     filter: Option<Compiled>,
     previous: Option<Box<Previous>>,
+    keeps_evidence: bool,
     key: Vec<usize>,
     args: Vec<Option<Argument>>,
     outputs: Vec<Compiled>,
@@ -152,6 +153,7 @@ impl FeatureStage {
             derive: derive.collect::<Result<_, _>>()?,
             results_schema: batch::schema(&results),
             schema: batch::schema(&plan.columns),
+            keeps_evidence: evidence_rows > 0,
             windows: Windows::new(plan, evidence_rows)?,
             errors: RowErrors::default(),
             watched: None,
@@ -229,7 +231,7 @@ impl FeatureStage {
                 Some(previous) => {
                     let chosen: Option<Vec<usize>> = prepared.mask.map(|mask| mask.values().set_indices().collect());
                     let place = |row: usize| first + chosen.as_ref().map_or(row, |chosen| chosen[row]);
-                    previous.push(prepared.scope, &place, evidence);
+                    previous.push(prepared.scope, &place, evidence.filter(|_| self.keeps_evidence));
                 }
             }
         }
