@@ -27,7 +27,7 @@ pub struct Sessions {
     /// By slot.
     open: Vec<Session>,
     free: Vec<u32>,
-    /// Slots of open sessions, by key number.
+    /// Slots of open sessions, by key number; of a key in the order of time.
     of_key: Vec<Vec<u32>>,
     /// (end, slot) of every open session.
     ends: BTreeSet<(i64, u32)>,
@@ -150,13 +150,12 @@ impl Sessions {
 
     /// The open session that a run belongs to, with what it joins, or a new one. `before`: those of the runs before it.
     fn slot_of(&mut self, run: &Run, before: &mut [u32]) -> Result<u32, WindowError> {
-        let touches = |slot: &u32| {
-            let session = &self.open[*slot as usize];
-            run.first - session.last < self.gap
-                && session.first - run.last < self.gap
-                && self.cut(session.first) == self.cut(run.first)
-        };
-        let touched: Vec<u32> = self.of_key[run.key as usize].iter().copied().filter(touches).collect();
+        let session = |slot: &u32| &self.open[*slot as usize];
+        let slots = &self.of_key[run.key as usize];
+        let first = slots.partition_point(|slot| run.first - session(slot).last >= self.gap);
+        let near = slots[first..].iter().take_while(|slot| session(slot).first - run.last < self.gap);
+        let touched: Vec<u32> =
+            near.copied().filter(|slot| self.cut(session(slot).first) == self.cut(run.first)).collect();
         let Some((slot, others)) = touched.split_first() else { return Ok(self.begin(run)) };
         let known = &self.open[*slot as usize];
         self.ends.remove(&(self.end(known), *slot));
@@ -189,17 +188,25 @@ impl Sessions {
         });
         let session = Session { key: run.key, first: run.first, last: run.last, evidence: Vec::new() };
         self.ends.insert((self.end(&session), slot));
-        self.of_key[run.key as usize].push(slot);
+        let place = self.place(run.key, run.first);
+        self.of_key[run.key as usize].insert(place, slot);
         self.open[slot as usize] = session;
         slot
     }
 
     /// No longer open; its states are still there.
     fn take(&mut self, slot: u32) -> Session {
+        let Session { key, first, .. } = self.open[slot as usize];
+        let place = self.place(key, first);
+        self.of_key[key as usize].remove(place);
         let session = std::mem::take(&mut self.open[slot as usize]);
         self.ends.remove(&(self.end(&session), slot));
-        self.of_key[session.key as usize].retain(|other| *other != slot);
         session
+    }
+
+    /// Where a session stands, or would, among those of its key.
+    fn place(&self, key: u32, first: i64) -> usize {
+        self.of_key[key as usize].partition_point(|slot| self.open[*slot as usize].first < first)
     }
 
     fn give_back(&mut self, slot: u32) {
