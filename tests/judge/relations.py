@@ -238,9 +238,8 @@ def judged(run, judge, name, sql):
     if kind == "feature" and of_rules:
         # Hits have other columns than the rules.
         keys = []
-    elif " PRECEDING" in sql:
+    elif frames := re.findall(r"AS \(\s*(?:PARTITION BY (.*?) )?ORDER BY UNIX_MICROS\(window_end\)", sql):
         # Look-backs have keys of their own: what all of them have stays together.
-        frames = re.findall(r"AS \(\s*(?:PARTITION BY (.*?) )?ORDER BY UNIX_MICROS\(window_end\)", sql)
         known = [{column for column, _ in columns} for columns, _ in tables.values()]
         common = set.intersection(*({name for name in frame.split(", ") if name} for frame in frames))
         keys = [name for name in sorted(common) if any(name in names for names in known)]
