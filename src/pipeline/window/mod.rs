@@ -8,8 +8,10 @@ pub mod feature;
 mod frame;
 #[cfg(test)]
 mod golden;
+mod input;
 mod keep;
 pub mod key;
+mod lean;
 mod list;
 pub mod operator;
 pub mod ordered;

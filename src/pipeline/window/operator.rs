@@ -110,7 +110,7 @@ pub struct WindowState {
 }
 
 /// Interned keys and values below this are not worth a clean-up.
-pub(super) const COMPACT_MIN: usize = 65_536;
+pub(in crate::pipeline) const COMPACT_MIN: usize = 65_536;
 
 impl WindowState {
     pub fn new(
