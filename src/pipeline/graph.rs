@@ -498,9 +498,20 @@ impl Graph {
 
     /// Bounded input has ended: closes everything. Windows beyond `last_watermark` are partial.
     pub fn finish(&mut self, last_watermark: i64, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        self.end_flows();
         self.advance(i64::MAX, Some(last_watermark.max(self.watermark)), out)?;
         self.count_errors(out);
         Ok(())
+    }
+
+    /// Bounded input has ended: no flow will come any more.
+    pub fn end_flows(&mut self) {
+        self.fill_until(self.span.map_or(BEFORE_ALL, |(_, last)| last));
+    }
+
+    /// Windows that end behind the last flow have no rows, and none is filled in.
+    pub fn fill_until(&mut self, last: i64) {
+        self.features.iter_mut().flatten().filter_map(Stage::windows_mut).for_each(|stage| stage.fill_until(last));
     }
 
     /// The run ends here: closes nothing but incidents of the days before `end`, of which all rows have come.

@@ -59,7 +59,8 @@ impl Plan {
         let conditions = by_rules.map(|branch| branch.select.filter.as_ref());
         let mut reading = conditions.chain(readers.map(|reader| reader.filter.as_ref())).peekable();
         match (reading.peek().is_some(), joined) {
-            (false, true) => return Asked::Joined,
+            // Which keys a window has tells what is filled in later.
+            (false, true) if feature.fill.is_none() => return Asked::Joined,
             (true, false) => {}
             _ => return Asked::All,
         }

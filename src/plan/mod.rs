@@ -195,6 +195,8 @@ pub struct FeaturePlan {
     pub derive: Vec<Item>,
     /// Key, window columns, carried, outputs, derived.
     pub columns: Vec<Column>,
+    /// Windows without rows are there too, until the last of the key with rows ended so long before.
+    pub fill: Option<Micros>,
     /// `None` for a feature with windows of its own.
     pub trailing: Option<TrailingPlan>,
 }
@@ -258,7 +260,8 @@ impl FeaturePlan {
     pub fn look_back(&self) -> Micros {
         let longest = self.frames().iter().map(|frame| frame.size.0).max().unwrap_or(0);
         let gap = self.previous.as_ref().map_or(0, |previous| previous.max_gap.0);
-        Micros(self.window.size.0.saturating_add(longest).saturating_add(gap))
+        let filled = self.fill.map_or(0, |expire| expire.0);
+        Micros(self.window.size.0.saturating_add(longest).saturating_add(gap).saturating_add(filled))
     }
 }
 

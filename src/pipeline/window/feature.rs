@@ -74,7 +74,10 @@ impl Windows {
         let (size, every) = (plan.window.size.0, plan.window.every.0);
         Ok(match plan.window.session_gap {
             Some(gap) => Self::Sessions(Box::new(Sessions::new(gap.0, size, kinds, key_types, evidence_rows)?)),
-            None => Self::Hops(Box::new(WindowState::new(Hop { size, every }, kinds, key_types, evidence_rows)?)),
+            None => {
+                let windows = WindowState::new(Hop { size, every }, kinds, key_types, evidence_rows)?;
+                Self::Hops(Box::new(windows.filled(plan.fill.map(|expire| expire.0))))
+            }
         })
     }
 
@@ -180,6 +183,13 @@ impl FeatureStage {
         match &self.windows {
             Windows::Hops(windows) if self.previous.is_none() => windows.hop(),
             _ => Hop { size: 1, every: 1 },
+        }
+    }
+
+    /// No window that ends later than this is filled in.
+    pub fn fill_until(&mut self, end: i64) {
+        if let Windows::Hops(windows) = &mut self.windows {
+            windows.fill_until(end);
         }
     }
 

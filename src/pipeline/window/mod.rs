@@ -5,6 +5,7 @@ pub mod distinct;
 pub mod evidence;
 pub mod exact;
 pub mod feature;
+mod fill;
 mod frame;
 #[cfg(test)]
 mod golden;
