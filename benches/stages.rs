@@ -80,6 +80,7 @@ fn run_the_pack(bencher: Bencher, evidence: usize) {
             generation: String::new(),
             fault: None,
             watch: None,
+            history: None,
         };
         let Ok(mut out) = Outlets::new(&plan, &[], None, &output::row_writer) else { return 0 };
         let report = run(&plan, &options, &mut out, &Silent, &AtomicBool::new(false));

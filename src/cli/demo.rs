@@ -49,6 +49,7 @@ impl Demo {
             generation: opened.generation,
             fault: None,
             watch: None,
+            history: None,
         };
         let alerts = wire::text_writer("-")?;
         let mut out = Outlets::new(&plan, &[], Some((alerts, AlertFormat::Text)), &wire::row_writer)?;

@@ -90,6 +90,7 @@ impl Query {
             generation: opened.generation,
             fault: None,
             watch: None,
+            history: None,
             inputs: self.inputs.open(&plan)?,
         };
         let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();

@@ -15,6 +15,7 @@ use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunFailed, RunOptions, run};
 
 use super::exit::{Exit, is_broken_pipe};
+use super::history::open_history;
 use super::inputs::Inputs;
 use super::place::check_outputs;
 use super::project::open_valid;
@@ -48,6 +49,9 @@ pub struct Run {
     /// The input happens now: the clock closes idle windows, rows ahead of it are rejected, stopping closes nothing
     #[arg(long)]
     live: bool,
+    /// A history of what was before the inputs: what is looked back at comes from there, and is not told again
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
     /// Exit with 1 when a record was rejected
     #[arg(long)]
     strict: bool,
@@ -73,6 +77,7 @@ impl Run {
             generation: opened.generation,
             fault: None,
             watch: None,
+            history: self.history.as_deref().map(open_history).transpose()?.map(Arc::new),
             inputs,
         };
         let format = match self.format {

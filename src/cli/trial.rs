@@ -30,6 +30,7 @@ pub fn over_inputs(
         generation: generation.to_owned(),
         fault: None,
         watch,
+        history: None,
         inputs: inputs.open(plan)?,
     };
     let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();

@@ -85,6 +85,10 @@ pub struct Graph {
     pub amend: Option<Arc<dyn Amend>>,
     /// Event times of the first and the last row that was admitted.
     pub span: Option<(i64, i64)>,
+    /// By rule: how long before a row the flows lie that it looks back at.
+    history: Vec<Option<i64>>,
+    /// When the data begins, where that is not the first row that was admitted.
+    pub begins: Option<i64>,
     /// When asked for: the row that came nearest to firing, by rule.
     nearest: Option<Vec<Option<Nearest>>>,
     focus: Focus,
@@ -126,6 +130,8 @@ impl Graph {
             since: (vec![i64::MIN; plan.features.len()], vec![i64::MIN; plan.rules.len()]),
             amend: None,
             span: None,
+            history: plan.history_of_rules().into_iter().map(|history| history.map(|back| back.0)).collect(),
+            begins: None,
             nearest: None,
             focus: Focus::default(),
         })
@@ -455,6 +461,7 @@ impl Graph {
                 self.take_out(joined, None, now, out)?;
             }
         }
+        let begins = self.begins.or(self.span.map(|(first, _)| first)).unwrap_or(BEFORE_ALL);
         let rule = &mut self.rules[index];
         for (branch, upstream) in rule.branches() {
             let Upstream::Feature(upstream) = upstream else { continue };
@@ -471,7 +478,8 @@ impl Graph {
                 out.rows(&rule.plan.name, &selected, now.is_partial())?;
             }
             let evidence: Option<&dyn EvidenceRows> = Some(&*now.evidence[upstream]);
-            let behind = Behind { partial_after: now.partial_after, evidence, ..Behind::default() };
+            let warming = self.history[index].is_some_and(|back| now.end.saturating_sub(back) < begins);
+            let behind = Behind { partial_after: now.partial_after, warming, evidence, ..Behind::default() };
             let hits = rule.hits(&selected, &places, &behind)?;
             let readers = self.readers.of_rule(index);
             let read = (!readers.is_empty()).then(|| self.readers.rows(&rule.plan, &hits)).transpose()?;
@@ -502,6 +510,13 @@ impl Graph {
         self.advance(i64::MAX, Some(last_watermark.max(self.watermark)), out)?;
         self.count_errors(out);
         Ok(())
+    }
+
+    /// What went through so far was not of this run.
+    pub fn forget_counts(&mut self) {
+        let (waiting, incidents) = self.alerts.open();
+        self.ledger = Ledger::carried(waiting, incidents);
+        self.costs = Costs::new(self.costs.features.len(), self.costs.rules.len());
     }
 
     /// Bounded input has ended: no flow will come any more.

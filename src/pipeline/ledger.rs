@@ -60,6 +60,13 @@ impl Ledger {
         self.first_rejects.entry(reject.reason).or_insert_with(|| reject.clone());
     }
 
+    /// Of a run that goes on with hits that wait and incidents that are open.
+    pub fn carried(waiting: usize, incidents: usize) -> Self {
+        let mut ledger = Self { hits: (waiting + incidents) as u64, ..Self::default() };
+        ledger.dispositions[Self::place(Disposition::Alerted)] = incidents as u64;
+        ledger
+    }
+
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
     }

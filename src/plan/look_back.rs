@@ -4,9 +4,11 @@
 //! some earlier instant on, and those on earlier ones again. Nothing after the span matters to it: every row of a window
 //! that ends in the span is older than the end.
 
+use std::sync::Arc;
+
 use crate::record::{EventTime, Micros};
 
-use super::{FeaturePlan, JoinPlan, JoinTarget, Plan, Upstream, WindowPlan};
+use super::{FeaturePlan, JoinPlan, JoinTarget, Plan, RulePlan, Upstream, WindowPlan};
 
 /// From when on rows are needed, to know all rows of the plan from some instant on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +82,25 @@ impl Plan {
             None => Micros(feature.window.size.0.saturating_add(feature.fill.unwrap_or_default().0)),
         };
         Micros(self.longest(&self.reaches(&of, false)))
+    }
+
+    /// By rule: how long before the end of a row's window the flows lie that it depends on, where they are not of that
+    /// window alone.
+    pub fn history_of_rules(&self) -> Vec<Option<Micros>> {
+        let reaches = self.reaches(&FeaturePlan::look_back, true);
+        let windows =
+            self.reaches(&|feature| if feature.trailing.is_some() { Micros(0) } else { feature.window.size }, false);
+        let of_rule = |rule: &Arc<RulePlan>| {
+            let branches = rule.branches.iter().filter_map(|branch| match branch.upstream {
+                Upstream::Feature(read) => {
+                    let joined = self.joined_reach(&branch.select.joins, branch.upstream, &reaches);
+                    Some((reaches[read].max(joined), windows[read]))
+                }
+                _ => None,
+            });
+            branches.filter(|(reach, window)| reach > window).map(|(reach, _)| Micros(reach)).max()
+        };
+        self.rules.iter().map(of_rule).collect()
     }
 
     fn longest(&self, reaches: &[i64]) -> i64 {

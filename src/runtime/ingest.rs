@@ -138,6 +138,7 @@ fn ingest_into(
         generation: options.generation.clone(),
         fault: None,
         watch: None,
+        history: None,
     };
     let decoded = place.takes_decoded();
     let mut out = Collected { place, taps };

@@ -22,3 +22,4 @@ pub mod run;
 pub mod training;
 mod turn;
 pub mod warehouse;
+pub mod warm;

@@ -328,6 +328,7 @@ impl LocalDays {
         self.watch.iter().try_for_each(|focus| graph.watch(&self.plan, &lookups, focus.clone()))?;
         graph.only_from(&self.plan, &self.plan.look_back(span.start));
         graph.fill_until(self.last_flow());
+        graph.begins = self.history.span().map(|(first, _)| first.0);
         let end = span.end;
         let admission = if self.keep_late { graph.admission().of_all() } else { graph.admission() };
         let mut feed = Feed::new(&self.history, scan, wanted, admission.clone());

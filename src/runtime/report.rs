@@ -12,6 +12,8 @@ use crate::pipeline::ledger::{Imbalance, Ledger};
 use crate::pipeline::outlet::Uncomputed;
 use crate::record::{Disposition, EventTime};
 
+use super::warm::Warmed;
+
 #[derive(Debug)]
 pub struct RunReport {
     pub ledger: Ledger,
@@ -28,6 +30,8 @@ pub struct RunReport {
     pub last_time: Option<EventTime>,
     pub row_errors: Vec<Uncomputed>,
     pub nearest: NearestRows,
+    /// What came from a history before the inputs.
+    pub warmed: Option<Warmed>,
     /// Of each feature and rule.
     pub costs: BTreeMap<String, Cost>,
 }
@@ -66,6 +70,7 @@ impl RunReport {
             last_time: graph.span.map(|(_, last)| EventTime(last)),
             row_errors: graph.uncomputed(),
             nearest: NearestRows::of(graph),
+            warmed: None,
             costs: graph.costs_by_name(),
         }
     }
@@ -116,6 +121,11 @@ impl RunReport {
             "row_errors": ledger.row_errors,
             "saturated_sums": ledger.saturated,
             "ignored_fields": ledger.ignored_fields.counts(),
+            "history": self.warmed.map(|warmed| json!({
+                "rows": warmed.rows,
+                "from": warmed.from.to_string(),
+                "until": warmed.until.to_string(),
+            })),
             "costs": costs,
             "interrupted": self.interrupted,
             "failed": self.failed,

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use datafusion::arrow::error::ArrowError;
 
-use crate::pipeline::batch::FlowBatch;
+use crate::history::History;
+use crate::pipeline::batch::{AdmittedBatch, FlowBatch};
 use crate::pipeline::detect::focus::Focus;
 use crate::pipeline::graph::{Fault, Graph, GraphError};
 use crate::pipeline::ingest::{Control, IngestError};
+use crate::pipeline::ledger::Ledger;
 use crate::pipeline::merge::{BEFORE_ALL, Merge, Step};
 use crate::pipeline::normalize::{DecodedSchema, Keep, NormalizeError, Normalizer};
 use crate::pipeline::outlet::OutletError;
@@ -23,6 +25,7 @@ use crate::target::datafusion::{Lookups, LowerError};
 use super::lane::{Inlet, Lane, Pumped};
 use super::outlet::{REJECTS, RunOutlet};
 use super::report::RunReport;
+use super::warm::{WarmError, Warmed, warm};
 
 /// Inputs of one run.
 pub const INPUTS_MAX: usize = 10_000;
@@ -49,6 +52,8 @@ pub struct RunOptions {
     pub fault: Option<Fault>,
     /// Of whom the report says which rows came nearest to firing.
     pub watch: Option<Focus>,
+    /// What was before the inputs.
+    pub history: Option<Arc<History>>,
 }
 
 /// What a run tells while it goes on.
@@ -72,6 +77,8 @@ pub enum RunError {
     Graph(#[from] GraphError),
     #[error(transparent)]
     Outlet(#[from] OutletError),
+    #[error(transparent)]
+    Warm(#[from] WarmError),
     #[error("an input's thread ended before its input did")]
     Thread,
     #[error("{0} inputs are more than the {INPUTS_MAX} of one run\nhelp: join files, or run them in parts")]
@@ -131,6 +138,7 @@ fn finish(mut run: Run<'_>, out: &mut dyn RunOutlet) -> Result<RunReport, RunFai
     // After an error too: what was found so far stays readable.
     let finished = out.finish();
     let mut report = RunReport::new(&run.graph, run.started.elapsed());
+    report.warmed = run.warmed;
     report.last_watermark = Some(run.merge.last_watermark()).filter(|at| *at != BEFORE_ALL).map(EventTime);
     match played.and_then(|interrupted| Ok(finished.map(|()| interrupted)?)) {
         Ok(interrupted) => Ok(RunReport { interrupted, ..report }),
@@ -152,6 +160,9 @@ struct Run<'a> {
     clock: Option<Arc<dyn Clock>>,
     /// Alerts are written out as they come.
     stream: bool,
+    /// To be taken before the first row.
+    history: Option<(Plan, Arc<History>)>,
+    warmed: Option<Warmed>,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
 }
@@ -204,6 +215,8 @@ impl<'a> Run<'a> {
             control,
             clock: options.live.clone(),
             stream,
+            history: options.history.clone().map(|history| (plan.clone(), history)),
+            warmed: None,
             progress,
             stop,
         })
@@ -249,6 +262,10 @@ impl<'a> Run<'a> {
             match self.merge.step()? {
                 Step::Done => return Ok(false),
                 Step::Rows(batch) => {
+                    if !self.warm(&batch)? {
+                        self.graph.ledger.unread += batch.flows.times.len() as u64;
+                        return Ok(true);
+                    }
                     self.graph.push(&batch, out)?;
                     self.progress.advanced(0, batch.flows.times.len() as u64, self.graph.ledger.alerts);
                     if self.stream {
@@ -258,6 +275,18 @@ impl<'a> Run<'a> {
                 Step::Need(lane) => self.receive(lane, out)?,
             }
         }
+    }
+
+    /// Before the first row: fills features from the history; false when it was stopped.
+    fn warm(&mut self, batch: &AdmittedBatch) -> Result<bool, RunError> {
+        let Some((plan, history)) = self.history.take() else { return Ok(true) };
+        let Some(first) = batch.flows.times.iter().min().map(|first| EventTime(*first)) else { return Ok(true) };
+        let lateness = plan.sources.iter().map(|source| source.lateness.0).max().unwrap_or(0);
+        let counted = self.graph.ledger.clone();
+        self.warmed = warm(&mut self.graph, &plan, &history, first, lateness, self.stop)?;
+        let Ledger { hits, dispositions, .. } = self.graph.ledger;
+        self.graph.ledger = Ledger { hits, dispositions, ..counted };
+        Ok(self.warmed.is_some())
     }
 
     /// Waits for the lane's next batch that has rows, or its end; returns early when there is other work.

@@ -153,8 +153,15 @@ fn play(plan: &Plan, case: &Case, inputs: &[(String, String, String)]) -> Result
         let sources: Vec<usize> = inputs.iter().map(|(_, from, _)| source(from)).collect();
         let mut run = |inputs: Vec<Arc<dyn Input>>, live: Option<Arc<dyn Clock>>, stop: &AtomicBool| {
             let inputs = sources.iter().copied().zip(inputs).collect();
-            let options =
-                RunOptions { inputs, live, threads: 2, generation: "test".to_owned(), fault: None, watch: None };
+            let options = RunOptions {
+                inputs,
+                live,
+                threads: 2,
+                generation: "test".to_owned(),
+                fault: None,
+                watch: None,
+                history: None,
+            };
             Ok::<_, Failed>(run(&plan, &options, &mut out, &Silent, stop)?)
         };
         let report = match &case.script {

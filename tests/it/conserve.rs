@@ -89,8 +89,15 @@ fn plan() -> Result<Plan, Failed> {
 fn played(fault: Option<Fault>) -> Result<RunReport, Failed> {
     let plan = plan()?;
     let input: Arc<dyn Input> = Arc::new(MemoryInput::new("rows", ROWS.as_bytes().to_vec()));
-    let options =
-        RunOptions { inputs: vec![(0, input)], live: None, threads: 1, generation: String::new(), fault, watch: None };
+    let options = RunOptions {
+        inputs: vec![(0, input)],
+        live: None,
+        threads: 1,
+        generation: String::new(),
+        fault,
+        watch: None,
+        history: None,
+    };
     let refuse = |_: &str, _| Err(io::Error::other("nothing is tapped"));
     let mut out = Outlets::new(&plan, &[], None, &refuse)?;
     Ok(run(&plan, &options, &mut out, &Silent, &AtomicBool::new(false))?)

@@ -125,7 +125,15 @@ fn refused(files: usize, text: &str) -> Result<String, Failed> {
     let source = plan.sources.iter().position(|source| source.name == "netlog").ok_or("no netlog")?;
     let input: Arc<dyn Input> = Arc::new(MemoryInput::new("rows", text.as_bytes().to_vec()));
     let inputs = (0..files).map(|_| (source, Arc::clone(&input))).collect();
-    let options = RunOptions { inputs, live: None, threads: 1, generation: String::new(), fault: None, watch: None };
+    let options = RunOptions {
+        inputs,
+        live: None,
+        threads: 1,
+        generation: String::new(),
+        fault: None,
+        watch: None,
+        history: None,
+    };
     let mut out = Outlets::new(&plan, &[], None, &|_, _| Err(io::Error::other("nothing is tapped")))?;
     match run(&plan, &options, &mut out, &Silent, &AtomicBool::new(false)) {
         Ok(_) => Err("the inputs are not refused".into()),

@@ -309,14 +309,18 @@ runbook: Look.
     text
 }
 
+pub fn record(flow: &Flow) -> serde_json::Value {
+    serde_json::json!({
+        "at": flow.time, "sub": flow.subscriber_id, "ip": flow.src_ip, "port": flow.dst_port, "tx": flow.tx_bytes,
+        "lat": flow.latitude, "nr": flow.row_id,
+    })
+}
+
 /// Rows as JSON lines; now and then a record that is refused, and one that comes twice.
 pub fn input(random: &mut Random, name: &str, flows: &[Flow]) -> Arc<dyn Input> {
     let mut text = String::new();
     for flow in flows {
-        let record = serde_json::json!({
-            "at": flow.time, "sub": flow.subscriber_id, "ip": flow.src_ip, "port": flow.dst_port, "tx": flow.tx_bytes,
-            "lat": flow.latitude, "nr": flow.row_id,
-        });
+        let record = record(flow);
         let times = if random.one_in(20) { 2 } else { 1 };
         (0..times).for_each(|_| text.push_str(&format!("{record}\n")));
         if random.one_in(30) {
@@ -341,6 +345,15 @@ pub type Said = BTreeMap<String, Vec<String>>;
 
 /// A run over all inputs.
 fn played(plan: &Plan, inputs: &[Arc<dyn Input>]) -> Result<(Said, RunReport), Failed> {
+    played_after(plan, inputs, None)
+}
+
+/// The same, after what is in a history.
+pub fn played_after(
+    plan: &Plan,
+    inputs: &[Arc<dyn Input>],
+    history: Option<Arc<History>>,
+) -> Result<(Said, RunReport), Failed> {
     let folder = TempDir::new()?;
     let mut shown = plan.clone();
     let mut names: Vec<String> = relations(plan).into_iter().filter(|name| name != "alerts").collect();
@@ -352,7 +365,8 @@ fn played(plan: &Plan, inputs: &[Arc<dyn Input>]) -> Result<(Said, RunReport), F
     let mut out = Outlets::new(&shown, &taps, None, &output::row_writer)?;
     out.kept_alerts = Some(Vec::new());
     let inputs = inputs.iter().map(|input| (0, Arc::clone(input))).collect();
-    let options = RunOptions { inputs, live: None, threads: 1, generation: "g".to_owned(), fault: None, watch: None };
+    let options =
+        RunOptions { inputs, live: None, threads: 1, generation: "g".to_owned(), fault: None, watch: None, history };
     let report = run(&shown, &options, &mut out, &Silent, &AtomicBool::new(false))?;
     report.verify()?;
     let mut said = Said::new();

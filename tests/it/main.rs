@@ -31,6 +31,7 @@ mod stream;
 mod training;
 mod verdict;
 mod warehouse;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
     trials.extend(files::cases());
     trials.extend(fuzz::cases());
     trials.extend(history::cases());
+    trials.extend(warm::cases());
     trials.extend(layout::cases());
     trials.extend(mutation::cases());
     trials.extend(order::cases());

@@ -21,6 +21,7 @@ pub struct Incident {
     known_at: EventTime,
     pub hits: u64,
     pub partial: bool,
+    pub warming: bool,
 }
 
 impl Incident {
@@ -34,6 +35,7 @@ impl Incident {
             known_at: hit.known_at,
             hits: 1,
             partial: hit.partial,
+            warming: hit.warming,
         }
     }
 
@@ -44,6 +46,7 @@ impl Incident {
         self.last_time = self.last_time.max(hit.event_time);
         self.known_at = hit.known_at;
         self.partial |= hit.partial;
+        self.warming |= hit.warming;
         if self.represents_better(hit) {
             self.representative = hit.clone();
         }

@@ -109,6 +109,11 @@ impl AlertStage {
         }
     }
 
+    /// Hits that wait, and incidents that are open.
+    pub fn open(&self) -> (usize, usize) {
+        (self.waiting.len(), self.incidents.len())
+    }
+
     /// Settles every hit that was known before the watermark and closes incidents that cannot grow, in the order of when
     /// that was sure: alerts come in one order however the watermark steps.
     pub fn advance(&mut self, watermark: i64, ledger: &mut Ledger) -> Settled {

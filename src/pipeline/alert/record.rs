@@ -23,6 +23,7 @@ pub struct AlertRecord {
     pub hits: u64,
     pub score: f64,
     pub partial: bool,
+    pub warming: bool,
     /// (type, role, value)
     pub entities: Vec<(String, String, Value)>,
     pub key: Vec<(String, Value)>,
@@ -59,6 +60,7 @@ impl AlertRecord {
             hits: incident.hits,
             score: hit.score,
             partial: incident.partial,
+            warming: incident.warming,
             entities: entities.collect(),
             key: named(&rule.alert_key),
             values: named(&all),
@@ -76,9 +78,14 @@ impl AlertRecord {
         }
     }
 
-    /// `ok`, or `partial` where a window reaches beyond the data.
+    /// `ok`; `partial` where a window reaches beyond the end of the data, `warming` where a look-back reaches beyond its
+    /// beginning.
     pub fn state(&self) -> &'static str {
-        if self.partial { "partial" } else { "ok" }
+        match (self.partial, self.warming) {
+            (true, _) => "partial",
+            (false, true) => "warming",
+            (false, false) => "ok",
+        }
     }
 
     pub fn json(&self) -> Json {
@@ -142,6 +149,8 @@ impl AlertRecord {
         }
         if self.partial {
             text.push_str("         partial: a window reaches beyond the data\n");
+        } else if self.warming {
+            text.push_str("         warming: it looks back further than the data reaches\n");
         }
         text
     }

@@ -42,6 +42,8 @@ pub struct Hit {
     pub excepted: Option<usize>,
     /// Its window reaches beyond the last watermark of bounded input.
     pub partial: bool,
+    /// It looks back further than the data reaches.
+    pub warming: bool,
     pub evidence: Vec<EvidenceRow>,
 }
 
@@ -52,6 +54,7 @@ pub struct Behind<'a> {
     pub admit: &'a [i64],
     /// Windows that end behind it are partial.
     pub partial_after: Option<i64>,
+    pub warming: bool,
     pub evidence: Option<&'a dyn EvidenceRows>,
 }
 
@@ -168,6 +171,7 @@ impl RuleStage {
                     score: scores[row],
                     excepted: excepted[row],
                     partial: behind.partial_after.is_some_and(|last| end.0 > last),
+                    warming: behind.warming,
                     evidence: kept,
                     values,
                 }

@@ -1,0 +1,89 @@
+//! A run that takes what was before its inputs from a history gives what one run over all of it would have given from then on.
+
+use std::sync::Arc;
+
+use libtest_mimic::{Failed, Trial};
+use tripline::adapter::local::{LocalStore, MemoryInput};
+use tripline::history::{History, PartLimits};
+use tripline::port::{Input, Store};
+use tripline::record::EventTime;
+
+use super::arrival::Flow;
+use super::history::{Said, Scene, ingested, patiently, played_after, record};
+use super::random::Random;
+
+const ROUNDS: usize = 12;
+
+pub fn cases() -> Vec<Trial> {
+    vec![Trial::test("warm::as_one_run_over_all", as_one_run)]
+}
+
+fn as_one_run() -> Result<(), Failed> {
+    let mut random = Random::new(7);
+    let (mut rows, mut alerts, mut cold) = (0, 0, 0);
+    for round in 0..ROUNDS {
+        let scene = Scene::new(&mut random, round % 2 == 0)?;
+        let mut flows = scene.flows(&mut random);
+        flows.sort_by_key(|flow| (flow.time, flow.row_id));
+        let Some(split) = split(&mut random, &flows) else { continue };
+        let (before, after) = flows.split_at(split);
+        let [all, before, after] = [&flows[..], before, after].map(|flows| file("log", flows));
+        let since = EventTime(flows[split].time).to_string();
+
+        let (whole, _) = played_after(&scene.plan, &[all], None)?;
+        let folder = tempfile::TempDir::new()?;
+        let store: Arc<dyn Store> = Arc::new(LocalStore::new(folder.path()));
+        ingested(&scene.plan, Arc::clone(&store), &[before], false, PartLimits::default())?;
+        let history = Arc::new(patiently(|| History::read(Arc::clone(&store)))?);
+        let (warmed, report) = played_after(&scene.plan, &[Arc::clone(&after)], Some(history))?;
+        let (alone, _) = played_after(&scene.plan, &[after], None)?;
+
+        let offered = (flows.len() - split) as u64;
+        if report.ledger.offered != offered {
+            return Err(format!("round {round}: {} of {offered} rows offered", report.ledger.offered).into());
+        }
+        let expected = from(&whole, &since);
+        let found = from(&warmed, &since);
+        for (relation, lines) in &expected {
+            let other = &found[relation];
+            if lines != other {
+                let missing = lines.iter().find(|line| !other.contains(line));
+                let added = other.iter().find(|line| !lines.contains(line));
+                return Err(format!("round {round}, {relation}: missing {missing:?}, instead {added:?}").into());
+            }
+        }
+        rows += expected.values().map(Vec::len).sum::<usize>();
+        alerts += expected["alerts"].len();
+        cold += usize::from(from(&alone, &since) != expected);
+    }
+    if rows < 1_000 || alerts == 0 || cold < ROUNDS / 2 {
+        return Err(format!("{rows} rows, {alerts} alerts, {cold} rounds in which the history matters").into());
+    }
+    Ok(())
+}
+
+/// A place between two rows of different times.
+fn split(random: &mut Random, flows: &[Flow]) -> Option<usize> {
+    let middle = flows.len() / 3 + random.below(flows.len() / 3);
+    (middle..flows.len()).find(|place| flows[*place].time > flows[place - 1].time)
+}
+
+fn file(name: &str, flows: &[Flow]) -> Arc<dyn Input> {
+    let text: String = flows.iter().map(|flow| format!("{}\n", record(flow))).collect();
+    Arc::new(MemoryInput::new(name, text.into_bytes()))
+}
+
+/// What was said of rows from an instant on.
+fn from(said: &Said, since: &str) -> Said {
+    let time_of = |line: &String| -> String {
+        let key = if line.starts_with('{') { "\"last_time\":\"" } else { "event_time=" };
+        let rest = line.split_once(key).map_or("", |(_, rest)| rest);
+        rest.split(['"', ' ']).next().unwrap_or_default().to_owned()
+    };
+    let relations = said.iter().filter(|(name, _)| *name != "flows" && *name != "late");
+    relations
+        .map(|(name, lines)| {
+            (name.clone(), lines.iter().filter(|line| time_of(line).as_str() >= since).cloned().collect())
+        })
+        .collect()
+}
