@@ -184,7 +184,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'c3a696a584feb86e' AS fingerprint,
+        '880ba2d67b878042' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_beacon_interval__gaps
     ),
@@ -239,7 +239,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '944540b2c49c72ec' AS fingerprint,
+        '5837aaadb6beac77' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_beacon_slow__gaps
     ),
@@ -448,7 +448,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'e10325f116aa5ee4' AS fingerprint,
+        'aa9e072577423ff4' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_compromise_exfiltration__gaps
     ),
@@ -988,7 +988,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'bcf7395802011727' AS fingerprint,
+        'bed85ba8922bce60' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),
@@ -1298,6 +1298,57 @@ USING (
         'high' AS severity
       FROM hits__rule_net_threat_match__gaps
     ),
+    -- Hits of net.travel.impossible.
+    hits__rule_net_travel_impossible__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:121:net.travel.impossible',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(t.came_in AS STRING)) AS STRING), ':', CAST(t.came_in AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.travel.impossible' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(LEAST(1.0, CAST(t.beyond_km AS FLOAT64) / 2000.0) > 0.0, LEAST(LEAST(1.0, CAST(t.beyond_km AS FLOAT64) / 2000.0), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id, t.came_in) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.who) AS STRING), ':', t.who), '-1:'),
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.countries) AS STRING), ':', t.countries), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.who, 'NULL'), ': in ', COALESCE(t.usual_place, 'NULL'), ' and in ', COALESCE(t.new_place, 'NULL'), ', ', COALESCE(CAST(t.km AS STRING), 'NULL'), ' km apart, within ', COALESCE(CAST(t.minutes AS STRING), 'NULL'), ' minutes') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_travel_impossible AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 1d, within one UTC day.
+    hits__rule_net_travel_impossible__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 1 DAY) < event_time, TRUE) AS opens
+      FROM hits__rule_net_travel_impossible__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_travel_impossible AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        'aeeb4cfbfe249fe7' AS fingerprint,
+        'medium' AS severity
+      FROM hits__rule_net_travel_impossible__gaps
+    ),
     -- Hits of net.upload.ratio.
     hits__rule_net_upload_ratio__rows AS (
       SELECT
@@ -1443,6 +1494,8 @@ USING (
   SELECT * FROM hits__rule_net_staging
   UNION ALL
   SELECT * FROM hits__rule_net_threat_match
+  UNION ALL
+  SELECT * FROM hits__rule_net_travel_impossible
   UNION ALL
   SELECT * FROM hits__rule_net_upload_ratio
   UNION ALL

@@ -17,7 +17,9 @@ CREATE TABLE IF NOT EXISTS call_known_1h (
   source_hours INT64,
   source_since TIMESTAMP,
   known_history_days INT64,
-  source_history_days INT64
+  source_history_days INT64,
+  age_hours INT64,
+  hours_before INT64
 )
 PARTITION BY DATE(event_time)
 CLUSTER BY subscriber_id, src_ip, dst_ip, dst_port
@@ -73,7 +75,9 @@ USING (
       SELECT
         *,
         COALESCE(TIMESTAMP_DIFF(window_start, known_since, DAY), 0) AS known_history_days,
-        COALESCE(TIMESTAMP_DIFF(window_start, source_since, DAY), 0) AS source_history_days
+        COALESCE(TIMESTAMP_DIFF(window_start, source_since, DAY), 0) AS source_history_days,
+        TIMESTAMP_DIFF(window_end, COALESCE(known_since, window_start), HOUR) AS age_hours,
+        TIMESTAMP_DIFF(COALESCE(known_since, window_start), COALESCE(source_since, window_start), HOUR) AS hours_before
       FROM call_known_1h__outputs
     )
   SELECT
@@ -91,11 +95,13 @@ USING (
     source_hours,
     source_since,
     known_history_days,
-    source_history_days
+    source_history_days,
+    age_hours,
+    hours_before
   FROM call_known_1h__derive_1
-  WHERE TIMESTAMP_DIFF(window_end, COALESCE(known_since, window_start), HOUR) <= 24
+  WHERE age_hours <= 24
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, calls, least_bytes, known_hours, known_since, source_hours, source_since, known_history_days, source_history_days)
-  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, calls, least_bytes, known_hours, known_since, source_hours, source_since, known_history_days, source_history_days);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, calls, least_bytes, known_hours, known_since, source_hours, source_since, known_history_days, source_history_days, age_hours, hours_before)
+  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, calls, least_bytes, known_hours, known_since, source_hours, source_since, known_history_days, source_history_days, age_hours, hours_before);

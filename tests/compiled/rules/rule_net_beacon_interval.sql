@@ -38,6 +38,23 @@ OPTIONS (labels = [('tripline', 'rule')]);
 MERGE rule_net_beacon_interval AS old
 USING (
   WITH
+    -- When the next window of the key ends.
+    rule_net_beacon_interval__as_of_k_ends AS (
+      SELECT
+        *,
+        LEAD(window_end) OVER (PARTITION BY subscriber_id, src_ip, dst_ip, dst_port ORDER BY window_end) AS next_end
+      FROM call_known_1h
+      WHERE call_known_1h.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 6 HOUR)
+        AND call_known_1h.event_time < tripline_to
+    ),
+    -- For 6h after its end, each window is the last of its key until the next ends.
+    rule_net_beacon_interval__as_of_k AS (
+      SELECT
+        *,
+        TIMESTAMP_ADD(window_end, INTERVAL age HOUR) AS as_of
+      FROM rule_net_beacon_interval__as_of_k_ends
+      CROSS JOIN UNNEST(GENERATE_ARRAY(0, LEAST(5, COALESCE(DIV(TIMESTAMP_DIFF(next_end, window_end, MICROSECOND), 3600000000) - 1, 5)))) AS age
+    ),
     -- Each row beside what is joined to it.
     rule_net_beacon_interval__joined AS (
       SELECT
@@ -49,17 +66,15 @@ USING (
         k.window_start AS k__window_start,
         k.window_end AS k__window_end,
         k.event_time AS k__event_time,
-        k.active_hours AS k__active_hours,
         k.calls AS k__calls,
-        k.max_gap AS k__max_gap,
-        k.first_start AS k__first_start,
-        k.last_end AS k__last_end,
+        k.least_bytes AS k__least_bytes,
+        k.known_hours AS k__known_hours,
         k.known_since AS k__known_since,
+        k.source_hours AS k__source_hours,
         k.source_since AS k__source_since,
-        k.mean_bytes AS k__mean_bytes,
-        k.spread_bytes AS k__spread_bytes,
-        k.span_hours AS k__span_hours,
-        IF(k.window_start IS NULL, 192, k.known_hours) AS k__known_hours,
+        k.known_history_days AS k__known_history_days,
+        k.source_history_days AS k__source_history_days,
+        IF(k.window_start IS NULL, 192, k.age_hours) AS k__age_hours,
         IF(k.window_start IS NULL, 0, k.hours_before) AS k__hours_before
       FROM contact_gap_24h AS t
       LEFT JOIN called_1d AS d
@@ -68,8 +83,8 @@ USING (
         AND (t.dst_ip IS NULL) = (d.dst_ip IS NULL)
         AND d.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 2 HOUR)
         AND d.event_time < tripline_to
-      LEFT JOIN call_1d AS k
-        ON k.window_end = TIMESTAMP_BUCKET(t.window_end, INTERVAL 2 HOUR, TIMESTAMP '1970-01-01 00:00:00+00')
+      LEFT JOIN rule_net_beacon_interval__as_of_k AS k
+        ON k.as_of = TIMESTAMP_BUCKET(t.window_end, INTERVAL 1 HOUR, TIMESTAMP '1970-01-01 00:00:00+00')
         AND COALESCE(t.subscriber_id, '') = COALESCE(k.subscriber_id, '')
         AND (t.subscriber_id IS NULL) = (k.subscriber_id IS NULL)
         AND COALESCE(t.src_ip, '') = COALESCE(k.src_ip, '')
@@ -78,8 +93,6 @@ USING (
         AND (t.dst_ip IS NULL) = (k.dst_ip IS NULL)
         AND COALESCE(t.dst_port, 0) = COALESCE(k.dst_port, 0)
         AND (t.dst_port IS NULL) = (k.dst_port IS NULL)
-        AND k.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 2 HOUR)
-        AND k.event_time < tripline_to
       WHERE t.event_time >= tripline_from
         AND t.event_time < tripline_to
     )
@@ -101,7 +114,7 @@ USING (
     first_call,
     last_call,
     d__subscribers AS destination_subscribers,
-    k__known_hours AS known_hours
+    k__age_hours AS known_hours
   FROM rule_net_beacon_interval__joined
   WHERE gaps >= 16
     AND TIMESTAMP_DIFF(last_call, first_call, HOUR) >= 6
@@ -111,7 +124,7 @@ USING (
     AND CAST(gap_high - gap_low AS FLOAT64) <= GREATEST(1.0, 0.15 * CAST(gap_median AS FLOAT64))
     AND CAST(tx_high - tx_low AS FLOAT64) <= 0.15 * CAST(tx_median AS FLOAT64)
     AND d__subscribers <= 3
-    AND k__known_hours <= 24
+    AND k__age_hours <= 24
     AND k__hours_before >= 4
 ) AS computed
 ON FALSE
