@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::any::Any;
-use super::database::{Damaged, Database, Found};
+use super::database::{Damaged, Found};
 use super::table::{Cell, Table, cell};
 
 /// Networks from the start of the tree that a short look sees.
@@ -88,15 +88,6 @@ impl Table {
                 let found = database.find(address).map_err(|error| self.named(error))?;
                 found.map_or(Ok(()), |found| looking.at(&found)).map_err(|error| self.named(error))?;
             }
-        }
-        Ok(looking.survey)
-    }
-
-    /// Looks at every record.
-    pub fn survey(&self) -> Result<Survey, Damaged> {
-        let mut looking = Looking::new(self);
-        if let Some(mut all) = self.database.as_ref().map(Database::networks).transpose()? {
-            all.try_for_each(|found| looking.at(&found?)).map_err(|error| self.named(error))?;
         }
         Ok(looking.survey)
     }

@@ -166,6 +166,7 @@ def flat(version, bits, networks):
 
 whole = city().bytes()
 write("city.mmdb", whole)
+write("../judge/project/data/geo.mmdb", whole)
 write("asn.mmdb", flat(4, 24, [("203.0.113.0/24", 64496, "Example"), ("203.0.113.128/26", 64497, "Inner"),
                                ("198.51.100.7/32", 4_200_000_000, "One host")]).bytes())
 write("wide.mmdb", flat(6, 32, [("::/2", 1, "Low"), ("2000::/3", 2, "Given out"), ("2001:db8::/32", 3, "Documents")]).bytes())
