@@ -118,7 +118,7 @@
 //! | [`target`] | `plan`, `language`, `mmdb`, `record` |
 //! | [`pipeline`] | `target`, `plan`, `language`, `port`, `record`, and for words and places `definition`, `diagnostic` |
 //! | [`history`] | `pipeline`, `port`, `record` |
-//! | [`runtime`] | `history`, `pipeline`, `target`, `plan`, `language`, `definition`, `diagnostic`, `port`, `record` |
+//! | [`runtime`] | `history`, `pipeline`, `target`, `plan`, `language`, `definition`, `diagnostic`, `mmdb`, `port`, `record` |
 //! | [`cli`] | everything; `cli/wire.rs` alone names `adapter` |
 //!
 //! # Tests
