@@ -13,6 +13,7 @@ pub const CODES: &[&str] = &[
     "definition.not-yet",
     "definition.unknown-key",
     "definition.wrong-kind",
+    "feature.bad-fill",
     "feature.bad-trailing",
     "feature.bad-window",
     "lookup.bad-header",

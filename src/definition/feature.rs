@@ -1,11 +1,14 @@
 //! `features/NAME.yaml`: a windowed aggregation.
 
 use super::join::{self, JOIN};
-use super::model::{Feature, FeatureKind, Frame, Previous, Window};
-use super::shape::{Shape, Table, later, optional, required, required_without};
+use super::model::{Feature, FeatureKind, Fill, Frame, Previous, Window};
+use super::shape::{Shape, Table, optional, required, required_without};
 use super::yaml::Node;
 use crate::diagnostic::{Diagnostic, Text};
 use crate::record::Micros;
+
+/// Windows in a row that may be filled in: those of an hour for more than a year.
+const FILLED_MAX: i64 = 10_000;
 
 const EXPRESSIONS: Shape = Shape::Map { name: &Shape::Name, value: &Shape::Sql, empty: true };
 
@@ -52,8 +55,16 @@ pub(super) static FEATURE: Table = Table {
             "Look-backs beside each row of the feature that `from` names, in the place of key, window and columns",
         ),
         optional("emit", Shape::Sql, "Only rows for which this is true are put out; with `trailing`"),
-        later("fill", "only windows with rows exist in this version"),
-        later("expire", "it belongs to `fill`; leave it out"),
+        optional(
+            "fill",
+            Shape::Word(&["zero"]),
+            "Windows without rows of a key that had some have a row too: counts and sums are 0 there, the rest is NULL",
+        ),
+        optional(
+            "expire",
+            Shape::Length { zero: false },
+            "With `fill`: how long after the key's last window with rows; no row is filled in behind the last flow",
+        ),
     ],
 };
 
@@ -142,11 +153,13 @@ fn windows(node: &Node, out: &mut Vec<Diagnostic>) -> Option<FeatureKind> {
         let error = error.label("there is no `trailing` here");
         out.push(error.help("put the condition into `where`, or into the rules that read the feature"));
     }
-    Some(FeatureKind::Windows { key: node.texts_at("key"), window: window?, columns: node.pairs_at("columns") })
+    let window = window?;
+    let fill = fill(node, &window, out);
+    Some(FeatureKind::Windows { key: node.texts_at("key"), window, columns: node.pairs_at("columns"), fill })
 }
 
 fn trailing(node: &Node, out: &mut Vec<Diagnostic>) -> Option<FeatureKind> {
-    for name in ["key", "window", "columns", "join", "previous"] {
+    for name in ["key", "window", "columns", "join", "previous", "fill", "expire"] {
         if let Some(other) = node.get(name) {
             let message = format!("a feature with `trailing` has no `{name}` of its own");
             let error = Diagnostic::error("feature.bad-trailing", other.head(), message);
@@ -168,6 +181,41 @@ fn trailing(node: &Node, out: &mut Vec<Diagnostic>) -> Option<FeatureKind> {
     let entries = node.get("trailing")?.entries();
     let frames: Vec<Frame> = entries.iter().filter_map(frame).collect();
     (frames.len() == entries.len()).then(|| FeatureKind::Trailing { frames, emit: node.text_at("emit") })
+}
+
+fn fill(node: &Node, window: &Window, out: &mut Vec<Diagnostic>) -> Option<Fill> {
+    let mut refuse = |span, message: String, label: &str, help: &str| {
+        out.push(Diagnostic::error("feature.bad-fill", span, message).label(label).help(help));
+    };
+    let (fill, expire) = match (node.get("fill"), node.get("expire")) {
+        (None, None) => return None,
+        (None, Some(expire)) => {
+            refuse(expire.head(), "`expire` belongs to `fill`".into(), "nothing is filled in", "add `fill: zero`");
+            return None;
+        }
+        (Some(fill), None) => {
+            let label = "for how long is not said";
+            refuse(fill.head(), "`fill` needs `expire`".into(), label, "add for instance `expire: 7d`");
+            return None;
+        }
+        (Some(fill), Some(expire)) => (fill, expire),
+    };
+    if window.session_gap.is_some() {
+        let help = "leave it out: between two sessions of a key there is no window";
+        refuse(fill.head(), "sessions have no windows without rows".into(), "of windows at fixed times", help);
+        return None;
+    }
+    let length = node.length_at("expire").filter(|expire| expire.0 > 0)?;
+    if length < window.every {
+        let message = format!("`expire` {length} is shorter than the time from one window to the next");
+        let help = format!("at least {}", window.every);
+        refuse(expire.span, message, "no window would be filled in", &help);
+    } else if length.0 / window.every.0 > FILLED_MAX {
+        let message = format!("`expire` {length} fills in {} windows", length.0 / window.every.0);
+        let help = format!("at most {FILLED_MAX}: use a shorter one, or fewer windows with a longer `every`");
+        refuse(expire.span, message, "each is a row of every key", &help);
+    }
+    Some(Fill { expire: length, span: expire.span })
 }
 
 fn window(node: &Node, out: &mut Vec<Diagnostic>) -> Option<Window> {

@@ -145,6 +145,7 @@ pub enum FeatureKind {
         key: Vec<Text>,
         window: Window,
         columns: Vec<(Text, Text)>,
+        fill: Option<Fill>,
     },
     /// Look-backs beside each row of the feature that it reads.
     Trailing {
@@ -152,6 +153,14 @@ pub enum FeatureKind {
         /// Which rows are put out.
         emit: Option<Text>,
     },
+}
+
+/// Windows without rows are there too, of keys that had some.
+#[derive(Debug, Clone)]
+pub struct Fill {
+    /// How long after the last with rows.
+    pub expire: Micros,
+    pub span: Span,
 }
 
 /// A look-back over earlier rows of the same key.

@@ -100,7 +100,7 @@ fn every_key_of_a_feature_is_read() {
     let project = clean(&MemoryTree::default().with("features/pair_5m.yaml", FEATURE));
     let feature = &project.features[0];
     assert_eq!((feature.name.as_str(), feature.from.as_str()), ("pair_5m", "flows"));
-    let FeatureKind::Windows { key, window, columns } = &feature.kind else { panic!("{feature:?}") };
+    let FeatureKind::Windows { key, window, columns, .. } = &feature.kind else { panic!("{feature:?}") };
     assert_eq!((window.size, window.every), (Micros(300_000_000), Micros(60_000_000)));
     let columns: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(columns, ["z", "a"], "the order of the file is kept");

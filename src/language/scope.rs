@@ -20,6 +20,8 @@ pub struct Scope {
     pub owner: String,
     /// Aggregates may be over no row at all: a count may be zero, everything else NULL.
     pub empty: bool,
+    /// Is a sum over no rows 0?
+    pub zeros: bool,
 }
 
 #[derive(Debug, Clone)]

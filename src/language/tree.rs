@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::Span;
 use crate::record::{Type, Value};
 
-use super::function::{Function, Guard};
+use super::function::Function;
 
 /// A typed expression.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl Expr {
         let mut fails = false;
         self.walk(&mut |part| {
             fails |= match &part.kind {
-                ExprKind::Call { function, .. } => function.guard == Guard::Domain,
+                ExprKind::Call { function, .. } => function.can_fail(),
                 ExprKind::Cast { safe, .. } => !safe,
                 _ => false,
             }

@@ -3,6 +3,7 @@
 //! Work is done by end time, then topologically: at each window end, features close in order, each after what it
 //! reads, then the rules over them. The result depends on the rows and their watermarks, never on batch borders.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -15,6 +16,7 @@ use crate::target::datafusion::Lookups;
 use super::admission::{Admission, count_missed, push_flows};
 use super::alert::{AlertStage, Settled};
 use super::batch::{AdmittedBatch, FlowBatch};
+use super::cost::{Cost, Costs, Spending};
 use super::dedupe::{Dedupe, Seen};
 use super::detect::focus::Focus;
 use super::detect::nearest::Nearest;
@@ -72,6 +74,7 @@ pub struct Graph {
     past: Past,
     dedupe: Option<Dedupe>,
     pub ledger: Ledger,
+    pub costs: Costs,
     watermark: i64,
     keep_evidence: bool,
     fault: Option<Fault>,
@@ -98,9 +101,9 @@ impl Graph {
         };
         let mut features = Vec::with_capacity(plan.features.len());
         for ((feature, live), behind) in plan.features.iter().zip(&plan.live).zip(behind) {
-            let (columns, time) = upstream(feature.upstream);
+            let (_, time) = upstream(feature.upstream);
             let evidence_rows = if behind { plan.evidence_rows } else { 0 };
-            let stage = live.then(|| Stage::new(feature, columns, time, evidence_rows, lookups));
+            let stage = live.then(|| Stage::new(feature, time, evidence_rows, lookups));
             features.push(stage.transpose()?);
         }
         let rules = plan.rules.iter().enumerate();
@@ -112,9 +115,10 @@ impl Graph {
             order: plan.order(),
             readers: HitReaders::of(plan),
             asked: plan.asked(),
-            past: Past::of(plan),
+            past: Past::of(plan)?,
             dedupe: Dedupe::of(plan),
             ledger: Ledger::default(),
+            costs: Costs::new(plan.features.len(), plan.rules.len()),
             watermark: BEFORE_ALL,
             keep_evidence,
             fault,
@@ -282,7 +286,9 @@ impl Graph {
         for index in 0..self.features.len() {
             let windows = self.features[index].as_mut().and_then(Stage::windows_mut);
             if let Some(stage) = windows.filter(|stage| stage.upstream == Upstream::Flows) {
+                let work = Spending::begin();
                 push_flows(stage, flows, admit, self.since.0[index], kept, &mut self.ledger)?;
+                work.on(&mut self.costs.features[index], flows.times.len(), 0);
             }
         }
         let last = flows.times.iter().copied().max().unwrap_or(i64::MIN);
@@ -292,6 +298,7 @@ impl Graph {
                     continue;
                 }
                 watch(&mut self.nearest, &self.focus, index, (rule, branch), &flows.rows, Closed::default())?;
+                let work = Spending::begin();
                 let (selected, places) = rule.select(branch, &flows.rows, Closed::default())?;
                 if selected.num_rows() > 0 {
                     if out.wants(&rule.plan.name) {
@@ -301,6 +308,7 @@ impl Graph {
                     let hits = rule.hits(&selected, &places, &behind)?;
                     self.alerts.push(hits, &mut self.ledger);
                 }
+                work.on(&mut self.costs.rules[index], flows.times.len(), selected.num_rows());
             }
         }
         Ok(())
@@ -387,8 +395,10 @@ impl Graph {
             && let Some(rows) = &now.closed[upstream]
             && now.end > self.since.0[index]
         {
+            let work = Spending::begin();
             let closed = Closed { now: &now.closed, past: Some(&self.past) };
             stage.push(now.end, rows, closed, &now.evidence[upstream])?;
+            work.on(&mut self.costs.features[index], rows.num_rows(), 0);
         }
         stage.release(now.end)?;
         if stage.next_end() != Some(now.end) {
@@ -418,6 +428,7 @@ impl Graph {
         out: &mut dyn Outlet,
     ) -> Result<(), GraphError> {
         let Some(stage) = &mut self.features[index] else { return Ok(()) };
+        let work = Spending::begin();
         let mut window = stage.close(now.end, wanted)?;
         if let Some(amend) = &self.amend {
             window.rows = amend.amend(stage.name(), window.rows)?;
@@ -428,6 +439,7 @@ impl Graph {
                 out.rows(stage.name(), &window.rows, now.is_partial())?;
             }
             self.past.keep(index, now.end, &window.rows)?;
+            work.on(&mut self.costs.features[index], 0, window.rows.num_rows());
             (now.closed[index], now.evidence[index]) = (Some(window.rows), window.evidence);
         }
         Ok(())
@@ -449,7 +461,9 @@ impl Graph {
             let Some(rows) = &now.closed[upstream] else { continue };
             let closed = Closed { now: &now.closed, past: Some(&self.past) };
             watch(&mut self.nearest, &self.focus, index, (rule, branch), rows, closed)?;
+            let work = Spending::begin();
             let (selected, places) = rule.select(branch, rows, closed)?;
+            work.on(&mut self.costs.rules[index], rows.num_rows(), selected.num_rows());
             if selected.num_rows() == 0 {
                 continue;
             }
@@ -484,9 +498,20 @@ impl Graph {
 
     /// Bounded input has ended: closes everything. Windows beyond `last_watermark` are partial.
     pub fn finish(&mut self, last_watermark: i64, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        self.end_flows();
         self.advance(i64::MAX, Some(last_watermark.max(self.watermark)), out)?;
         self.count_errors(out);
         Ok(())
+    }
+
+    /// Bounded input has ended: no flow will come any more.
+    pub fn end_flows(&mut self) {
+        self.fill_until(self.span.map_or(BEFORE_ALL, |(_, last)| last));
+    }
+
+    /// Windows that end behind the last flow have no rows, and none is filled in.
+    pub fn fill_until(&mut self, last: i64) {
+        self.features.iter_mut().flatten().filter_map(Stage::windows_mut).for_each(|stage| stage.fill_until(last));
     }
 
     /// The run ends here: closes nothing but incidents of the days before `end`, of which all rows have come.
@@ -512,6 +537,14 @@ impl Graph {
         let uncomputed = self.uncomputed();
         self.ledger.row_errors = uncomputed.iter().map(|(_, count, _)| count).sum();
         out.uncomputed(&uncomputed);
+    }
+
+    /// What live features and rules have cost.
+    pub fn costs_by_name(&self) -> BTreeMap<String, Cost> {
+        let features = self.features.iter().zip(&self.costs.features);
+        let features = features.filter_map(|(stage, cost)| Some((stage.as_ref()?.name().to_owned(), *cost)));
+        let rules = self.rules.iter().zip(&self.costs.rules);
+        features.chain(rules.map(|(rule, cost)| (rule.plan.name.clone(), *cost))).collect()
     }
 
     /// Rows that could not be computed, by feature or rule.

@@ -74,7 +74,7 @@ impl HitReaders {
             });
         }
         let rows = batch::leading(&self.schema, columns, hits.len())?;
-        let behind = hits.iter().map(|hit| hit.evidence.clone()).collect();
+        let behind = hits.iter().map(|hit| hit.evidence.clone().into()).collect();
         Ok(HitRows { rows, evidence: Arc::new(FlowsBehind::Rows(behind)) })
     }
 }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{ArrayRef, AsArray, NullArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::error::ArrowError;
-use hashbrown::HashMap;
 
 use crate::plan::{Edge, JoinAt, JoinPlan, JoinTarget};
 use crate::record::{Column, Value};
 use crate::target::datafusion::{LookupIndex, Lookups, LowerError, pick};
 
-use super::past::{Closed, encoded};
+use super::past::Closed;
+use super::window::key::Keys;
 
 /// One join, ready to run.
 pub enum Join {
@@ -27,16 +27,19 @@ pub struct FeatureJoin {
     at: JoinAt,
     columns: Vec<Column>,
     missing: Vec<Option<Value>>,
+    /// Which columns somebody reads; of the others there are no values.
+    read: Vec<bool>,
 }
 
 impl Join {
-    pub fn new(plan: &JoinPlan, lookups: &Lookups) -> Result<Self, LowerError> {
+    /// `read`: which of its columns somebody reads.
+    pub fn new(plan: &JoinPlan, read: &[bool], lookups: &Lookups) -> Result<Self, LowerError> {
         let missing = plan.missing.clone();
         match &plan.target {
             JoinTarget::Feature { index, on, at } => {
                 let here = on.iter().map(|(left, _)| *left).collect();
                 let columns = plan.columns.clone();
-                Ok(Self::Feature(FeatureJoin { index: *index, here, at: *at, columns, missing }))
+                Ok(Self::Feature(FeatureJoin { index: *index, here, at: *at, columns, missing, read: read.to_vec() }))
             }
             JoinTarget::Lookup { index, on, longest_prefix } => {
                 let there: Vec<usize> = on.iter().map(|(_, right)| *right).collect();
@@ -44,6 +47,19 @@ impl Join {
                 Ok(Self::Lookup { index, here: on.iter().map(|(left, _)| *left).collect(), missing })
             }
         }
+    }
+
+    /// How many columns it has.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Feature(join) => join.columns.len(),
+            Self::Lookup { missing, .. } => missing.len(),
+        }
+    }
+
+    /// Does it depend on nothing but the row?
+    pub fn is_lookup(&self) -> bool {
+        matches!(self, Self::Lookup { .. })
     }
 
     /// The joined columns for each row; `closed` are the windows of features that may be joined.
@@ -70,7 +86,12 @@ impl FeatureJoin {
             JoinAt::Same => {
                 let Some(other) = closed.now(self.index) else { return Ok(self.absent(rows.num_rows())) };
                 let picks = match_feature(rows, other, &self.here)?;
-                pick(&other.columns()[self.here.len()..], &picks, &self.missing)
+                let columns = other.columns()[self.here.len()..].iter().zip(&self.missing).zip(&self.read);
+                let columns = columns.map(|((column, missing), read)| match read {
+                    true => pick(std::slice::from_ref(column), &picks, std::slice::from_ref(missing)),
+                    false => Ok(vec![unread(rows.num_rows())]),
+                });
+                Ok(columns.collect::<Result<Vec<_>, _>>()?.concat())
             }
             JoinAt::AsOf { edge, max_age } => {
                 // The window's columns stand before the event time.
@@ -82,8 +103,12 @@ impl FeatureJoin {
     }
 
     fn absent(&self, rows: usize) -> Vec<ArrayRef> {
-        let values = self.columns.iter().zip(&self.missing);
-        values.map(|(column, value)| value.clone().unwrap_or(Value::Null(column.ty)).array(rows)).collect()
+        let values = self.columns.iter().zip(&self.missing).zip(&self.read);
+        let values = values.map(|((column, value), read)| match read {
+            true => value.clone().unwrap_or(Value::Null(column.ty)).array(rows),
+            false => unread(rows),
+        });
+        values.collect()
     }
 
     /// Of each row's key, the last window that ended by then.
@@ -96,12 +121,12 @@ impl FeatureJoin {
     ) -> Result<Vec<ArrayRef>, ArrowError> {
         let Some(kept) = closed.before(self.index) else { return Ok(self.absent(rows.num_rows())) };
         let keys: Vec<ArrayRef> = self.here.iter().map(|i| Arc::clone(rows.column(*i))).collect();
-        let keys = encoded(&keys, rows.num_rows())?;
+        let keys = kept.numbers(&keys, rows.num_rows())?;
         // Only the windows in which something is found; behind them, one row of what is absent.
         let all: Vec<&RecordBatch> = kept.windows().collect();
         let mut windows: Vec<usize> = Vec::new();
         let found = keys.iter().zip(as_of).map(|(key, as_of)| {
-            let (window, row) = kept.find(key, *as_of, max_age)?;
+            let (window, row) = kept.find((*key)?, *as_of, max_age)?;
             let known = windows.iter().rposition(|known| *known == window);
             let number = known.unwrap_or_else(|| {
                 windows.push(window);
@@ -113,11 +138,18 @@ impl FeatureJoin {
         let picks: Vec<(usize, usize)> = found.into_iter().map(|found| found.unwrap_or((windows.len(), 0))).collect();
         let absent = self.absent(1);
         let column = |(number, absent): (usize, &ArrayRef)| {
+            if !self.read[number] {
+                return Ok(unread(rows.num_rows()));
+            }
             let there = windows.iter().map(|window| all[*window].column(self.here.len() + number).as_ref());
             interleave(&there.chain([absent.as_ref()]).collect::<Vec<_>>(), &picks)
         };
         absent.iter().enumerate().map(column).collect()
     }
+}
+
+fn unread(rows: usize) -> ArrayRef {
+    Arc::new(NullArray::new(rows))
 }
 
 /// `here`: for each key column of the other, the column that has to be equal.
@@ -128,6 +160,11 @@ fn match_feature(rows: &RecordBatch, other: &RecordBatch, here: &[usize]) -> Res
     }
     let left: Vec<ArrayRef> = here.iter().map(|column| Arc::clone(rows.column(*column))).collect();
     let right = other.columns()[..here.len()].to_vec();
-    let by_key: HashMap<Arc<[u8]>, u32> = encoded(&right, other.num_rows())?.into_iter().zip(0u32..).collect();
-    Ok(encoded(&left, rows.num_rows())?.iter().map(|key| by_key.get(key).copied()).collect())
+    let mut keys = Keys::new(left.iter().map(|column| column.data_type().clone()).collect())?;
+    let mut numbers = Vec::new();
+    keys.intern(&left, rows.num_rows(), &mut numbers)?;
+    let mut there = vec![None; keys.count()];
+    let others = (0u32..).zip(keys.find(&right, other.num_rows())?);
+    others.filter_map(|(row, key)| Some((row, key?))).for_each(|(row, key)| there[key as usize] = Some(row));
+    Ok(numbers.iter().map(|key| there[*key as usize]).collect())
 }

@@ -6,6 +6,7 @@ pub mod admission;
 pub mod alert;
 pub mod batch;
 pub mod compiled;
+pub mod cost;
 pub mod dedupe;
 pub mod detect;
 pub mod evidence;

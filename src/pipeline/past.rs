@@ -1,14 +1,15 @@
 //! Windows of features that have closed: those that close together now, and earlier ones that a join may still look at.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::row::{RowConverter, SortField};
-use hashbrown::HashMap;
 
 use crate::plan::{JoinPlan, JoinTarget, Plan, Upstream};
+
+use super::window::key::Keys;
+use super::window::operator::COMPACT_MIN;
 
 /// What rows of features may be joined to.
 #[derive(Clone, Copy, Default)]
@@ -36,51 +37,60 @@ pub struct Past {
 }
 
 /// Windows of a feature, found by the keys of their rows.
-#[derive(Default)]
 pub struct Kept {
     /// How long before the end of the last window a window ended that is kept.
     back: i64,
-    keys: usize,
+    /// How many columns the key has.
+    columns: usize,
+    keys: Keys,
+    /// By key number: the row of the last window.
+    last: Vec<Place>,
     windows: VecDeque<Window>,
     /// How many windows went before the first that is there.
     gone: usize,
-    by_key: HashMap<Arc<[u8]>, VecDeque<Place>>,
+    numbers: Vec<u32>,
+    /// Keys when those without a row were last dropped.
+    compacted_at: usize,
 }
 
 struct Window {
     end: i64,
     rows: RecordBatch,
-    keys: Vec<Arc<[u8]>>,
+    /// By row: the same key's row before it.
+    before: Vec<Place>,
 }
 
-/// A row of a window that is kept.
+/// A row of a window that was kept once.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    end: i64,
-    /// Counted from the first window that ever was.
+    /// Counted from the first window that ever was, which is 1.
     window: usize,
-    row: usize,
+    row: u32,
 }
+
+const NOWHERE: Place = Place { window: 0, row: 0 };
 
 impl Past {
     /// Keeps what joins of live features and of rules look at.
-    pub fn of(plan: &Plan) -> Self {
-        let mut features: Vec<Option<Kept>> = plan.features.iter().map(|_| None).collect();
+    pub fn of(plan: &Plan) -> Result<Self, ArrowError> {
+        let mut backs: Vec<Option<i64>> = vec![None; plan.features.len()];
         let mut keep = |joins: &[JoinPlan], upstream: Upstream| {
             let Upstream::Feature(read) = upstream else { return };
             for join in joins {
                 let JoinTarget::Feature { index, at, .. } = join.target else { continue };
                 let Some(back) = at.look_back(plan.features[read].window.size) else { continue };
-                let kept = features[index].get_or_insert_default();
-                kept.keys = plan.features[index].key.len();
-                kept.back = kept.back.max(back.0);
+                backs[index] = backs[index].max(Some(back.0));
             }
         };
         let live = plan.features.iter().zip(&plan.live).filter(|(_, live)| **live);
         live.for_each(|(feature, _)| keep(&feature.joins, feature.upstream));
         let branches = plan.rules.iter().flat_map(|rule| &rule.branches);
         branches.for_each(|branch| keep(&branch.select.joins, branch.upstream));
-        Self { features }
+        let features = plan.features.iter().zip(backs).map(|(feature, back)| {
+            let types = feature.columns[..feature.key.len()].iter().map(|column| column.ty.arrow());
+            back.map(|back| Kept::new(types.collect(), back)).transpose()
+        });
+        Ok(Self { features: features.collect::<Result<_, _>>()? })
     }
 
     /// A window of a feature has closed.
@@ -96,35 +106,62 @@ impl Past {
 }
 
 impl Kept {
+    fn new(types: Vec<DataType>, back: i64) -> Result<Self, ArrowError> {
+        Ok(Self {
+            back,
+            columns: types.len(),
+            keys: Keys::new(types)?,
+            last: Vec::new(),
+            windows: VecDeque::new(),
+            gone: 0,
+            numbers: Vec::new(),
+            compacted_at: COMPACT_MIN,
+        })
+    }
+
     fn add(&mut self, end: i64, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let window = self.gone + self.windows.len();
-        let keys = encoded(&rows.columns()[..self.keys], rows.num_rows())?;
-        for (row, key) in keys.iter().enumerate() {
-            self.by_key.entry(Arc::clone(key)).or_default().push_back(Place { end, window, row });
-        }
-        self.windows.push_back(Window { end, rows: rows.clone(), keys });
+        self.keys.intern(&rows.columns()[..self.columns], rows.num_rows(), &mut self.numbers)?;
+        self.last.resize(self.keys.count(), NOWHERE);
+        let window = self.gone + self.windows.len() + 1;
+        let places = (0u32..).zip(&self.numbers);
+        let before = places.map(|(row, key)| std::mem::replace(&mut self.last[*key as usize], Place { window, row }));
+        self.windows.push_back(Window { end, before: before.collect(), rows: rows.clone() });
         Ok(())
     }
 
-    /// Windows that ended at or before `end` go.
+    /// Windows that ended at or before `end` go, and with them keys that have no other.
     fn forget(&mut self, end: i64) {
-        while let Some(window) = self.windows.pop_front_if(|window| window.end <= end) {
+        while self.windows.pop_front_if(|window| window.end <= end).is_some() {
             self.gone += 1;
-            for key in &window.keys {
-                let Some(places) = self.by_key.get_mut(key) else { continue };
-                places.pop_front();
-                if places.is_empty() {
-                    self.by_key.remove(key);
-                }
-            }
         }
+        if self.keys.count() < self.compacted_at {
+            return;
+        }
+        let live: Vec<bool> = self.last.iter().map(|place| place.window > self.gone).collect();
+        self.keys.compact(&live);
+        // Those that are left keep their order.
+        let mut kept = live.iter();
+        self.last.retain(|_| kept.next() == Some(&true));
+        self.compacted_at = (self.last.len() * 2).max(COMPACT_MIN);
+    }
+
+    /// The numbers of keys, for [`Self::find`]; those of which no row is kept have none.
+    pub fn numbers(&self, keys: &[ArrayRef], rows: usize) -> Result<Vec<Option<u32>>, ArrowError> {
+        self.keys.find(keys, rows)
     }
 
     /// The row of a key whose window ended last at or before `as_of`, and less than `max_age` before: its window, and its
     /// place there.
-    pub fn find(&self, key: &[u8], as_of: i64, max_age: i64) -> Option<(usize, usize)> {
-        let place = self.by_key.get(key)?.iter().rev().find(|place| place.end <= as_of)?;
-        (as_of - place.end < max_age).then(|| (place.window - self.gone, place.row))
+    pub fn find(&self, key: u32, as_of: i64, max_age: i64) -> Option<(usize, usize)> {
+        let mut place = self.last[key as usize];
+        loop {
+            let index = place.window.checked_sub(self.gone + 1)?;
+            let window = &self.windows[index];
+            if window.end <= as_of {
+                return (as_of - window.end < max_age).then_some((index, place.row as usize));
+            }
+            place = window.before[place.row as usize];
+        }
     }
 
     pub fn windows(&self) -> impl Iterator<Item = &RecordBatch> {
@@ -134,18 +171,8 @@ impl Kept {
     /// Windows and keys that are kept.
     #[cfg(test)]
     fn held(&self) -> (usize, usize) {
-        (self.windows.len(), self.by_key.len())
+        (self.windows.len(), self.keys.count())
     }
-}
-
-/// Keys as bytes, equal where they are; NULL is equal to NULL.
-pub fn encoded(keys: &[ArrayRef], rows: usize) -> Result<Vec<Arc<[u8]>>, ArrowError> {
-    if keys.is_empty() {
-        return Ok(vec![Arc::default(); rows]);
-    }
-    let fields = keys.iter().map(|key| SortField::new(key.data_type().clone())).collect();
-    let converter = RowConverter::new(fields)?;
-    Ok(converter.convert_columns(keys)?.iter().map(|row| row.data().into()).collect())
 }
 
 #[cfg(test)]
@@ -153,8 +180,9 @@ mod tests {
     use std::sync::Arc;
 
     use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use datafusion::arrow::datatypes::DataType;
 
-    use super::{Kept, encoded};
+    use super::Kept;
 
     fn rows(keys: &[i64]) -> RecordBatch {
         let keys: ArrayRef = Arc::new(Int64Array::from(keys.to_vec()));
@@ -163,16 +191,17 @@ mod tests {
 
     #[test]
     fn what_is_too_old_goes_and_the_last_before_is_found() {
-        let mut kept = Kept { keys: 1, ..Kept::default() };
+        let mut kept = Kept::new(vec![DataType::Int64], 0).expect("keeps");
         for end in 1..=1_000 {
+            kept.compacted_at = 1;
             kept.forget(end - 10);
             kept.add(end, &rows(&[end % 3, -end])).expect("adds");
             let (windows, keys) = kept.held();
             assert!(windows <= 10 && keys <= 13, "{windows} windows and {keys} keys at {end}");
         }
         let at = |key: i64, as_of, max_age| {
-            let key = encoded(rows(&[key]).columns(), 1).expect("encodes");
-            let (window, row) = kept.find(&key[0], as_of, max_age)?;
+            let number = kept.numbers(rows(&[key]).columns(), 1).expect("finds")[0]?;
+            let (window, row) = kept.find(number, as_of, max_age)?;
             Some((kept.windows[window].end, row))
         };
         assert_eq!(at(1, 1_000, 1), Some((1_000, 0)));

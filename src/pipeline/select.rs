@@ -6,7 +6,7 @@ use datafusion::arrow::compute::{concat_batches, filter_record_batch, take_recor
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 
-use crate::plan::SelectPlan;
+use crate::plan::{JoinPlan, SelectPlan};
 use crate::record::Column;
 use crate::target::datafusion::{Lookups, LowerContext};
 
@@ -52,12 +52,13 @@ impl SelectStage {
     ) -> Result<Self, BuildError> {
         let scope = LowerContext { columns: &plan.scope, lookups, event_time: upstream_time };
         let (alone, rest) = plan.conditions();
+        let all = |join: &JoinPlan| Join::new(join, &vec![true; join.columns.len()], lookups);
         let ranked_columns = plan.ranked_scope();
         let ranked = LowerContext { columns: &ranked_columns, ..scope };
         Ok(Self {
             upstream_columns,
             upstream_time,
-            joins: plan.joins.iter().map(|join| Join::new(join, lookups)).collect::<Result<_, _>>()?,
+            joins: plan.joins.iter().map(all).collect::<Result<_, _>>()?,
             scope: plan.scope.clone(),
             scope_schema: batch::schema(&plan.scope),
             ranked_schema: batch::schema(&ranked_columns),

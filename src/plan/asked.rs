@@ -1,22 +1,22 @@
 //! Which rows of a feature anything asks for: a rule that wants `flows >= 30` asks for no others.
 //!
-//! Most rows of a hopping feature meet no rule's condition. Where rules alone read a feature, and what can be told of a row
-//! from its aggregates alone rules it out for each of them, the row need not be made. A SELECT does not try its other
-//! conditions on such a row either (see [`SelectPlan::conditions`](super::SelectPlan::conditions)).
+//! Most rows of a hopping feature meet no rule's condition. Where what can be told of a row from its aggregates alone rules it
+//! out for each rule and feature that reads it, the row need not be made. Neither tries its other conditions on such a row
+//! (see [`SelectPlan::conditions`](super::SelectPlan::conditions)).
 
 use crate::language::conjuncts;
 use crate::language::function::Id;
 use crate::language::tree::{AggregateFunction as F, Expr, ExprKind};
 use crate::record::{Type, Value};
 
-use super::{BranchPlan, FeaturePlan, JoinAt, JoinPlan, JoinTarget, Plan, Upstream};
+use super::{FeaturePlan, JoinAt, JoinPlan, JoinTarget, Plan, Upstream};
 
 /// Who asks for rows of a feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// Something that looks at all of them.
     All,
-    /// Rules: a row has to be within all bounds of one of these.
+    /// Conditions of rules and of other features: a row has to be within all bounds of one of these.
     Within(Vec<Vec<Bound>>),
     /// Rules that join the same window to rows of their own.
     Joined,
@@ -39,7 +39,10 @@ impl Plan {
     fn asked_of(&self, index: usize) -> Asked {
         let upstream = Upstream::Feature(index);
         let live = self.features.iter().zip(&self.live).filter(|(_, live)| **live).map(|(feature, _)| feature);
-        let by_features = live.clone().any(|f| f.upstream == upstream || joins(&f.joins, index, |_| true));
+        let readers = live.clone().filter(|reader| reader.upstream == upstream);
+        // What looks back computes columns before it asks for anything.
+        let by_features = live.clone().any(|reader| joins(&reader.joins, index, |_| true))
+            || readers.clone().any(|reader| reader.trailing.is_some());
         let branches = || self.rules.iter().flat_map(|rule| &rule.branches);
         let earlier = branches().any(|branch| joins(&branch.select.joins, index, |at| at != JoinAt::Same));
         let joined = branches().any(|branch| joins(&branch.select.joins, index, |at| at == JoinAt::Same));
@@ -52,13 +55,16 @@ impl Plan {
         if computed.map(|item| &item.expr).any(Expr::can_fail) {
             return Asked::All;
         }
-        let mut reading = branches().filter(|branch| branch.upstream == upstream).peekable();
+        let by_rules = branches().filter(|branch| branch.upstream == upstream);
+        let conditions = by_rules.map(|branch| branch.select.filter.as_ref());
+        let mut reading = conditions.chain(readers.map(|reader| reader.filter.as_ref())).peekable();
         match (reading.peek().is_some(), joined) {
-            (false, true) => return Asked::Joined,
+            // Which keys a window has tells what is filled in later.
+            (false, true) if feature.fill.is_none() => return Asked::Joined,
             (true, false) => {}
             _ => return Asked::All,
         }
-        let bounds: Option<Vec<Vec<Bound>>> = reading.map(|branch| bounds(feature, branch)).collect();
+        let bounds: Option<Vec<Vec<Bound>>> = reading.map(|condition| bounds(feature, condition)).collect();
         bounds.map_or(Asked::All, Asked::Within)
     }
 }
@@ -67,10 +73,9 @@ fn joins(joins: &[JoinPlan], index: usize, when: impl Fn(JoinAt) -> bool) -> boo
     joins.iter().any(|join| matches!(join.target, JoinTarget::Feature { index: i, at, .. } if i == index && when(at)))
 }
 
-/// What a SELECT asks of its rows' aggregates; `None` when that is nothing that is looked at first.
-fn bounds(feature: &FeaturePlan, branch: &BranchPlan) -> Option<Vec<Bound>> {
-    let filter = branch.select.filter.as_ref()?;
-    let found: Vec<Bound> = conjuncts(filter).into_iter().filter_map(|part| bound(feature, part)).collect();
+/// What is asked of a row's aggregates; `None` when that is nothing that is tried first.
+fn bounds(feature: &FeaturePlan, condition: Option<&Expr>) -> Option<Vec<Bound>> {
+    let found: Vec<Bound> = conjuncts(condition?).into_iter().filter_map(|part| bound(feature, part)).collect();
     (!found.is_empty()).then_some(found)
 }
 

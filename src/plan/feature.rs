@@ -1,6 +1,6 @@
 //! Windowed features: scope, key, window, aggregates, derived columns.
 
-use crate::definition::model::{Feature, FeatureKind, Window};
+use crate::definition::model::{Feature, FeatureKind, Fill, Window};
 use crate::diagnostic::{Diagnostic, Text};
 use crate::language::scope::{Scope, ScopeColumn};
 use crate::language::tree::{Aggregate, Aggregation, Expr, ExprKind, Item};
@@ -35,7 +35,10 @@ pub(super) fn bind(resolver: &Resolver, feature: &Feature, diagnostics: &mut Vec
     }
     let read = Read { resolver, feature, upstream, scope, joins, previous, row, filter };
     let plan = match &feature.kind {
-        FeatureKind::Windows { key, window, columns } => windows(read, key, window, columns, diagnostics),
+        FeatureKind::Windows { key, window, columns, fill } => {
+            let plan = windows(read, key, window, columns, fill.as_ref(), diagnostics);
+            FeaturePlan { fill: fill.as_ref().map(|fill| fill.expire), ..plan }
+        }
         FeatureKind::Trailing { frames, emit } => trailing::bind(read, frames, emit.as_ref(), diagnostics)?,
     };
     let after = diagnostics.iter().filter(|d| d.severity == crate::diagnostic::Severity::Error).count();
@@ -59,6 +62,7 @@ fn windows(
     key: &[Text],
     window: &Window,
     texts: &[(Text, Text)],
+    fill: Option<&Fill>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> FeaturePlan {
     let names = key;
@@ -67,7 +71,11 @@ fn windows(
     let window = bind_window(read.resolver, window, read.upstream, diagnostics);
     let mut columns: Vec<Column> = key.iter().map(|i| read.scope.columns[*i].column.clone()).collect();
     columns.extend(WINDOW_NAMES.map(|name| Column::new(name, Type::Timestamp, false)));
-    let mut results = Results::default();
+    if let Some(fill) = fill.filter(|fill| fill.expire > WINDOW_MAX) {
+        let message = format!("`expire` {} is more than {WINDOW_MAX}", fill.expire);
+        diagnostics.push(Diagnostic::error("feature.window", fill.span, message).help("use a shorter one"));
+    }
+    let mut results = Results { filled: fill.is_some(), ..Results::default() };
     results.bind(&read, texts, &mut columns, diagnostics);
     let derive = bind_derived(&read, &read.feature.derive, &mut columns, diagnostics);
     FeaturePlan {
@@ -84,6 +92,7 @@ fn windows(
         outputs: results.outputs,
         derive,
         columns,
+        fill: None,
         trailing: None,
     }
 }
@@ -194,6 +203,8 @@ fn bind_window(
 pub(super) struct Results {
     pub aggregates: Vec<Aggregate>,
     pub outputs: Vec<Item>,
+    /// Are there windows without rows?
+    pub filled: bool,
 }
 
 impl Results {
@@ -207,6 +218,8 @@ impl Results {
         for (name, text) in texts {
             read.resolver.use_lookups_of(text);
             let mut scope = read.scope.clone();
+            scope.empty |= self.filled;
+            scope.zeros = self.filled;
             // `bytes: SUM(bytes)` means another column than itself.
             scope.elsewhere.retain(|(other, _)| *other != name.text);
             let bound = language::bind_aggregation(text, &scope, diagnostics);

@@ -271,6 +271,9 @@ fn feature_text(plan: &Plan, feature: &FeaturePlan, mut columns: BTreeSet<usize>
         Some(gap) => text.push_str(&format!("  sessions gap {} max {}\n", gap.0, feature.window.size.0)),
         None => text.push_str(&format!("  window {} every {}\n", feature.window.size.0, feature.window.every.0)),
     }
+    if let Some(expire) = feature.fill {
+        text.push_str(&format!("  fill zero expire {}\n", expire.0));
+    }
     for frame in feature.frames() {
         let key: Vec<&str> = frame.key.iter().map(|index| feature.scope[*index].name.as_str()).collect();
         text.push_str(&format!("  trailing {} key {} size {}\n", frame.name, key.join(" "), frame.size.0));

@@ -75,7 +75,10 @@ impl Plan {
     /// How far behind a flow the event time of a row can lie that is there because of it: neither a look-back nor a join
     /// adds to the rows that it stands beside.
     pub fn lasting(&self) -> Micros {
-        let of = |feature: &FeaturePlan| if feature.trailing.is_some() { Micros(0) } else { feature.window.size };
+        let of = |feature: &FeaturePlan| match feature.trailing {
+            Some(_) => Micros(0),
+            None => Micros(feature.window.size.0.saturating_add(feature.fill.unwrap_or_default().0)),
+        };
         Micros(self.longest(&self.reaches(&of, false)))
     }
 
@@ -187,6 +190,7 @@ mod tests {
             outputs: Vec::new(),
             derive: Vec::new(),
             columns: Vec::new(),
+            fill: None,
             trailing: None,
         }
     }

@@ -7,6 +7,7 @@ mod adhoc;
 mod asked;
 mod branch;
 pub mod codes;
+mod condition;
 mod feature;
 mod fingerprint;
 pub mod hits;
@@ -15,6 +16,7 @@ mod look_back;
 mod lookup;
 mod order;
 mod previous;
+mod reads;
 pub mod resolve;
 mod rule;
 mod source;
@@ -28,9 +30,8 @@ pub(crate) mod wanted;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::language::conjuncts;
 use crate::language::scope::LookupField;
-use crate::language::tree::{Aggregate, Expr, ExprKind, Item, Rank};
+use crate::language::tree::{Aggregate, Expr, Item, Rank};
 use crate::mmdb::Table;
 use crate::record::{Column, Micros, Period, RawSchema, Type, Value};
 
@@ -42,6 +43,7 @@ pub use fingerprint::canonical;
 pub use hits::{HitsPlan, Node};
 pub use look_back::LookBack;
 pub(crate) use order::{cut_down, name_all_hits};
+pub use reads::Reads;
 pub use resolve::{ResolveOptions, Resolved, resolve};
 pub use title::TitlePart;
 pub use training::{LABEL, LABEL_TIME, SAMPLED, TrainingError, TrainingPlan};
@@ -196,6 +198,8 @@ pub struct FeaturePlan {
     pub derive: Vec<Item>,
     /// Key, window columns, carried, outputs, derived.
     pub columns: Vec<Column>,
+    /// Windows without rows are there too, until the last of the key with rows ended so long before.
+    pub fill: Option<Micros>,
     /// `None` for a feature with windows of its own.
     pub trailing: Option<TrailingPlan>,
 }
@@ -259,7 +263,8 @@ impl FeaturePlan {
     pub fn look_back(&self) -> Micros {
         let longest = self.frames().iter().map(|frame| frame.size.0).max().unwrap_or(0);
         let gap = self.previous.as_ref().map_or(0, |previous| previous.max_gap.0);
-        Micros(self.window.size.0.saturating_add(longest).saturating_add(gap))
+        let filled = self.fill.map_or(0, |expire| expire.0);
+        Micros(self.window.size.0.saturating_add(longest).saturating_add(gap).saturating_add(filled))
     }
 }
 
@@ -316,33 +321,7 @@ pub struct SelectPlan {
     pub items: Vec<Item>,
 }
 
-/// Some conjuncts of a condition.
-fn all_of(condition: &Expr, parts: &[&Expr]) -> Option<Expr> {
-    let (first, others) = parts.split_first()?;
-    let ExprKind::Call { function, .. } = &condition.kind else { return Some((*first).clone()) };
-    let both = |a: Expr, b: &&Expr| {
-        let kind = ExprKind::Call { function, args: vec![a, (*b).clone()] };
-        Expr { kind, ..condition.clone() }
-    };
-    Some(others.iter().fold((*first).clone(), both))
-}
-
 impl SelectPlan {
-    /// The condition in two: what is asked of a row alone and has a value for every row; and the rest, which is tried on
-    /// the rows that are left, when joins have been made.
-    pub fn conditions(&self) -> (Option<Expr>, Option<Expr>) {
-        let Some(filter) = &self.filter else { return (None, None) };
-        let joined = self.joins.iter().map(|join| join.columns.len()).sum::<usize>();
-        let own = self.scope.len() - joined;
-        let alone = |part: &&Expr| {
-            let mut alone = !part.can_fail();
-            wanted::columns_of(part, &mut |index| alone &= index < own);
-            alone
-        };
-        let (first, rest): (Vec<&Expr>, Vec<&Expr>) = conjuncts(filter).into_iter().partition(alone);
-        (all_of(filter, &first), all_of(filter, &rest))
-    }
-
     /// Every expression of it.
     pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
         let items = self.items.iter().map(|item| &item.expr);

@@ -92,6 +92,7 @@ pub(super) fn bind(
         outputs: results.outputs,
         derive,
         columns,
+        fill: None,
         trailing: Some(TrailingPlan { carried, frames: bound, emit }),
     })
 }

@@ -197,6 +197,11 @@ impl LocalDays {
         Ok(scan)
     }
 
+    /// When the last flow of the history was.
+    fn last_flow(&self) -> i64 {
+        self.history.span().map_or(i64::MIN, |(_, last)| last.0)
+    }
+
     /// The days on which a row of the history can count; none when there is none.
     pub fn days(&self) -> Vec<Day> {
         let Some((first, last)) = self.history.span() else { return Vec::new() };
@@ -223,6 +228,9 @@ impl LocalDays {
             hash.update(text);
         };
         field(&VERSION.to_string());
+        if self.plan.features.iter().any(|feature| feature.fill.is_some()) {
+            field(&self.last_flow().min(day.end().0).to_string());
+        }
         field(env!("CARGO_PKG_VERSION"));
         field(&self.generation);
         // Where the data ends matters to the windows behind it.
@@ -319,6 +327,7 @@ impl LocalDays {
         graph.amend.clone_from(&self.amend);
         self.watch.iter().try_for_each(|focus| graph.watch(&self.plan, &lookups, focus.clone()))?;
         graph.only_from(&self.plan, &self.plan.look_back(span.start));
+        graph.fill_until(self.last_flow());
         let end = span.end;
         let admission = if self.keep_late { graph.admission().of_all() } else { graph.admission() };
         let mut feed = Feed::new(&self.history, scan, wanted, admission.clone());

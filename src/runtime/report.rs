@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use crate::pipeline::cost::Cost;
 use crate::pipeline::detect::nearest::Nearest;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::ledger::{Imbalance, Ledger};
@@ -27,6 +28,8 @@ pub struct RunReport {
     pub last_time: Option<EventTime>,
     pub row_errors: Vec<Uncomputed>,
     pub nearest: NearestRows,
+    /// Of each feature and rule.
+    pub costs: BTreeMap<String, Cost>,
 }
 
 /// Of a run that somebody watched: the rows that came nearest, by rule and by feature.
@@ -63,6 +66,7 @@ impl RunReport {
             last_time: graph.span.map(|(_, last)| EventTime(last)),
             row_errors: graph.uncomputed(),
             nearest: NearestRows::of(graph),
+            costs: graph.costs_by_name(),
         }
     }
 
@@ -87,6 +91,9 @@ impl RunReport {
         let first_rejects: serde_json::Map<String, Json> = first_rejects.collect();
         let hits: serde_json::Map<String, Json> =
             Disposition::ALL.iter().map(|d| (d.name().to_owned(), ledger.disposed(*d).into())).collect();
+        let cost = |cost: &Cost| json!({"seconds": cost.time.as_secs_f64(), "given": cost.given, "made": cost.made});
+        let costs: serde_json::Map<String, Json> =
+            self.costs.iter().map(|(name, of)| (name.clone(), cost(of))).collect();
         json!({
             "rows": {
                 "offered": ledger.offered,
@@ -109,6 +116,7 @@ impl RunReport {
             "row_errors": ledger.row_errors,
             "saturated_sums": ledger.saturated,
             "ignored_fields": ledger.ignored_fields.counts(),
+            "costs": costs,
             "interrupted": self.interrupted,
             "failed": self.failed,
             "seconds": self.elapsed.as_secs_f64(),

@@ -229,6 +229,7 @@ impl<'a> Run<'a> {
     /// Closes the windows that are open at the end of the inputs; false when it was stopped.
     fn close(&mut self, out: &mut dyn RunOutlet) -> Result<bool, RunError> {
         let last = self.merge.last_watermark().max(self.graph.watermark());
+        self.graph.end_flows();
         while let Some(end) = self.graph.next_end() {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(false);

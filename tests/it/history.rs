@@ -73,7 +73,8 @@ impl Scene {
         let max = *random.pick(&[HOUR, 5 * HOUR, 24 * HOUR, 31 * HOUR]);
         let gap = *random.pick(&[MINUTE, 20 * MINUTE, HOUR]);
         let max_gap = *random.pick(&[MINUTE, HOUR, 30 * HOUR]);
-        let text = project(lateness, narrow, other, long, [gap, max, max_gap].map(Micros), over_flows);
+        let expire = other.1 * random.between(1, 9) + random.between(0, other.1 - 1);
+        let text = project(lateness, narrow, other, long, [gap, max, max_gap].map(Micros), expire, over_flows);
         let loaded = tripline::definition::load(&MemoryTree::from_sections(&text));
         let resolved = plan::resolve(&loaded.project, TODAY);
         if resolved.has_errors() || !loaded.diagnostics.is_empty() {
@@ -98,10 +99,12 @@ fn project(
     other: (i64, i64),
     long: (i64, i64),
     [gap, max, max_gap]: [Micros; 3],
+    expire: i64,
     over_flows: bool,
 ) -> String {
     let (long_size, max_age, other_age) = (Micros(long.0), Micros(3 * long.1), Micros(2 * other.1));
     let window = |(size, every): (i64, i64)| format!("{{size: {}, every: {}}}", Micros(size), Micros(every));
+    let expire = Micros(expire);
     let (narrow, other, long, lateness) = (window(narrow), window(other), window(long), Micros(lateness));
     let mut text = format!(
         "--- tripline.yaml
@@ -191,6 +194,23 @@ columns:
   pauses: COUNT(pause)
   longest: MAX(pause)
   before: SUM(previous_tx_bytes)
+--- features/kept_up.yaml
+feature: kept_up
+from: flows
+where: dst_port != 22
+key: [src_ip]
+window: {other}
+columns:
+  flows: COUNT(*)
+  bytes: SUM(tx_bytes)
+  most: MAX(tx_bytes)
+fill: zero
+expire: {expire}
+--- features/idle.yaml
+feature: idle
+from: kept_up
+trailing:
+  own: {{key: [src_ip], size: {long_size}, columns: {{rows: COUNT(*), silent: COUNTIF(flows = 0), mean: AVG(bytes)}}}}
 --- features/stretches.yaml
 feature: stretches
 from: pauses

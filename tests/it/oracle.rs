@@ -107,6 +107,19 @@ pub fn sessions<R>(rows: &[R], time: impl Fn(&R) -> i64, Pauses { gap, max }: Pa
     rows.chunk_by(together).map(|rows| (end(rows), rows)).collect()
 }
 
+/// Windows without rows too, of each key, until `expire` after the last with rows and none behind the last flow.
+pub fn filled(with_rows: Answer, every: i64, expire: i64, last: i64, zero: &[Cell]) -> Answer {
+    let mut all = with_rows.clone();
+    for (end, key) in with_rows.keys() {
+        let mut silent = end + every;
+        while silent - end <= expire && silent <= last && !with_rows.contains_key(&(silent, key.clone())) {
+            all.insert((silent, key.clone()), zero.to_vec());
+            silent += every;
+        }
+    }
+    all
+}
+
 /// Windows that rows missed.
 pub fn missed(log: &[Logged], hops: Hops, counts: impl Fn(&Flow) -> bool) -> u64 {
     let rows = log.iter().filter(|(flow, _)| counts(flow));

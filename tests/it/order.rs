@@ -55,6 +55,14 @@ pub struct Scene {
     stretches: Pauses,
     /// How far back the row before may lie.
     max_gap: i64,
+    fills: Fills,
+}
+
+/// How long windows without rows are filled in.
+#[derive(Clone, Copy)]
+pub struct Fills {
+    other: i64,
+    long: i64,
 }
 
 /// Joins to windows that ended before.
@@ -83,8 +91,10 @@ impl Scene {
         };
         let (visits, stretches) = (pauses(), pauses());
         let max_gap = *random.pick(&[1, 5 * SECOND, 30 * SECOND, 10 * MINUTE]);
-        let text = project(narrow, other, long, (own, all), recent, over_flows)
-            + &one_by_one(visits, stretches, max_gap, other, long);
+        let mut expire = |every: i64| every * random.between(1, 6) + random.between(0, every - 1);
+        let fills = Fills { other: expire(other.every), long: expire(long.every) };
+        let text = project((narrow, other, long), (own, all), recent, fills, over_flows)
+            + &one_by_one(visits, stretches, max_gap, other, long, fills);
         let loaded = tripline::definition::load(&MemoryTree::from_sections(&text));
         let resolved = plan::resolve(&loaded.project, TODAY);
         let errors: Vec<String> =
@@ -93,9 +103,10 @@ impl Scene {
             return Err(errors.join("\n").into());
         }
         let mut plan = resolved.plan;
-        let shown = ["by_subscriber", "by_service", "everybody", "over", "before", "recent", "chain"];
+        let shown =
+            ["by_subscriber", "by_service", "everybody", "over", "before", "recent", "chain", "kept_up", "silent"];
         plan.show(&[&shown[..], &["visits", "stretches", "pauses", "steps"]].concat());
-        Ok(Self { plan, narrow, other, long, own, all, recent, visits, stretches, max_gap })
+        Ok(Self { plan, narrow, other, long, own, all, recent, visits, stretches, max_gap, fills })
     }
 
     fn over_flows(&self) -> [Hops; 5] {
@@ -107,7 +118,8 @@ impl Scene {
 const ONE_BY_ONE: Hops = Hops { size: 1, every: 1 };
 
 /// Sessions, and what needs the row before.
-fn one_by_one(visits: Pauses, stretches: Pauses, max_gap: i64, other: Hops, long: Hops) -> String {
+fn one_by_one(visits: Pauses, stretches: Pauses, max_gap: i64, other: Hops, long: Hops, fills: Fills) -> String {
+    let expire = Micros(fills.other);
     let sessions = |Pauses { gap, max }: Pauses| format!("{{session_gap: {}, max: {}}}", Micros(gap), Micros(max));
     let window = |hops: Hops| format!("{{size: {}, every: {}}}", Micros(hops.size), Micros(hops.every));
     let (visits, stretches, max_gap) = (sessions(visits), sessions(stretches), Micros(max_gap));
@@ -164,6 +176,20 @@ columns:
   north: SUM(latitude)
   texts: STRING_AGG(DISTINCT subscriber_id ORDER BY subscriber_id LIMIT 3)
 derive: {{unknown: 'SAFE_SUBTRACT(flows, known)'}}
+fill: zero
+expire: {expire}
+--- features/crowded.yaml
+feature: crowded
+from: by_address
+join:
+  - {{feature: addresses, as: a, missing: {{flows: 0}}}}
+where: flows >= 2 AND a.flows > 3 AND LENGTH(texts) > 0
+key: [src_ip]
+window: {other}
+columns:
+  windows: COUNT(*)
+  flows: SUM(flows)
+  rest: SUM(a.flows - flows)
 --- features/addresses.yaml
 feature: addresses
 from: flows
@@ -183,6 +209,27 @@ join:
 sql: SELECT *, a.flows AS of_all FROM by_address WHERE flows > 1 AND 2 >= ports AND a.flows > 2
 score: {{value: 'LEAST(1.0, unknown / 10)'}}
 alert: {{title: 'address', key: [src_ip], merge_within: 1m}}
+runbook: Look.
+--- rules/crowd.yaml
+rule: crowd
+title: Crowd
+description: An address with flows in several windows
+status: stable
+severity: low
+owner: tests
+sql: SELECT * FROM crowded WHERE windows >= 2
+score: {{value: 'LEAST(1.0, rest / 100)'}}
+alert: {{title: 'crowd', key: [src_ip], merge_within: 1m}}
+runbook: Look.
+--- rules/gone.yaml
+rule: gone
+title: Gone
+description: An address without flows
+status: stable
+severity: low
+owner: tests
+sql: SELECT * FROM by_address WHERE flows = 0 AND known <= 0
+alert: {{title: 'gone', key: [src_ip], merge_within: 1m}}
 runbook: Look.
 --- rules/large.yaml
 rule: large
@@ -209,7 +256,14 @@ columns:
     )
 }
 
-fn project(narrow: Hops, other: Hops, long: Hops, back: (i64, i64), recent: Recent, over_flows: bool) -> String {
+fn project(
+    (narrow, other, long): (Hops, Hops, Hops),
+    back: (i64, i64),
+    recent: Recent,
+    fills: Fills,
+    over_flows: bool,
+) -> String {
+    let (expire, expire_long) = (Micros(fills.other), Micros(fills.long));
     let edge = if recent.at_start { "window_start" } else { "window_end" };
     let (max_age, farther) = (Micros(long.every * recent.ages), Micros(long.every * FARTHER));
     let window = |hops: Hops| format!("{{size: {}, every: {}}}", Micros(hops.size), Micros(hops.every));
@@ -259,6 +313,28 @@ window: {other}
 columns:
   flows: COUNT(*)
   most: MAX(tx_bytes)
+fill: zero
+expire: {expire}
+--- features/kept_up.yaml
+feature: kept_up
+from: by_subscriber
+where: flows >= 2
+key: [subscriber_id]
+window: {long}
+columns:
+  windows: COUNT(*)
+  flows: SUM(flows)
+  least: MIN(flows)
+fill: zero
+expire: {expire_long}
+--- features/silent.yaml
+feature: silent
+from: kept_up
+key: [subscriber_id]
+window: {long}
+columns:
+  windows: COUNT(*)
+  silent: COUNTIF(flows = 0)
 --- features/everybody.yaml
 feature: everybody
 from: flows
@@ -537,7 +613,16 @@ fn differences(scene: &Scene, log: &[Logged], outcome: &Outcome, counts: Counts)
     all.extend(oracle::differences(&by_subscriber, &found("by_subscriber", 1)));
     all.extend(oracle::differences(&before(&by_subscriber, scene), &looked_back(&outcome.kept)));
     all.extend(oracle::differences(&recent(&by_subscriber, &everybody, scene), &found("recent", 1)));
-    all.extend(oracle::differences(&by_service(log, scene.other, counts), &found("by_service", 2)));
+    let last = log.iter().map(|(flow, _)| flow.time).max().unwrap_or(i64::MIN);
+    let nothing = [Cell::Int(0), Cell::Null];
+    let services = by_service(log, scene.other, counts);
+    let services = oracle::filled(services, scene.other.every, scene.fills.other, last, &nothing);
+    all.extend(oracle::differences(&services, &found("by_service", 2)));
+    let nothing = [Cell::Int(0), Cell::Int(0), Cell::Null];
+    let kept_up =
+        oracle::filled(busy_windows(&by_subscriber, scene.long), scene.long.every, scene.fills.long, last, &nothing);
+    all.extend(oracle::differences(&silent(&kept_up, scene.long), &found("silent", 1)));
+    all.extend(oracle::differences(&kept_up, &found("kept_up", 1)));
     all.extend(oracle::differences(&everybody, &found("everybody", 0)));
     all.extend(oracle::differences(&visits(log, scene.visits, counts), &found("visits", 1)));
     all.extend(oracle::differences(&stretches(&by_subscriber, scene.stretches), &found("stretches", 1)));
@@ -626,6 +711,28 @@ fn over(by_subscriber: &Answer, hops: Hops) -> Answer {
         #[expect(clippy::cast_precision_loss, reason = "small counts")]
         let floats: Vec<f64> = flows.iter().map(|flows| *flows as f64).collect();
         vec![oracle::int(rows.len()), oracle::sum(&flows), oracle::stddev_samp(&floats)]
+    };
+    windows.into_iter().map(|(key, rows)| (key, aggregate(rows))).collect()
+}
+
+/// Windows of rows with at least two flows.
+fn busy_windows(by_subscriber: &Answer, hops: Hops) -> Answer {
+    let rows = by_subscriber.iter().map(|((end, key), cells)| ((key, flows_in(cells)), end - 1, i64::MIN));
+    let rows = rows.filter(|((_, flows), _, _)| *flows >= 2);
+    let windows = oracle::windows(rows, hops, |(key, _)| Some((*key).clone()), oracle::after);
+    let aggregate = |rows: Vec<(&Vec<String>, i64)>| {
+        let flows: Vec<i64> = rows.iter().map(|(_, flows)| *flows).collect();
+        vec![oracle::int(rows.len()), oracle::sum(&flows), oracle::extreme(flows.iter().min().copied())]
+    };
+    windows.into_iter().map(|(key, rows)| (key, aggregate(rows))).collect()
+}
+
+/// Windows of those: how many, and how many of them had no row.
+fn silent(kept_up: &Answer, hops: Hops) -> Answer {
+    let rows = kept_up.iter().map(|((end, key), cells)| ((key, cells[1] == Cell::Int(0)), end - 1, i64::MIN));
+    let windows = oracle::windows(rows, hops, |(key, _)| Some((*key).clone()), oracle::after);
+    let aggregate = |rows: Vec<(&Vec<String>, bool)>| {
+        vec![oracle::int(rows.len()), oracle::int(rows.iter().filter(|(_, silent)| *silent).count())]
     };
     windows.into_iter().map(|(key, rows)| (key, aggregate(rows))).collect()
 }

@@ -244,7 +244,10 @@ def judged(run, judge, name, sql):
     # Rules and joins look at one window; a feature at its key.
     keys = {"rule": ["window_start"], "feature": run.relations[name]["cluster_by"], "flows": None}.get(kind, [])
     of_rules = any(run.relations.get(read, {}).get("kind") == "rule" for read in run.relations[name]["inputs"])
-    if kind == "feature" and of_rules:
+    if "__filled AS" in sql:
+        # Of the last flow everybody depends.
+        keys = []
+    elif kind == "feature" and of_rules:
         # Hits have other columns than the rules.
         keys = []
     elif frames := re.findall(r"AS \(\s*(?:PARTITION BY (.*?) )?ORDER BY UNIX_MICROS\(window_end\)", sql):
@@ -260,7 +263,7 @@ def judged(run, judge, name, sql):
     if keys and not any(column in keys for columns, _ in tables.values() for column, _ in columns):
         # Keys that are computed.
         keys = []
-    if kind == "feature" and keys == [] and not of_rules and not re.search(" PRECEDING|__hops|__as_of|LAG\\(", sql):
+    if kind == "feature" and keys == [] and not of_rules and not re.search(" PRECEDING|__hops|__as_of|LAG\\(|__filled AS", sql):
         # Of everybody, window by window.
         number, unit = re.search(r"TIMESTAMP_BUCKET\(event_time, INTERVAL (\d+) (\w+)", sql).groups()
         keys = int(number) * {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}[unit] * 1_000_000
@@ -379,6 +382,13 @@ PLANTED_IN_PROJECT = [
     ("pause", "PARTITION BY subscriber_id, port", "PARTITION BY subscriber_id"),
     ("pause", "admit_watermark <= event_time", "admit_watermark >= event_time"),
     ("pause", "ORDER BY UNIX_MICROS(event_time)", "ORDER BY UNIX_MICROS(start_time)"),
+    ("kept_1m", "LEAST(3,", "LEAST(2,"),
+    ("kept_1m", "60000000) - 1, 3)", "60000000), 3)"),
+    ("kept_1m", "0 AS s_int", "NULL AS s_int"),
+    ("kept_1m", "NULL AS most", "'' AS most"),
+    ("kept_1m", "<= (SELECT MAX(event_time)", "<= (SELECT MIN(event_time)"),
+    ("kept_2m", "INTERVAL hop MINUTE), INTERVAL 2 MINUTE) <=", "INTERVAL hop MINUTE), INTERVAL 90 MINUTE) <="),
+    ("kept_2m", "PARTITION BY subscriber_id ORDER BY UNIX_MICROS(window_start)", "ORDER BY UNIX_MICROS(window_start)"),
     ("stretch", "< 120000000", "< 60000000"),
     ("stretch", "subscriber_id, dst_port", "subscriber_id, -dst_port"),
     ("chain", "NOT COALESCE(", "COALESCE("),
@@ -401,7 +411,7 @@ def files(run, judge):
     for path in sorted(run.compiled.rglob("*.sql")):
         for statement in path.read_text().split(";\n"):
             # Variables are of a script, not of a statement.
-            sql = re.sub(r"\btripline_(from|to)\b", "CURRENT_TIMESTAMP()", statement).strip()
+            sql = re.sub(r"\btripline_(from|to|last)\b", "CURRENT_TIMESTAMP()", statement).strip()
             if not re.sub(r"--.*", "", sql).strip() or re.search(r"^DECLARE", sql, re.M):
                 continue
             statements += 1

@@ -248,7 +248,9 @@ impl Binder<'_> {
             self.report(report);
             return None;
         };
-        let nullable = function.nullable(self.scope.empty || arg.as_ref().is_some_and(|a| a.nullable));
+        let zero = self.scope.zeros && function == AggregateFunction::Sum;
+        let empty = self.scope.empty && !zero;
+        let nullable = function.nullable(empty || arg.as_ref().is_some_and(|a| a.nullable));
         let aggregates = self.aggregates.as_mut()?;
         let index = aggregates.len();
         aggregates.push(Aggregate { function, arg, second: None, order, list: None, ty, nullable, span });

@@ -358,6 +358,7 @@ impl<'a> Queries<'a> {
             elsewhere: Vec::new(),
             owner: alias.map_or_else(|| "the inner SELECT".to_owned(), str::to_owned),
             empty: template.empty,
+            zeros: template.zeros,
         })
     }
 }

@@ -282,6 +282,11 @@ pub struct Function {
 }
 
 impl Function {
+    /// Is there no value for some arguments? Two times of the years 1 to 9999 always have a difference.
+    pub fn can_fail(&self) -> bool {
+        self.guard == Guard::Domain && self.id != Id::TimestampDiff
+    }
+
     const fn new(id: Id, name: &'static str, signatures: &'static [Signature], doc: &'static str) -> Self {
         Self {
             id,

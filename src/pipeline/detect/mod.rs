@@ -151,7 +151,7 @@ impl RuleStage {
                 };
                 let key: Vec<Value> = self.plan.key.iter().map(|i| values[*i].clone()).collect();
                 let (start, end) = (time(self.plan.window.0), time(self.plan.window.1));
-                let kept = behind.evidence.map_or_else(Vec::new, |evidence| evidence.of_row(places[row]));
+                let kept = behind.evidence.map_or_else(Vec::new, |evidence| evidence.of_row(places[row]).into_vec());
                 let event_time = time(self.plan.event_time);
                 Hit {
                     rule: self.index,

@@ -10,91 +10,107 @@ use std::io::Write;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 
+use rustc_hash::FxHashMap;
+
 use crate::record::{fingerprint64, float_text};
 
 pub(super) fn row_ids(source: &str, columns: &[&ArrayRef], rows: usize) -> Int64Array {
+    let mut texts = Texts::default();
     let mut head = Vec::new();
     field(&mut head, source.as_bytes());
-    let mut text = Vec::new();
     (0..rows)
         .map(|row| {
-            text.clear();
-            text.extend_from_slice(&head);
-            canonical(columns, row, &mut text);
-            Some(fingerprint64(&text).cast_signed())
+            let text = texts.of_row(&head, columns, row);
+            Some(fingerprint64(text).cast_signed())
         })
         .collect()
 }
 
 /// 128-bit hashes of the same texts, for duplicates.
 pub(super) fn row_hashes(columns: &[&ArrayRef], rows: usize) -> Vec<u128> {
-    let mut text = Vec::new();
+    let mut texts = Texts::default();
     let hashes = (0..rows).map(|row| {
-        text.clear();
-        canonical(columns, row, &mut text);
-        let low = fingerprint64(&text);
+        let text = texts.of_row(&[], columns, row);
+        let low = fingerprint64(text);
         text.push(b'#');
-        u128::from(low) | (u128::from(fingerprint64(&text)) << 64)
+        u128::from(low) | (u128::from(fingerprint64(text)) << 64)
     });
     hashes.collect()
 }
 
-/// Adds the columns' texts.
-fn canonical(columns: &[&ArrayRef], row: usize, text: &mut Vec<u8>) {
-    for column in columns {
-        if column.is_null(row) {
-            text.extend_from_slice(b"-;");
-            continue;
-        }
-        match column.data_type() {
-            DataType::Utf8 => field(text, column.as_string::<i32>().value(row).as_bytes()),
-            DataType::Binary => hex(text, column.as_binary::<i32>().value(row)),
-            DataType::Int64 => number(text, column.as_primitive::<Int64Type>().value(row)),
-            DataType::Timestamp(_, _) => number(text, column.as_primitive::<TimestampMicrosecondType>().value(row)),
-            DataType::Date32 => number(text, column.as_primitive::<Date32Type>().value(row)),
-            DataType::Float64 => {
-                field(text, float_text(column.as_primitive::<Float64Type>().value(row)).as_bytes());
+/// How many texts of FLOAT64 are remembered.
+const FLOATS_MAX: usize = 4_096;
+
+/// Writes rows, one after the other.
+#[derive(Default)]
+struct Texts {
+    text: Vec<u8>,
+    /// The same coordinates come again and again, and their texts are work.
+    floats: FxHashMap<u64, Box<str>>,
+}
+
+impl Texts {
+    /// The columns' texts behind `head`.
+    fn of_row(&mut self, head: &[u8], columns: &[&ArrayRef], row: usize) -> &mut Vec<u8> {
+        let text = &mut self.text;
+        text.clear();
+        text.extend_from_slice(head);
+        for column in columns {
+            if column.is_null(row) {
+                text.extend_from_slice(b"-;");
+                continue;
             }
-            DataType::Boolean => number(text, column.as_boolean().value(row)),
-            _ => text.extend_from_slice(b"?;"),
+            match column.data_type() {
+                DataType::Utf8 => field(text, column.as_string::<i32>().value(row).as_bytes()),
+                DataType::Binary => hex(text, column.as_binary::<i32>().value(row)),
+                DataType::Int64 => number(text, column.as_primitive::<Int64Type>().value(row)),
+                DataType::Timestamp(_, _) => number(text, column.as_primitive::<TimestampMicrosecondType>().value(row)),
+                DataType::Date32 => number(text, column.as_primitive::<Date32Type>().value(row)),
+                DataType::Float64 => {
+                    let value = column.as_primitive::<Float64Type>().value(row);
+                    if self.floats.len() >= FLOATS_MAX {
+                        self.floats.clear();
+                    }
+                    let known = self.floats.entry(value.to_bits());
+                    field(text, known.or_insert_with(|| float_text(value).into()).as_bytes());
+                }
+                DataType::Boolean => field(text, if column.as_boolean().value(row) { b"true" } else { b"false" }),
+                _ => text.extend_from_slice(b"?;"),
+            }
         }
+        text
     }
 }
 
 fn field(text: &mut Vec<u8>, value: &[u8]) {
-    number_of(text, value.len());
-    text.push(b':');
+    length(text, value.len());
     text.extend_from_slice(value);
     text.push(b';');
 }
 
 fn hex(text: &mut Vec<u8>, value: &[u8]) {
-    number_of(text, 2 * value.len());
-    text.push(b':');
+    length(text, 2 * value.len());
     // Writing to memory does not fail.
     value.iter().for_each(|byte| drop(write!(text, "{byte:02x}")));
     text.push(b';');
 }
 
-fn number(text: &mut Vec<u8>, value: impl std::fmt::Display) {
-    let start = text.len();
-    // Writing to memory does not fail.
-    let _ = write!(text, "{value}");
-    let digits = text.split_off(start);
-    field(text, &digits);
+fn number(text: &mut Vec<u8>, value: impl itoa::Integer) {
+    field(text, itoa::Buffer::new().format(value).as_bytes());
 }
 
-fn number_of(text: &mut Vec<u8>, value: usize) {
-    let _ = write!(text, "{value}");
+fn length(text: &mut Vec<u8>, value: usize) {
+    text.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    text.push(b':');
 }
 
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::ArrayRef;
 
-    use crate::record::Value;
+    use crate::record::{Value, fingerprint64};
 
-    use super::{fingerprint64, row_ids};
+    use super::row_ids;
 
     /// A row of every type, or NULLs of them.
     fn columns(nulls: bool) -> Vec<ArrayRef> {

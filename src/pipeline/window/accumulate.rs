@@ -142,6 +142,15 @@ impl States {
         }
     }
 
+    /// As [`Self::grow`], for windows without rows: a sum over nothing is 0.
+    pub fn grow_zero(&mut self, slots: usize) {
+        match self {
+            Self::SumInt(s) => s.resize(slots, Some(0)),
+            Self::SumFloat(s) => s.resize(slots, Some(ExactSum::default())),
+            other => other.grow(slots),
+        }
+    }
+
     /// Adds row `i` of `arg` to slot `slots[i]`. `values` and `ids` serve distinct counts.
     pub fn update(
         &mut self,

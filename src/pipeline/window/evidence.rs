@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::record::EventTime;
 
@@ -23,8 +24,8 @@ pub trait EvidenceRows {
     fn for_each(&self, row: usize, see: &mut SeeFlow);
 
     /// All that are behind a row.
-    fn of_row(&self, row: usize) -> Vec<EvidenceRow> {
-        let mut all = Vec::new();
+    fn of_row(&self, row: usize) -> FirstRows {
+        let mut all = FirstRows::new();
         self.for_each(row, &mut |event_time, row_id, flow| {
             all.push(EvidenceRow { event_time, row_id, flow: flow() });
         });
@@ -32,13 +33,16 @@ pub trait EvidenceRows {
     }
 }
 
+/// Most keys of a pane have one row.
+pub type FirstRows = SmallVec<[EvidenceRow; 1]>;
+
 /// The first rows of each slot of a pane, sorted.
 #[derive(Debug, Clone)]
 pub struct Evidence {
     rows_max: usize,
     /// Key numbers, by slot.
     keys: Vec<u32>,
-    slots: Vec<Vec<EvidenceRow>>,
+    slots: Vec<FirstRows>,
 }
 
 impl Evidence {
@@ -49,7 +53,7 @@ impl Evidence {
     /// Makes room for all slots of a pane with these keys.
     pub fn grow(&mut self, keys: &[u32]) {
         self.keys.extend_from_slice(&keys[self.keys.len()..]);
-        self.slots.resize_with(keys.len(), Vec::new);
+        self.slots.resize_with(keys.len(), FirstRows::new);
     }
 
     /// Keys have other numbers from now on.
@@ -65,7 +69,7 @@ impl Evidence {
 }
 
 /// Adds what is behind a row to the first rows.
-pub(super) fn add(kept: &mut Vec<EvidenceRow>, rows_max: usize, rows: &dyn EvidenceRows, row: usize) {
+pub(super) fn add(kept: &mut FirstRows, rows_max: usize, rows: &dyn EvidenceRows, row: usize) {
     rows.for_each(row, &mut |event_time, row_id, flow| {
         if keeps(kept, rows_max, event_time, row_id) {
             insert(kept, rows_max, EvidenceRow { event_time, row_id, flow: flow() });
@@ -78,7 +82,7 @@ fn keeps(kept: &[EvidenceRow], rows_max: usize, event_time: EventTime, row_id: i
 }
 
 /// Adds the first rows of another.
-pub(super) fn merge(kept: &mut Vec<EvidenceRow>, rows_max: usize, other: &[EvidenceRow]) {
+pub(super) fn merge(kept: &mut FirstRows, rows_max: usize, other: &[EvidenceRow]) {
     for row in other {
         if keeps(kept, rows_max, row.event_time, row.row_id) {
             insert(kept, rows_max, row.clone());
@@ -86,7 +90,7 @@ pub(super) fn merge(kept: &mut Vec<EvidenceRow>, rows_max: usize, other: &[Evide
     }
 }
 
-fn insert(kept: &mut Vec<EvidenceRow>, rows_max: usize, row: EvidenceRow) {
+fn insert(kept: &mut FirstRows, rows_max: usize, row: EvidenceRow) {
     // The same flow comes once from each overlapping window of an upstream feature.
     if kept.iter().any(|other| Arc::ptr_eq(&other.flow, &row.flow)) {
         return;
@@ -98,7 +102,7 @@ fn insert(kept: &mut Vec<EvidenceRow>, rows_max: usize, row: EvidenceRow) {
 /// The flows behind the rows of a relation, put together when somebody asks: most windows have no hit.
 #[derive(Debug)]
 pub enum FlowsBehind {
-    Rows(Vec<Vec<EvidenceRow>>),
+    Rows(Vec<FirstRows>),
     Panes(OfPanes),
     /// Some rows of another relation, by place.
     Picked(Arc<FlowsBehind>, Vec<usize>),
@@ -110,7 +114,7 @@ pub struct OfPanes {
     /// Key numbers, by row.
     keys: Vec<u32>,
     panes: Vec<Arc<Evidence>>,
-    merged: OnceLock<Vec<Vec<EvidenceRow>>>,
+    merged: OnceLock<Vec<FirstRows>>,
 }
 
 impl FlowsBehind {
@@ -129,18 +133,24 @@ impl FlowsBehind {
 
     pub fn of(&self, row: usize) -> &[EvidenceRow] {
         match self {
-            Self::Rows(rows) => rows.get(row).map(Vec::as_slice).unwrap_or_default(),
-            Self::Panes(panes) => {
-                panes.merged.get_or_init(|| panes.merge()).get(row).map(Vec::as_slice).unwrap_or_default()
-            }
+            Self::Rows(rows) => rows.get(row).map(SmallVec::as_slice).unwrap_or_default(),
+            Self::Panes(panes) => panes.rows().get(row).map(SmallVec::as_slice).unwrap_or_default(),
             Self::Picked(all, places) => places.get(row).map(|place| all.of(*place)).unwrap_or_default(),
         }
     }
 }
 
 impl OfPanes {
-    fn merge(&self) -> Vec<Vec<EvidenceRow>> {
-        let mut merged = vec![Vec::new(); self.keys.len()];
+    fn rows(&self) -> &[FirstRows] {
+        match self.panes.as_slice() {
+            // All rows of a window that is a pane.
+            [pane] if pane.keys == self.keys => &pane.slots,
+            _ => self.merged.get_or_init(|| self.merge()),
+        }
+    }
+
+    fn merge(&self) -> Vec<FirstRows> {
+        let mut merged = vec![FirstRows::new(); self.keys.len()];
         let rows: FxHashMap<u32, usize> = self.keys.iter().enumerate().map(|(row, key)| (*key, row)).collect();
         for pane in &self.panes {
             for (key, kept) in pane.keys.iter().zip(&pane.slots) {

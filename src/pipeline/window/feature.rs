@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, new_null_array,
-};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{FeaturePlan, Upstream, WINDOW_COLUMNS};
@@ -15,8 +13,8 @@ use crate::target::datafusion::{Lookups, LowerContext, LowerError};
 
 use super::accumulate::AggregateKind;
 use super::evidence::{EvidenceRows, FlowsBehind, SeeFlow};
+use super::input::{Input, Prepared};
 use super::operator::{ClosedWindow, Hop, Wanted, WindowError, WindowRows, WindowState};
-use super::ordered::Argument;
 use super::previous::Previous;
 use super::session::Sessions;
 use crate::pipeline::batch;
@@ -24,7 +22,6 @@ use crate::pipeline::compiled::Compiled;
 use crate::pipeline::detect::focus::Focus;
 use crate::pipeline::detect::nearest::{Conditions, Nearest};
 use crate::pipeline::halve::{Attempt, Failed, RowErrors, by_halves};
-use crate::pipeline::join::Join;
 use crate::pipeline::past::Closed;
 
 /// Why a stage could not be made.
@@ -50,18 +47,11 @@ pub enum StageError {
 pub struct FeatureStage {
     pub name: String,
     pub upstream: Upstream,
-    upstream_columns: usize,
-    upstream_time: usize,
-    joins: Vec<Join>,
-    scope_schema: SchemaRef,
-    row: Vec<Compiled>,
-    /// How many of them are known before the row before is.
-    ready: usize,
-    filter: Option<Compiled>,
+    input: Input,
     previous: Option<Box<Previous>>,
     keeps_evidence: bool,
-    key: Vec<usize>,
-    args: Vec<Option<Argument>>,
+    /// How many columns the key has.
+    key: usize,
     outputs: Vec<Compiled>,
     derive: Vec<Compiled>,
     results_schema: SchemaRef,
@@ -84,7 +74,10 @@ impl Windows {
         let (size, every) = (plan.window.size.0, plan.window.every.0);
         Ok(match plan.window.session_gap {
             Some(gap) => Self::Sessions(Box::new(Sessions::new(gap.0, size, kinds, key_types, evidence_rows)?)),
-            None => Self::Hops(Box::new(WindowState::new(Hop { size, every }, kinds, key_types, evidence_rows)?)),
+            None => {
+                let windows = WindowState::new(Hop { size, every }, kinds, key_types, evidence_rows)?;
+                Self::Hops(Box::new(windows.filled(plan.fill.map(|expire| expire.0))))
+            }
         })
     }
 
@@ -98,6 +91,7 @@ impl Windows {
 
 /// Of the rows that came, the one nearest to being counted, when somebody asks why none is.
 struct Watched {
+    input: Input,
     conditions: Conditions,
     scope: Vec<Column>,
     nearest: Option<Nearest>,
@@ -113,14 +107,10 @@ pub struct FeatureRows {
 impl FeatureStage {
     pub fn new(
         plan: &FeaturePlan,
-        upstream_columns: usize,
         upstream_time: usize,
         evidence_rows: usize,
         lookups: &Lookups,
     ) -> Result<Self, BuildError> {
-        let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(upstream_time) };
-        let compile = |expr| Compiled::new(expr, scope);
-        let args = plan.aggregates.iter().map(|aggregate| Argument::new(aggregate, scope));
         let results = plan.aggregates.iter().enumerate();
         let mut results: Vec<Column> =
             results.map(|(i, a)| Column::new(format!("aggregate_{i}"), a.ty, a.nullable)).collect();
@@ -132,23 +122,15 @@ impl FeatureStage {
         let time = Some(plan.key.len() + WINDOW_COLUMNS - 1);
         let of_relation = LowerContext { columns: &plan.columns, lookups, event_time: time };
         let derive = plan.derive.iter().map(|item| Compiled::new(&item.expr, of_relation));
+        let previous = plan.previous.as_ref();
         Ok(Self {
             name: plan.name.clone(),
             upstream: plan.upstream,
-            upstream_columns,
-            upstream_time,
-            joins: plan.joins.iter().map(|join| Join::new(join, lookups)).collect::<Result<_, _>>()?,
-            scope_schema: batch::schema(&carried(plan)),
-            row: plan.row.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?,
-            ready: plan.previous.as_ref().map_or(plan.row.len(), |previous| previous.ready),
-            filter: plan.filter.as_ref().map(compile).transpose()?,
-            previous: plan
-                .previous
-                .as_ref()
+            input: Input::new(plan, upstream_time, lookups)?,
+            previous: previous
                 .map(|previous| Previous::new(previous, &plan.scope, &plan.key, upstream_time).map(Box::new))
                 .transpose()?,
-            key: plan.key.clone(),
-            args: args.collect::<Result<_, _>>()?,
+            key: plan.key.len(),
             outputs: outputs.collect::<Result<_, _>>()?,
             derive: derive.collect::<Result<_, _>>()?,
             results_schema: batch::schema(&results),
@@ -162,9 +144,15 @@ impl FeatureStage {
 
     /// From now on [`Self::nearest`] can tell.
     pub fn watch_for(&mut self, plan: &FeaturePlan, lookups: &Lookups, focus: &Focus) -> Result<(), BuildError> {
-        let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(self.upstream_time) };
-        let conditions = Conditions::new(plan.filter.as_ref(), scope)?;
-        self.watched = Some(Watched { conditions, scope: plan.scope.clone(), nearest: None, focus: focus.clone() });
+        let time = self.input.time();
+        let scope = LowerContext { columns: &plan.scope, lookups, event_time: Some(time) };
+        self.watched = Some(Watched {
+            input: Input::all_rows(plan, time, lookups)?,
+            conditions: Conditions::new(plan.filter.as_ref(), scope)?,
+            scope: plan.scope.clone(),
+            nearest: None,
+            focus: focus.clone(),
+        });
         Ok(())
     }
 
@@ -177,7 +165,8 @@ impl FeatureStage {
         let Some(watched) = &self.watched else { return Ok(()) };
         let rows = &watched.focus.rows(rows)?;
         // A row whose scope cannot be computed is among the errors.
-        let scope = match self.scope(rows, closed) {
+        let (rows, _) = watched.input.alone(rows)?;
+        let scope = match watched.input.scope(&rows, closed) {
             Ok(scope) => scope,
             Err(Attempt::Row(_)) => return Ok(()),
             Err(Attempt::Arrow(error)) => return Err(error),
@@ -194,6 +183,13 @@ impl FeatureStage {
         match &self.windows {
             Windows::Hops(windows) if self.previous.is_none() => windows.hop(),
             _ => Hop { size: 1, every: 1 },
+        }
+    }
+
+    /// No window that ends later than this is filled in.
+    pub fn fill_until(&mut self, end: i64) {
+        if let Windows::Hops(windows) = &mut self.windows {
+            windows.fill_until(end);
         }
     }
 
@@ -218,20 +214,21 @@ impl FeatureStage {
         closed: Closed<'_>,
         evidence: Option<&dyn EvidenceRows>,
     ) -> Result<(), StageError> {
+        self.watch(rows, closed)?;
+        let (left, picks) = self.input.alone(rows)?;
         let mut parts = Vec::new();
-        let failed = by_halves(rows, &mut |rows, first| {
-            parts.push((first, self.prepare(rows, closed)?));
+        let failed = by_halves(&left, &mut |rows, first| {
+            parts.push((first, self.input.prepare(rows, closed)?));
             Ok(())
         })?;
-        self.errors.add(&failed, rows);
-        self.watch(rows, closed)?;
+        let place = |row: usize| picks.as_ref().map_or(row, |picks| picks[row]);
+        self.errors.add(&failed.into_iter().map(|(row, error)| (place(row), error)).collect::<Vec<_>>(), rows);
         for (first, prepared) in parts {
+            let places: Vec<usize> = prepared.places(first).into_iter().map(place).collect();
             match &mut self.previous {
-                None => self.add(&prepared, first, evidence)?,
+                None => self.add(&prepared, &places, evidence)?,
                 Some(previous) => {
-                    let chosen: Option<Vec<usize>> = prepared.mask.map(|mask| mask.values().set_indices().collect());
-                    let place = |row: usize| first + chosen.as_ref().map_or(row, |chosen| chosen[row]);
-                    previous.push(prepared.scope, &place, evidence.filter(|_| self.keeps_evidence));
+                    previous.push(prepared.scope, &places, evidence.filter(|_| self.keeps_evidence));
                 }
             }
         }
@@ -246,90 +243,33 @@ impl FeatureStage {
         };
         let mut parts = Vec::new();
         let failed = by_halves(&ordered.rows, &mut |rows, first| {
-            let mut columns = rows.columns().to_vec();
-            let known = columns.len() - self.row.len();
-            for (index, expr) in self.row.iter().enumerate().skip(self.ready) {
-                let so_far = batch::leading(&self.scope_schema, columns[..known + index].to_vec(), rows.num_rows())?;
-                columns[known + index] = expr.run(&so_far)?;
-            }
-            let scope = batch::leading(&self.scope_schema, columns, rows.num_rows())?;
-            parts.push((first, self.inputs(scope, None)?));
+            parts.push((first, self.input.follow(rows)?));
             Ok(())
         })?;
         self.errors.add(&failed, &ordered.rows);
         let behind = FlowsBehind::Rows(ordered.behind);
-        for (first, prepared) in &parts {
-            self.add(prepared, *first, Some(&behind))?;
-        }
-        Ok(())
+        parts.iter().try_for_each(|(first, prepared)| self.add(prepared, &prepared.places(*first), Some(&behind)))
     }
 
     /// The places of the rows that `where` lets through; rows that cannot be computed are not among them.
     pub fn chosen(&self, rows: &RecordBatch) -> Result<Vec<usize>, StageError> {
+        let (left, picks) = self.input.alone(rows)?;
         let mut chosen = Vec::new();
-        by_halves(rows, &mut |rows, first| {
-            let prepared = self.prepare(rows, Closed::default())?;
-            match prepared.mask {
-                Some(mask) => chosen.extend(mask.values().set_indices().map(|row| first + row)),
-                None => chosen.extend(first..first + rows.num_rows()),
-            }
+        by_halves(&left, &mut |rows, first| {
+            chosen.extend(self.input.prepare(rows, Closed::default())?.places(first));
             Ok(())
         })?;
-        Ok(chosen)
+        Ok(chosen.into_iter().map(|row| picks.as_ref().map_or(row, |picks| picks[row])).collect())
     }
 
-    /// Rows of the upstream with what is joined and computed beside them; NULL stands for what needs the row before.
-    fn scope(&self, rows: &RecordBatch, closed: Closed<'_>) -> Result<RecordBatch, Attempt> {
-        let mut columns: Vec<ArrayRef> = rows.columns()[..self.upstream_columns].to_vec();
-        for join in &self.joins {
-            columns.extend(join.columns(rows, self.upstream_time, closed)?);
-        }
-        let unknown = |columns: &mut Vec<ArrayRef>, until: usize| {
-            let fields = self.scope_schema.fields()[columns.len()..until].iter();
-            columns.extend(fields.map(|field| new_null_array(field.data_type(), rows.num_rows())));
-        };
-        unknown(&mut columns, self.scope_schema.fields().len() - self.row.len());
-        for expr in &self.row[..self.ready] {
-            let so_far = batch::leading(&self.scope_schema, columns.clone(), rows.num_rows())?;
-            columns.push(expr.run(&so_far)?);
-        }
-        unknown(&mut columns, self.scope_schema.fields().len());
-        Ok(batch::leading(&self.scope_schema, columns, rows.num_rows())?)
-    }
-
-    fn prepare(&self, rows: &RecordBatch, closed: Closed<'_>) -> Result<Prepared, Attempt> {
-        let mut scope = self.scope(rows, closed)?;
-        let mut mask = None;
-        if let Some(filter) = &self.filter {
-            let keep = filter.mask(&scope)?;
-            scope = filter_record_batch(&scope, &keep)?;
-            mask = Some(keep);
-        }
-        if self.previous.is_some() {
-            return Ok(Prepared { scope, times: Vec::new(), keys: Vec::new(), args: Vec::new(), mask });
-        }
-        self.inputs(scope, mask)
-    }
-
-    /// What rows bring to their windows.
-    fn inputs(&self, scope: RecordBatch, mask: Option<BooleanArray>) -> Result<Prepared, Attempt> {
-        let args = self.args.iter().map(|arg| arg.as_ref().map(|arg| arg.run(&scope)).transpose());
-        Ok(Prepared {
-            times: scope.column(self.upstream_time).as_primitive::<TimestampMicrosecondType>().values().to_vec(),
-            keys: self.key.iter().map(|i| Arc::clone(scope.column(*i))).collect(),
-            args: args.collect::<Result<_, _>>()?,
-            mask,
-            scope,
-        })
-    }
-
+    /// Adds rows that count; `places` are theirs in `evidence`.
     fn add(
         &mut self,
         prepared: &Prepared,
-        first: usize,
+        places: &[usize],
         evidence: Option<&dyn EvidenceRows>,
     ) -> Result<(), StageError> {
-        let picked = evidence.map(|rows| Picked::new(rows, first, prepared.mask.as_ref(), prepared.times.len()));
+        let picked = evidence.filter(|_| self.keeps_evidence).map(|rows| Picked { rows, places });
         let rows = WindowRows {
             times: &prepared.times,
             keys: &prepared.keys,
@@ -367,7 +307,7 @@ impl FeatureStage {
             let rows = RecordBatch::new_empty(Arc::clone(&self.schema));
             return Ok(FeatureRows { rows, evidence: Arc::new(FlowsBehind::none()) });
         }
-        let mut results = closed.columns.split_off(self.key.len());
+        let mut results = closed.columns.split_off(self.key);
         let mut columns = closed.columns;
         for times in [closed.starts, vec![end; count], vec![end - 1; count]] {
             columns.push(Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")));
@@ -408,39 +348,10 @@ impl FeatureStage {
     }
 }
 
-/// The scope's columns; those that wait for the row before may be NULL until it is known.
-fn carried(plan: &FeaturePlan) -> Vec<Column> {
-    let mut columns = plan.scope.clone();
-    if let Some(previous) = &plan.previous {
-        let known = columns.len() - plan.row.len() + previous.ready;
-        columns[known..].iter_mut().for_each(|column| column.nullable = true);
-    }
-    columns
-}
-
-struct Prepared {
-    /// Rows that count.
-    scope: RecordBatch,
-    times: Vec<i64>,
-    keys: Vec<ArrayRef>,
-    args: Vec<Option<ArrayRef>>,
-    mask: Option<BooleanArray>,
-}
-
-/// Evidence of the rows that a filter kept.
+/// Evidence of the rows that count.
 struct Picked<'a> {
     rows: &'a dyn EvidenceRows,
-    places: Vec<usize>,
-}
-
-impl<'a> Picked<'a> {
-    fn new(rows: &'a dyn EvidenceRows, first: usize, mask: Option<&BooleanArray>, count: usize) -> Self {
-        let places = match mask {
-            Some(mask) => mask.values().set_indices().map(|row| first + row).collect(),
-            None => (first..first + count).collect(),
-        };
-        Self { rows, places }
-    }
+    places: &'a [usize],
 }
 
 impl EvidenceRows for Picked<'_> {

@@ -63,6 +63,21 @@ impl Keys {
         Ok(())
     }
 
+    /// The number of each row's key that is interned.
+    pub fn find(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Option<u32>>, ArrowError> {
+        let number = |key: &[u8]| {
+            let hash = FxBuildHasher.hash_one(key);
+            self.table.find(hash, |n| slice(&self.ends, &self.bytes, *n) == key).copied()
+        };
+        if let Some(converter) = &self.converter {
+            return Ok(converter.convert_columns(columns)?.iter().map(|key| number(key.data())).collect());
+        }
+        let Some(column) = columns.first() else {
+            return Ok(vec![(!self.ends.is_empty()).then_some(0); rows]);
+        };
+        Ok(column.as_string::<i32>().iter().map(|key| key.map_or(self.null, |key| number(key.as_bytes()))).collect())
+    }
+
     /// How many keys are interned.
     pub fn count(&self) -> usize {
         self.ends.len()
@@ -155,6 +170,8 @@ mod tests {
         let mut numbers = Vec::new();
         keys.intern(columns, expected.len(), &mut numbers).expect("intern");
         assert_eq!(numbers, expected);
+        let found = keys.find(columns, expected.len()).expect("find");
+        assert_eq!(found, expected.iter().copied().map(Some).collect::<Vec<_>>());
         let distinct: Vec<u32> = (0..u32::try_from(keys.count()).expect("few")).collect();
         let mut live = vec![true; keys.count()];
         live[0] = false;

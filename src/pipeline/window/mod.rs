@@ -5,11 +5,14 @@ pub mod distinct;
 pub mod evidence;
 pub mod exact;
 pub mod feature;
+mod fill;
 mod frame;
 #[cfg(test)]
 mod golden;
+mod input;
 mod keep;
 pub mod key;
+mod lean;
 mod list;
 pub mod operator;
 pub mod ordered;

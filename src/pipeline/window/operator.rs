@@ -18,6 +18,7 @@ use crate::plan::Bound;
 use super::accumulate::{AggregateKind, SketchError, States};
 use super::distinct::Values;
 use super::evidence::{Evidence, EvidenceRows, FlowsBehind};
+use super::fill::Fill;
 use super::key::Keys;
 
 /// Size and step, in microseconds; the size is a multiple of the step.
@@ -107,10 +108,11 @@ pub struct WindowState {
     compacted_at: usize,
     /// Sums that stopped at the bounds of INT64.
     pub saturated: u64,
+    fill: Option<Fill>,
 }
 
 /// Interned keys and values below this are not worth a clean-up.
-pub(super) const COMPACT_MIN: usize = 65_536;
+pub(in crate::pipeline) const COMPACT_MIN: usize = 65_536;
 
 impl WindowState {
     pub fn new(
@@ -133,7 +135,18 @@ impl WindowState {
             unused: Vec::new(),
             compacted_at: COMPACT_MIN,
             saturated: 0,
+            fill: None,
         })
+    }
+
+    /// Windows without rows are there too, so long after the key's last one with rows.
+    pub fn filled(self, expire: Option<i64>) -> Self {
+        Self { fill: expire.map(Fill::new), ..self }
+    }
+
+    /// No window that ends later than this is filled in.
+    pub fn fill_until(&mut self, end: i64) {
+        self.fill.iter_mut().for_each(|fill| fill.until(end));
     }
 
     pub fn hop(&self) -> Hop {
@@ -215,8 +228,13 @@ impl WindowState {
         Ok(())
     }
 
-    /// The end of the earliest window that has rows and has not been taken out.
+    /// The end of the earliest window that has rows, or that is filled in, and has not been taken out.
     pub fn next_end(&self) -> Option<i64> {
+        let filled = self.fill.as_ref().and_then(|fill| fill.next_end(self.hop, self.closed));
+        self.next_with_rows().into_iter().chain(filled).min()
+    }
+
+    fn next_with_rows(&self) -> Option<i64> {
         let (first, _) = self.panes.first_key_value()?;
         let earliest = first.saturating_add(self.hop.every);
         let Some(closed) = self.closed else { return Some(earliest) };
@@ -247,6 +265,8 @@ impl WindowState {
         self.closed = Some(end);
         let panes = self.panes.range(start..end);
         let evidence: Vec<_> = panes.clone().filter_map(|(_, pane)| pane.evidence.clone()).collect();
+        // Which keys have rows is told by all of them.
+        let (chosen, wanted) = if self.fill.is_some() { (wanted, None) } else { (None, wanted) };
         let window = match panes.count() {
             0 => None,
             // A pane that no later window needs is the window itself.
@@ -259,6 +279,15 @@ impl WindowState {
             _ => Some(self.combine(start, end, wanted)?),
         };
         self.drop_over(end);
+        let window = match &mut self.fill {
+            None => window,
+            Some(fill) => {
+                let mut window = window.unwrap_or_else(|| Pane::new(&self.kinds, 0));
+                fill.fill(end, &mut window.keys, self.keys.count());
+                window.states.iter_mut().for_each(|states| states.grow_zero(window.keys.len()));
+                Some(window.only(chosen))
+            }
+        };
         let closed = match window {
             Some(window) => self.finish(start, &window, evidence)?,
             None => ClosedWindow { columns: Vec::new(), starts: Vec::new(), evidence: FlowsBehind::none() },
@@ -325,6 +354,10 @@ impl WindowState {
         let mut live = vec![false; self.keys.count()];
         for pane in self.panes.values() {
             pane.keys.iter().for_each(|key| live[*key as usize] = true);
+        }
+        if let Some(fill) = &mut self.fill {
+            fill.mark(self.closed, &mut live);
+            fill.compact(&live);
         }
         let renamed = self.keys.compact(&live);
         for pane in self.panes.values_mut() {

@@ -11,7 +11,7 @@ use datafusion::arrow::row::{RowConverter, SortField};
 use crate::plan::PreviousPlan;
 use crate::record::Column;
 
-use super::evidence::{EvidenceRow, EvidenceRows};
+use super::evidence::{EvidenceRows, FirstRows};
 use super::key::Keys;
 
 /// Rows held beyond those that are the last of their key, before they are dropped.
@@ -25,7 +25,7 @@ pub struct Previous {
     order: RowConverter,
     waiting: Vec<RecordBatch>,
     /// The flows behind the rows that wait, when evidence is kept.
-    behind: Vec<Vec<EvidenceRow>>,
+    behind: Vec<FirstRows>,
     /// The time of the earliest row that waits.
     earliest: Option<i64>,
     lasts: Lasts,
@@ -34,7 +34,7 @@ pub struct Previous {
 /// Rows in their order, and the flows behind each.
 pub struct Ordered {
     pub rows: RecordBatch,
-    pub behind: Vec<Vec<EvidenceRow>>,
+    pub behind: Vec<FirstRows>,
 }
 
 impl Previous {
@@ -62,16 +62,16 @@ impl Previous {
         })
     }
 
-    /// Takes rows that `where` has let through; of the columns that need the row before they have NULL. `place`: of a row in
+    /// Takes rows that `where` has let through; of the columns that need the row before they have NULL. `places` are theirs in
     /// `evidence`.
-    pub fn push(&mut self, rows: RecordBatch, place: &dyn Fn(usize) -> usize, evidence: Option<&dyn EvidenceRows>) {
+    pub fn push(&mut self, rows: RecordBatch, places: &[usize], evidence: Option<&dyn EvidenceRows>) {
         if rows.num_rows() == 0 {
             return;
         }
         let first = times(&rows, self.time).iter().copied().min();
         self.earliest = self.earliest.into_iter().chain(first).min();
         if let Some(evidence) = evidence {
-            self.behind.extend((0..rows.num_rows()).map(|row| evidence.of_row(place(row))));
+            self.behind.extend(places.iter().map(|place| evidence.of_row(*place)));
         }
         self.waiting.push(rows);
     }

@@ -12,7 +12,7 @@ use crate::language::tree::AggregateFunction;
 
 use super::accumulate::{AggregateKind, States};
 use super::distinct::Values;
-use super::evidence::{self, EvidenceRow, FlowsBehind};
+use super::evidence::{self, FirstRows, FlowsBehind};
 use super::key::Keys;
 use super::operator::{COMPACT_MIN, ClosedWindow, WindowError, WindowRows};
 
@@ -43,7 +43,7 @@ struct Session {
     key: u32,
     first: i64,
     last: i64,
-    evidence: Vec<EvidenceRow>,
+    evidence: FirstRows,
 }
 
 /// Rows of one batch that belong together.
@@ -186,7 +186,7 @@ impl Sessions {
             self.states.iter_mut().for_each(|states| states.grow(self.open.len()));
             u32::try_from(self.open.len() - 1).unwrap_or(u32::MAX)
         });
-        let session = Session { key: run.key, first: run.first, last: run.last, evidence: Vec::new() };
+        let session = Session { key: run.key, first: run.first, last: run.last, evidence: FirstRows::new() };
         self.ends.insert((self.end(&session), slot));
         let place = self.place(run.key, run.first);
         self.of_key[run.key as usize].insert(place, slot);

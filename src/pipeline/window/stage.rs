@@ -20,17 +20,11 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// `columns` and `time` are the upstream's.
-    pub fn new(
-        plan: &FeaturePlan,
-        columns: usize,
-        time: usize,
-        evidence_rows: usize,
-        lookups: &Lookups,
-    ) -> Result<Self, BuildError> {
+    /// `time` is the event time's place among the upstream's columns.
+    pub fn new(plan: &FeaturePlan, time: usize, evidence_rows: usize, lookups: &Lookups) -> Result<Self, BuildError> {
         Ok(match &plan.trailing {
             Some(trailing) => Self::Trailing(Box::new(TrailingStage::new(plan, trailing, lookups)?)),
-            None => Self::Windows(Box::new(FeatureStage::new(plan, columns, time, evidence_rows, lookups)?)),
+            None => Self::Windows(Box::new(FeatureStage::new(plan, time, evidence_rows, lookups)?)),
         })
     }
 

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use crate::plan::RulePlan;
 use crate::record::flow;
 
-use super::{Relation, Warehouse, file, ingest, rule, scope, text};
+use super::{Relation, Warehouse, file, fill, ingest, rule, scope, text};
 
 /// Of training rows, and of what was ingested.
 const OWN_TABLES: [&str; 3] = ["training", "training_labels", ingest::INGESTS];
 
 /// Of the scripts; a column would be read in their place.
-const VARIABLES: [&str; 2] = ["tripline_from", "tripline_to"];
+const VARIABLES: [&str; 3] = ["tripline_from", "tripline_to", fill::LAST];
 
 /// A name that BigQuery would not take, or not take alike.
 #[derive(Debug)]

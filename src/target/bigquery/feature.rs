@@ -10,6 +10,7 @@ use crate::record::flow::ADMIT_WATERMARK;
 
 use super::aggregate::{Inputs, STATES, States, centers, combined, direct, listed_elements, pane_states, suffixed};
 use super::expr::{Names, print};
+use super::fill;
 use super::query::{Query, Step, select};
 use super::scope::{self, Rows, conjuncts, lookup_names};
 use super::text::{aliased, fresh, interval, name, times};
@@ -22,6 +23,8 @@ struct Added {
     hop: String,
     before: String,
     session: String,
+    /// Of windows that are filled in: when the next one with rows begins.
+    next: String,
 }
 
 pub(super) fn query(plan: &Plan, feature: &FeaturePlan, ranged: bool) -> Query {
@@ -37,6 +40,7 @@ fn added(feature: &FeaturePlan) -> Added {
         hop: own("hop"),
         before: own("time_before"),
         session: own("session"),
+        next: own("next_start"),
     }
 }
 
@@ -362,6 +366,19 @@ impl Builder<'_> {
         };
         let event_time = format!("TIMESTAMP_SUB({end}, INTERVAL 1 MICROSECOND)");
         let lookups = lookup_names(self.plan);
+        let filled = feature.fill.map(|expire| {
+            let windows = fill::Windows {
+                from: windows,
+                key: &self.key,
+                start: &start,
+                names: &names,
+                hop: &self.added.hop,
+                next: &self.added.next,
+            };
+            steps.extend(fill::steps(feature, expire, &windows, self.ranged));
+            name(&format!("{}__filled", feature.name))
+        });
+        let windows = filled.as_deref().unwrap_or(windows);
         let results: Vec<String> = if self.aggregated_at_once() {
             names
         } else {

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::plan::{Plan, SourcePlan};
 use crate::record::{EventTime, Micros, flow};
 
+use super::fill;
 use super::ingest::INGEST_ID;
 use super::query::{comment, indented};
 use super::ranges;
@@ -118,7 +119,8 @@ impl Warehouse<'_> {
         let from = from.replace("tripline_to", &to);
         let (create, replace) = (text.find("\nCREATE ")? + 1, text.find("\n-- Replaces ")? + 1);
         let blank = |text: &str| "\n".repeat(text.matches('\n').count());
-        let statement = text[replace..].replace("tripline_from", &from).replace("tripline_to", &to);
+        let statement = text[replace..].replace(fill::LAST, &fill::last(Some(&from)));
+        let statement = statement.replace("tripline_from", &from).replace("tripline_to", &to);
         Some(vec![
             format!("{}{}", blank(&text[..create]), &text[create..replace]),
             format!("{}{statement}", blank(&text[..replace])),
@@ -236,7 +238,11 @@ fn relation_file(warehouse: Warehouse<'_>, relation: Relation<'_>, range: Option
             query.body
         )
     } else {
-        let declared = declare(range);
+        let mut declared = declare(range);
+        if query.text().contains(fill::LAST) {
+            let last = fill::last(Some("tripline_from"));
+            declared.push_str(&format!("DECLARE {} TIMESTAMP DEFAULT {last};\n", fill::LAST));
+        }
         let columns: Vec<String> = warehouse.columns(relation).iter().map(|c| name(&c.name)).collect();
         format!("{head}{declared}\n{}\n{}", create(warehouse, relation), replace(&table, &columns, &query.text()))
     };

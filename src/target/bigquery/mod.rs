@@ -13,6 +13,7 @@ mod collision;
 mod expr;
 mod feature;
 mod file;
+mod fill;
 mod flows;
 pub mod golden;
 pub mod ingest;
@@ -218,6 +219,9 @@ impl<'a> Warehouse<'a> {
                 }
             }
             Relation::Feature(feature) => {
+                if feature.fill.is_some() && feature.upstream != Upstream::Flows {
+                    read.push(Relation::Flows);
+                }
                 self.upstream(feature.upstream, &mut read, &mut lookups);
                 self.joined(&feature.joins, &mut read, &mut lookups);
                 let items = feature.row.iter().chain(&feature.outputs).chain(&feature.derive).map(|item| &item.expr);
