@@ -18,6 +18,7 @@
 //! | [`plan`] | definitions to the graph of relations: names, keys, windows, which columns are read |
 //! | [`target`] | what an engine runs: expressions in `target/datafusion`, whole relations as SQL in `target/bigquery` |
 //! | [`pipeline`] | the stages: `ingest` `normalize` `merge` `window` `detect` `alert`; `graph` drives, `admission` says where late rows count, `ledger` counts |
+//! | [`mmdb`] | files of networks that lookups read: where an address is, what its record has |
 //! | [`history`] | flows as they are kept: parts by day, manifests, a reader that prunes |
 //! | [`runtime`] | a run: threads, stopping, taps, the report; `ingest` into a history, days of it (`backfill`, `replay`), compared with a run (`reconcile`); the rules' own tests (`case`) |
 //! | [`generate`] | synthetic NetLog with labelled attacks |
@@ -109,14 +110,15 @@
 //! | [`diagnostic`] | nothing |
 //! | [`port`] | `record` |
 //! | [`generate`] | `record` |
+//! | [`mmdb`] | `record` |
 //! | [`adapter`] | `port`, `record` |
-//! | [`definition`] | `diagnostic`, `port`, `record` |
+//! | [`definition`] | `diagnostic`, `mmdb`, `port`, `record` |
 //! | [`language`] | `diagnostic`, `record` |
-//! | [`plan`] | `definition`, `diagnostic`, `language`, `record` |
-//! | [`target`] | `plan`, `language`, `record` |
+//! | [`plan`] | `definition`, `diagnostic`, `language`, `mmdb`, `record` |
+//! | [`target`] | `plan`, `language`, `mmdb`, `record` |
 //! | [`pipeline`] | `target`, `plan`, `language`, `port`, `record`, and for words and places `definition`, `diagnostic` |
 //! | [`history`] | `pipeline`, `port`, `record` |
-//! | [`runtime`] | `history`, `pipeline`, `target`, `plan`, `language`, `definition`, `diagnostic`, `port`, `record` |
+//! | [`runtime`] | `history`, `pipeline`, `target`, `plan`, `language`, `definition`, `diagnostic`, `mmdb`, `port`, `record` |
 //! | [`cli`] | everything; `cli/wire.rs` alone names `adapter` |
 //!
 //! # Tests
@@ -132,6 +134,7 @@ pub mod diagnostic;
 pub mod generate;
 pub mod history;
 pub mod language;
+pub mod mmdb;
 pub mod pipeline;
 pub mod plan;
 pub mod port;

@@ -19,6 +19,7 @@ use crate::runtime::warehouse::{WarehouseDays, WarehouseOptions};
 
 use super::exit::Exit;
 use super::history::{check_flows, chosen, open_history, span, spans};
+use super::lookups::strange;
 use super::place::check_local;
 use super::project::{Judged, Opened, valid};
 use super::say::note;
@@ -90,6 +91,7 @@ impl Backfill {
         self.out.as_ref().map_or(Ok(()), check_local)?;
         let opened = valid(self.judged.tree()?.as_ref())?;
         let relations = self.relations(&opened.plan)?;
+        let lookups = opened.plan.lookups.clone();
         let (target, days) = match self.target {
             Target::Local => self.local(opened, relations)?,
             Target::Bigquery => self.bigquery(opened, &relations)?,
@@ -103,6 +105,7 @@ impl Backfill {
         let bar = DayBar(progress_bar(Some(days.len() as u64), "days"));
         let report = backfill(&days, target.as_ref(), options, &bar, &stop);
         bar.0.finish_and_clear();
+        lookups.iter().for_each(|lookup| strange(lookup));
         let mut out = std::io::stdout().lock();
         match self.format {
             Format::Text => write!(out, "{}", text(&report))?,

@@ -6,18 +6,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{ArgGroup, Args, ValueEnum};
+use indicatif::HumanCount;
 
 use crate::diagnostic::suggest;
 use crate::plan::{Plan, SourcePlan};
+use crate::runtime::ranges;
 use crate::target::bigquery::{File, Range, Warehouse, files, query, select, training_query, training_table};
 
 use super::exit::Exit;
-use super::place::check_local;
+use super::lookups::strange;
+use super::place::{check_local, format_of};
 use super::project::{open_valid, parse_time};
 use super::say::note;
 use super::training::Made;
 use super::verify::Verify;
 use super::warehouse::{WarehousePlace, check_names};
+use super::wire;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
@@ -35,7 +39,7 @@ enum Form {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("rows").args(MADE).multiple(true).requires("training"))]
+#[command(group = ArgGroup::new("training_rows").args(MADE).multiple(true).requires("training"))]
 pub struct Compile {
     /// The engine that the SQL is for
     #[arg(long, value_enum, default_value = "bigquery")]
@@ -49,6 +53,9 @@ pub struct Compile {
     /// Only this relation: flows, a feature, a lookup, a rule, hits or alerts
     #[arg(long, value_name = "NAME")]
     relation: Option<String>,
+    /// Write the rows of a lookup with `mmdb` there, in the format of the file's extension, to be loaded into its table
+    #[arg(long, value_name = "FILE", requires = "relation", conflicts_with_all = ["form", "verify"])]
+    rows: Option<String>,
     /// What is printed of a relation
     #[arg(long = "as", value_enum, default_value = "table")]
     form: Form,
@@ -140,6 +147,9 @@ impl Compile {
             };
             anyhow::anyhow!("no relation is named {relation}\nhelp: {help}")
         };
+        if let Some(file) = &self.rows {
+            return rows(warehouse, relation, file);
+        }
         match self.form {
             Form::Select => write!(out, "{}", select(warehouse, relation).ok_or_else(unknown)?)?,
             Form::Query => write!(out, "{}", query(warehouse, relation).ok_or_else(unknown)?)?,
@@ -163,6 +173,22 @@ impl Compile {
         }
         Ok(Some(range))
     }
+}
+
+/// The rows of a table of ranges to a file.
+fn rows(warehouse: Warehouse<'_>, relation: &str, file: &str) -> anyhow::Result<Exit> {
+    check_local(Path::new(file))?;
+    let Some(lookup) = warehouse.ranges(relation) else {
+        bail!("{relation} is no lookup with `mmdb`: what is compiled makes its rows\nhelp: leave --rows out");
+    };
+    let table = lookup.table.as_ref().filter(|table| table.database.is_some());
+    let Some(table) = table else { bail!("{relation} has no rows: its file is not there") };
+    let mut out = wire::whole_writer(file, ranges::schema(lookup), format_of(file, "")?)?;
+    let count = ranges::each_batch(lookup, &mut |rows| out.write(rows))?;
+    out.finish()?;
+    note(&format!("wrote the {} networks of {} to {file}", HumanCount(count), table.path));
+    strange(lookup);
+    Ok(Exit::Fine)
 }
 
 fn sources<'a>(plan: &'a Plan, names: &[String]) -> anyhow::Result<Vec<&'a SourcePlan>> {

@@ -12,6 +12,7 @@ mod history;
 mod ingest;
 mod init;
 mod inputs;
+mod lookups;
 mod near;
 mod place;
 mod profile;

@@ -17,6 +17,7 @@ use crate::runtime::run::{RunFailed, RunOptions, run};
 use super::exit::{Exit, is_broken_pipe};
 use super::history::open_history;
 use super::inputs::Inputs;
+use super::lookups::strange;
 use super::place::check_outputs;
 use super::project::open_valid;
 use super::say::say;
@@ -179,5 +180,7 @@ pub fn execute(plan: &Plan, options: &RunOptions, out: &mut Outlets) -> anyhow::
     let stop = stop_flag()?;
     let report = run(plan, options, out, &bar, &stop);
     bar.clear();
-    Ok(report?)
+    let report = report?;
+    plan.lookups.iter().for_each(|lookup| strange(lookup));
+    Ok(report)
 }

@@ -12,10 +12,9 @@ use anyhow::{Context, bail};
 use indicatif::{HumanBytes, HumanCount};
 use sha2::{Digest, Sha256};
 
-use crate::plan::SourcePlan;
 use crate::port::warehouse::{JobName, QueryJob, Trouble, Warehouse, WarehouseError};
 use crate::target::bigquery::golden::{Difference, Question, differences, questions, rows, statement};
-use crate::target::bigquery::{Range, Unit, UnitKind, Warehouse as Compiled, select_without};
+use crate::target::bigquery::{Absent, Range, Unit, UnitKind, Warehouse as Compiled, select_without};
 
 use super::exit::Exit;
 use super::wire;
@@ -96,10 +95,10 @@ impl Verify<'_> {
     }
 
     fn select(&self, unit: &Unit) -> anyhow::Result<Option<String>> {
-        let mut absent: Vec<&SourcePlan> = Vec::new();
-        for source in self.compiled.sources {
-            if !self.service.has_table(&source.name)? {
-                absent.push(source);
+        let mut absent: Vec<Absent<'_>> = Vec::new();
+        for (table, loaded) in self.compiled.loaded() {
+            if !self.service.has_table(table)? {
+                absent.push(loaded);
             }
         }
         Ok(select_without(self.compiled, &unit.table, &absent))

@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::lookup::Rows;
 use super::model::Project;
 use super::shape::{Shape, Table};
 use super::yaml::{self, Node};
-use super::{config, feature, lookup, rule, source, validate};
+use super::{config, feature, lookup, lookup_file, rule, source, validate};
 use crate::diagnostic::{Diagnostic, FileId, Severity, SourceFiles, Span, Text};
 use crate::port::FileTree;
 
@@ -255,9 +256,24 @@ impl Loader<'_> {
 
     fn lookup(&mut self, path: &str, node: &Node) -> Option<Text> {
         let csv = path.replace(".yaml", ".csv");
-        let rows = if self.paths.contains(&csv) { Some(self.read(&csv)?) } else { None };
-        let rows = rows.as_ref().map(|(file, text)| (*file, text.as_str()));
-        let lookup = lookup::read(node, rows, &mut self.loaded.diagnostics);
+        let has_csv = self.paths.contains(&csv);
+        let lookup = if let Some(file) = node.get("mmdb").and_then(Node::text) {
+            if has_csv {
+                self.stray(&csv, "the lookup's rows are those of its `mmdb` file: take this one away, or `mmdb`");
+            }
+            let place = lookup_file::path(file);
+            let rows = Rows::Networks(file, self.tree.read_bytes(&place));
+            let lookup = lookup::read(node, rows, &mut self.loaded.diagnostics);
+            if let Some(table) = lookup.as_ref().and_then(|lookup| lookup.table.as_ref()) {
+                // What is computed depends on it, as on every text.
+                self.loaded.files.add(place, table.digest());
+            }
+            lookup
+        } else {
+            let text = if has_csv { Some(self.read(&csv)?) } else { None };
+            let rows = text.as_ref().map_or(Rows::Nowhere, |(file, text)| Rows::Csv(*file, text));
+            lookup::read(node, rows, &mut self.loaded.diagnostics)
+        };
         let name = node.name_at("lookup")?;
         if self.free("lookup", &name) {
             self.loaded.project.lookups.extend(lookup);

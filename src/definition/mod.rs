@@ -17,6 +17,7 @@ mod join;
 mod lint;
 mod load;
 mod lookup;
+mod lookup_file;
 mod lookup_lint;
 mod lookup_rows;
 mod place;

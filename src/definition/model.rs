@@ -3,8 +3,10 @@
 //! Expressions are texts here: `plan` binds them. YAML shapes are in the sibling files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::diagnostic::{Span, Text};
+use crate::mmdb::Table;
 use crate::record::{Decode, EventTime, Format, Micros, Type, Value};
 
 /// A detection project: one folder.
@@ -83,15 +85,17 @@ pub struct Source {
     pub flows: Text,
 }
 
-/// `sql/lookups/NAME.yaml` with `NAME.csv`.
+/// `sql/lookups/NAME.yaml` with `NAME.csv`, or with the file that its `mmdb` names.
 #[derive(Debug, Clone)]
 pub struct Lookup {
     pub name: Text,
     pub description: String,
-    /// The CSV's columns; `cidr` marks networks, matched by longest prefix.
+    /// The file's columns; `cidr` marks networks, matched by longest prefix.
     pub columns: Vec<LookupColumn>,
     pub key: Vec<Text>,
     pub rows: Vec<LookupRow>,
+    /// Its rows are those of a file of networks: `rows` is empty.
+    pub table: Option<Arc<Table>>,
     pub span: Span,
 }
 

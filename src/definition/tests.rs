@@ -227,6 +227,23 @@ fn the_pack_is_clean() {
     assert!(!project.rules.is_empty() && !project.features.is_empty() && !project.sources.is_empty());
 }
 
+/// What is computed depends on a file of networks as on every text: the generation is a hash over all that was read.
+#[test]
+fn a_file_of_networks_counts_among_what_was_read() {
+    const GEO: &str =
+        "lookup: geo\nmmdb: geo.mmdb\noptional: true\ncolumns: {net: {type: STRING, cidr: true}}\nkey: [net]\n";
+    let tree = MemoryTree::default().with("sql/lookups/geo.yaml", GEO);
+    let read = |tree: &MemoryTree| {
+        let files = load(tree).files;
+        let found = files.iter().find(|(_, path, _)| *path == "sql/lookups/geo.mmdb");
+        found.map(|(_, _, text)| text.to_owned())
+    };
+    let files: [&[u8]; 2] = [include_bytes!("../../tests/mmdb/city.mmdb"), include_bytes!("../../tests/mmdb/asn.mmdb")];
+    let [city, asn] = files.map(|bytes| read(&tree.clone().with_bytes("sql/lookups/geo.mmdb", bytes)));
+    assert!(city.as_ref().is_some_and(|digest| digest.len() == 64) && asn.is_some() && city != asn);
+    assert_eq!(read(&tree), Some(String::new()));
+}
+
 /// Cutting or doubling any part of a correct file may make it wrong, never makes loading fail.
 #[test]
 fn no_damage_makes_loading_panic() {

@@ -7,6 +7,7 @@ pub const BAD_PATTERN: &str = "sql.bad-pattern";
 pub const DIVISION: &str = "sql.division";
 pub const DOUBLE_QUOTED_COLUMN: &str = "sql.double-quoted-column";
 pub const DUPLICATE_ITEM: &str = "sql.duplicate-item";
+pub const JOINED_LOOKUP: &str = "sql.joined-lookup";
 pub const NETWORK_LOOKUP: &str = "sql.network-lookup";
 pub const NOT_BOOLEAN: &str = "sql.not-boolean";
 pub const NOT_IN_NULLABLE: &str = "sql.not-in-nullable";
@@ -32,6 +33,7 @@ pub const CODES: &[(&str, &str)] = &[
     (DIVISION, "a division whose divisor may be zero"),
     (DOUBLE_QUOTED_COLUMN, "a column's name in double quotes is a string"),
     (DUPLICATE_ITEM, "two items of a SELECT have one name"),
+    (JOINED_LOOKUP, "a lookup that can only be joined stands in a subquery"),
     (NETWORK_LOOKUP, "IN compares networks as text"),
     (NOT_BOOLEAN, "a condition that is not BOOL"),
     (NOT_IN_NULLABLE, "NOT IN over values that may be NULL"),

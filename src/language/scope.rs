@@ -36,6 +36,8 @@ pub struct ScopeColumn {
 pub struct ScopeLookup {
     pub name: String,
     pub columns: Vec<LookupField>,
+    /// It has no rows at hand: joins find single ones.
+    pub joined_only: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -66,7 +66,11 @@ pub fn bind_adhoc(
     let lookups: Vec<ScopeLookup> = plan
         .lookups
         .iter()
-        .map(|lookup| ScopeLookup { name: lookup.name.clone(), columns: lookup.fields.clone() })
+        .map(|lookup| ScopeLookup {
+            name: lookup.name.clone(),
+            columns: lookup.fields.clone(),
+            joined_only: lookup.table.is_some(),
+        })
         .collect();
     let mut scopes = Vec::new();
     for (name, place) in parsed.query.relations() {

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::language::function::AGGREGATES;
 use crate::language::tree::{Aggregate, AggregateFunction, Expr, ExprKind, Item, LookupValues, OrderKey};
+use crate::mmdb::{Source, Table};
 use crate::record::{Type, Value, float_text, flow};
 
 use super::wanted::columns_of;
@@ -162,7 +163,8 @@ impl<'a> Names<'a> {
             JoinTarget::Lookup { index, longest_prefix, .. } => {
                 let there = &plan.lookups[*index];
                 let how = if *longest_prefix { "longest_prefix" } else { "equal" };
-                (format!("lookup {} {how}", there.name), there.fields.iter().map(|f| f.name.as_str()).collect())
+                let paths = there.table.as_ref().map_or_else(String::new, |table| table_text(table, columns));
+                (format!("lookup {} {how}{paths}", there.name), there.fields.iter().map(|f| f.name.as_str()).collect())
             }
         };
         let mut text = format!("  join {} = {what}", join.alias);
@@ -348,6 +350,15 @@ fn aggregation(plan: &Plan, aggregate: &Aggregate, names: &Names) -> String {
 }
 
 /// `(NAME argument …)`; columns as `leaf` names them.
+/// Where in a file's records the columns that are read stand.
+fn table_text(table: &Table, columns: &[usize]) -> String {
+    let paths = columns.iter().filter_map(|column| match &table.columns.get(*column)?.0 {
+        Source::Record(path) => Some(format!(" {path}")),
+        Source::Network => None,
+    });
+    paths.collect()
+}
+
 fn expression(expr: &Expr, lookups: &[Arc<LookupPlan>], leaf: &dyn Fn(usize) -> String) -> String {
     let mut text = String::new();
     write(expr, lookups, leaf, &mut text);

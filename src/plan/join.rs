@@ -263,7 +263,13 @@ fn bind_lookup(
             let finding = finding.label("equal numbers may differ in the last bit");
             diagnostics.push(finding.help("match INT64 or STRING columns"));
         }
-        if field.cidr != longest_prefix {
+        if lookup.table.is_some() && !field.cidr {
+            let message = format!("`{}` has its rows in a file, which are found by their network alone", lookup.name);
+            let finding = Diagnostic::error("join.prefix", there.span(), message).label("not its network");
+            let network = lookup.fields.iter().find(|field| field.cidr).map_or("…", |field| field.name.as_str());
+            diagnostics
+                .push(finding.help(format!("match an address: `match: {{src_ip: {network}}}, how: longest_prefix`")));
+        } else if field.cidr != longest_prefix {
             let (message, help) = if field.cidr {
                 ("a column of networks is matched by containment", "add `how: longest_prefix`")
             } else {

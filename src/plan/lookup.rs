@@ -12,11 +12,12 @@ pub(super) fn plan(lookup: &Lookup) -> LookupPlan {
         fields: fields(lookup),
         rows: lookup.rows.iter().map(|row| row.values.clone()).collect(),
         valid: lookup.rows.iter().map(|row| Period { from: row.valid_from, to: row.valid_to }).collect(),
+        table: lookup.table.clone(),
     }
 }
 
 pub(super) fn scope(lookup: &Lookup) -> ScopeLookup {
-    ScopeLookup { name: lookup.name.text.clone(), columns: fields(lookup) }
+    ScopeLookup { name: lookup.name.text.clone(), columns: fields(lookup), joined_only: lookup.table.is_some() }
 }
 
 fn fields(lookup: &Lookup) -> Vec<LookupField> {

@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use crate::language::scope::LookupField;
 use crate::language::tree::{Aggregate, Expr, Item, Rank};
+use crate::mmdb::Table;
 use crate::record::{Column, Micros, Period, RawSchema, Type, Value};
 
 pub use crate::definition::model::{AlertWhen, Edge, Level, Status};
@@ -99,6 +100,8 @@ pub struct LookupPlan {
     pub rows: Vec<Vec<Value>>,
     /// When each row holds.
     pub valid: Vec<Period>,
+    /// Its rows are those of a file of networks: `rows` is empty, and nothing reads it but joins by the longest prefix.
+    pub table: Option<Arc<Table>>,
 }
 
 /// Columns of another relation beside each row; absent rows give NULL or the declared value.

@@ -225,7 +225,15 @@ impl Resolver<'_> {
             let column = lookup.columns.first().map_or("value", |column| column.name.as_str());
             diagnostics.push(
                 Diagnostic::warning("lookup.unused", lookup.name.span(), message).label("nothing reads it").help(
-                    format!("read it with IN (SELECT {column} FROM {}), join it, or remove it", lookup.name.text),
+                    match lookup.table {
+                        Some(_) => "join it, or remove it".to_owned(),
+                        None => {
+                            format!(
+                                "read it with IN (SELECT {column} FROM {}), join it, or remove it",
+                                lookup.name.text
+                            )
+                        }
+                    },
                 ),
             );
         }

@@ -16,6 +16,8 @@ pub trait FileTree {
     /// All paths, sorted.
     fn paths(&self) -> io::Result<Vec<String>>;
     fn read(&self, path: &str) -> io::Result<String>;
+    /// A file that is no text; it need not be among the paths.
+    fn read_bytes(&self, path: &str) -> io::Result<Vec<u8>>;
 }
 
 /// One input of a run.

@@ -38,6 +38,15 @@ impl Network {
         self.base
     }
 
+    /// Its last address.
+    pub fn last(self) -> IpAddr {
+        let host = bits(self.base) - self.length;
+        match self.base {
+            IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() | !u32::MAX.checked_shl(host).unwrap_or(0)).into()),
+            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() | !u128::MAX.checked_shl(host).unwrap_or(0)).into()),
+        }
+    }
+
     pub fn length(self) -> u32 {
         self.length
     }
@@ -68,6 +77,10 @@ mod tests {
             let network = Network::of(address.parse().unwrap(), length).unwrap();
             assert_eq!(network.to_string(), text);
             assert_eq!(Network::parse(text), Some(network));
+        }
+        let ends = [("10.0.0.0/8", "10.255.255.255"), ("0.0.0.0/0", "255.255.255.255"), ("10.1.2.3/32", "10.1.2.3")];
+        for (text, last) in ends.into_iter().chain([("2001:db8::/127", "2001:db8::1"), ("::1/128", "::1")]) {
+            assert_eq!(Network::parse(text).unwrap().last().to_string(), last);
         }
         assert_eq!(Network::of("10.0.0.1".parse().unwrap(), 33), None);
         for text in ["10.0.0.0", "10.0.0.1/8", "10.0.0.0/33", "x/8", "/8", "10.0.0.0/-1", "2001:db8::/129"] {

@@ -7,7 +7,7 @@ mod choose;
 mod folder;
 mod hashed;
 mod known;
-mod parts;
+pub(super) mod parts;
 mod place;
 mod tables;
 

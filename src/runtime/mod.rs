@@ -15,6 +15,7 @@ pub mod profile;
 pub mod profile_column;
 pub mod profile_lint;
 pub mod query;
+pub mod ranges;
 pub mod reconcile;
 pub mod replay;
 pub mod report;

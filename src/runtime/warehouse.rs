@@ -13,12 +13,13 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
-use crate::plan::{Plan, SourcePlan};
+use crate::plan::{LookupPlan, Plan, SourcePlan};
 use crate::port::warehouse::{JobDone, JobName, QueryJob, Trouble, Warehouse, WarehouseError};
 use crate::record::{Day, EventTime, Micros};
-use crate::target::bigquery::{Range, Unit, UnitKind, Warehouse as Compiled, select_without};
+use crate::target::bigquery::{Absent, Range, Unit, UnitKind, Warehouse as Compiled, replace_ranges, select_without};
 
 use super::backfill::{Billed, DayCost, DayCounts, DayError, Days, FileCost, Prepared};
+use super::ranges;
 
 /// Of the hash in a job's name.
 const HASH_BYTES: usize = 10;
@@ -78,7 +79,31 @@ impl WarehouseDays {
         Ok(there)
     }
 
+    /// The lookup whose file is loaded into the unit's table.
+    fn lookup(&self, unit: &Unit) -> Option<&LookupPlan> {
+        let mut lookups = self.plan.lookups.iter().filter(|lookup| lookup.name == unit.table);
+        let lookup = lookups.next().filter(|_| unit.kind == UnitKind::Ranges)?;
+        lookup.table.as_ref()?.database.as_ref().map(|_| lookup.as_ref())
+    }
+
+    /// Are its rows others' business? So are those of ranges whose file is not here.
+    fn is_given(&self, unit: &Unit) -> bool {
+        unit.kind == UnitKind::Source || (unit.kind == UnitKind::Ranges && self.lookup(unit).is_none())
+    }
+
+    /// Unless these rows are there.
+    fn load(&self, lookup: &LookupPlan, job: QueryJob, stop: &AtomicBool) -> Result<JobDone, WarehouseError> {
+        match self.service.find(&job)? {
+            Some(done) if !job.again => Ok(done),
+            _ => ranges::load(self.service.as_ref(), lookup, job, stop),
+        }
+    }
+
     fn text(&self, unit: &Unit, day: Option<Day>) -> String {
+        if let Some(lookup) = self.lookup(unit) {
+            // Says which rows; in which table they wait changes nothing.
+            return replace_ranges(lookup, "waiting");
+        }
         let range = day.map(|day| Range { from: day.start(), to: day.end() });
         // Units are the compiler's own.
         with_sources(&self.plan, |compiled| compiled.text(unit, range)).unwrap_or_default()
@@ -148,7 +173,7 @@ impl WarehouseDays {
             let before = self.ended(key, stop).map_err(|error| of(&self.units[key.0], key.1, error))?;
             made_of.push(before.id);
         }
-        if unit.kind == UnitKind::Source && self.has_table(&unit.table)? {
+        if self.is_given(unit) && self.has_table(&unit.table)? {
             return Ok(Job { id: unit.table.clone(), bytes: 0, found: true });
         }
         if stop.load(Ordering::Relaxed) {
@@ -157,9 +182,13 @@ impl WarehouseDays {
         let mut job = self.job(unit, day, &made_of);
         // What was done in a table that is gone is not done.
         job.again |= !self.has_table(&unit.table)?;
-        let JobDone { id, found, bytes, .. } = self.service.run(&job, stop).map_err(|error| placed(unit, error))?;
-        // For those that read it, a source's table is the same whoever made it.
-        let id = if unit.kind == UnitKind::Source { unit.table.clone() } else { id };
+        let done = match self.lookup(unit) {
+            Some(lookup) => self.load(lookup, job, stop),
+            None => self.service.run(&job, stop),
+        };
+        let JobDone { id, found, bytes, .. } = done.map_err(|error| placed(unit, error))?;
+        // For those that read it, the table is the same whoever made it.
+        let id = if self.is_given(unit) { unit.table.clone() } else { id };
         Ok(Job { id, bytes: if found { 0 } else { bytes }, found })
     }
 
@@ -171,7 +200,7 @@ impl WarehouseDays {
         let unit = &self.units[at];
         let known = if !self.has_table(&unit.table)? {
             None
-        } else if unit.kind == UnitKind::Source {
+        } else if self.is_given(unit) {
             Some(unit.table.clone())
         } else {
             let mut made_of = Some(Vec::new());
@@ -199,7 +228,7 @@ impl WarehouseDays {
     /// What the day's statements would bill. Where tables are missing a relation is asked as one SELECT over the sources, all days.
     fn cost(&self, day: Day) -> Result<DayCost, WarehouseError> {
         let mut cost = DayCost::default();
-        let absent: Vec<&SourcePlan> = self.absent()?;
+        let absent = self.absent()?;
         for unit in self.units.iter().filter(|unit| unit.kind == UnitKind::Days) {
             let mut whole = true;
             for table in std::iter::once(&unit.table).chain(&unit.inputs) {
@@ -220,11 +249,16 @@ impl WarehouseDays {
         Ok(cost)
     }
 
-    fn absent(&self) -> Result<Vec<&SourcePlan>, WarehouseError> {
+    fn absent(&self) -> Result<Vec<Absent<'_>>, WarehouseError> {
         let mut absent = Vec::new();
         for source in &self.plan.sources {
             if !self.has_table(&source.name)? {
-                absent.push(source);
+                absent.push(Absent::Source(source));
+            }
+        }
+        for lookup in self.plan.lookups.iter().filter(|lookup| lookup.table.is_some()) {
+            if !self.has_table(&lookup.name)? {
+                absent.push(Absent::Ranges(lookup));
             }
         }
         Ok(absent)
@@ -246,7 +280,7 @@ impl Days for WarehouseDays {
         let mut billed = Billed::default();
         for key in self.days(day) {
             match self.ended(key, stop) {
-                Ok(_) if self.units[key.0].kind == UnitKind::Source => {}
+                Ok(_) if self.is_given(&self.units[key.0]) => {}
                 Ok(job) => {
                     billed.bytes += job.bytes;
                     *(if job.found { &mut billed.found } else { &mut billed.jobs }) += 1;

@@ -1,7 +1,7 @@
 //! Whole runs as data: `tests/case/*.txt` holds a project, inputs, and what must come out.
 //!
 //! A file has sections that begin with `--- NAME`: the project's files by path, `use PATH` for a file of this
-//! repository's own project, `input NAME SOURCE` with records, `expect RELATION` with one JSON object a row,
+//! repository's own project, `use PATH as PATH` for one that gets another name there, `input NAME SOURCE` with records, `expect RELATION` with one JSON object a row,
 //! `expect alerts`, and `expect summary`. An expected object names the fields that matter; every row has to be expected
 //! by one of them. What stands before the first section is for readers. Each case also runs with its records dealt out
 //! to two files when nothing in it is late: the split must not show. With a section `script` the inputs are live, and
@@ -71,9 +71,9 @@ impl Case {
                     case.expected.insert((*relation).to_owned(), rows);
                 }
                 ["use", path] => {
-                    let text = fs::read_to_string(path).map_err(|error| format!("use {path}: {error}"))?;
-                    case.tree = case.tree.with(*path, text);
+                    case.tree = case.tree.with_bytes(*path, file(path)?);
                 }
+                ["use", path, "as", name] => case.tree = case.tree.with_bytes(*name, file(path)?),
                 ["script"] => case.script = Some(Script::parse(body)?),
                 [path] => case.tree = case.tree.with(*path, format!("{body}\n")),
                 _ => return Err(format!("unknown section `{head}`").into()),
@@ -81,6 +81,10 @@ impl Case {
         }
         Ok(case)
     }
+}
+
+fn file(path: &str) -> Result<Vec<u8>, Failed> {
+    fs::read(path).map_err(|error| format!("use {path}: {error}").into())
 }
 
 /// What a run gave: rows by relation, alerts and summary among them.

@@ -1,6 +1,7 @@
 //! One small wrong project for each code in `tests/error/CODE.txt`, its rendering in `CODE.expected`.
 //!
-//! A project is one text: each file after a line `--- PATH`. `BLESS=1` writes the renderings anew.
+//! A project is one text: each file after a line `--- PATH`. A line `-- use FILE as PATH` before them takes a file of this
+//! repository that is no text. `BLESS=1` writes the renderings anew.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -44,7 +45,11 @@ fn code(path: &Path) -> String {
 }
 
 fn case(path: &Path, check: Check) -> Result<(), Failed> {
-    let tree = MemoryTree::from_sections(&fs::read_to_string(path)?);
+    let text = fs::read_to_string(path)?;
+    let mut tree = MemoryTree::from_sections(&text);
+    for (file, name) in text.lines().filter_map(|line| line.strip_prefix("-- use ")?.split_once(" as ")) {
+        tree = tree.with_bytes(name, fs::read(file).map_err(|error| format!("use {file}: {error}"))?);
+    }
     let (found, files) = check(&tree);
     let text = render_text(&found, &files, false);
     let code = code(path);

@@ -26,8 +26,12 @@ impl FileTree for Embedded {
     }
 
     fn read(&self, path: &str) -> io::Result<String> {
+        String::from_utf8(self.read_bytes(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+    }
+
+    fn read_bytes(&self, path: &str) -> io::Result<Vec<u8>> {
         if path == CONFIG_PATH {
-            return Ok(CONFIG.to_owned());
+            return Ok(CONFIG.into());
         }
         let not_found = || io::Error::new(io::ErrorKind::NotFound, "not in the pack");
         let (name, rest) = path.split_once('/').ok_or_else(not_found)?;
@@ -37,9 +41,7 @@ impl FileTree for Embedded {
             "rules" => &RULES,
             _ => return Err(not_found()),
         };
-        let file = dir.get_file(rest).ok_or_else(not_found)?;
-        let text = file.contents_utf8().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))?;
-        Ok(text.to_owned())
+        Ok(dir.get_file(rest).ok_or_else(not_found)?.contents().to_vec())
     }
 }
 

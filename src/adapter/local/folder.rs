@@ -44,6 +44,17 @@ impl FileTree for Folder {
     }
 
     fn read(&self, path: &str) -> io::Result<String> {
+        fs::read_to_string(self.file(path)?)
+    }
+
+    fn read_bytes(&self, path: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.file(path)?)
+    }
+}
+
+impl Folder {
+    /// Where a file of the project is.
+    fn file(&self, path: &str) -> io::Result<PathBuf> {
         let inside = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
         if !inside || path.contains('\\') {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a path inside the project"));
@@ -52,7 +63,7 @@ impl FileTree for Folder {
         if fs::metadata(&path)?.len() > FILE_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large"));
         }
-        fs::read_to_string(path)
+        Ok(path)
     }
 }
 
@@ -100,8 +111,9 @@ mod tests {
         let folder = Folder::new(dir.path());
         assert_eq!(folder.paths().expect("paths"), ["rules/a.yaml", "sql/netlog/flows.sql", "tripline.yaml"]);
         assert_eq!(folder.read("rules/a.yaml").expect("read"), "x");
+        assert_eq!(folder.read_bytes("target/x.yaml").expect("read"), b"x");
         for path in ["../x", "/etc/hostname", "rules/../../x", "rules", "nothing"] {
-            assert!(folder.read(path).is_err(), "{path}");
+            assert!(folder.read(path).is_err() && folder.read_bytes(path).is_err(), "{path}");
         }
         assert!(Folder::new(dir.path().join("nothing")).paths().is_err());
     }

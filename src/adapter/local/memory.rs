@@ -16,13 +16,20 @@ const UNREADABLE: &str = " (unreadable)";
 #[derive(Debug, Clone, Default)]
 pub struct MemoryTree {
     /// `None`: reading it fails.
-    files: BTreeMap<String, Option<String>>,
+    files: BTreeMap<String, Option<Vec<u8>>>,
 }
 
 impl MemoryTree {
     #[must_use]
     pub fn with(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
-        self.files.insert(path.into(), Some(text.into()));
+        self.files.insert(path.into(), Some(text.into().into_bytes()));
+        self
+    }
+
+    /// With a file that is no text.
+    #[must_use]
+    pub fn with_bytes(mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.files.insert(path.into(), Some(bytes.into()));
         self
     }
 
@@ -40,12 +47,12 @@ impl MemoryTree {
                         None
                     }
                     None => {
-                        tree.files.entry(name.to_owned()).or_insert_with(|| Some(String::new()));
+                        tree.files.entry(name.to_owned()).or_insert_with(|| Some(Vec::new()));
                         Some(name.to_owned())
                     }
                 };
             } else if let Some(Some(file)) = path.as_ref().and_then(|path| tree.files.get_mut(path)) {
-                file.push_str(line);
+                file.extend_from_slice(line.as_bytes());
             }
         }
         tree
@@ -58,8 +65,12 @@ impl FileTree for MemoryTree {
     }
 
     fn read(&self, path: &str) -> io::Result<String> {
+        String::from_utf8(self.read_bytes(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    fn read_bytes(&self, path: &str) -> io::Result<Vec<u8>> {
         match self.files.get(path) {
-            Some(Some(text)) => Ok(text.clone()),
+            Some(Some(bytes)) => Ok(bytes.clone()),
             Some(None) => Err(io::Error::new(io::ErrorKind::PermissionDenied, "permission denied")),
             None => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
         }

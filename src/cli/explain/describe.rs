@@ -9,7 +9,7 @@ use crate::language::Expr;
 use crate::language::function::AGGREGATES;
 use crate::language::functions;
 use crate::plan::{AlertWhen, FeaturePlan, JoinAt, JoinPlan, JoinTarget, Plan, RulePlan, Upstream};
-use crate::record::{Column, Decode, flow};
+use crate::record::{Column, Day, Decode, EventTime, flow};
 use crate::target::bigquery;
 
 pub(super) fn rule(opened: &Opened, rule: &RulePlan) -> String {
@@ -195,7 +195,19 @@ pub(super) fn source(source: &Source) -> String {
 
 pub(super) fn lookup(lookup: &Lookup) -> String {
     let mut text = format!("lookup {}: {}\n", lookup.name.text, lookup.description);
-    text.push_str(&format!("  rows     {}\n  columns\n", lookup.rows.len()));
+    let rows = match &lookup.table {
+        Some(table) => match &table.database {
+            Some(database) => {
+                let (kind, built) = database.about();
+                let built = i64::try_from(built).map_or(i64::MAX, |seconds| seconds.saturating_mul(1_000_000));
+                let day = Day::of(EventTime(built));
+                format!("networks of {}, {kind} of {day}", table.path)
+            }
+            None => format!("none: {} is not there", table.path),
+        },
+        None => lookup.rows.len().to_string(),
+    };
+    text.push_str(&format!("  rows     {rows}\n  columns\n"));
     for column in &lookup.columns {
         let network = if column.cidr { ", networks: matched by `how: longest_prefix`" } else { "" };
         let null = if column.nullable { ", may be NULL" } else { "" };

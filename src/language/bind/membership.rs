@@ -151,6 +151,13 @@ pub(super) fn find_lookup(
 ) -> Option<usize> {
     let lookups = &scope.lookups;
     let found = lookups.iter().position(|l| l.name.eq_ignore_ascii_case(&table.value));
+    if let Some(lookup) = found.and_then(|index| lookups.get(index)).filter(|lookup| lookup.joined_only) {
+        let name = &lookup.name;
+        let message = format!("{name} has its rows in a file of networks, which IN cannot go through");
+        let help = format!("join it: {{lookup: {name}, as: …, match: {{ADDRESS: NETWORK}}, how: longest_prefix}}");
+        diagnostics.push(Diagnostic::error(codes::JOINED_LOOKUP, at, message).help(help));
+        return None;
+    }
     if found.is_some() || scope.broken.iter().any(|name| name.eq_ignore_ascii_case(&table.value)) {
         return found;
     }

@@ -35,8 +35,13 @@ pub(super) fn scope() -> Scope {
         ScopeLookup {
             name: "bad_ports".into(),
             columns: vec![field("port", Type::Int64, false, false), field("owner", Type::String, true, false)],
+            joined_only: false,
         },
-        ScopeLookup { name: "networks".into(), columns: vec![field("cidr", Type::String, false, true)] },
+        ScopeLookup {
+            name: "networks".into(),
+            columns: vec![field("cidr", Type::String, false, true)],
+            joined_only: false,
+        },
     ];
     scope.params.insert("limit".into(), Value::Int64(100));
     scope.params.insert("since".into(), Value::String("2026-01-01 00:00:00+00".into()));

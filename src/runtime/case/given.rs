@@ -331,6 +331,7 @@ pub(super) fn override_lookups(project: &mut Project, case: &Case) -> Result<(),
             return Err(CaseError::new(name.span(), format!("no lookup `{}`", name.text)));
         };
         lookup.rows.clear();
+        lookup.table = None;
         for row in rows {
             let values = lookup_row(lookup, row)?;
             lookup.rows.push(LookupRow { values, valid_from: None, valid_to: None, span: name.span() });

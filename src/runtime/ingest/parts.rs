@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::record::{Column, Day, EventTime, Type, flow};
 
 /// A file that is as long is closed: it is sent in one request, from memory.
-const PART_BYTES: usize = 64 << 20;
+pub const PART_BYTES: usize = 64 << 20;
 const ROW_GROUP_ROWS: usize = 1 << 17;
 
 /// A file of a source's rows.
@@ -131,7 +131,8 @@ impl Decoded {
     }
 }
 
-fn writer(path: &PathBuf, schema: &SchemaRef) -> io::Result<ArrowWriter<File>> {
+/// A file that a warehouse loads.
+pub fn writer(path: &PathBuf, schema: &SchemaRef) -> io::Result<ArrowWriter<File>> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))

@@ -14,6 +14,12 @@ pub fn taken_from(plan: &mut Plan, run: &Plan) -> Vec<String> {
     let mut changed = Vec::new();
     for here in &mut plan.lookups {
         let Some(there) = run.lookups.iter().find(|there| is_alike(here, there)) else { continue };
+        let digest = |plan: &LookupPlan| plan.table.as_ref().map(|table| table.digest().to_owned());
+        if digest(here) != digest(there) {
+            changed.push(format!("lookup {} had another file in the run", here.name));
+            *here = Arc::clone(there);
+            continue;
+        }
         let told: Vec<String> =
             [only(there, here, "gone since:"), only(here, there, "new:")].into_iter().flatten().collect();
         if !told.is_empty() {

@@ -8,6 +8,7 @@ use crate::record::{EventTime, Micros, flow};
 use super::fill;
 use super::ingest::INGEST_ID;
 use super::query::{comment, indented};
+use super::ranges;
 use super::text::{name, timestamp};
 use super::{Relation, Warehouse, text};
 
@@ -45,6 +46,8 @@ pub enum UnitKind {
     Source,
     /// Made anew, as a whole.
     Lookup,
+    /// Only made; a file's networks are loaded, as a whole.
+    Ranges,
     /// Replaced by day.
     Days,
 }
@@ -84,7 +87,11 @@ impl Warehouse<'_> {
             table: self.table(relation),
             inputs: inputs(*self, relation),
             look_back: look_back(self.plan, relation),
-            kind: if matches!(relation, Relation::Lookup(_)) { UnitKind::Lookup } else { UnitKind::Days },
+            kind: match relation {
+                Relation::Lookup(lookup) if ranges::is_loaded(lookup) => UnitKind::Ranges,
+                Relation::Lookup(_) => UnitKind::Lookup,
+                _ => UnitKind::Days,
+            },
         });
         sources.chain(relations).collect()
     }
@@ -96,7 +103,7 @@ impl Warehouse<'_> {
                 let source = self.sources.iter().find(|source| source.name == unit.table)?;
                 source_file(&source.name, &source_columns(source))
             }
-            UnitKind::Lookup | UnitKind::Days => self.file(&unit.table, range)?,
+            UnitKind::Lookup | UnitKind::Ranges | UnitKind::Days => self.file(&unit.table, range)?,
         };
         Some(file.text)
     }
@@ -138,6 +145,7 @@ fn path(warehouse: Warehouse<'_>, relation: Relation<'_>) -> String {
 
 fn kind(relation: Relation<'_>) -> &'static str {
     match relation {
+        Relation::Lookup(lookup) if ranges::is_loaded(lookup) => "ranges",
         Relation::Lookup(_) => "lookup",
         Relation::Flows => "flows",
         Relation::Feature(_) => "feature",
@@ -216,6 +224,11 @@ pub(super) fn decoded_columns(source: &SourcePlan) -> Vec<String> {
 }
 
 fn relation_file(warehouse: Warehouse<'_>, relation: Relation<'_>, range: Option<Range>) -> File {
+    if let Relation::Lookup(lookup) = relation
+        && ranges::is_loaded(lookup)
+    {
+        return ranges::file(lookup, path(warehouse, relation));
+    }
     let query = warehouse.query(relation, true);
     let table = name(&warehouse.table(relation));
     let head = comment(&query.comment, "");

@@ -1,13 +1,17 @@
-//! Lookups: their rows as a query.
+//! Lookups: their rows as a query, but for those that are loaded (`ranges`).
 
 use crate::plan::LookupPlan;
 use crate::record::{Column, EventTime, Type, Value};
 
 use super::query::Query;
+use super::ranges;
 use super::scope::has_valid_times;
 use super::text::{literal, name};
 
 pub(super) fn columns(lookup: &LookupPlan) -> Vec<Column> {
+    if ranges::is_loaded(lookup) {
+        return ranges::range_columns(lookup);
+    }
     let mut columns: Vec<Column> =
         lookup.fields.iter().map(|f| Column::new(f.name.clone(), f.ty, f.nullable)).collect();
     if has_valid_times(lookup) {
@@ -18,6 +22,9 @@ pub(super) fn columns(lookup: &LookupPlan) -> Vec<Column> {
 }
 
 pub(super) fn query(lookup: &LookupPlan) -> Query {
+    if ranges::is_loaded(lookup) {
+        return ranges::query(lookup);
+    }
     let columns = columns(lookup);
     let types = columns.iter().map(|c| format!("{} {}", name(&c.name), c.ty)).collect::<Vec<_>>().join(", ");
     let time = |at: Option<EventTime>| at.map_or(Value::Null(Type::Timestamp), |at| Value::Timestamp(at.0));

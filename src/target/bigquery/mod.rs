@@ -19,6 +19,7 @@ pub mod golden;
 pub mod ingest;
 mod lookup;
 mod query;
+mod ranges;
 mod rule;
 mod scope;
 mod text;
@@ -33,6 +34,7 @@ use crate::record::{Column, Type, alert, flow};
 
 pub use collision::Collision;
 pub use file::{File, Range, Unit, UnitKind, files};
+pub use ranges::{create_waiting_ranges, range_columns, range_rows, replace_ranges};
 pub use training::{create_labels, training_count, training_query, training_table};
 
 /// A relation of the warehouse.
@@ -69,14 +71,28 @@ pub fn select(warehouse: Warehouse<'_>, relation: &str) -> Option<String> {
     select_without(warehouse, relation, &[])
 }
 
-/// As [`select`], with an empty table of the right columns in the place of each source whose own is not there.
-pub fn select_without(warehouse: Warehouse<'_>, relation: &str, absent: &[&SourcePlan]) -> Option<String> {
+/// A table that is filled from outside, and not there.
+#[derive(Debug, Clone, Copy)]
+pub enum Absent<'a> {
+    Source(&'a SourcePlan),
+    Ranges(&'a LookupPlan),
+}
+
+/// As [`select`], with an empty table of the right columns in the place of each that is not there.
+pub fn select_without(warehouse: Warehouse<'_>, relation: &str, absent: &[Absent<'_>]) -> Option<String> {
     let relation = warehouse.find(relation)?;
+    let step = |absent: &Absent<'_>| match absent {
+        Absent::Source(source) => flows::absent(source),
+        Absent::Ranges(lookup) => ranges::absent(lookup),
+    };
     let mut steps = match relation {
         Relation::Lookup(_) => Vec::new(),
-        _ => absent.iter().map(|source| flows::absent(source)).collect(),
+        _ => absent.iter().map(step).collect(),
     };
     for read in warehouse.reads_all(relation) {
+        if matches!(read, Relation::Lookup(lookup) if ranges::is_loaded(lookup)) {
+            continue;
+        }
         let table = warehouse.table(read);
         steps.extend(warehouse.query(read, false).into_steps(text::name(&table)));
     }
@@ -94,6 +110,19 @@ pub fn query(warehouse: Warehouse<'_>, relation: &str) -> Option<String> {
 }
 
 impl<'a> Warehouse<'a> {
+    /// Tables that are filled from outside.
+    pub fn loaded(&self) -> impl Iterator<Item = (&'a str, Absent<'a>)> {
+        let sources = self.sources.iter().map(|source| (source.name.as_str(), Absent::Source(source)));
+        let lookups = self.plan.lookups.iter().filter(|lookup| ranges::is_loaded(lookup));
+        sources.chain(lookups.map(|lookup| (lookup.name.as_str(), Absent::Ranges(lookup))))
+    }
+
+    /// The lookup of a table of ranges.
+    pub fn ranges(&self, table: &str) -> Option<&'a LookupPlan> {
+        let found = self.plan.lookups.iter().find(|lookup| ranges::is_loaded(lookup) && lookup.name == table)?;
+        Some(found)
+    }
+
     /// In an order in which each reads only those before it.
     fn relations(&self) -> Vec<Relation<'a>> {
         let lookups = self.plan.lookups.iter().map(|lookup| Relation::Lookup(lookup));

@@ -8,8 +8,8 @@ use crate::record::{Column, Micros, Type, Value};
 
 use super::expr::{LookupName, Names, print};
 use super::query::{Step, select};
-use super::rule;
 use super::text::{fresh, interval, literal, name, times};
+use super::{ranges, rule};
 
 /// Rows under construction: where they come from, and what each column of the scope is called there.
 pub(super) struct Rows {
@@ -85,6 +85,15 @@ pub(super) fn joined(plan: &Plan, prefix: &str, upstream: Upstream, joins: &[Joi
                 feature_as_of(plan, ours, *index, on, reached, &scope, range, step, &mut steps)
             }
             JoinTarget::Lookup { index, on, longest_prefix: false } => lookup(plan, ours, *index, on, &scope),
+            JoinTarget::Lookup { index, on, .. } if ranges::is_loaded(&plan.lookups[*index]) => {
+                let rows = Rows {
+                    steps: Vec::new(),
+                    from: format!("{from} AS {base}"),
+                    columns: scope.clone(),
+                    range: bounds(&base),
+                };
+                ranges(plan, ours, *index, on, &rows, &format!("{prefix}__{}", join.alias), &mut steps)
+            }
             JoinTarget::Lookup { index, on, longest_prefix: true } => network(plan, ours, *index, on, &scope),
         };
         tables.push_str(&table);
@@ -257,6 +266,26 @@ fn valid(base: &str, alias: &str) -> String {
         "({alias}.valid_from IS NULL OR {alias}.valid_from <= {base}.event_time)\n  AND \
          ({alias}.valid_to IS NULL OR {base}.event_time < {alias}.valid_to)"
     )
+}
+
+/// The network of a loaded table that has the address, found in a step of its own.
+fn ranges(
+    plan: &Plan,
+    Sides { alias, .. }: Sides<'_>,
+    index: usize,
+    on: &[(usize, usize)],
+    rows: &Rows,
+    step: &str,
+    steps: &mut Vec<Step>,
+) -> (String, String, Vec<String>) {
+    let there = &plan.lookups[index];
+    let field = |index: usize| name(&there.fields[index].name);
+    let (address, network) =
+        on.first().map(|(left, right)| (rows.columns[*left].as_str(), field(*right))).unwrap_or_default();
+    let (step, found) = ranges::step(there, address, rows, step);
+    let table = format!("\nLEFT JOIN {} AS {alias}\n  ON {alias}.{found} = {address}", step.name);
+    steps.push(step);
+    (table, format!("{alias}.{network}"), (0..there.fields.len()).map(field).collect())
 }
 
 /// The longest network that has the address.

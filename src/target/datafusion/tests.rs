@@ -33,14 +33,17 @@ fn batch() -> RecordBatch {
 
 fn table(rows: Vec<Value>, valid: Vec<Period>, nullable: bool) -> LookupPlan {
     let fields = vec![LookupField { name: "ip".into(), ty: Type::String, nullable, cidr: false }];
-    LookupPlan { name: "bad".into(), fields, rows: rows.into_iter().map(|v| vec![v]).collect(), valid }
+    LookupPlan { name: "bad".into(), fields, rows: rows.into_iter().map(|v| vec![v]).collect(), valid, table: None }
 }
 
 fn run(sql: &str, lookup: Option<LookupPlan>) -> Result<ArrayRef, EvaluateError> {
     let columns = columns();
     let mut scope = Scope::over("t", &columns);
     let plans: Vec<Arc<LookupPlan>> = lookup.into_iter().map(Arc::new).collect();
-    scope.lookups = plans.iter().map(|l| ScopeLookup { name: l.name.clone(), columns: l.fields.clone() }).collect();
+    scope.lookups = plans
+        .iter()
+        .map(|l| ScopeLookup { name: l.name.clone(), columns: l.fields.clone(), joined_only: false })
+        .collect();
     let mut diagnostics = Vec::new();
     let text = Text::verbatim(sql, FileId(0), 0);
     let expr = bind_expression(&text, &scope, &mut diagnostics).unwrap_or_else(|| panic!("{sql}: {diagnostics:?}"));
@@ -118,7 +121,7 @@ fn sets_are_of_chosen_rows_and_computed_values() {
 fn a_row_of_a_lookup_that_cannot_be_computed_is_named() {
     let columns = columns();
     let plan = Arc::new(table(vec![text("10.0.0.1")], vec![Period::default()], false));
-    let lookup = ScopeLookup { name: "bad".into(), columns: plan.fields.clone() };
+    let lookup = ScopeLookup { name: "bad".into(), columns: plan.fields.clone(), joined_only: false };
     let mut scope = Scope::over("t", &columns);
     scope.lookups = vec![lookup];
     let sql = Text::verbatim("n IN (SELECT CAST(ip AS INT64) FROM bad)", FileId(0), 0);

@@ -22,6 +22,7 @@ pub const CASES: &[Case] = &[
     ("backfill_names_the_day_that_failed", backfill_names_the_day_that_failed),
     ("backfill_is_priced_first", backfill_is_priced_first),
     ("backfill_side_by_side", backfill_side_by_side),
+    ("backfill_loads_networks", backfill_loads_networks),
     ("verify_makes_nothing", verify_makes_nothing),
 ];
 
@@ -165,6 +166,42 @@ fn backfill_names_the_day_that_failed(place: &Place) -> Result<(), Failed> {
 fn configuration(request: &Request) -> Json {
     let job: Json = serde_json::from_slice(&request.body).unwrap_or_default();
     job["configuration"].clone()
+}
+
+/// The rows of a file are in its table, whole; the join that reads them is beyond the emulator.
+fn backfill_loads_networks(place: &Place) -> Result<(), Failed> {
+    const GEO: (&str, &str) = (
+        "sql/lookups/geo.yaml",
+        "lookup: geo\nmmdb: geo.mmdb\ncolumns:\n  net: {type: STRING, cidr: true}\n  country: {type: STRING, path: country.iso_code}\n  \
+         latitude: {type: FLOAT64, path: location.latitude}\n  anycast: {type: BOOL, path: traits.is_anycast}\nkey: [net]\n",
+    );
+    const READER: (&str, &str) = (
+        "rules/from_there.yaml",
+        "rule: from_there\ntitle: From there\nstatus: stable\nseverity: info\nsql: |\n  SELECT row_id, event_time, src_ip\n  FROM \
+         flows\n  WHERE g.country = 'DE'\njoin:\n  - {lookup: geo, as: g, match: {src_ip: net}, how: longest_prefix}\n",
+    );
+    let folder = project(&[GEO, READER])?;
+    fs::copy("tests/mmdb/city.mmdb", folder.path().join("sql/lookups/geo.mmdb"))?;
+    let output = tripline(place.emulator.address()?, place.dataset, folder.path(), &DAYS)?;
+    let told = ended(&output, 1)?;
+    assert!(told.contains("rules/rule_from_there.sql"), "{told}");
+    let rows = place.rows(
+        "SELECT net, country, latitude, anycast, TO_HEX(first_address), TO_HEX(last_address), prefix_length FROM geo ORDER BY net",
+    )?;
+    let shown: Vec<String> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| cell.as_deref().unwrap_or("-")).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(shown.len(), 127, "{shown:?}");
+    for row in [
+        "203.0.113.0/24 DE 52.5 - cb007100 cb0071ff 24",
+        "198.51.100.0/25 US - true c6336400 c633647f 25",
+        "10.9.9.9/32 ZZ 0.5 - 0a090909 0a090909 32",
+        "2001:db8:9::7/128 JP 35 - 20010db8000900000000000000000007 20010db8000900000000000000000007 128",
+    ] {
+        assert!(shown.iter().any(|shown| shown.replace("35.0", "35") == row), "{row}: {shown:?}");
+    }
+    Ok(())
 }
 
 fn backfill_is_priced_first(place: &Place) -> Result<(), Failed> {

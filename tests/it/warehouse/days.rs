@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use tripline::adapter::local::Embedded;
-use tripline::plan;
+use tripline::adapter::local::{Embedded, MemoryTree};
+use tripline::plan::{self, Plan};
 use tripline::port::warehouse::{Cells, DryRun, JobDone, LoadJob, QueryJob, Trouble, Warehouse, WarehouseError};
 use tripline::record::Day;
 use tripline::runtime::backfill::{BackfillOptions, DayProgress, DayReport, Outcome, backfill};
@@ -23,6 +23,7 @@ pub const ALONE: &[Alone] = &[
     ("days_wait_for_what_they_read", days_wait_for_what_they_read),
     ("what_reads_a_job_that_was_run_again_is_run_again", what_reads_a_job_that_was_run_again_is_run_again),
     ("days_that_read_a_failed_day_fail", days_that_read_a_failed_day_fail),
+    ("networks_are_loaded_when_their_file_is_another", networks_are_loaded_when_their_file_is_another),
 ];
 
 /// Names of jobs that ended well with their number, and all that began and ended.
@@ -30,6 +31,8 @@ pub const ALONE: &[Alone] = &[
 struct Kept {
     done: BTreeMap<String, u32>,
     log: Vec<(bool, String)>,
+    /// Bytes of files, by table.
+    loaded: Vec<(String, u64)>,
 }
 
 #[derive(Clone, Default)]
@@ -92,7 +95,9 @@ impl Warehouse for Names {
         Ok(())
     }
 
-    fn load(&self, _: &LoadJob, _: &AtomicBool) -> Result<JobDone, WarehouseError> {
+    fn load(&self, job: &LoadJob, _: &AtomicBool) -> Result<JobDone, WarehouseError> {
+        let bytes = std::fs::metadata(&job.file).expect("a file").len();
+        self.kept.lock().expect("names").loaded.push((job.table.clone(), bytes));
         Ok(JobDone::default())
     }
 
@@ -118,7 +123,16 @@ fn played(names: &Names, parallel: usize, relation: Option<&str>, again: bool) -
     let kept = ["contact_1m", "contact_30m", "destination_30m", "pair_5m", "net.beacon", "net.scan.vertical"];
     project.features.retain(|feature| kept.contains(&feature.name.as_str()));
     project.rules.retain(|rule| kept.contains(&rule.name.as_str()));
-    let plan = plan::resolve(&project, TODAY).plan;
+    of_plan(names, plan::resolve(&project, TODAY).plan, parallel, relation, again)
+}
+
+fn of_plan(
+    names: &Names,
+    plan: Plan,
+    parallel: usize,
+    relation: Option<&str>,
+    again: bool,
+) -> (String, Vec<DayReport>) {
     let relations = relation.map_or_else(|| relations(&plan), |relation| vec![relation.to_owned()]);
     let days: Vec<Day> =
         ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08"].into_iter().filter_map(Day::parse).collect();
@@ -188,5 +202,60 @@ fn days_that_read_a_failed_day_fail() -> Result<(), Failed> {
     for at in [1, 2] {
         assert!(told(at).contains("flows of 2026-01-05") && told(at).contains("planted"), "{}", told(at));
     }
+    Ok(())
+}
+
+/// Once for each file, before what reads them; without the file the table stays as it is.
+fn networks_are_loaded_when_their_file_is_another() -> Result<(), Failed> {
+    let plan = |file: Option<&str>| -> Result<Plan, Failed> {
+        let text = "\
+--- sql/log/source.yaml
+source: log
+format: json
+columns: {t: TIMESTAMP, src: STRING}
+event_time: t
+lateness: 0s
+--- sql/log/flows.sql
+SELECT t AS end_time, src AS src_ip FROM log
+--- sql/lookups/geo.yaml
+lookup: geo
+mmdb: geo.mmdb
+optional: true
+columns:
+  net: {type: STRING, cidr: true}
+  autonomous_system_number: INT64
+key: [net]
+--- features/by_owner.yaml
+feature: by_owner
+from: flows
+join: [{lookup: geo, as: g, match: {src_ip: net}, how: longest_prefix}]
+row: {owner: g.autonomous_system_number}
+key: [owner]
+window: {size: 1h}
+columns: {flows: COUNT(*)}
+";
+        let mut tree = MemoryTree::from_sections(text);
+        if let Some(file) = file {
+            tree = tree.with_bytes("sql/lookups/geo.mmdb", std::fs::read(format!("tests/mmdb/{file}.mmdb"))?);
+        }
+        let loaded = tripline::definition::load(&tree);
+        let resolved = plan::resolve(&loaded.project, TODAY);
+        if resolved.has_errors() { Err(format!("{:?}", resolved.diagnostics).into()) } else { Ok(resolved.plan) }
+    };
+    let names = Names::default();
+    let loads = |names: &Names| names.kept.lock().expect("names").loaded.len();
+    assert_eq!(of_plan(&names, plan(Some("asn"))?, 4, None, false).0, "dddd");
+    let ended = names.ended();
+    let at = |name: &str| ended.iter().position(|ended| ended.contains(name));
+    assert!(at("geo-all") < at("by_owner-20260105") && at("geo-all").is_some(), "{ended:?}");
+    let (table, bytes) = names.kept.lock().expect("names").loaded.first().cloned().ok_or("nothing loaded")?;
+    assert!(table.starts_with("tripline_waiting_geo_") && bytes > 0, "{table} {bytes}");
+    assert_eq!(of_plan(&names, plan(Some("asn"))?, 4, None, false).0, "ssss");
+    assert_eq!(loads(&names), 1);
+    // What reads them follows.
+    assert_eq!(of_plan(&names, plan(Some("wide"))?, 1, None, false).0, "dddd");
+    assert_eq!(loads(&names), 2);
+    assert_eq!(of_plan(&names, plan(None)?, 1, None, false).0, "dddd");
+    assert_eq!(loads(&names), 2);
     Ok(())
 }

@@ -14,9 +14,10 @@ use hashbrown::HashMap;
 use crate::plan::LookupPlan;
 use crate::record::{EventTime, Network, Value};
 
+use super::file::FileIndex;
+
 pub struct LookupIndex {
     plan: Arc<LookupPlan>,
-    columns: Vec<ArrayRef>,
     by: By,
     /// The last answers: many features look the same columns of a batch up.
     answers: Mutex<VecDeque<Answer>>,
@@ -34,14 +35,17 @@ const ANSWERS_MAX: usize = 8;
 
 enum By {
     Equal {
+        columns: Vec<ArrayRef>,
         converter: RowConverter,
         rows: HashMap<Box<[u8]>, Vec<u32>>,
     },
     Prefix {
+        columns: Vec<ArrayRef>,
         /// Lengths that occur, longest first.
         lengths: Vec<u32>,
         rows: HashMap<Network, Vec<u32>>,
     },
+    File(FileIndex),
 }
 
 impl LookupIndex {
@@ -52,11 +56,12 @@ impl LookupIndex {
         longest_prefix: bool,
     ) -> Result<Self, ArrowError> {
         let keys: Vec<ArrayRef> = key.iter().map(|index| Arc::clone(&columns[*index])).collect();
-        let by = match (longest_prefix, keys.first()) {
-            (true, Some(networks)) => by_prefix(networks),
-            _ => by_equality(&keys)?,
+        let by = match (&plan.table, longest_prefix, keys.first()) {
+            (Some(table), _, _) => By::File(FileIndex::new(table)),
+            (None, true, Some(networks)) => by_prefix(networks, columns.to_vec()),
+            _ => by_equality(&keys, columns.to_vec())?,
         };
-        Ok(Self { plan: Arc::clone(plan), columns: columns.to_vec(), by, answers: Mutex::default() })
+        Ok(Self { plan: Arc::clone(plan), by, answers: Mutex::default() })
     }
 
     /// All columns of the lookup beside rows; where no row of it matches, what `missing` says.
@@ -69,7 +74,7 @@ impl LookupIndex {
         // Where rows hold for a time, the answer depends on more than the columns.
         let always = self.plan.valid.iter().all(|valid| valid.from.is_none() && valid.to.is_none());
         let Some(mut answers) = self.answers.lock().ok().filter(|_| always) else {
-            return pick(&self.columns, &self.picks(left, times)?, missing);
+            return self.matched(left, times, missing);
         };
         let same = |answer: &&Answer| {
             answer.left.iter().zip(left).all(|(a, b)| Arc::ptr_eq(a, b)) && answer.missing == missing
@@ -77,7 +82,7 @@ impl LookupIndex {
         if let Some(known) = answers.iter().find(same) {
             return Ok(known.columns.clone());
         }
-        let columns = pick(&self.columns, &self.picks(left, times)?, missing)?;
+        let columns = self.matched(left, times, missing)?;
         if answers.len() == ANSWERS_MAX {
             answers.pop_front();
         }
@@ -86,18 +91,23 @@ impl LookupIndex {
     }
 
     /// For each row of `left` the row of the lookup that matches it at its time.
-    fn picks(&self, left: &[ArrayRef], times: &[i64]) -> Result<UInt32Array, ArrowError> {
-        match &self.by {
-            By::Equal { converter, rows } => {
+    fn matched(
+        &self,
+        left: &[ArrayRef],
+        times: &[i64],
+        missing: &[Option<Value>],
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
+        let (columns, picks): (&[ArrayRef], UInt32Array) = match &self.by {
+            By::Equal { columns, converter, rows } => {
                 let keys = converter.convert_columns(left)?;
                 let found = keys.iter().zip(times).enumerate().map(|(row, (key, at))| {
                     // NULL equals nothing.
                     let known = left.iter().all(|column| column.is_valid(row));
                     known.then(|| rows.get(key.data())).flatten().and_then(|rows| self.valid_at(rows, *at))
                 });
-                Ok(found.collect())
+                (columns, found.collect())
             }
-            By::Prefix { lengths, rows } => {
+            By::Prefix { columns, lengths, rows } => {
                 let addresses = left[0].as_string::<i32>();
                 let found = addresses.iter().zip(times).map(|(address, at)| {
                     let address: IpAddr = address?.parse().ok()?;
@@ -106,9 +116,14 @@ impl LookupIndex {
                         self.valid_at(rows, *at)
                     })
                 });
-                Ok(found.collect())
+                (columns, found.collect())
             }
-        }
+            By::File(file) => {
+                let (columns, picks) = file.found(left[0].as_string::<i32>())?;
+                return pick(&columns, &picks, missing);
+            }
+        };
+        pick(columns, &picks, missing)
     }
 
     /// The first of some rows that holds at an instant.
@@ -135,17 +150,17 @@ pub fn pick(columns: &[ArrayRef], picks: &UInt32Array, missing: &[Option<Value>]
     Ok(joined)
 }
 
-fn by_equality(keys: &[ArrayRef]) -> Result<By, ArrowError> {
+fn by_equality(keys: &[ArrayRef], columns: Vec<ArrayRef>) -> Result<By, ArrowError> {
     let fields = keys.iter().map(|a| SortField::new(a.data_type().clone())).collect();
     let converter = RowConverter::new(fields)?;
     let mut rows: HashMap<Box<[u8]>, Vec<u32>> = HashMap::new();
     for (key, row) in converter.convert_columns(keys)?.iter().zip(0u32..) {
         rows.entry(key.data().into()).or_default().push(row);
     }
-    Ok(By::Equal { converter, rows })
+    Ok(By::Equal { columns, converter, rows })
 }
 
-fn by_prefix(networks: &ArrayRef) -> By {
+fn by_prefix(networks: &ArrayRef, columns: Vec<ArrayRef>) -> By {
     let mut rows: HashMap<Network, Vec<u32>> = HashMap::new();
     for (network, row) in networks.as_string::<i32>().iter().zip(0u32..) {
         // A NULL holds no address.
@@ -155,5 +170,5 @@ fn by_prefix(networks: &ArrayRef) -> By {
     let mut lengths: Vec<u32> = rows.keys().map(|network| network.length()).collect();
     lengths.sort_unstable_by_key(|length| std::cmp::Reverse(*length));
     lengths.dedup();
-    By::Prefix { lengths, rows }
+    By::Prefix { columns, lengths, rows }
 }

@@ -1,5 +1,6 @@
 //! A plan's lookups as expressions and joins read them.
 
+mod file;
 mod index;
 mod members;
 
