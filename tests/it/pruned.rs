@@ -58,6 +58,8 @@ fn whole(tree: &dyn FileTree) -> Result<(), Failed> {
         }
         // Whatever it reads has bounds, and nothing else is read.
         let mut read: Vec<&str> = found.iter().map(|read| read.table.as_str()).collect();
+        // Its declaration asks for the last flow.
+        read.extend(text.contains("DECLARE tripline_last").then_some("flows"));
         let mut inputs: Vec<&str> =
             unit.inputs.iter().map(String::as_str).filter(|input| tables.contains_key(*input)).collect();
         read.sort_unstable();
