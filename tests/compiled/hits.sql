@@ -988,7 +988,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'bed85ba8922bce60' AS fingerprint,
+        '522d5d06149a616c' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),
@@ -1192,6 +1192,55 @@ USING (
         '2792ccfd02de464f' AS fingerprint,
         'low' AS severity
       FROM hits__rule_net_service_new__gaps
+    ),
+    -- Hits of net.silence.
+    hits__rule_net_silence__rows AS (
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:111:net.silence',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.silence' AS rule,
+        t.event_time AS event_time,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        IF(IF(t.who = t.subscriber_id, 1.0, 0.2) > 0.0, LEAST(IF(t.who = t.subscriber_id, 1.0, 0.2), 1.0), 0.0) AS score,
+        FALSE AS excepted,
+        DENSE_RANK() OVER (ORDER BY t.subscriber_id) AS key_order,
+        CONCAT(
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.who) AS STRING), ':', t.who), '-1:')
+        ) AS alert_key,
+        CONCAT(COALESCE(t.who, 'NULL'), ': silent for ', COALESCE(CAST(t.silent_hours AS STRING), 'NULL'), ' hours after a week with flows in ', COALESCE(CAST(t.last_hours AS STRING), 'NULL'), ' of 168; ', COALESCE(CAST(t.alike AS STRING), 'NULL'), ' that never pause are silent, ', COALESCE(CAST(t.others AS STRING), 'NULL'), ' others are not') AS title,
+        TO_JSON_STRING(t) AS `values`
+      FROM rule_net_silence AS t
+      WHERE t.event_time >= tripline_from
+        AND t.event_time < tripline_to
+    ),
+    -- One incident while gaps are at most 12h, within one UTC day.
+    hits__rule_net_silence__gaps AS (
+      SELECT
+        *,
+        COALESCE(TIMESTAMP_ADD(LAG(event_time) OVER (PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order), INTERVAL 12 HOUR) < event_time, TRUE) AS opens
+      FROM hits__rule_net_silence__rows
+    ),
+    -- The first hit of an incident opens it, and names its alert.
+    hits__rule_net_silence AS (
+      SELECT
+        * EXCEPT (excepted, opens),
+        CASE WHEN excepted THEN 'excepted' WHEN opens THEN 'alerted' ELSE 'merged' END AS disposition,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, hit_id, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS alert_id,
+        IF(excepted, NULL, LAST_VALUE(IF(opens, event_time, NULL) IGNORE NULLS) OVER (
+          PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
+          ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )) AS opened_at,
+        '7b995bdd224645c4' AS fingerprint,
+        'low' AS severity
+      FROM hits__rule_net_silence__gaps
     ),
     -- Hits of net.staging.
     hits__rule_net_staging__rows AS (
@@ -1490,6 +1539,8 @@ USING (
   SELECT * FROM hits__rule_net_scan_vertical
   UNION ALL
   SELECT * FROM hits__rule_net_service_new
+  UNION ALL
+  SELECT * FROM hits__rule_net_silence
   UNION ALL
   SELECT * FROM hits__rule_net_staging
   UNION ALL

@@ -19,7 +19,7 @@ OPTIONS (labels = [('tripline', 'feature')]);
 MERGE risk_by_rule_24h AS old
 USING (
   WITH
-    -- hits(net.amplification, net.beacon, net.beacon.interval, net.beacon.slow, net.bruteforce, net.bruteforce.slow, net.bruteforce.success, net.compromise.exfiltration, net.destination.rare, net.dns.tunnel, net.exfiltration, net.flood.distributed, net.flood.syn, net.lateral.fanout, net.long_connection, net.new_country, net.offhours, net.polling, net.scan.horizontal, net.scan.slow, net.scan.vertical, net.service.new, net.staging, net.threat.match, net.travel.impossible, net.upload.ratio, net.volume.outlier): rows of rules that no exception covers.
+    -- hits(net.amplification, net.beacon, net.beacon.interval, net.beacon.slow, net.bruteforce, net.bruteforce.slow, net.bruteforce.success, net.compromise.exfiltration, net.destination.rare, net.dns.tunnel, net.exfiltration, net.flood.distributed, net.flood.syn, net.lateral.fanout, net.long_connection, net.new_country, net.offhours, net.polling, net.scan.horizontal, net.scan.slow, net.scan.vertical, net.service.new, net.silence, net.staging, net.threat.match, net.travel.impossible, net.upload.ratio, net.volume.outlier): rows of rules that no exception covers.
     risk_by_rule_24h__hits AS (
       SELECT
         SUBSTR(TO_HEX(SHA256(CONCAT(
@@ -626,6 +626,32 @@ USING (
         t.dst_ip AS dst_ip,
         t.dst_port AS dst_port
       FROM rule_net_service_new AS t
+      WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
+        AND t.event_time < tripline_to
+      UNION ALL
+      SELECT
+        SUBSTR(TO_HEX(SHA256(CONCAT(
+          '1:111:net.silence',
+          COALESCE(CONCAT(CAST(BYTE_LENGTH(t.subscriber_id) AS STRING), ':', t.subscriber_id), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_start) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_start) AS STRING)), '-1:'),
+          COALESCE(CONCAT(CAST(LENGTH(CAST(UNIX_MICROS(t.window_end) AS STRING)) AS STRING), ':', CAST(UNIX_MICROS(t.window_end) AS STRING)), '-1:')
+        ))), 1, 32) AS hit_id,
+        'net.silence' AS rule,
+        t.window_start AS window_start,
+        t.window_end AS window_end,
+        t.event_time AS event_time,
+        IF(IF(t.who = t.subscriber_id, 1.0, 0.2) > 0.0, LEAST(IF(t.who = t.subscriber_id, 1.0, 0.2), 1.0), 0.0) AS score,
+        0.25 AS weight,
+        'low' AS severity,
+        'always' AS alert,
+        t.last_src_ip AS actor,
+        CAST(NULL AS STRING) AS victim,
+        CAST(NULL AS STRING) AS peer,
+        t.subscriber_id AS subscriber_id,
+        CAST(NULL AS STRING) AS src_ip,
+        CAST(NULL AS STRING) AS dst_ip,
+        CAST(NULL AS INT64) AS dst_port
+      FROM rule_net_silence AS t
       WHERE t.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
         AND t.event_time < tripline_to
       UNION ALL
