@@ -184,7 +184,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '880ba2d67b878042' AS fingerprint,
+        '4ee5c65193fcbcf7' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_beacon_interval__gaps
     ),
@@ -239,7 +239,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '5837aaadb6beac77' AS fingerprint,
+        '715af2bcb0e38e97' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_beacon_slow__gaps
     ),
@@ -448,7 +448,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'aa9e072577423ff4' AS fingerprint,
+        '785e33a6028e2eee' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_compromise_exfiltration__gaps
     ),
@@ -988,7 +988,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '522d5d06149a616c' AS fingerprint,
+        'fc44059281d67754' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),

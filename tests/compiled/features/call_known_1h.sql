@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS call_known_1h (
   source_since TIMESTAMP,
   known_history_days INT64,
   source_history_days INT64,
-  age_hours INT64,
+  known_from TIMESTAMP,
   hours_before INT64
 )
 PARTITION BY DATE(event_time)
@@ -76,9 +76,15 @@ USING (
         *,
         COALESCE(TIMESTAMP_DIFF(window_start, known_since, DAY), 0) AS known_history_days,
         COALESCE(TIMESTAMP_DIFF(window_start, source_since, DAY), 0) AS source_history_days,
-        TIMESTAMP_DIFF(window_end, COALESCE(known_since, window_start), HOUR) AS age_hours,
-        TIMESTAMP_DIFF(COALESCE(known_since, window_start), COALESCE(source_since, window_start), HOUR) AS hours_before
+        COALESCE(known_since, window_start) AS known_from
       FROM call_known_1h__outputs
+    ),
+    -- Columns from aggregates.
+    call_known_1h__derive_2 AS (
+      SELECT
+        *,
+        TIMESTAMP_DIFF(known_from, COALESCE(source_since, window_start), HOUR) AS hours_before
+      FROM call_known_1h__derive_1
     )
   SELECT
     subscriber_id,
@@ -96,12 +102,12 @@ USING (
     source_since,
     known_history_days,
     source_history_days,
-    age_hours,
+    known_from,
     hours_before
-  FROM call_known_1h__derive_1
-  WHERE age_hours <= 24
+  FROM call_known_1h__derive_2
+  WHERE TIMESTAMP_DIFF(window_end, known_from, HOUR) <= 24
 ) AS computed
 ON FALSE
 WHEN NOT MATCHED BY SOURCE AND old.event_time >= tripline_from AND old.event_time < tripline_to THEN DELETE
-WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, calls, least_bytes, known_hours, known_since, source_hours, source_since, known_history_days, source_history_days, age_hours, hours_before)
-  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, calls, least_bytes, known_hours, known_since, source_hours, source_since, known_history_days, source_history_days, age_hours, hours_before);
+WHEN NOT MATCHED BY TARGET THEN INSERT (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, calls, least_bytes, known_hours, known_since, source_hours, source_since, known_history_days, source_history_days, known_from, hours_before)
+  VALUES (subscriber_id, src_ip, dst_ip, dst_port, window_start, window_end, event_time, calls, least_bytes, known_hours, known_since, source_hours, source_since, known_history_days, source_history_days, known_from, hours_before);

@@ -44,16 +44,16 @@ USING (
         *,
         LEAD(window_end) OVER (PARTITION BY subscriber_id, src_ip, dst_ip, dst_port ORDER BY window_end) AS next_end
       FROM call_known_1h
-      WHERE call_known_1h.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 6 HOUR)
+      WHERE call_known_1h.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 DAY)
         AND call_known_1h.event_time < tripline_to
     ),
-    -- For 6h after its end, each window is the last of its key until the next ends.
+    -- For 1d after its end, each window is the last of its key until the next ends.
     rule_net_beacon_interval__as_of_k AS (
       SELECT
         *,
         TIMESTAMP_ADD(window_end, INTERVAL age HOUR) AS as_of
       FROM rule_net_beacon_interval__as_of_k_ends
-      CROSS JOIN UNNEST(GENERATE_ARRAY(0, LEAST(5, COALESCE(DIV(TIMESTAMP_DIFF(next_end, window_end, MICROSECOND), 3600000000) - 1, 5)))) AS age
+      CROSS JOIN UNNEST(GENERATE_ARRAY(0, LEAST(23, COALESCE(DIV(TIMESTAMP_DIFF(next_end, window_end, MICROSECOND), 3600000000) - 1, 23)))) AS age
     ),
     -- Each row beside what is joined to it.
     rule_net_beacon_interval__joined AS (
@@ -74,7 +74,7 @@ USING (
         k.source_since AS k__source_since,
         k.known_history_days AS k__known_history_days,
         k.source_history_days AS k__source_history_days,
-        IF(k.window_start IS NULL, 192, k.age_hours) AS k__age_hours,
+        k.known_from AS k__known_from,
         IF(k.window_start IS NULL, 0, k.hours_before) AS k__hours_before
       FROM contact_gap_24h AS t
       LEFT JOIN called_1d AS d
@@ -114,7 +114,7 @@ USING (
     first_call,
     last_call,
     d__subscribers AS destination_subscribers,
-    k__age_hours AS known_hours
+    TIMESTAMP_DIFF(window_end, k__known_from, HOUR) AS known_hours
   FROM rule_net_beacon_interval__joined
   WHERE gaps >= 16
     AND TIMESTAMP_DIFF(last_call, first_call, HOUR) >= 6
@@ -124,7 +124,7 @@ USING (
     AND CAST(gap_high - gap_low AS FLOAT64) <= GREATEST(1.0, 0.15 * CAST(gap_median AS FLOAT64))
     AND CAST(tx_high - tx_low AS FLOAT64) <= 0.15 * CAST(tx_median AS FLOAT64)
     AND d__subscribers <= 3
-    AND k__age_hours <= 24
+    AND TIMESTAMP_DIFF(window_end, COALESCE(k__known_from, TIMESTAMP '1970-01-01 00:00:00+00'), HOUR) <= 24
     AND k__hours_before >= 4
 ) AS computed
 ON FALSE
