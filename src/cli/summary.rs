@@ -100,9 +100,13 @@ pub fn summary(report: &RunReport) -> String {
     let mut text = row_lines(report);
     let mut line = |name: &str, value: String| text.push_str(&format!("{name:<10} {value}\n"));
     if let Some(warmed) = &report.warmed {
-        let end = if warmed.overlaps { "; later ones are left out: the inputs begin before its end" } else { "" };
         let rows = count(warmed.rows);
-        line("history", format!("{rows} rows from {} until {}{end}", warmed.from, warmed.until));
+        let told = if warmed.rows == 0 {
+            "it has none that count here".to_owned()
+        } else {
+            format!("windows that ended by {} were told before", warmed.until)
+        };
+        line("history", format!("{rows} rows; {told}"));
     }
     line("windows", format!("{}, with {} rows", count(ledger.windows), count(ledger.feature_rows)));
     let hits = Disposition::ALL.iter().map(|d| format!("{} {}", count(ledger.disposed(*d)), d.name()));

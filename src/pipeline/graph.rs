@@ -87,7 +87,9 @@ pub struct Graph {
     pub span: Option<(i64, i64)>,
     /// By rule: how long before a row the flows lie that it looks back at.
     history: Vec<Option<i64>>,
-    /// When the data begins, where that is not the first row that was admitted.
+    /// The event time of the first row that was not late.
+    first: i64,
+    /// When the data begins, where that is not such a row.
     pub begins: Option<i64>,
     /// When asked for: the row that came nearest to firing, by rule.
     nearest: Option<Vec<Option<Nearest>>>,
@@ -131,6 +133,7 @@ impl Graph {
             amend: None,
             span: None,
             history: plan.history_of_rules().into_iter().map(|history| history.map(|back| back.0)).collect(),
+            first: i64::MAX,
             begins: None,
             nearest: None,
             focus: Focus::default(),
@@ -181,8 +184,12 @@ impl Graph {
     /// Takes rows in log order and advances to the watermark after them.
     pub fn push(&mut self, batch: &AdmittedBatch, out: &mut dyn Outlet) -> Result<(), GraphError> {
         let (flows, admit) = self.admit(batch, out)?;
-        for at in &flows.times {
+        for (at, admit) in flows.times.iter().zip(&admit) {
             self.span = Some(self.span.map_or((*at, *at), |(first, last)| (first.min(*at), last.max(*at))));
+            // What is older than the watermark came too late to be told of.
+            if at >= admit {
+                self.first = self.first.min(*at);
+            }
         }
         let mut start = 0;
         for row in 0..flows.times.len() {
@@ -461,7 +468,7 @@ impl Graph {
                 self.take_out(joined, None, now, out)?;
             }
         }
-        let begins = self.begins.or(self.span.map(|(first, _)| first)).unwrap_or(BEFORE_ALL);
+        let begins = self.begins.unwrap_or(self.first);
         let rule = &mut self.rules[index];
         for (branch, upstream) in rule.branches() {
             let Upstream::Feature(upstream) = upstream else { continue };

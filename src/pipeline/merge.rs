@@ -72,6 +72,11 @@ impl Merge {
         Self { lanes: lanes.collect() }
     }
 
+    /// What came before the lanes had this watermark.
+    pub fn begin_at(&mut self, watermark: i64) {
+        self.lanes.iter_mut().for_each(|lane| lane.watermark = watermark);
+    }
+
     /// Gives a lane its next batch; `None` ends it.
     pub fn give(&mut self, lane: usize, batch: Option<FlowBatch>) {
         let lane = &mut self.lanes[lane];

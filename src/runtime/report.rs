@@ -121,10 +121,9 @@ impl RunReport {
             "row_errors": ledger.row_errors,
             "saturated_sums": ledger.saturated,
             "ignored_fields": ledger.ignored_fields.counts(),
-            "history": self.warmed.map(|warmed| json!({
+            "history": self.warmed.filter(|warmed| warmed.rows > 0).map(|warmed| json!({
                 "rows": warmed.rows,
-                "from": warmed.from.to_string(),
-                "until": warmed.until.to_string(),
+                "told_until": warmed.until.to_string(),
             })),
             "costs": costs,
             "interrupted": self.interrupted,

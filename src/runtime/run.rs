@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use datafusion::arrow::error::ArrowError;
 
 use crate::history::History;
-use crate::pipeline::batch::{AdmittedBatch, FlowBatch};
+use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::detect::focus::Focus;
 use crate::pipeline::graph::{Fault, Graph, GraphError};
 use crate::pipeline::ingest::{Control, IngestError};
-use crate::pipeline::ledger::Ledger;
 use crate::pipeline::merge::{BEFORE_ALL, Merge, Step};
 use crate::pipeline::normalize::{DecodedSchema, Keep, NormalizeError, Normalizer};
 use crate::pipeline::outlet::OutletError;
@@ -224,7 +223,7 @@ impl<'a> Run<'a> {
 
     /// Reads until the inputs end, and closes what is open; true when it was stopped before that.
     fn play(&mut self, out: &mut dyn RunOutlet) -> Result<bool, RunError> {
-        let driven = self.drive(out);
+        let driven = if self.warm()? { self.drive(out) } else { Ok(true) };
         let interrupted = match driven {
             Ok(false) => !self.close(out)?,
             _ => true,
@@ -262,10 +261,6 @@ impl<'a> Run<'a> {
             match self.merge.step()? {
                 Step::Done => return Ok(false),
                 Step::Rows(batch) => {
-                    if !self.warm(&batch)? {
-                        self.graph.ledger.unread += batch.flows.times.len() as u64;
-                        return Ok(true);
-                    }
                     self.graph.push(&batch, out)?;
                     self.progress.advanced(0, batch.flows.times.len() as u64, self.graph.ledger.alerts);
                     if self.stream {
@@ -278,14 +273,12 @@ impl<'a> Run<'a> {
     }
 
     /// Before the first row: fills features from the history; false when it was stopped.
-    fn warm(&mut self, batch: &AdmittedBatch) -> Result<bool, RunError> {
+    fn warm(&mut self) -> Result<bool, RunError> {
         let Some((plan, history)) = self.history.take() else { return Ok(true) };
-        let Some(first) = batch.flows.times.iter().min().map(|first| EventTime(*first)) else { return Ok(true) };
-        let lateness = plan.sources.iter().map(|source| source.lateness.0).max().unwrap_or(0);
-        let counted = self.graph.ledger.clone();
-        self.warmed = warm(&mut self.graph, &plan, &history, first, lateness, self.stop)?;
-        let Ledger { hits, dispositions, .. } = self.graph.ledger;
-        self.graph.ledger = Ledger { hits, dispositions, ..counted };
+        self.warmed = warm(&mut self.graph, &plan, &history, self.stop)?;
+        if let Some(warmed) = self.warmed {
+            self.merge.begin_at(warmed.until.0);
+        }
         Ok(self.warmed.is_some())
     }
 

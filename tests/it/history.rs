@@ -57,7 +57,7 @@ pub fn cases() -> Vec<Trial> {
 /// A project with random windows over minutes to hours, and a rule over flows in every second.
 pub struct Scene {
     pub plan: Plan,
-    lateness: i64,
+    pub lateness: i64,
 }
 
 impl Scene {
