@@ -228,12 +228,13 @@ def shards(tables, keys, parts):
 
 def matched(tables, sql):
     """A column on which all joins of a rule are that have it, so that rows with equal values can be looked at alone."""
-    if " OVER " in sql:
+    partitions = [set(keys.split(", ")) for keys in re.findall(r" OVER \(PARTITION BY (.*?) ORDER BY ", sql)]
+    if len(partitions) < sql.count(" OVER "):
         return []
     having = collections.Counter(column for columns, _ in tables.values() for column, kind in columns if kind == "STRING")
     for column, count in having.most_common():
         joins = len(re.findall(rf"\bt\.{column}\b[^\n]* = [^\n]*\b\w+\.{column}\b", sql))
-        if count > 1 and joins >= count - 1:
+        if count > 1 and joins >= count - 1 and all(column in keys for keys in partitions):
             return [column]
     return []
 
