@@ -7,7 +7,7 @@ use super::batch::FlowBatch;
 use super::graph::GraphError;
 use super::ledger::Ledger;
 use super::past::Closed;
-use super::window::evidence::{EvidenceRows, SeeFlow};
+use super::window::evidence::{EvidenceRows, Picked};
 use super::window::feature::FeatureStage;
 use super::window::operator::Hop;
 
@@ -64,15 +64,12 @@ pub fn push_flows(
         return Ok(());
     }
     count_missed(stage, flows, admit, ledger)?;
-    let rows = (0u32..).zip(flows.times.iter().zip(admit));
     let counts = |time: i64, admit: i64| hop.last_end(time) > admit && time >= since;
-    let keep = rows.filter(|(_, (time, admit))| counts(**time, **admit)).map(|(row, _)| row);
-    let picks: UInt32Array = keep.collect::<Vec<u32>>().into();
+    let places: Vec<usize> = (0..flows.times.len()).filter(|row| counts(flows.times[*row], admit[*row])).collect();
+    let picks: UInt32Array = places.iter().map(|row| u32::try_from(*row).ok()).collect();
     let rows = take_record_batch(&flows.rows, &picks)?;
-    match evidence {
-        None => Ok(stage.push(&rows, Closed::default(), None)?),
-        Some(all) => Ok(stage.push(&rows, Closed::default(), Some(&Chosen { all, picks: picks.values() }))?),
-    }
+    let picked = evidence.map(|rows| Picked { rows, places: &places });
+    Ok(stage.push(&rows, Closed::default(), picked.as_ref().map(|picked| -> &dyn EvidenceRows { picked }))?)
 }
 
 /// Counts the windows that rows missed. A row that `where` leaves out misses nothing.
@@ -99,16 +96,4 @@ fn missed_windows(hop: Hop, time: i64, admit: i64) -> u64 {
     let first = hop.first_end(time);
     let last = hop.last_end(time).min(admit);
     if last < first { 0 } else { u64::try_from((last - first) / hop.every + 1).unwrap_or(0) }
-}
-
-/// Evidence of chosen rows.
-struct Chosen<'a> {
-    all: &'a dyn EvidenceRows,
-    picks: &'a [u32],
-}
-
-impl EvidenceRows for Chosen<'_> {
-    fn for_each(&self, row: usize, see: &mut SeeFlow) {
-        self.all.for_each(self.picks[row] as usize, see);
-    }
 }

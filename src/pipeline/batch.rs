@@ -37,9 +37,12 @@ pub fn schema(columns: &[Column]) -> SchemaRef {
 
 /// A batch of the first columns of a schema.
 pub fn leading(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
-    let fields = &schema.fields()[..columns.len()];
+    let schema = match &schema.fields()[..columns.len()] {
+        all if all.len() == schema.fields().len() => Arc::clone(schema),
+        some => Arc::new(Schema::new(some.to_vec())),
+    };
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields.to_vec())), columns, &options)
+    RecordBatch::try_new_with_options(schema, columns, &options)
 }
 
 /// A batch of exactly these columns; `None` columns are NULL.

@@ -1,6 +1,6 @@
 //! Which columns something reads, and which may refuse a record: what becomes of a record must not depend on who reads it.
 
-use crate::language::tree::{Aggregate, Expr, ExprKind};
+use crate::language::tree::{Expr, ExprKind};
 use crate::record::{Type, flow};
 
 use super::{JoinPlan, JoinTarget, Plan, SourcePlan, Upstream};
@@ -32,13 +32,9 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
     };
     let live = plan.features.iter().zip(&plan.live).filter(|(_, live)| **live).map(|(f, _)| f);
     for feature in live.filter(|f| f.upstream == Upstream::Flows) {
-        let expressions = feature.row.iter().map(|item| &item.expr).chain(&feature.filter);
-        let args = feature.aggregates.iter().flat_map(Aggregate::inputs);
-        expressions.chain(args).for_each(|expr| columns_of(expr, &mut see));
-        feature.key.iter().for_each(|index| see(*index));
-        let previous = feature.previous.iter().flat_map(|previous| previous.of.iter().chain(&previous.ties));
-        previous.for_each(|index| see(*index));
-        feature.joins.iter().for_each(|join| joined(&join.target, &mut see));
+        // What is asked of a row alone is in its condition too.
+        let read = feature.reads(flow::EVENT_TIME).joining;
+        (0..).zip(read).filter(|(_, read)| *read).for_each(|(index, _)| see(index));
     }
     let branches = plan.rules.iter().flat_map(|rule| &rule.branches);
     for branch in branches.filter(|branch| branch.upstream == Upstream::Flows) {

@@ -36,6 +36,19 @@ pub trait EvidenceRows {
 /// Most keys of a pane have one row.
 pub type FirstRows = SmallVec<[EvidenceRow; 1]>;
 
+/// The flows behind some rows of a batch.
+pub struct Picked<'a> {
+    pub rows: &'a dyn EvidenceRows,
+    /// Their places in the batch.
+    pub places: &'a [usize],
+}
+
+impl EvidenceRows for Picked<'_> {
+    fn for_each(&self, row: usize, see: &mut SeeFlow) {
+        self.rows.for_each(self.places[row], see);
+    }
+}
+
 /// The first rows of each slot of a pane, sorted.
 #[derive(Debug, Clone)]
 pub struct Evidence {

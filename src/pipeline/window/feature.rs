@@ -12,7 +12,7 @@ use crate::record::{Column, Type};
 use crate::target::datafusion::{Lookups, LowerContext, LowerError};
 
 use super::accumulate::AggregateKind;
-use super::evidence::{EvidenceRows, FlowsBehind, SeeFlow};
+use super::evidence::{EvidenceRows, FlowsBehind, Picked};
 use super::input::{Input, Prepared};
 use super::operator::{ClosedWindow, Hop, Wanted, WindowError, WindowRows, WindowState};
 use super::previous::Previous;
@@ -345,17 +345,5 @@ impl FeatureStage {
         failed.dedup_by_key(|(row, _)| *row);
         self.errors.add(&failed, &batch::leading(&self.schema, columns.clone(), results.num_rows())?);
         Ok(failed)
-    }
-}
-
-/// Evidence of the rows that count.
-struct Picked<'a> {
-    rows: &'a dyn EvidenceRows,
-    places: &'a [usize],
-}
-
-impl EvidenceRows for Picked<'_> {
-    fn for_each(&self, row: usize, see: &mut SeeFlow) {
-        self.rows.for_each(self.places[row], see);
     }
 }

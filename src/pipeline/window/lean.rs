@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, NullArray, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, NullArray, RecordBatch, new_null_array};
 use datafusion::arrow::compute::FilterBuilder;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
+use crate::pipeline::batch;
 use crate::record::Column;
 
 /// Columns keep their places; those that nobody reads have no values and no type.
@@ -45,12 +46,7 @@ impl Lean {
 
     /// A batch of the first columns.
     pub fn leading(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let schema = match columns.len() {
-            all if all == self.schema.fields().len() => Arc::clone(&self.schema),
-            some => Arc::new(Schema::new(self.schema.fields()[..some].to_vec())),
-        };
-        RecordBatch::try_new_with_options(schema, columns, &options)
+        batch::leading(&self.schema, columns, rows)
     }
 
     /// NULL in the columns from `columns.len()` until `until`.

@@ -1,0 +1,160 @@
+//! What ends at one instant: features in order, each after what it reads, then the rules over them.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+
+use crate::plan::{Asked, Node, Upstream};
+
+use super::{Graph, GraphError, watch};
+use crate::pipeline::cost::Spending;
+use crate::pipeline::detect::Behind;
+use crate::pipeline::outlet::Outlet;
+use crate::pipeline::past::Closed;
+use crate::pipeline::window::evidence::{EvidenceRows, FlowsBehind};
+use crate::pipeline::window::operator::Wanted;
+
+impl Graph {
+    /// All windows that end at `end`, and the rules over them.
+    pub(super) fn close(
+        &mut self,
+        end: i64,
+        partial_after: Option<i64>,
+        out: &mut dyn Outlet,
+    ) -> Result<(), GraphError> {
+        self.past.forget(end);
+        let nothing = Arc::new(FlowsBehind::none());
+        let mut now = Now {
+            end,
+            partial_after,
+            closed: vec![None; self.features.len()],
+            evidence: vec![nothing; self.features.len()],
+            waiting: vec![false; self.features.len()],
+        };
+        for place in 0..self.order.len() {
+            match self.order[place] {
+                Node::Feature(index) => self.close_feature(index, &mut now, out)?,
+                Node::Rule(index) => self.detect(index, &mut now, out)?,
+            }
+        }
+        let waiting = self.features.iter_mut().zip(&now.waiting).filter(|(_, waiting)| **waiting);
+        waiting.filter_map(|(stage, _)| stage.as_mut()).try_for_each(|stage| stage.skip(end))?;
+        Ok(())
+    }
+
+    fn close_feature(&mut self, index: usize, now: &mut Now, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        let Some(stage) = &mut self.features[index] else { return Ok(()) };
+        if let Upstream::Feature(upstream) = stage.upstream()
+            && let Some(rows) = &now.closed[upstream]
+            && now.end > self.since.0[index]
+        {
+            let work = Spending::begin();
+            let closed = Closed { now: &now.closed, past: Some(&self.past) };
+            stage.push(now.end, rows, closed, &now.evidence[upstream])?;
+            work.on(&mut self.costs.features[index], rows.num_rows(), 0);
+        }
+        stage.release(now.end)?;
+        if stage.next_end() != Some(now.end) {
+            return Ok(());
+        }
+        self.ledger.windows += 1;
+        let all = out.wants(stage.name()) || self.amend.is_some() || self.nearest.is_some();
+        match &self.asked[index] {
+            Asked::Joined if !all => {
+                now.waiting[index] = true;
+                Ok(())
+            }
+            Asked::Within(wanted) if !all => {
+                let wanted = wanted.clone();
+                self.take_out(index, Some(&wanted), now, out)
+            }
+            _ => self.take_out(index, None, now, out),
+        }
+    }
+
+    /// The rows of a window that ends now.
+    fn take_out(
+        &mut self,
+        index: usize,
+        wanted: Wanted<'_>,
+        now: &mut Now,
+        out: &mut dyn Outlet,
+    ) -> Result<(), GraphError> {
+        let Some(stage) = &mut self.features[index] else { return Ok(()) };
+        let work = Spending::begin();
+        let mut window = stage.close(now.end, wanted)?;
+        if let Some(amend) = &self.amend {
+            window.rows = amend.amend(stage.name(), window.rows)?;
+        }
+        self.ledger.feature_rows += window.rows.num_rows() as u64;
+        if window.rows.num_rows() > 0 {
+            if out.wants(stage.name()) {
+                out.rows(stage.name(), &window.rows, now.is_partial())?;
+            }
+            self.past.keep(index, now.end, &window.rows)?;
+            work.on(&mut self.costs.features[index], 0, window.rows.num_rows());
+            (now.closed[index], now.evidence[index]) = (Some(window.rows), window.evidence);
+        }
+        Ok(())
+    }
+
+    /// A rule over features whose windows end now.
+    fn detect(&mut self, index: usize, now: &mut Now, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        if now.end <= self.since.1[index] {
+            return Ok(());
+        }
+        for joined in self.rules[index].joined(|upstream| now.closed[upstream].is_some()) {
+            if std::mem::take(&mut now.waiting[joined]) {
+                self.take_out(joined, None, now, out)?;
+            }
+        }
+        let begins = self.begins.unwrap_or(self.first);
+        let rule = &mut self.rules[index];
+        for (branch, upstream) in rule.branches() {
+            let Upstream::Feature(upstream) = upstream else { continue };
+            let Some(rows) = &now.closed[upstream] else { continue };
+            let closed = Closed { now: &now.closed, past: Some(&self.past) };
+            watch(&mut self.nearest, &self.focus, index, (rule, branch), rows, closed)?;
+            let work = Spending::begin();
+            let (selected, places) = rule.select(branch, rows, closed)?;
+            work.on(&mut self.costs.rules[index], rows.num_rows(), selected.num_rows());
+            if selected.num_rows() == 0 {
+                continue;
+            }
+            if out.wants(&rule.plan.name) {
+                out.rows(&rule.plan.name, &selected, now.is_partial())?;
+            }
+            let evidence: Option<&dyn EvidenceRows> = Some(&*now.evidence[upstream]);
+            let warming = self.history[index].is_some_and(|back| now.end.saturating_sub(back) < begins);
+            let behind = Behind { partial_after: now.partial_after, warming, evidence, ..Behind::default() };
+            let hits = rule.hits(&selected, &places, &behind)?;
+            let readers = self.readers.of_rule(index);
+            let read = (!readers.is_empty()).then(|| self.readers.rows(&rule.plan, &hits)).transpose()?;
+            for (reader, read) in readers.iter().zip(read.iter().cycle()) {
+                if let Some(stage) = &mut self.features[*reader] {
+                    stage.push(now.end, &read.rows, Closed::default(), &read.evidence)?;
+                }
+            }
+            self.alerts.push(hits, &mut self.ledger);
+        }
+        Ok(())
+    }
+}
+
+/// What ends at one instant.
+struct Now {
+    end: i64,
+    partial_after: Option<i64>,
+    /// By feature: rows of the window that ends, and the flows behind each.
+    closed: Vec<Option<RecordBatch>>,
+    evidence: Vec<Arc<FlowsBehind>>,
+    /// By feature: does its window wait for a rule that has rows to join it to?
+    waiting: Vec<bool>,
+}
+
+impl Now {
+    /// Does it end behind the last watermark of bounded input?
+    fn is_partial(&self) -> bool {
+        self.partial_after.is_some_and(|last| self.end > last)
+    }
+}
