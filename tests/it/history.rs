@@ -73,7 +73,7 @@ impl Scene {
         let max = *random.pick(&[HOUR, 5 * HOUR, 24 * HOUR, 31 * HOUR]);
         let gap = *random.pick(&[MINUTE, 20 * MINUTE, HOUR]);
         let max_gap = *random.pick(&[MINUTE, HOUR, 30 * HOUR]);
-        let expire = other.1 * random.between(1, 9) + random.between(0, other.1 - 1);
+        let expire = other.1 * random.between(1, 9) + random.between(0, 1) * random.between(0, other.1 - 1);
         let text = project(lateness, narrow, other, long, [gap, max, max_gap].map(Micros), expire, over_flows);
         let loaded = tripline::definition::load(&MemoryTree::from_sections(&text));
         let resolved = plan::resolve(&loaded.project, TODAY);

@@ -91,7 +91,9 @@ impl Scene {
         };
         let (visits, stretches) = (pauses(), pauses());
         let max_gap = *random.pick(&[1, 5 * SECOND, 30 * SECOND, 10 * MINUTE]);
-        let mut expire = |every: i64| every * random.between(1, 6) + random.between(0, every - 1);
+        // To the microsecond, or in the middle of a window.
+        let mut expire =
+            |every: i64| every * random.between(1, 6) + random.between(0, 1) * random.between(0, every - 1);
         let fills = Fills { other: expire(other.every), long: expire(long.every) };
         let text = project((narrow, other, long), (own, all), recent, fills, over_flows)
             + &one_by_one(visits, stretches, max_gap, other, long, fills);
