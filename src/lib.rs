@@ -37,7 +37,8 @@
 //!    subqueries and `UNION ALL` become one SELECT for each part (`bind/query.rs`, `layer.rs`); `plan/branch.rs` makes each a
 //!    branch of its rule.
 //! 5. `plan/fingerprint.rs` hashes what each rule means; `plan/wanted.rs` marks what is read: other features do not run,
-//!    other columns are not decoded. `plan/asked.rs` tells which rows of a feature its rules ask for.
+//!    other columns are not decoded. `plan/asked.rs` tells which rows of a feature its readers ask for, `plan/condition.rs` what is
+//!    asked of a row alone, `plan/reads.rs` which columns are carried along with it.
 //! 6. `plan/order.rs` names the rules of `hits(*)` and tells what stands on what; `Plan::order` (`plan/hits.rs`) has features and
 //!    rules each after what it reads. `pipeline/graph.rs` builds a stage for each live feature and rule; `pipeline/compiled.rs` has
 //!    `target/datafusion/lower.rs` make each expression a physical one, once.
@@ -51,17 +52,18 @@
 //! 3. `pipeline/merge.rs` makes one log of all inputs, row by row, and gives each row the watermark before it.
 //! 4. `pipeline/graph.rs` leaves out duplicates (`dedupe.rs`), counts late rows, and hands the rest to every feature over
 //!    `flows` and every rule over it.
-//! 5. `pipeline/window/feature.rs` evaluates `row`, `where`, key and arguments; `previous.rs` lets rows wait for their row before;
-//!    `operator.rs` keeps panes, `session.rs` sessions, `accumulate.rs` exact states, `distinct.rs` sets, `evidence.rs` the first
+//! 5. `pipeline/window/feature.rs` is a feature with windows: `input.rs` evaluates joins, `row`, `where`, key and arguments on rows
+//!    that `lean.rs` keeps small; `previous.rs` lets rows wait for their row before; `operator.rs` keeps panes, `fill.rs` tells which
+//!    windows without rows are there too, `session.rs` keeps sessions, `accumulate.rs` exact states, `distinct.rs` sets, `evidence.rs` the first
 //!    flows of each key.
-//! 6. When the watermark passes a window's end, `graph.rs` closes it: feature rows that something asks for go to features over features (joined in
+//! 6. When the watermark passes a window's end, `graph/close.rs` closes it: feature rows that something asks for go to features over features (joined in
 //!    `join.rs`, with those of the same window or, out of `past.rs`, with earlier ones), to look-backs (`window/trailing.rs` over
 //!    the two stacks of `frame.rs`; `stage.rs` is either kind) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch,
 //!    `rank.rs` its ranks. Hits are rows of `hits(…)` again for the features that read them (`hits.rs`).
 //! 7. `pipeline/alert` orders hits by when they were known, applies exceptions, merges them to incidents (`incident.rs`) and writes
 //!    alerts (`record.rs`) when no further hit can belong to one.
 //! 8. `pipeline/outlet.rs` is the port for all that comes out: `runtime/outlet.rs` takes rows to taps and alerts to their file; `runtime/report.rs` tells the counts of
-//!    `pipeline/ledger.rs`.
+//!    `pipeline/ledger.rs`, and of `pipeline/cost.rs` what each feature and rule took.
 //!
 //! # History
 //!
@@ -74,7 +76,7 @@
 //! (`runtime/day.rs`). Which days, and what became of them, is `runtime/backfill.rs`, for every place that days are computed
 //! at. `runtime/reconcile.rs` compares what a run wrote with what days give, and finds why rows differ by computing them again
 //! from what the run had: its flows (`runtime/patch.rs`), lookups and definitions, the digits of its floats
-//! (`reconcile/threshold.rs`).
+//! (`reconcile/threshold.rs`). `runtime/warm.rs` lets a run begin with what a history has.
 //!
 //! # Questions, trials and training rows
 //!
