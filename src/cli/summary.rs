@@ -117,6 +117,10 @@ pub fn summary(report: &RunReport) -> String {
         String::new()
     };
     line("alerts", format!("{}{open}", count(ledger.alerts)));
+    for (feature, keys) in &ledger.evicted_keys {
+        let keys = count(*keys);
+        line("evicted", format!("{keys} keys of {feature}, seen longest ago: `keys_max` of tripline.yaml is smaller"));
+    }
     uncomputed(&report.row_errors, ledger.saturated).into_iter().for_each(|error| line("errors", error));
     line("time", format!("{:.2} s, {:.0} rows/s", report.elapsed.as_secs_f64(), report.rows_per_second()));
     if report.interrupted || report.failed {

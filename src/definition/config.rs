@@ -7,6 +7,8 @@ use super::yaml::Node;
 
 /// Raw flows kept in an alert when the project does not say.
 const EVIDENCE: u32 = 3;
+/// Keys that a feature holds when the project does not say.
+const KEYS_MAX: usize = 1_000_000;
 
 const OWN_FLAGS: &str = "give it on the command line for now";
 
@@ -16,6 +18,11 @@ pub(super) static CONFIG: Table = Table {
     keys: &[
         optional("name", Shape::Text, "The project's name, for people"),
         optional("evidence", Shape::Integer { min: 0, max: 100 }, "How many raw flows an alert keeps (default 3)"),
+        optional(
+            "keys_max",
+            Shape::Integer { min: 1, max: 4_000_000_000 },
+            "How many keys each feature holds (default 1000000); beyond, those seen longest ago go, and alerts are `partial`",
+        ),
         optional(
             "rules",
             Shape::Map { name: &Shape::RuleName, value: &Shape::Object(&OVERRIDE), empty: true },
@@ -74,6 +81,7 @@ impl Default for Config {
         Self {
             name: None,
             evidence: EVIDENCE,
+            keys_max: KEYS_MAX,
             overrides: std::collections::BTreeMap::new(),
             warehouse: WarehouseConfig::default(),
         }
@@ -105,9 +113,11 @@ pub(super) fn read(node: &Node) -> Config {
         (name.text.clone(), change)
     });
     let evidence = node.count_at("evidence").and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= 100);
+    let keys_max = node.count_at("keys_max").and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
     Config {
         name: node.text_at("name"),
         evidence: evidence.unwrap_or(EVIDENCE),
+        keys_max: keys_max.unwrap_or(KEYS_MAX),
         overrides: overrides.collect(),
         warehouse: warehouse(node),
     }

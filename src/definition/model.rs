@@ -28,6 +28,8 @@ pub struct Config {
     pub name: Option<Text>,
     /// Raw flows kept as evidence in an alert (default 3, 0 to 100).
     pub evidence: u32,
+    /// Keys that each feature holds at most.
+    pub keys_max: usize,
     pub overrides: BTreeMap<String, Override>,
     pub warehouse: WarehouseConfig,
 }

@@ -3,6 +3,7 @@
 //! Work is done by end time, then topologically: at each window end, features close in order, each after what it
 //! reads, then the rules over them. The result depends on the rows and their watermarks, never on batch borders.
 
+mod caps;
 mod close;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use super::window::evidence::EvidenceRows;
 use super::window::feature::{BuildError, FeatureStage, StageError};
 use super::window::operator::Hop;
 use super::window::stage::Stage;
+use caps::Caps;
 
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
@@ -74,6 +76,7 @@ pub struct Graph {
     /// By feature: which of its rows are made.
     asked: Vec<Asked>,
     past: Past,
+    caps: Caps,
     dedupe: Option<Dedupe>,
     pub ledger: Ledger,
     pub costs: Costs,
@@ -124,6 +127,7 @@ impl Graph {
             readers: HitReaders::of(plan),
             asked: plan.asked(),
             past: Past::of(plan)?,
+            caps: Caps::of(plan),
             dedupe: Dedupe::of(plan),
             ledger: Ledger::default(),
             costs: Costs::new(plan.features.len(), plan.rules.len()),
@@ -195,11 +199,17 @@ impl Graph {
         }
         let mut start = 0;
         for row in 0..flows.times.len() {
-            if self.needs_close(flows.times[row], admit[row]) {
+            let late = self.needs_close(flows.times[row], admit[row]);
+            let crowded = self.caps.passes(admit[row]) && self.is_crowded(row - start);
+            if late || crowded {
                 self.segment(&flows, &admit, start, row, out)?;
                 self.advance(admit[row], None, out)?;
                 start = row;
             }
+            if crowded {
+                self.relieve(true)?;
+            }
+            self.caps.pass(admit[row]);
         }
         self.segment(&flows, &admit, start, flows.times.len(), out)?;
         self.advance(batch.watermark, None, out)
@@ -367,6 +377,7 @@ impl Graph {
                 break;
             }
             self.close(end, partial_after, out)?;
+            self.relieve(false)?;
             // Incidents that ended before these windows can go.
             let settled = self.alerts.advance(end, &mut self.ledger);
             self.put_out(settled, out)?;
@@ -405,6 +416,7 @@ impl Graph {
     pub fn forget_counts(&mut self) {
         let (waiting, incidents) = self.alerts.open();
         self.ledger = Ledger::carried(waiting, incidents);
+        self.caps.evicted.fill(0);
         self.costs = Costs::new(self.costs.features.len(), self.costs.rules.len());
     }
 
@@ -438,6 +450,9 @@ impl Graph {
 
     fn count_errors(&mut self, out: &mut dyn Outlet) {
         self.ledger.saturated = self.features.iter().flatten().map(Stage::saturated).sum();
+        let evicted = self.features.iter().zip(&self.caps.evicted).filter(|(_, keys)| **keys > 0);
+        let evicted = evicted.filter_map(|(stage, keys)| Some((stage.as_ref()?.name().to_owned(), *keys)));
+        self.ledger.evicted_keys = evicted.collect();
         let uncomputed = self.uncomputed();
         self.ledger.row_errors = uncomputed.iter().map(|(_, count, _)| count).sum();
         out.uncomputed(&uncomputed);

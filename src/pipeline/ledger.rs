@@ -38,6 +38,8 @@ pub struct Ledger {
     pub open_incidents: u64,
     /// Rows that a feature or rule could not compute.
     pub row_errors: u64,
+    /// Keys that features let go because they had too many, by feature.
+    pub evicted_keys: BTreeMap<String, u64>,
     /// Sums that stopped at the bounds of INT64.
     pub saturated: u64,
     /// Records with fields that the source does not declare.

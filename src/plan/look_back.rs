@@ -103,13 +103,22 @@ impl Plan {
         self.rules.iter().map(of_rule).collect()
     }
 
+    /// How long before the end of a row's window the flows lie that a rule's rows depend on.
+    pub(super) fn reach_of(&self, rule: &RulePlan, reaches: &[i64]) -> Micros {
+        let branches = rule.branches.iter().map(|branch| {
+            let read = if let Upstream::Feature(read) = branch.upstream { reaches[read] } else { 0 };
+            read.max(self.joined_reach(&branch.select.joins, branch.upstream, reaches))
+        });
+        Micros(branches.max().unwrap_or(0))
+    }
+
     fn longest(&self, reaches: &[i64]) -> i64 {
         let live = reaches.iter().zip(&self.live).filter(|(_, live)| **live).map(|(reach, _)| *reach);
         live.max().unwrap_or(0)
     }
 
     /// By feature: what it adds to the reach of what it reads, and of what is `joined` to that.
-    fn reaches(&self, of: &dyn Fn(&FeaturePlan) -> Micros, joined: bool) -> Vec<i64> {
+    pub(super) fn reaches(&self, of: &dyn Fn(&FeaturePlan) -> Micros, joined: bool) -> Vec<i64> {
         let mut reaches: Vec<i64> = Vec::with_capacity(self.features.len());
         for feature in &self.features {
             let behind = match feature.upstream {

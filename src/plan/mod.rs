@@ -8,6 +8,7 @@ mod asked;
 mod branch;
 pub mod codes;
 mod condition;
+mod depends;
 mod feature;
 mod fingerprint;
 pub mod hits;
@@ -39,6 +40,7 @@ pub use crate::definition::model::{AlertWhen, Edge, Level, Status};
 pub use adhoc::{AdHocPlan, bind_adhoc};
 pub use asked::{Asked, Bound};
 pub use branch::BRANCH;
+pub use depends::Depends;
 pub use fingerprint::canonical;
 pub use hits::{HitsPlan, Node};
 pub use look_back::LookBack;
@@ -61,6 +63,8 @@ pub struct Plan {
     pub rules: Vec<Arc<RulePlan>>,
     /// Raw flows kept for an alert.
     pub evidence_rows: usize,
+    /// Keys that a feature holds at most.
+    pub keys_max: usize,
     /// Features that something reads.
     pub live: Vec<bool>,
     /// Columns of `flows` that something reads.

@@ -55,6 +55,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     let project = &named;
     let plan = Plan {
         evidence_rows: project.config.evidence as usize,
+        keys_max: project.config.keys_max,
         lookups: project.lookups.iter().map(|definition| Arc::new(lookup::plan(definition))).collect(),
         ..Plan::default()
     };

@@ -18,6 +18,6 @@ pub use hit::{Disposition, hit_id, key_text};
 pub use network::Network;
 pub use raw::{Decode, Format, RawField, RawSchema};
 pub use reject::{Origin, Reject, RejectReason};
-pub use time::{Day, EventTime, Micros, Period};
+pub use time::{Day, EventTime, MICROS_PER_SECOND, Micros, Period};
 pub use types::{Column, Type};
 pub use value::Value;

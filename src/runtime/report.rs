@@ -119,6 +119,7 @@ impl RunReport {
             "alerts": ledger.alerts,
             "open_incidents": ledger.open_incidents,
             "row_errors": ledger.row_errors,
+            "evicted_keys": ledger.evicted_keys,
             "saturated_sums": ledger.saturated,
             "ignored_fields": ledger.ignored_fields.counts(),
             "history": self.warmed.filter(|warmed| warmed.rows > 0).map(|warmed| json!({

@@ -7,6 +7,7 @@ mod cli;
 mod codes;
 mod compile;
 mod conserve;
+mod crowd;
 mod docs;
 mod error;
 mod expressions;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
     trials.extend(codes::cases());
     trials.extend(compile::cases());
     trials.extend(conserve::cases());
+    trials.extend(crowd::cases());
     trials.extend(docs::trials());
     trials.extend(fingerprint::cases());
     trials.extend(pruned::cases());

@@ -78,7 +78,7 @@ impl AlertRecord {
         }
     }
 
-    /// `ok`; `partial` where a window reaches beyond the end of the data, `warming` where a look-back reaches beyond its
+    /// `ok`; `partial` where a window reaches beyond the end of the data or keys of it were let go, `warming` where a look-back reaches beyond its
     /// beginning.
     pub fn state(&self) -> &'static str {
         match (self.partial, self.warming) {
@@ -148,7 +148,7 @@ impl AlertRecord {
             text.push_str(&format!("         {}\n", about.join(" · ")));
         }
         if self.partial {
-            text.push_str("         partial: a window reaches beyond the data\n");
+            text.push_str("         partial: a window reaches beyond the data, or some of its keys were let go\n");
         } else if self.warming {
             text.push_str("         warming: it looks back further than the data reaches\n");
         }

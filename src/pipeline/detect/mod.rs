@@ -54,6 +54,8 @@ pub struct Behind<'a> {
     pub admit: &'a [i64],
     /// Windows that end behind it are partial.
     pub partial_after: Option<i64>,
+    /// Some of the rows that they depend on went, because there were too many keys.
+    pub misses: bool,
     pub warming: bool,
     pub evidence: Option<&'a dyn EvidenceRows>,
 }
@@ -170,7 +172,7 @@ impl RuleStage {
                     key,
                     score: scores[row],
                     excepted: excepted[row],
-                    partial: behind.partial_after.is_some_and(|last| end.0 > last),
+                    partial: behind.misses || behind.partial_after.is_some_and(|last| end.0 > last),
                     warming: behind.warming,
                     evidence: kept,
                     values,

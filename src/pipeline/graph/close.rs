@@ -89,7 +89,8 @@ impl Graph {
         self.ledger.feature_rows += window.rows.num_rows() as u64;
         if window.rows.num_rows() > 0 {
             if out.wants(stage.name()) {
-                out.rows(stage.name(), &window.rows, now.is_partial())?;
+                let partial = now.is_partial() || self.caps.feature_misses(index, now.end);
+                out.rows(stage.name(), &window.rows, partial)?;
             }
             self.past.keep(index, now.end, &window.rows)?;
             work.on(&mut self.costs.features[index], 0, window.rows.num_rows());
@@ -109,6 +110,7 @@ impl Graph {
             }
         }
         let begins = self.begins.unwrap_or(self.first);
+        let misses = self.caps.rule_misses(index, now.end);
         let rule = &mut self.rules[index];
         for (branch, upstream) in rule.branches() {
             let Upstream::Feature(upstream) = upstream else { continue };
@@ -122,11 +124,11 @@ impl Graph {
                 continue;
             }
             if out.wants(&rule.plan.name) {
-                out.rows(&rule.plan.name, &selected, now.is_partial())?;
+                out.rows(&rule.plan.name, &selected, now.is_partial() || misses)?;
             }
             let evidence: Option<&dyn EvidenceRows> = Some(&*now.evidence[upstream]);
             let warming = self.history[index].is_some_and(|back| now.end.saturating_sub(back) < begins);
-            let behind = Behind { partial_after: now.partial_after, warming, evidence, ..Behind::default() };
+            let behind = Behind { partial_after: now.partial_after, misses, warming, evidence, ..Behind::default() };
             let hits = rule.hits(&selected, &places, &behind)?;
             let readers = self.readers.of_rule(index);
             let read = (!readers.is_empty()).then(|| self.readers.rows(&rule.plan, &hits)).transpose()?;

@@ -74,6 +74,12 @@ impl Evidence {
         self.keys.iter_mut().for_each(|key| *key = renamed[*key as usize]);
     }
 
+    /// Only these slots.
+    pub fn keep(&mut self, slots: &[u32]) {
+        self.keys = slots.iter().map(|slot| self.keys[*slot as usize]).collect();
+        self.slots = slots.iter().map(|slot| std::mem::take(&mut self.slots[*slot as usize])).collect();
+    }
+
     pub fn add(&mut self, slot: u32, rows: &dyn EvidenceRows, row: usize) {
         if let Some(kept) = self.slots.get_mut(slot as usize) {
             add(kept, self.rows_max, rows, row);
@@ -116,6 +122,8 @@ fn insert(kept: &mut FirstRows, rows_max: usize, row: EvidenceRow) {
 #[derive(Debug)]
 pub enum FlowsBehind {
     Rows(Vec<FirstRows>),
+    /// A window that is a pane, with all of its rows.
+    Pane(Arc<Evidence>),
     Panes(OfPanes),
     /// Some rows of another relation, by place.
     Picked(Arc<FlowsBehind>, Vec<usize>),
@@ -136,6 +144,12 @@ impl FlowsBehind {
     }
 
     pub fn of_panes(keys: &[u32], panes: Vec<Arc<Evidence>>) -> Self {
+        // Told once, not for each row.
+        if let [pane] = panes.as_slice()
+            && pane.keys == keys
+        {
+            return Self::Pane(Arc::clone(pane));
+        }
         Self::Panes(OfPanes { keys: keys.to_vec(), panes, merged: OnceLock::new() })
     }
 
@@ -147,6 +161,7 @@ impl FlowsBehind {
     pub fn of(&self, row: usize) -> &[EvidenceRow] {
         match self {
             Self::Rows(rows) => rows.get(row).map(SmallVec::as_slice).unwrap_or_default(),
+            Self::Pane(pane) => pane.slots.get(row).map(SmallVec::as_slice).unwrap_or_default(),
             Self::Panes(panes) => panes.rows().get(row).map(SmallVec::as_slice).unwrap_or_default(),
             Self::Picked(all, places) => places.get(row).map(|place| all.of(*place)).unwrap_or_default(),
         }
@@ -155,11 +170,7 @@ impl FlowsBehind {
 
 impl OfPanes {
     fn rows(&self) -> &[FirstRows] {
-        match self.panes.as_slice() {
-            // All rows of a window that is a pane.
-            [pane] if pane.keys == self.keys => &pane.slots,
-            _ => self.merged.get_or_init(|| self.merge()),
-        }
+        self.merged.get_or_init(|| self.merge())
     }
 
     fn merge(&self) -> Vec<FirstRows> {
@@ -180,6 +191,33 @@ impl EvidenceRows for FlowsBehind {
     fn for_each(&self, row: usize, see: &mut SeeFlow) {
         for kept in self.of(row) {
             see(kept.event_time, kept.row_id, &|| Arc::clone(&kept.flow));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::record::EventTime;
+
+    use super::{Evidence, EvidenceRow, FirstRows, FlowsBehind};
+
+    /// Telling that the rows of a window are those of its pane costs all of its keys: not for each row.
+    #[test]
+    fn a_window_that_is_a_pane_is_told_once() {
+        let mut pane = Evidence::new(3);
+        pane.grow(&[7, 2]);
+        let flow = EvidenceRow { event_time: EventTime(1), row_id: 5, flow: Arc::from([1u8]) };
+        pane.slots[1] = FirstRows::from_iter([flow]);
+        let pane = Arc::new(pane);
+        let whole = FlowsBehind::of_panes(&[7, 2], vec![Arc::clone(&pane)]);
+        assert!(matches!(&whole, FlowsBehind::Pane(_)));
+        assert_eq!((whole.of(0).len(), whole.of(1).len(), whole.of(2).len()), (0, 1, 0));
+        for (keys, with_rows) in [(vec![2], 0), (vec![2, 7], 0)] {
+            let some = FlowsBehind::of_panes(&keys, vec![Arc::clone(&pane)]);
+            assert!(matches!(&some, FlowsBehind::Panes(_)));
+            assert_eq!(some.of(with_rows).len(), 1);
         }
     }
 }

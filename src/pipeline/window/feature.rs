@@ -12,6 +12,7 @@ use crate::record::{Column, Type};
 use crate::target::datafusion::{Lookups, LowerContext, LowerError};
 
 use super::accumulate::AggregateKind;
+use super::evict::Evicted;
 use super::evidence::{EvidenceRows, FlowsBehind, Picked};
 use super::input::{Input, Prepared};
 use super::operator::{ClosedWindow, Hop, Wanted, WindowError, WindowRows, WindowState};
@@ -191,6 +192,25 @@ impl FeatureStage {
         if let Windows::Hops(windows) = &mut self.windows {
             windows.fill_until(end);
         }
+    }
+
+    /// How many keys there may be.
+    pub fn keys(&self) -> usize {
+        let waiting = self.previous.as_ref().map_or(0, |previous| previous.keys());
+        waiting.max(match &self.windows {
+            Windows::Hops(windows) => windows.keys(),
+            Windows::Sessions(sessions) => sessions.keys(),
+        })
+    }
+
+    /// Where there are more keys than `keys_max`, those go that were seen last longest ago.
+    pub fn evict(&mut self, keys_max: usize) -> Result<Option<Evicted>, StageError> {
+        let waiting = self.previous.as_mut().map(|previous| previous.evict(keys_max)).transpose()?.flatten();
+        let windows = match &mut self.windows {
+            Windows::Hops(windows) => windows.evict(keys_max),
+            Windows::Sessions(sessions) => sessions.evict(keys_max),
+        };
+        Ok(waiting.into_iter().chain(windows).reduce(Evicted::and))
     }
 
     pub fn saturated(&self) -> u64 {

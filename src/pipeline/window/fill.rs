@@ -61,6 +61,21 @@ impl Fill {
         }
     }
 
+    /// When each key that may still be filled in was seen last, by what is known of its windows with rows.
+    pub fn seen(&self, closed: Option<i64>, seen: &mut [i64]) {
+        let Some(closed) = closed else { return };
+        for (seen, last) in seen.iter_mut().zip(&self.last) {
+            if *last > closed.saturating_sub(self.expire) {
+                *seen = (*seen).max(*last - 1);
+            }
+        }
+    }
+
+    /// Keys that do not stay are filled in no more.
+    pub fn forget(&mut self, stays: &[bool]) {
+        self.last.iter_mut().zip(stays).filter(|(_, stays)| !**stays).for_each(|(last, _)| *last = NEVER);
+    }
+
     /// Keys that are not `live` are forgotten; the others keep their order.
     pub fn compact(&mut self, live: &[bool]) {
         let mut kept = live.iter();

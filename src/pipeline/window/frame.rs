@@ -17,6 +17,7 @@ use crate::language::tree::AggregateFunction;
 
 use super::accumulate::{AggregateKind, States};
 use super::distinct::Values;
+use super::evict::{Evicted, evicted, seen_longest_ago};
 use super::key::Keys;
 use super::operator::WindowError;
 
@@ -134,6 +135,29 @@ impl Frame {
         Ok(columns)
     }
 
+    /// How many keys there may be.
+    pub fn keys(&self) -> usize {
+        self.keys.count()
+    }
+
+    /// Where there are more keys than `keys_max`, the rows of those go that had one last longest ago.
+    pub fn evict(&mut self, keys_max: usize) -> Option<Evicted> {
+        if self.keys.count() <= keys_max {
+            return None;
+        }
+        let last = |stacks: &Stacks| stacks.newer.last().or(stacks.older.first()).map(|row| row.end);
+        let seen = (0u32..).zip(&self.stacks).filter_map(|(key, stacks)| Some((last(stacks)?, key))).collect();
+        let gone = seen_longest_ago(seen, &self.keys, keys_max);
+        for (_, key) in &gone {
+            let Stacks { older, newer, sum } = std::mem::take(&mut self.stacks[*key as usize]);
+            let rows = older.into_iter().chain(newer).map(|row| row.slot);
+            rows.chain(sum).for_each(|slot| self.give_back(slot));
+        }
+        self.compacted_at = 0;
+        self.compact();
+        evicted(&gone, 1)
+    }
+
     /// Rows that are held.
     #[cfg(test)]
     fn held(&self) -> usize {
@@ -227,6 +251,8 @@ impl Frame {
             stacks[renamed[old] as usize] = own;
         }
         self.stacks = stacks;
+        // A key that went before its rows were old has none of them left.
+        self.ages.retain(|(_, number)| live[*number as usize]);
         self.ages.iter_mut().for_each(|(_, number)| *number = renamed[*number as usize]);
         for ((kind, values), states) in self.kinds.iter().zip(&mut self.values).zip(&mut self.states) {
             if kind.function == AggregateFunction::CountDistinct {

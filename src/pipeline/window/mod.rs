@@ -2,6 +2,7 @@
 
 pub mod accumulate;
 pub mod distinct;
+pub mod evict;
 pub mod evidence;
 pub mod exact;
 pub mod feature;

@@ -4,6 +4,8 @@
 //! already, [`WindowState::close`] takes out the window with a given end, [`WindowState::pass`] says that time went on.
 //! A row counts in every window that contains it and is not over; the pane it lands in is shared by them.
 
+mod evict;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use datafusion::arrow::error::ArrowError;
 
 use crate::language::tree::AggregateFunction;
 use crate::plan::Bound;
+use crate::record::MICROS_PER_SECOND;
 
 use super::accumulate::{AggregateKind, SketchError, States};
 use super::distinct::Values;
@@ -63,6 +66,8 @@ struct Pane {
     /// Slots, by key number; [`NONE`] where the pane has no such key.
     slots: Vec<u32>,
     states: Vec<States>,
+    /// By slot, of a pane that rows come to: when the key was seen last, in seconds after the start.
+    last: Vec<u32>,
     /// When evidence is kept.
     evidence: Option<Arc<Evidence>>,
 }
@@ -183,7 +188,7 @@ impl WindowState {
         }
         for (start, chosen) in by_pane {
             if chosen.len() == rows.times.len() {
-                self.push_pane(start, numbers, rows.args, rows.evidence, None)?;
+                self.push_pane(start, numbers, rows.args, rows, None)?;
             } else {
                 let picks = UInt32Array::from(chosen);
                 let some: Vec<u32> = picks.values().iter().map(|row| numbers[*row as usize]).collect();
@@ -192,7 +197,7 @@ impl WindowState {
                     .iter()
                     .map(|arg| arg.as_ref().map(|arg| take(arg, &picks, None)).transpose())
                     .collect::<Result<Vec<_>, _>>()?;
-                self.push_pane(start, &some, &args, rows.evidence, Some(picks.values()))?;
+                self.push_pane(start, &some, &args, rows, Some(picks.values()))?;
             }
         }
         Ok(())
@@ -203,7 +208,7 @@ impl WindowState {
         start: i64,
         numbers: &[u32],
         args: &[Option<ArrayRef>],
-        evidence: Option<&dyn EvidenceRows>,
+        rows: &WindowRows,
         picks: Option<&[u32]>,
     ) -> Result<(), WindowError> {
         if !self.panes.contains_key(&start) {
@@ -215,14 +220,16 @@ impl WindowState {
         let Some(pane) = self.panes.get_mut(&start) else { return Ok(()) };
         let slots = pane.slots_of(numbers, self.keys.count(), &mut self.unused);
         pane.states.iter_mut().for_each(|states| states.grow(pane.keys.len()));
+        let place = |i: usize| picks.map_or(i, |picks| picks[i] as usize);
+        pane.see(start, &slots, |i| rows.times[place(i)]);
         for (i, kind) in self.kinds.iter().enumerate() {
             pane.states[i].update(kind.function, &slots, args[i].as_ref(), &mut self.values[i], &mut self.ids)?;
         }
-        if let (Some(rows), Some(kept)) = (evidence, &mut pane.evidence) {
+        if let (Some(rows), Some(kept)) = (rows.evidence, &mut pane.evidence) {
             let kept = Arc::make_mut(kept);
             kept.grow(&pane.keys);
             for (i, slot) in slots.iter().enumerate() {
-                kept.add(*slot, rows, picks.map_or(i, |picks| picks[i] as usize));
+                kept.add(*slot, rows, place(i));
             }
         }
         Ok(())
@@ -382,7 +389,17 @@ impl Pane {
     fn new(kinds: &[AggregateKind], evidence_rows: usize) -> Self {
         let states = kinds.iter().map(States::new).collect();
         let evidence = (evidence_rows > 0).then(|| Arc::new(Evidence::new(evidence_rows)));
-        Self { keys: Vec::new(), slots: Vec::new(), states, evidence }
+        Self { keys: Vec::new(), slots: Vec::new(), states, last: Vec::new(), evidence }
+    }
+
+    /// Rows have come to these slots, each at an instant of the pane that starts at `start`.
+    fn see(&mut self, start: i64, slots: &[u32], at: impl Fn(usize) -> i64) {
+        self.last.resize(self.keys.len(), 0);
+        for (i, slot) in slots.iter().enumerate() {
+            let seconds = u32::try_from((at(i) - start) / MICROS_PER_SECOND).unwrap_or(u32::MAX);
+            let last = &mut self.last[*slot as usize];
+            *last = (*last).max(seconds);
+        }
     }
 
     /// Takes away its slots, all [`NONE`] again.
@@ -435,7 +452,7 @@ impl Pane {
         let Some(chosen) = self.chosen(wanted).filter(|chosen| chosen.len() < self.keys.len()) else { return self };
         let states = self.states.iter().map(|states| states.gather(&chosen)).collect();
         let keys = chosen.iter().map(|slot| self.keys[*slot as usize]).collect();
-        Self { keys, slots: Vec::new(), states, evidence: None }
+        Self { keys, slots: Vec::new(), states, last: Vec::new(), evidence: None }
     }
 }
 

@@ -11,6 +11,7 @@ use datafusion::arrow::row::{RowConverter, SortField};
 use crate::plan::PreviousPlan;
 use crate::record::Column;
 
+use super::evict::{Evicted, evicted, seen_longest_ago};
 use super::evidence::{EvidenceRows, FirstRows};
 use super::key::Keys;
 
@@ -74,6 +75,16 @@ impl Previous {
             self.behind.extend(places.iter().map(|place| evidence.of_row(*place)));
         }
         self.waiting.push(rows);
+    }
+
+    /// How many keys there may be that have a last row.
+    pub fn keys(&self) -> usize {
+        self.lasts.keys.count()
+    }
+
+    /// Where there are more keys than `keys_max`, the last rows of those go that had it longest ago.
+    pub fn evict(&mut self, keys_max: usize) -> Result<Option<Evicted>, ArrowError> {
+        self.lasts.evict(keys_max)
     }
 
     /// Takes out the rows before `end`, before which none will come any more.
@@ -173,11 +184,29 @@ impl Lasts {
         self.nothing.iter().enumerate().map(column).collect()
     }
 
+    fn evict(&mut self, keys_max: usize) -> Result<Option<Evicted>, ArrowError> {
+        if self.keys.count() <= keys_max {
+            return Ok(None);
+        }
+        let newest = self.last.iter().flatten().map(|place| place.at).max().unwrap_or(i64::MIN);
+        self.clean_up(newest)?;
+        let seen = (0u32..).zip(&self.last).filter_map(|(key, place)| Some(((*place)?.at, key))).collect();
+        let gone = seen_longest_ago(seen, &self.keys, keys_max);
+        gone.iter().for_each(|(_, key)| self.last[*key as usize] = None);
+        self.clean_up(newest)?;
+        // What follows on a row that went is as far behind it as a pause may be.
+        Ok(evicted(&gone, self.max_gap.saturating_add(1)))
+    }
+
     /// Drops rows that are the last of no key, and keys whose last row is too old, when they have become many.
     fn compact(&mut self, now: i64) -> Result<(), ArrowError> {
         if self.held < COMPACT_MIN.max(2 * self.last.len()) && self.batches.len() < BATCHES_MAX {
             return Ok(());
         }
+        self.clean_up(now)
+    }
+
+    fn clean_up(&mut self, now: i64) -> Result<(), ArrowError> {
         let live: Vec<bool> =
             self.last.iter().map(|last| last.is_some_and(|place| now - place.at <= self.max_gap)).collect();
         let kept: Vec<Place> =

@@ -12,6 +12,7 @@ use crate::language::tree::AggregateFunction;
 
 use super::accumulate::{AggregateKind, States};
 use super::distinct::Values;
+use super::evict::{Evicted, evicted, seen_longest_ago};
 use super::evidence::{self, FirstRows, FlowsBehind};
 use super::key::Keys;
 use super::operator::{COMPACT_MIN, ClosedWindow, WindowError, WindowRows};
@@ -228,6 +229,31 @@ impl Sessions {
         let evidence = FlowsBehind::Rows(sessions.into_iter().map(|session| session.evidence).collect());
         self.compact();
         Ok(ClosedWindow { columns, starts, evidence })
+    }
+
+    /// How many keys there may be.
+    pub fn keys(&self) -> usize {
+        self.keys.count()
+    }
+
+    /// Where there are more keys than `keys_max`, the open sessions of those go that were seen last longest ago.
+    pub fn evict(&mut self, keys_max: usize) -> Option<Evicted> {
+        if self.keys.count() <= keys_max {
+            return None;
+        }
+        // The last of a key's sessions is the latest.
+        let seen = (0u32..).zip(&self.of_key);
+        let seen = seen.filter_map(|(key, slots)| Some((self.open[*slots.last()? as usize].last, key))).collect();
+        let gone = seen_longest_ago(seen, &self.keys, keys_max);
+        for (_, key) in &gone {
+            for slot in self.of_key[*key as usize].clone() {
+                self.take(slot);
+                self.give_back(slot);
+            }
+        }
+        self.compacted_at = 0;
+        self.compact();
+        evicted(&gone, 1)
     }
 
     /// Drops keys and values that no session holds, when they have become many.

@@ -9,6 +9,7 @@ use crate::pipeline::past::Closed;
 use crate::plan::{FeaturePlan, Upstream};
 use crate::target::datafusion::Lookups;
 
+use super::evict::Evicted;
 use super::evidence::FlowsBehind;
 use super::feature::{BuildError, FeatureRows, FeatureStage, StageError};
 use super::operator::Wanted;
@@ -54,6 +55,22 @@ impl Stage {
         match self {
             Self::Windows(stage) => stage.saturated(),
             Self::Trailing(stage) => stage.saturated(),
+        }
+    }
+
+    /// How many keys there may be.
+    pub fn keys(&self) -> usize {
+        match self {
+            Self::Windows(stage) => stage.keys(),
+            Self::Trailing(stage) => stage.keys(),
+        }
+    }
+
+    /// Where there are more keys than `keys_max`, those go that were seen last longest ago.
+    pub fn evict(&mut self, keys_max: usize) -> Result<Option<Evicted>, StageError> {
+        match self {
+            Self::Windows(stage) => stage.evict(keys_max),
+            Self::Trailing(stage) => Ok(stage.evict(keys_max)),
         }
     }
 

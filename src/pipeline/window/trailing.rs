@@ -18,6 +18,7 @@ use crate::record::{Column, Type};
 use crate::target::datafusion::{Lookups, LowerContext};
 
 use super::accumulate::AggregateKind;
+use super::evict::Evicted;
 use super::evidence::FlowsBehind;
 use super::feature::{BuildError, FeatureRows, StageError};
 use super::frame::Frame;
@@ -123,6 +124,17 @@ impl TrailingStage {
     /// When the window ends whose rows have come.
     pub fn next_end(&self) -> Option<i64> {
         self.now.as_ref().map(|window| window.end)
+    }
+
+    /// How many keys each frame may have.
+    pub fn keys(&self) -> usize {
+        self.frames.iter().map(|stage| stage.frame.keys()).max().unwrap_or(0)
+    }
+
+    /// Of frames with more keys than `keys_max`, those go that had a row last longest ago.
+    pub fn evict(&mut self, keys_max: usize) -> Option<Evicted> {
+        let evicted = self.frames.iter_mut().filter_map(|stage| stage.frame.evict(keys_max));
+        evicted.reduce(Evicted::and)
     }
 
     pub fn saturated(&self) -> u64 {
