@@ -55,10 +55,10 @@
 //! 5. `pipeline/window/feature.rs` is a feature with windows: `input.rs` evaluates joins, `row`, `where`, key and arguments on rows
 //!    that `lean.rs` keeps small; `previous.rs` lets rows wait for their row before; `operator.rs` keeps panes, `fill.rs` tells which
 //!    windows without rows are there too, `session.rs` keeps sessions, `accumulate.rs` exact states, `distinct.rs` sets, `evidence.rs` the first
-//!    flows of each key.
+//!    flows of each key. Where keys are too many, `graph/caps.rs` has stages let some go (`evict.rs`).
 //! 6. When the watermark passes a window's end, `graph/close.rs` closes it: feature rows that something asks for go to features over features (joined in
 //!    `join.rs`, with those of the same window or, out of `past.rs`, with earlier ones), to look-backs (`window/trailing.rs` over
-//!    the two stacks of `frame.rs`; `stage.rs` is either kind) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch,
+//!    the two stacks of `frame.rs`, long ones partly on disk by `frame/aside.rs`; `stage.rs` is either kind) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch,
 //!    `rank.rs` its ranks. Hits are rows of `hits(…)` again for the features that read them (`hits.rs`).
 //! 7. `pipeline/alert` orders hits by when they were known, applies exceptions, merges them to incidents (`incident.rs`) and writes
 //!    alerts (`record.rs`) when no further hit can belong to one.

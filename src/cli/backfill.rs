@@ -130,7 +130,8 @@ impl Backfill {
         let out = wire::store(self.out.as_deref().unwrap_or(folder));
         let strangers = strangers(&opened.plan, out.as_ref())?;
         let out_name = out.name();
-        let days = LocalDays::new(opened.plan, history, out, opened.generation, relations);
+        let mut days = LocalDays::new(opened.plan, history, out, opened.generation, relations);
+        days.spill = Some(wire::spill());
         let days = if self.dry_run { days } else { days.alone()? };
         let mut asked = self.days(&days.days())?;
         let without: BTreeSet<Day> = check_flows(&days, &asked)?.into_iter().collect();

@@ -43,6 +43,7 @@ impl Demo {
         let source = plan.sources.iter().position(|s| s.name == "netlog").context("no source netlog")?;
         let input: Arc<dyn Input> = wire::memory("generated", rows);
         let run = RunOptions {
+            spill: Some(wire::spill()),
             inputs: vec![(source, input)],
             live: None,
             threads: default_threads(),

@@ -52,7 +52,7 @@ pub fn past(
     plan.evidence_rows = 0;
     let history = Arc::new(open_history(folder)?);
     let generation = generation.to_owned();
-    let mut past = Past { plan, history, generation, from: Day(0), to: Day(0) };
+    let mut past = Past { plan, history, generation, from: Day(0), to: Day(0), spill: Some(wire::spill()) };
     let known = past.replay(relations(&past.plan)).days();
     (past.from, past.to) = span(&known, from, to)?;
     Ok(past)

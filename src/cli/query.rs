@@ -85,6 +85,7 @@ impl Query {
         plan.evidence_rows = 0;
         plan.keep_rules(&|_| rules, &shown);
         let options = RunOptions {
+            spill: Some(wire::spill()),
             live: None,
             threads: default_threads(),
             generation: opened.generation,

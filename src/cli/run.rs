@@ -73,6 +73,7 @@ impl Run {
         plan.show(&shown);
         let inputs = self.inputs.open(&plan)?;
         let options = RunOptions {
+            spill: Some(wire::spill()),
             live: self.live.then(wire::clock),
             threads: self.threads.map_or_else(default_threads, usize::from),
             generation: opened.generation,

@@ -212,6 +212,7 @@ impl MakeTraining {
         plan.evidence_rows = 0;
         plan.keep_rules(&|_| false, &shown.iter().map(String::as_str).collect::<Vec<_>>());
         let options = RunOptions {
+            spill: Some(wire::spill()),
             live: None,
             threads: default_threads(),
             generation: opened.generation,

@@ -25,6 +25,7 @@ pub fn over_inputs(
     stop: &AtomicBool,
 ) -> anyhow::Result<(RunReport, Tally)> {
     let options = RunOptions {
+        spill: Some(super::wire::spill()),
         live: None,
         threads: default_threads(),
         generation: generation.to_owned(),

@@ -8,9 +8,9 @@ use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::adapter::gcp::{BigQuery, Options, Patience, storage};
 use crate::adapter::local::clock::SystemClock;
-use crate::adapter::local::{Embedded, Folder, LocalStore, MemoryInput, input, output};
+use crate::adapter::local::{Embedded, Folder, LocalSpill, LocalStore, MemoryInput, input, output};
 use crate::port::warehouse::{Warehouse, WarehouseError};
-use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Store};
+use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Spill, Store};
 
 use super::warehouse::Dataset;
 
@@ -25,6 +25,11 @@ pub fn embedded() -> Box<dyn FileTree> {
 
 pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
+}
+
+/// A temporary file for what does not fit into memory, made when something does not.
+pub fn spill() -> Arc<dyn Spill> {
+    Arc::new(LocalSpill::default())
 }
 
 /// Does it name objects of Cloud Storage, and not files?

@@ -9,6 +9,8 @@ use super::yaml::Node;
 const EVIDENCE: u32 = 3;
 /// Keys that a feature holds when the project does not say.
 const KEYS_MAX: usize = 1_000_000;
+/// Rows that a look-back holds in memory when the project does not say.
+const LOOK_BACK_ROWS: usize = 2_000_000;
 
 const OWN_FLAGS: &str = "give it on the command line for now";
 
@@ -22,6 +24,11 @@ pub(super) static CONFIG: Table = Table {
             "keys_max",
             Shape::Integer { min: 1, max: 4_000_000_000 },
             "How many keys each feature holds (default 1000000); beyond, those seen longest ago go, and alerts are `partial`",
+        ),
+        optional(
+            "look_back_rows",
+            Shape::Integer { min: 1, max: 4_000_000_000 },
+            "How many rows each look-back holds in memory (default 2000000); beyond, they go to a temporary file",
         ),
         optional(
             "rules",
@@ -82,6 +89,7 @@ impl Default for Config {
             name: None,
             evidence: EVIDENCE,
             keys_max: KEYS_MAX,
+            look_back_rows: LOOK_BACK_ROWS,
             overrides: std::collections::BTreeMap::new(),
             warehouse: WarehouseConfig::default(),
         }
@@ -113,11 +121,12 @@ pub(super) fn read(node: &Node) -> Config {
         (name.text.clone(), change)
     });
     let evidence = node.count_at("evidence").and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= 100);
-    let keys_max = node.count_at("keys_max").and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+    let count = |key: &str| node.count_at(key).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
     Config {
         name: node.text_at("name"),
         evidence: evidence.unwrap_or(EVIDENCE),
-        keys_max: keys_max.unwrap_or(KEYS_MAX),
+        keys_max: count("keys_max").unwrap_or(KEYS_MAX),
+        look_back_rows: count("look_back_rows").unwrap_or(LOOK_BACK_ROWS),
         overrides: overrides.collect(),
         warehouse: warehouse(node),
     }

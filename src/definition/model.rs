@@ -30,6 +30,8 @@ pub struct Config {
     pub evidence: u32,
     /// Keys that each feature holds at most.
     pub keys_max: usize,
+    /// Rows that each look-back holds in memory.
+    pub look_back_rows: usize,
     pub overrides: BTreeMap<String, Override>,
     pub warehouse: WarehouseConfig,
 }

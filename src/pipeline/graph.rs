@@ -13,6 +13,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{Asked, LookBack, Node, Plan, Upstream, hits};
+use crate::port::Spill;
 use crate::record::{Reject, flow};
 use crate::target::datafusion::Lookups;
 
@@ -156,6 +157,11 @@ impl Graph {
         self.focus = focus;
         self.nearest = Some(vec![None; self.rules.len()]);
         self.rules.iter_mut().try_for_each(|rule| rule.watch(lookups))
+    }
+
+    /// From now on each look-back holds at most about `rows_max` rows in memory.
+    pub fn spill_to(&mut self, spill: &Arc<dyn Spill>, rows_max: usize) {
+        self.features.iter_mut().flatten().for_each(|stage| stage.spill_to(spill, rows_max));
     }
 
     /// Computes only what rows depend on that this look-back is of: what has a short one does not see the rows of a long one.

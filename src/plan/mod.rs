@@ -65,6 +65,8 @@ pub struct Plan {
     pub evidence_rows: usize,
     /// Keys that a feature holds at most.
     pub keys_max: usize,
+    /// Rows that a look-back holds in memory.
+    pub look_back_rows: usize,
     /// Features that something reads.
     pub live: Vec<bool>,
     /// Columns of `flows` that something reads.

@@ -56,6 +56,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     let plan = Plan {
         evidence_rows: project.config.evidence as usize,
         keys_max: project.config.keys_max,
+        look_back_rows: project.config.look_back_rows,
         lookups: project.lookups.iter().map(|definition| Arc::new(lookup::plan(definition))).collect(),
         ..Plan::default()
     };

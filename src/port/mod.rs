@@ -78,6 +78,16 @@ pub trait RowWriter {
     fn finish(&mut self) -> io::Result<()>;
 }
 
+/// A place for what does not fit into memory; what is in it is gone with the program.
+pub trait Spill: Send + Sync {
+    /// Puts pieces there and gives each a number.
+    fn put(&self, pieces: &[Vec<u8>]) -> io::Result<Vec<u64>>;
+    /// A piece, which is not there any more afterwards.
+    fn take(&self, piece: u64) -> io::Result<Vec<u8>>;
+    /// Pieces that nobody wants.
+    fn forget(&self, pieces: &[u64]) -> io::Result<()>;
+}
+
 /// Real time, for live input only.
 pub trait Clock: Send + Sync {
     fn now(&self) -> EventTime;

@@ -132,6 +132,7 @@ fn ingest_into(
     }
     place.begin(&chosen.identities())?;
     let run = RunOptions {
+        spill: None,
         inputs: chosen.inputs.iter().map(|input| (input.source, Arc::clone(&input.input))).collect(),
         live: None,
         threads: options.threads,

@@ -21,7 +21,7 @@ use crate::pipeline::detect::Hit;
 use crate::pipeline::merge::BEFORE_ALL;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
 use crate::plan::Plan;
-use crate::port::RowWriter;
+use crate::port::{RowWriter, Spill};
 use crate::record::{Day, Disposition, EventTime, Reject, flow};
 
 use super::outlet::{HITS, Outlets, RunOutlet, tap_schema};
@@ -36,6 +36,8 @@ pub struct Past {
     pub from: Day,
     /// The day after the last.
     pub to: Day,
+    /// Where rows of long look-backs go that are too many for memory.
+    pub spill: Option<Arc<dyn Spill>>,
 }
 
 /// Where the rows of a relation came from.
@@ -77,7 +79,9 @@ impl Past {
     /// As [`Self::replay`], of other definitions.
     pub fn replay_of(&self, plan: Plan, relations: Vec<String>) -> LocalDays {
         let out = Arc::clone(self.history.store());
-        LocalDays::new(plan, Arc::clone(&self.history), out, self.generation.clone(), relations)
+        let mut days = LocalDays::new(plan, Arc::clone(&self.history), out, self.generation.clone(), relations);
+        days.spill.clone_from(&self.spill);
+        days
     }
 
     /// The rows of each tap's relation go to its writer. `columns`: which of `flows` its tap needs.

@@ -22,7 +22,7 @@ use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::{Plan, RulePlan};
-use crate::port::{Share, Store};
+use crate::port::{Share, Spill, Store};
 use crate::record::alert::ALERTS;
 use crate::record::{Day, EventTime, flow};
 use crate::target::bigquery::rule_table;
@@ -75,6 +75,8 @@ pub struct LocalDays {
     pub watch: Option<Focus>,
     /// What was found of them.
     pub nearest: Mutex<Option<NearestRows>>,
+    /// Where rows of long look-backs go that are too many for memory.
+    pub spill: Option<Arc<dyn Spill>>,
     /// What a test breaks.
     pub fault: Option<Fault>,
     /// Rows read so far, also where it was stopped.
@@ -152,6 +154,7 @@ impl LocalDays {
             amend: None,
             watch: None,
             nearest: Mutex::new(None),
+            spill: None,
             fault: None,
             read: AtomicU64::new(0),
             lock: None,
@@ -325,6 +328,7 @@ impl LocalDays {
         let lookups = Lookups::new(&self.plan.lookups);
         let mut graph = Graph::new(&self.plan, &lookups, self.generation.clone(), self.fault)?;
         graph.amend.clone_from(&self.amend);
+        self.spill.iter().for_each(|spill| graph.spill_to(spill, self.plan.look_back_rows));
         self.watch.iter().try_for_each(|focus| graph.watch(&self.plan, &lookups, focus.clone()))?;
         graph.only_from(&self.plan, &self.plan.look_back(span.start));
         graph.fill_until(self.last_flow());

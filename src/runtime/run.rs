@@ -17,7 +17,7 @@ use crate::pipeline::normalize::{DecodedSchema, Keep, NormalizeError, Normalizer
 use crate::pipeline::outlet::OutletError;
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::Plan;
-use crate::port::{Clock, Input};
+use crate::port::{Clock, Input, Spill};
 use crate::record::{EventTime, Micros};
 use crate::target::datafusion::{Lookups, LowerError};
 
@@ -53,6 +53,8 @@ pub struct RunOptions {
     pub watch: Option<Focus>,
     /// What was before the inputs.
     pub history: Option<Arc<History>>,
+    /// Where rows of long look-backs go that are too many for memory.
+    pub spill: Option<Arc<dyn Spill>>,
 }
 
 /// What a run tells while it goes on.
@@ -182,6 +184,7 @@ impl<'a> Run<'a> {
         }
         let lookups = Lookups::new(&plan.lookups);
         let mut graph = Graph::new(plan, &lookups, options.generation.clone(), options.fault)?;
+        options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
         options.watch.iter().try_for_each(|focus| graph.watch(plan, &lookups, focus.clone()))?;
         let control = Arc::new(Control::default());
         let normalizers = normalizers(plan, &lookups, decoded.as_ref())?;

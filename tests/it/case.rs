@@ -158,6 +158,7 @@ fn play(plan: &Plan, case: &Case, inputs: &[(String, String, String)]) -> Result
         let mut run = |inputs: Vec<Arc<dyn Input>>, live: Option<Arc<dyn Clock>>, stop: &AtomicBool| {
             let inputs = sources.iter().copied().zip(inputs).collect();
             let options = RunOptions {
+                spill: None,
                 inputs,
                 live,
                 threads: 2,

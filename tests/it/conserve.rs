@@ -90,6 +90,7 @@ fn played(fault: Option<Fault>) -> Result<RunReport, Failed> {
     let plan = plan()?;
     let input: Arc<dyn Input> = Arc::new(MemoryInput::new("rows", ROWS.as_bytes().to_vec()));
     let options = RunOptions {
+        spill: None,
         inputs: vec![(0, input)],
         live: None,
         threads: 1,

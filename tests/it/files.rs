@@ -126,6 +126,7 @@ fn refused(files: usize, text: &str) -> Result<String, Failed> {
     let input: Arc<dyn Input> = Arc::new(MemoryInput::new("rows", text.as_bytes().to_vec()));
     let inputs = (0..files).map(|_| (source, Arc::clone(&input))).collect();
     let options = RunOptions {
+        spill: None,
         inputs,
         live: None,
         threads: 1,

@@ -365,8 +365,16 @@ pub fn played_after(
     let mut out = Outlets::new(&shown, &taps, None, &output::row_writer)?;
     out.kept_alerts = Some(Vec::new());
     let inputs = inputs.iter().map(|input| (0, Arc::clone(input))).collect();
-    let options =
-        RunOptions { inputs, live: None, threads: 1, generation: "g".to_owned(), fault: None, watch: None, history };
+    let options = RunOptions {
+        inputs,
+        live: None,
+        threads: 1,
+        generation: "g".to_owned(),
+        fault: None,
+        watch: None,
+        history,
+        spill: None,
+    };
     let report = run(&shown, &options, &mut out, &Silent, &AtomicBool::new(false))?;
     report.verify()?;
     let mut said = Said::new();

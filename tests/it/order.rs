@@ -5,14 +5,16 @@
 //! and the watermark before each ([`super::oracle`]), and nothing may differ from it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
-use tripline::adapter::local::MemoryTree;
+use tripline::adapter::local::{LocalSpill, MemoryTree};
 use tripline::pipeline::alert::AlertRecord;
 use tripline::pipeline::graph::Graph;
 use tripline::pipeline::ledger::Ledger;
 use tripline::pipeline::merge::{Merge, Step};
 use tripline::plan::{self, Plan};
+use tripline::port::Spill;
 use tripline::record::{Disposition, Micros, Value};
 use tripline::target::datafusion::Lookups;
 
@@ -435,6 +437,9 @@ pub struct Outcome {
 /// Lanes through the merge, given in batches of random sizes.
 fn merged(scene: &Scene, lanes: &[(Vec<Flow>, i64)], random: &mut Random) -> Result<Outcome, Failed> {
     let mut graph = Graph::new(&scene.plan, &Lookups::new(&scene.plan.lookups), String::new(), None)?;
+    if random.one_in(2) {
+        graph.spill_to(&(Arc::new(LocalSpill::default()) as Arc<dyn Spill>), 1 + random.below(30));
+    }
     let mut kept = Kept::new(&scene.plan);
     let lateness: Vec<Micros> = lanes.iter().map(|(_, lateness)| Micros(*lateness)).collect();
     let mut merge = Merge::new(&lateness);

@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, i256,
 };
 use datafusion::common::ScalarValue;
+use serde::{Deserialize, Serialize};
 use zetasketch::HyperLogLogPlusPlus;
 
 use crate::language::tree::{Aggregate, AggregateFunction, Listing};
@@ -45,7 +46,7 @@ impl AggregateKind {
 }
 
 /// The states of one aggregate, one a slot.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum States {
     Count(Vec<i64>),
     SumInt(Vec<Option<i128>>),
@@ -53,20 +54,25 @@ pub enum States {
     /// (values, sum)
     AvgInt(Vec<(i64, i128)>),
     AvgFloat(Vec<(i64, ExactSum)>),
-    /// (values, sum, sum of squares)
-    SpreadInt(Vec<(i64, i128, i256)>),
     SpreadFloat(Vec<(i64, ExactSum, ExactSum)>),
     Int(Extreme, Vec<Option<i64>>),
     Float(Extreme, Vec<Option<f64>>),
     Bytes(Extreme, Vec<Option<Box<[u8]>>>),
     Bool(Extreme, Vec<Option<bool>>),
     Bits(Vec<Option<i64>>),
-    /// The order of the first row, as bytes, and its value.
-    First(Vec<Option<Ordered>>),
     List(Bound, Vec<List>),
     Pairs(Vec<Pairs>),
     Counted(Vec<Counted>),
+    // Those that are written in another way, or never, are last: serde counts only the others when it reads.
+    /// (values, sum, sum of squares)
+    #[serde(skip)]
+    SpreadInt(Vec<(i64, i128, i256)>),
+    #[serde(skip)]
     Distinct(Vec<Distinct>),
+    /// The order of the first row, as bytes, and its value.
+    #[serde(skip)]
+    First(Vec<Option<Ordered>>),
+    #[serde(skip)]
     Sketch(Vec<Option<Box<HyperLogLogPlusPlus>>>),
 }
 
@@ -74,7 +80,7 @@ pub enum States {
 pub(super) type Ordered = (Box<[u8]>, Value);
 
 /// Which value is kept. For BOOL the smallest is AND, the largest OR.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Extreme {
     Smallest,
     Largest,

@@ -7,6 +7,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
 use hashbrown::{HashSet, HashTable};
 use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
 
 use crate::language::function::COUNT_DISTINCT_MAX;
@@ -18,6 +19,14 @@ const FEW: usize = 8;
 
 /// The id of NULL: no value has it.
 pub const NULL_ID: u32 = u32::MAX;
+
+/// A value, whatever its number is.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum SavedValue {
+    /// Its own id.
+    Small(u32),
+    Interned(Vec<u8>),
+}
 
 /// Values seen by one aggregate, by id.
 #[derive(Debug, Default)]
@@ -92,6 +101,20 @@ impl Values {
         self.ends.len()
     }
 
+    pub fn saved(&self, id: u32) -> SavedValue {
+        match id.checked_sub(INTERNED) {
+            Some(index) => SavedValue::Interned(slice(&self.ends, &self.bytes, index).to_vec()),
+            None => SavedValue::Small(id),
+        }
+    }
+
+    pub fn id_of(&mut self, value: &SavedValue) -> u32 {
+        match value {
+            SavedValue::Small(id) => *id,
+            SavedValue::Interned(bytes) => self.intern(bytes),
+        }
+    }
+
     /// Keeps only the values that `sets` hold, and renames their ids in them.
     pub fn compact<'a>(&mut self, sets: impl Iterator<Item = &'a mut Distinct>) {
         let old = std::mem::take(self);
@@ -164,6 +187,14 @@ impl Distinct {
                 many.iter().for_each(|id| self.insert(*id));
             }
         }
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        let (few, many) = match self {
+            Self::Few { len, ids } => (&ids[..usize::from(*len)], None),
+            Self::Many(many) => (&[][..], Some(many)),
+        };
+        few.iter().chain(many.into_iter().flat_map(|many| many.iter())).copied()
     }
 
     /// How many values the set holds.

@@ -3,8 +3,10 @@
 //! A sum is a Shewchuk expansion: non-overlapping parts whose exact sum is the exact sum of all values added,
 //! rounded once at the end. Values that are not finite are counted apart, as GoogleSQL's SUM treats them.
 
+use serde::{Deserialize, Serialize};
+
 /// An exact sum.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ExactSum {
     parts: Vec<f64>,
     nans: u32,

@@ -6,8 +6,15 @@
 //!
 //! Of what grows with its rows, such as the sets of `COUNT(DISTINCT x)`, each older row holds its own: those cost what the frame
 //! holds.
+//!
+//! Beyond `rows_max` rows in memory, those that are needed last are put aside ([`Spill`]): of the older stack the newest, of the
+//! newer the oldest. They come back when their turn comes.
 
-use std::collections::VecDeque;
+mod aside;
+mod stack;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
@@ -19,10 +26,9 @@ use super::accumulate::{AggregateKind, States};
 use super::distinct::Values;
 use super::evict::{Evicted, evicted, seen_longest_ago};
 use super::key::Keys;
-use super::operator::WindowError;
-
-/// Interned keys and values below this are not worth a clean-up.
-const COMPACT_MIN: usize = 65_536;
+use super::operator::{COMPACT_MIN, WindowError};
+use aside::Aside;
+use stack::{Row, Stack};
 
 pub struct Frame {
     size: i64,
@@ -35,8 +41,11 @@ pub struct Frame {
     free: Vec<u32>,
     /// By key number.
     stacks: Vec<Stacks>,
-    /// (end, key) of every row, oldest first: keys that stay silent are found by it.
-    ages: VecDeque<(i64, u32)>,
+    /// (end, key) of a row of every key that has one, none newer than its oldest: keys that stay silent are found by it.
+    ages: BinaryHeap<Reverse<(i64, u32)>>,
+    /// Rows in memory.
+    held: usize,
+    aside: Option<Aside>,
     numbers: Vec<u32>,
     ids: Vec<u32>,
     compacted_at: usize,
@@ -47,16 +56,29 @@ pub struct Frame {
 #[derive(Default)]
 struct Stacks {
     /// The oldest row last.
-    older: Vec<Row>,
+    older: Stack,
     /// The newest row last.
-    newer: Vec<Row>,
+    newer: Stack,
     /// The slot of all newer rows together.
     sum: Option<u32>,
+    /// Is it among the ages?
+    aging: bool,
 }
 
-struct Row {
-    end: i64,
-    slot: u32,
+impl Stacks {
+    fn is_empty(&self) -> bool {
+        self.older.is_empty() && self.newer.is_empty()
+    }
+
+    /// When the window of its oldest row ended.
+    fn oldest(&self) -> Option<i64> {
+        self.older.last().or(self.newer.first())
+    }
+
+    /// When the window of its newest row ended.
+    fn newest(&self) -> Option<i64> {
+        self.newer.last().or(self.older.first())
+    }
 }
 
 impl Frame {
@@ -70,7 +92,9 @@ impl Frame {
             slots: 0,
             free: Vec::new(),
             stacks: Vec::new(),
-            ages: VecDeque::new(),
+            ages: BinaryHeap::new(),
+            held: 0,
+            aside: None,
             numbers: Vec::new(),
             ids: Vec::new(),
             compacted_at: COMPACT_MIN,
@@ -100,13 +124,16 @@ impl Frame {
             };
             let stacks = &mut self.stacks[*number as usize];
             stacks.sum = Some(sum);
-            stacks.newer.push(Row { end, slot: *slot });
+            stacks.newer.rows.push(Row { end, slot: *slot });
+            if !std::mem::replace(&mut stacks.aging, true) {
+                self.ages.push(Reverse((end, *number)));
+            }
             sums.push(sum);
-            self.ages.push_back((end, *number));
         }
+        self.held += rows;
         self.merge(&slots, &sums)?;
         self.numbers = numbers;
-        Ok(())
+        self.put_aside()
     }
 
     /// The aggregates of rows that ended at or before `start`, and less than the frame's size before it, for each key.
@@ -116,12 +143,16 @@ impl Frame {
         let numbers = self.intern(keys, rows)?;
         for number in &numbers {
             self.expire(*number, left)?;
+            self.put_key_aside(*number)?;
+        }
+        for number in &numbers {
+            self.bring_back_top(*number)?;
         }
         let of = |slot: &dyn Fn(&Stacks) -> Option<u32>| -> (Vec<u32>, Vec<u32>) {
             let found = (0u32..).zip(&numbers).filter_map(|(row, n)| Some((slot(&self.stacks[*n as usize])?, row)));
             found.unzip()
         };
-        let parts = [of(&|stacks| stacks.older.last().map(|row| row.slot)), of(&|stacks| stacks.sum)];
+        let parts = [of(&|stacks| stacks.older.rows.last().map(|row| row.slot)), of(&|stacks| stacks.sum)];
         let mut columns = Vec::with_capacity(self.kinds.len());
         for (states, kind) in self.states.iter().zip(&self.kinds) {
             let mut results = States::new(kind);
@@ -141,27 +172,22 @@ impl Frame {
     }
 
     /// Where there are more keys than `keys_max`, the rows of those go that had one last longest ago.
-    pub fn evict(&mut self, keys_max: usize) -> Option<Evicted> {
+    pub fn evict(&mut self, keys_max: usize) -> Result<Option<Evicted>, WindowError> {
         if self.keys.count() <= keys_max {
-            return None;
+            return Ok(None);
         }
-        let last = |stacks: &Stacks| stacks.newer.last().or(stacks.older.first()).map(|row| row.end);
-        let seen = (0u32..).zip(&self.stacks).filter_map(|(key, stacks)| Some((last(stacks)?, key))).collect();
+        let seen = (0u32..).zip(&self.stacks).filter_map(|(key, stacks)| Some((stacks.newest()?, key))).collect();
         let gone = seen_longest_ago(seen, &self.keys, keys_max);
         for (_, key) in &gone {
-            let Stacks { older, newer, sum } = std::mem::take(&mut self.stacks[*key as usize]);
-            let rows = older.into_iter().chain(newer).map(|row| row.slot);
+            let Stacks { older, newer, sum, .. } = std::mem::take(&mut self.stacks[*key as usize]);
+            self.held -= older.rows.len() + newer.rows.len();
+            self.forget_pieces(older.pieces.iter().chain(&newer.pieces))?;
+            let rows = older.rows.into_iter().chain(newer.rows).map(|row| row.slot);
             rows.chain(sum).for_each(|slot| self.give_back(slot));
         }
         self.compacted_at = 0;
         self.compact();
-        evicted(&gone, 1)
-    }
-
-    /// Rows that are held.
-    #[cfg(test)]
-    fn held(&self) -> usize {
-        self.stacks.iter().map(|stacks| stacks.older.len() + stacks.newer.len()).sum()
+        Ok(evicted(&gone, 1))
     }
 
     fn intern(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Vec<u32>, WindowError> {
@@ -197,41 +223,69 @@ impl Frame {
 
     /// Rows of a key that ended at or before `left` go.
     fn expire(&mut self, number: u32, left: i64) -> Result<(), WindowError> {
-        self.pop_older(number, left);
+        self.pop_older(number, left)?;
         let stacks = &mut self.stacks[number as usize];
-        let gone = |row: Option<&Row>| row.is_some_and(|row| row.end <= left);
-        if !stacks.older.is_empty() || !gone(stacks.newer.first()) {
+        if !stacks.older.is_empty() || stacks.newer.first().is_none_or(|end| end > left) {
             return Ok(());
         }
         // The newer stack becomes the older one.
-        let newer = std::mem::take(&mut stacks.newer);
+        let mut newer = std::mem::take(&mut stacks.newer);
         let sum = stacks.sum.take();
         sum.into_iter().for_each(|slot| self.give_back(slot));
-        let mut older: Vec<Row> = Vec::new();
-        for row in newer.into_iter().rev() {
-            if row.end <= left {
-                self.give_back(row.slot);
-                continue;
+        let mut before: Option<u32> = None;
+        loop {
+            while let Some(row) = newer.rows.pop() {
+                if row.end <= left {
+                    self.held -= 1;
+                    self.give_back(row.slot);
+                    continue;
+                }
+                if let Some(next) = before.replace(row.slot) {
+                    self.merge(&[next], &[row.slot])?;
+                }
+                self.stacks[number as usize].older.rows.push(row);
             }
-            if let Some(next) = older.last() {
-                self.merge(&[next.slot], &[row.slot])?;
+            let Some(piece) = newer.pieces.pop() else { return Ok(()) };
+            if piece.last <= left {
+                self.forget_pieces(&[piece])?;
+            } else {
+                newer.rows = self.bring_back(piece)?;
             }
-            older.push(row);
         }
-        self.stacks[number as usize].older = older;
-        Ok(())
     }
 
-    fn pop_older(&mut self, number: u32, left: i64) {
-        while let Some(row) = self.stacks[number as usize].older.pop_if(|row| row.end <= left) {
-            self.give_back(row.slot);
+    fn pop_older(&mut self, number: u32, left: i64) -> Result<(), WindowError> {
+        loop {
+            let stack = &mut self.stacks[number as usize].older;
+            while let Some(row) = stack.rows.pop_if(|row| row.end <= left) {
+                self.held -= 1;
+                self.states.iter_mut().for_each(|states| states.clear(row.slot));
+                self.free.push(row.slot);
+            }
+            if !stack.rows.is_empty() {
+                return Ok(());
+            }
+            // Its last row is its oldest, its first the newest.
+            let Some(piece) = stack.pieces.pop_if(|piece| piece.last <= left) else { return Ok(()) };
+            if piece.first <= left {
+                self.forget_pieces(&[piece])?;
+            } else {
+                let rows = self.bring_back(piece)?;
+                self.stacks[number as usize].older.rows = rows;
+            }
         }
     }
 
     /// Keys that nobody asks for lose their rows too.
     fn forget(&mut self, left: i64) -> Result<(), WindowError> {
-        while let Some((_, number)) = self.ages.pop_front_if(|(end, _)| *end <= left) {
+        while let Some(Reverse((_, number))) = self.ages.peek().copied().filter(|Reverse((end, _))| *end <= left) {
+            self.ages.pop();
             self.expire(number, left)?;
+            self.put_key_aside(number)?;
+            let stacks = &mut self.stacks[number as usize];
+            let oldest = stacks.oldest();
+            stacks.aging = oldest.is_some();
+            self.ages.extend(oldest.map(|end| Reverse((end, number))));
         }
         self.compact();
         Ok(())
@@ -243,7 +297,7 @@ impl Frame {
         if interned(self) < self.compacted_at {
             return;
         }
-        let live: Vec<bool> = self.stacks.iter().map(|s| !s.older.is_empty() || !s.newer.is_empty()).collect();
+        let live: Vec<bool> = self.stacks.iter().map(|stacks| !stacks.is_empty()).collect();
         let renamed = self.keys.compact(&live);
         let mut stacks: Vec<Stacks> = Vec::new();
         stacks.resize_with(self.keys.count(), Stacks::default);
@@ -251,9 +305,9 @@ impl Frame {
             stacks[renamed[old] as usize] = own;
         }
         self.stacks = stacks;
-        // A key that went before its rows were old has none of them left.
-        self.ages.retain(|(_, number)| live[*number as usize]);
-        self.ages.iter_mut().for_each(|(_, number)| *number = renamed[*number as usize]);
+        // A key that was let go has no rows left.
+        let ages = std::mem::take(&mut self.ages).into_iter().filter(|Reverse((_, number))| live[*number as usize]);
+        self.ages = ages.map(|Reverse((end, number))| Reverse((end, renamed[number as usize]))).collect();
         for ((kind, values), states) in self.kinds.iter().zip(&mut self.values).zip(&mut self.states) {
             if kind.function == AggregateFunction::CountDistinct {
                 values.compact(states.distinct_sets());
@@ -268,56 +322,90 @@ mod tests {
     use std::sync::Arc;
 
     use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array};
-    use datafusion::arrow::datatypes::{DataType, Int64Type};
+    use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 
     use super::{AggregateKind, Frame};
+    use crate::adapter::local::LocalSpill;
     use crate::language::tree::AggregateFunction as F;
     use crate::record::Type;
 
-    /// Against the sum, the largest and the different values of the rows that are in the frame, at every step.
+    /// Against the sum, the largest and the different values of the rows that are in the frame, at every step; with rows put
+    /// aside and without.
     #[test]
     fn frames_hold_what_a_scan_over_all_rows_finds() {
-        let kind = |function| AggregateKind { function, arg: Some(Type::Int64), list: None };
-        for size in [1, 3, 10, 40] {
-            let kinds = vec![kind(F::Sum), kind(F::Max), kind(F::CountDistinct)];
-            let mut frame = Frame::new(size, kinds, vec![DataType::Int64]).expect("a frame");
-            let mut rows: Vec<(i64, i64, i64)> = Vec::new();
-            let mut seed = 7u64;
-            let mut draw = |below: u64| {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                i64::try_from((seed >> 33) % below).unwrap_or(0)
-            };
-            for end in 0..300 {
-                let here: Vec<(i64, i64)> = (0..draw(4)).map(|_| (draw(5), draw(9) - 4)).collect();
-                let array = |of: &dyn Fn(&(i64, i64)) -> i64| -> ArrayRef {
-                    Arc::new(Int64Array::from_iter_values(here.iter().map(of)))
-                };
-                let values = array(&|row| row.1);
-                let args = vec![Some(Arc::clone(&values)), Some(Arc::clone(&values)), Some(values)];
-                frame.add(end, &[array(&|row| row.0)], &args, here.len()).expect("rows");
-                rows.extend(here.iter().map(|(key, value)| (end, *key, *value)));
-                // Not every key is asked for at every step.
-                let asked: Vec<i64> = (0..draw(3)).map(|_| draw(6)).collect();
-                let keys: ArrayRef = Arc::new(Int64Array::from(asked.clone()));
-                let results = frame.results(end, &[keys], asked.len()).expect("results");
-                for (row, key) in asked.iter().enumerate() {
-                    let inside = rows.iter().filter(|(at, k, _)| k == key && *at <= end && *at > end - size);
-                    let inside: Vec<i64> = inside.map(|(_, _, value)| *value).collect();
-                    let found = |i: usize| {
-                        let column = results[i].as_primitive::<Int64Type>();
-                        datafusion::arrow::array::Array::is_valid(column, row).then(|| column.value(row))
-                    };
-                    let different: std::collections::BTreeSet<i64> = inside.iter().copied().collect();
-                    assert_eq!(found(0), (!inside.is_empty()).then(|| inside.iter().sum()), "{size} {end} {key}");
-                    assert_eq!(found(1), inside.iter().max().copied(), "{size} {end} {key}");
-                    assert_eq!(found(2), i64::try_from(different.len()).ok(), "{size} {end} {key}");
-                }
-            }
-            let inside = rows.iter().filter(|(at, _, _)| *at > 299 - size).count();
-            assert!(frame.held() >= inside && frame.held() <= 2 * inside + 40, "{} of {inside}", frame.held());
-            // Silent for long, nothing is held.
-            frame.forget(10_000).expect("time passes");
-            assert_eq!((frame.held(), frame.free.len()), (0, frame.slots as usize));
+        for rows_max in [None, Some(1), Some(40)] {
+            [1, 3, 10, 40].into_iter().for_each(|size| scanned(size, rows_max));
         }
+    }
+
+    fn scanned(size: i64, rows_max: Option<usize>) {
+        let kind = |function| AggregateKind { function, arg: Some(Type::Int64), list: None };
+        let kinds = vec![kind(F::Sum), kind(F::Max), kind(F::CountDistinct), kind(F::VarSamp)];
+        let mut frame = Frame::new(size, kinds, vec![DataType::Int64]).expect("a frame");
+        if let Some(rows_max) = rows_max {
+            frame.spill_to(Arc::new(LocalSpill::default()), rows_max);
+        }
+        let mut rows: Vec<(i64, i64, i64)> = Vec::new();
+        let mut seed = 7u64;
+        let mut draw = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i64::try_from((seed >> 33) % below).unwrap_or(0)
+        };
+        for end in 0..300 {
+            let here: Vec<(i64, i64)> = (0..draw(4)).map(|_| (draw(5), 5_000_000_000 * (draw(9) - 4))).collect();
+            let array = |of: &dyn Fn(&(i64, i64)) -> i64| -> ArrayRef {
+                Arc::new(Int64Array::from_iter_values(here.iter().map(of)))
+            };
+            let values = array(&|row| row.1);
+            let args = vec![Some(values); 4];
+            frame.add(end, &[array(&|row| row.0)], &args, here.len()).expect("rows");
+            rows.extend(here.iter().map(|(key, value)| (end, *key, *value)));
+            // Not every key is asked for at every step; their values are seldom the same for long.
+            frame.compacted_at = if end % 7 == 0 { 0 } else { frame.compacted_at };
+            let asked: Vec<i64> = (0..draw(3)).map(|_| draw(6)).collect();
+            let keys: ArrayRef = Arc::new(Int64Array::from(asked.clone()));
+            let results = frame.results(end, &[keys], asked.len()).expect("results");
+            for (row, key) in asked.iter().enumerate() {
+                let inside = rows.iter().filter(|(at, k, _)| k == key && *at <= end && *at > end - size);
+                let inside: Vec<i64> = inside.map(|(_, _, value)| *value).collect();
+                let found = |i: usize| {
+                    let column = results[i].as_primitive::<Int64Type>();
+                    datafusion::arrow::array::Array::is_valid(column, row).then(|| column.value(row))
+                };
+                let different: std::collections::BTreeSet<i64> = inside.iter().copied().collect();
+                assert_eq!(found(0), (!inside.is_empty()).then(|| inside.iter().sum()), "{size} {end} {key}");
+                assert_eq!(found(1), inside.iter().max().copied(), "{size} {end} {key}");
+                assert_eq!(found(2), i64::try_from(different.len()).ok(), "{size} {end} {key}");
+                let (found, expected) = (spread(&results[3], row), variance(&inside));
+                let near = found.zip(expected).map(|(a, b)| (a - b).abs() <= 1e-12 * b.abs());
+                assert!(near.unwrap_or(found == expected), "{size} {end} {key}: {found:?}, {expected:?}");
+            }
+        }
+        let inside = rows.iter().filter(|(at, _, _)| *at > 299 - size).count();
+        let held = frame.held;
+        match rows_max {
+            None => assert!(held >= inside && held <= 2 * inside + 40, "{held} of {inside}"),
+            Some(rows_max) => assert!(held <= rows_max + 5, "{held}"),
+        }
+        // Silent for long, nothing is held.
+        frame.forget(10_000).expect("time passes");
+        assert_eq!((frame.held, frame.free.len()), (0, frame.slots as usize));
+        assert!(frame.stacks.iter().all(super::Stacks::is_empty) && frame.ages.is_empty());
+    }
+
+    fn spread(column: &ArrayRef, row: usize) -> Option<f64> {
+        let column = column.as_primitive::<Float64Type>();
+        datafusion::arrow::array::Array::is_valid(column, row).then(|| column.value(row))
+    }
+
+    /// Of multiples of 5,000,000,000, where it is exact.
+    fn variance(values: &[i64]) -> Option<f64> {
+        let (n, unit) = (i128::try_from(values.len()).ok()?, 5_000_000_000i128);
+        let small: Vec<i128> = values.iter().map(|value| i128::from(*value) / unit).collect();
+        let (sum, squares) = (small.iter().sum::<i128>(), small.iter().map(|value| value * value).sum::<i128>());
+        #[expect(clippy::cast_precision_loss, reason = "rounded once")]
+        let result = ((n * squares - sum * sum) * unit * unit) as f64;
+        #[expect(clippy::cast_precision_loss, reason = "few")]
+        (n > 1).then(|| result / n as f64 / (n - 1) as f64)
     }
 }

@@ -10,6 +10,9 @@ use datafusion::arrow::row::{RowConverter, SortField};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
+/// How many times what is left after a clean-up may be there without an allocation.
+const ROOM: usize = 4;
+
 /// Key numbers of one feature.
 ///
 /// A key is kept as bytes whose order is the order of its values, so that rows can be put out in a fixed order.
@@ -109,27 +112,38 @@ impl Keys {
         Ok(vec![Arc::new(StringArray::from(texts))])
     }
 
-    /// Keeps only the keys marked in `live` and returns the new number of each old one.
+    /// Keeps only the keys marked in `live`, in their order, and returns the new number of each old one.
     pub fn compact(&mut self, live: &[bool]) -> Vec<u32> {
-        let ends = std::mem::take(&mut self.ends);
-        let bytes = std::mem::take(&mut self.bytes);
+        let mut renamed = vec![u32::MAX; self.ends.len()];
         let null = self.null.take();
+        let (mut count, mut used, mut start) = (0, 0, 0);
         self.table.clear();
-        let mut renamed = vec![u32::MAX; ends.len()];
-        for (old, new) in renamed.iter_mut().enumerate() {
-            if !live.get(old).copied().unwrap_or(false) {
+        for (old, new) in (0u32..).zip(renamed.iter_mut()) {
+            let end = self.ends[old as usize];
+            let here = std::mem::replace(&mut start, end)..end;
+            if !live.get(old as usize).copied().unwrap_or(false) {
                 continue;
             }
-            let number = u32::try_from(old).unwrap_or(u32::MAX);
-            if null == Some(number) || self.types.is_empty() {
-                self.ends.push(self.bytes.len());
-                *new = u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX);
-                self.null = null.map(|_| *new);
-            } else {
-                *new = intern(&mut self.table, &mut self.ends, &mut self.bytes, slice(&ends, &bytes, number));
+            *new = count;
+            used += here.len();
+            self.bytes.copy_within(here.clone(), used - here.len());
+            self.ends[count as usize] = used;
+            if null == Some(old) {
+                self.null = Some(count);
+            } else if !self.types.is_empty() {
+                let hash = FxBuildHasher.hash_one(&self.bytes[used - here.len()..used]);
+                let hash_of = |n: &u32| FxBuildHasher.hash_one(slice(&self.ends, &self.bytes, *n));
+                self.table.insert_unique(hash, count, hash_of);
             }
+            count += 1;
         }
-        self.table.shrink_to_fit(|n| FxBuildHasher.hash_one(slice(&self.ends, &self.bytes, *n)));
+        self.ends.truncate(count as usize);
+        self.bytes.truncate(used);
+        // What is left may be little beside what there was once.
+        self.ends.shrink_to(self.ends.len() * ROOM);
+        self.bytes.shrink_to(self.bytes.len() * ROOM);
+        let room = self.table.len() * ROOM;
+        self.table.shrink_to(room, |n| FxBuildHasher.hash_one(slice(&self.ends, &self.bytes, *n)));
         renamed
     }
 }

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, StringArray};
 
+use serde::{Deserialize, Serialize};
+
 use crate::language::tree::Listing;
 use crate::record::{Type, Value};
 
 /// What a list may hold.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Bound {
     limit: usize,
     distinct: bool,
@@ -25,14 +27,14 @@ impl Bound {
 }
 
 /// The first texts, by their places in the order.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct List {
     texts: BTreeMap<Box<[u8]>, Listed>,
     /// Texts, each as often as it is there.
     held: usize,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Listed {
     text: Box<[u8]>,
     times: usize,

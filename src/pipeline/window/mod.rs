@@ -21,6 +21,7 @@ mod pair;
 mod previous;
 mod quantile;
 mod rounded;
+mod saved;
 pub mod session;
 mod sketch;
 pub mod stage;

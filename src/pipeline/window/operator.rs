@@ -54,6 +54,8 @@ pub enum WindowError {
     Arrow(#[from] ArrowError),
     #[error(transparent)]
     Sketch(#[from] SketchError),
+    #[error("rows of a look-back could not be put into a temporary file: {0}")]
+    Spill(std::io::Error),
 }
 
 /// Which rows of a window are wanted: those within all bounds of one of these, or all.
@@ -116,8 +118,8 @@ pub struct WindowState {
     fill: Option<Fill>,
 }
 
-/// Interned keys and values below this are not worth a clean-up.
-pub(in crate::pipeline) const COMPACT_MIN: usize = 65_536;
+/// Interned keys and values below this are not worth a clean-up: they are near the processor.
+pub(in crate::pipeline) const COMPACT_MIN: usize = 8_192;
 
 impl WindowState {
     pub fn new(

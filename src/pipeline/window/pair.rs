@@ -2,6 +2,7 @@
 
 use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::datatypes::Float64Type;
+use serde::{Deserialize, Serialize};
 
 use crate::language::tree::AggregateFunction;
 
@@ -9,7 +10,7 @@ use super::exact::ExactSum;
 use super::rounded::count;
 
 /// Sums over the pairs of which neither half is NULL.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Pairs {
     pairs: i64,
     x: ExactSum,

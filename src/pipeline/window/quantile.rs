@@ -8,11 +8,13 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 
+use serde::{Deserialize, Serialize};
+
 use crate::language::function::COUNT_DISTINCT_MAX;
 use crate::record::Type;
 
 /// How often each value is there, by a number in the order of the values.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Counted {
     times: BTreeMap<i64, u64>,
     total: u64,

@@ -7,6 +7,7 @@ use datafusion::arrow::array::RecordBatch;
 use crate::pipeline::halve::RowErrors;
 use crate::pipeline::past::Closed;
 use crate::plan::{FeaturePlan, Upstream};
+use crate::port::Spill;
 use crate::target::datafusion::Lookups;
 
 use super::evict::Evicted;
@@ -70,7 +71,14 @@ impl Stage {
     pub fn evict(&mut self, keys_max: usize) -> Result<Option<Evicted>, StageError> {
         match self {
             Self::Windows(stage) => stage.evict(keys_max),
-            Self::Trailing(stage) => Ok(stage.evict(keys_max)),
+            Self::Trailing(stage) => stage.evict(keys_max),
+        }
+    }
+
+    /// From now on its look-backs hold at most about `rows_max` rows each in memory.
+    pub fn spill_to(&mut self, spill: &Arc<dyn Spill>, rows_max: usize) {
+        if let Self::Trailing(stage) = self {
+            stage.spill_to(spill, rows_max);
         }
     }
 

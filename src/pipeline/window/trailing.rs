@@ -14,6 +14,7 @@ use crate::pipeline::batch;
 use crate::pipeline::compiled::Compiled;
 use crate::pipeline::halve::{Attempt, Failed, RowErrors, by_halves};
 use crate::plan::{FeaturePlan, FramePlan, TrailingPlan, Upstream, WINDOW_COLUMNS};
+use crate::port::Spill;
 use crate::record::{Column, Type};
 use crate::target::datafusion::{Lookups, LowerContext};
 
@@ -132,9 +133,18 @@ impl TrailingStage {
     }
 
     /// Of frames with more keys than `keys_max`, those go that had a row last longest ago.
-    pub fn evict(&mut self, keys_max: usize) -> Option<Evicted> {
-        let evicted = self.frames.iter_mut().filter_map(|stage| stage.frame.evict(keys_max));
-        evicted.reduce(Evicted::and)
+    pub fn evict(&mut self, keys_max: usize) -> Result<Option<Evicted>, StageError> {
+        let mut all: Option<Evicted> = None;
+        for stage in &mut self.frames {
+            let evicted = stage.frame.evict(keys_max)?;
+            all = all.into_iter().chain(evicted).reduce(Evicted::and);
+        }
+        Ok(all)
+    }
+
+    /// From now on each frame holds at most about `rows_max` rows in memory.
+    pub fn spill_to(&mut self, spill: &Arc<dyn Spill>, rows_max: usize) {
+        self.frames.iter_mut().for_each(|stage| stage.frame.spill_to(Arc::clone(spill), rows_max));
     }
 
     pub fn saturated(&self) -> u64 {

@@ -1,0 +1,64 @@
+//! States of some slots as bytes and back, for what does not fit into memory.
+//!
+//! A set of distinct values is written with its values: their numbers change when unused ones are dropped.
+
+use datafusion::arrow::datatypes::i256;
+use serde::{Deserialize, Serialize};
+
+use crate::language::tree::AggregateFunction;
+
+use super::accumulate::{AggregateKind, States};
+use super::distinct::{Distinct, SavedValue, Values};
+
+/// Rows of a key: when the window of each ended, and its states by aggregate.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedRows {
+    pub ends: Vec<i64>,
+    states: Vec<SavedStates>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum SavedStates {
+    Plain(States),
+    SpreadInt(Vec<(i64, i128, [u8; 32])>),
+    Distinct(Vec<Vec<SavedValue>>),
+}
+
+/// Can the states of an aggregate be written?
+pub fn can_be_saved(kind: &AggregateKind) -> bool {
+    !matches!(kind.function, AggregateFunction::First | AggregateFunction::ApproxCountDistinct)
+}
+
+impl SavedRows {
+    pub fn of(ends: Vec<i64>, states: &[States], slots: &[u32], values: &[Values]) -> Self {
+        let states = states.iter().zip(values).map(|(states, values)| match states.gather(slots) {
+            States::SpreadInt(all) => SavedStates::SpreadInt(
+                all.into_iter().map(|(n, sum, squares)| (n, sum, squares.to_le_bytes())).collect(),
+            ),
+            States::Distinct(sets) => {
+                SavedStates::Distinct(sets.iter().map(|set| set.ids().map(|id| values.saved(id)).collect()).collect())
+            }
+            other => SavedStates::Plain(other),
+        });
+        Self { ends, states: states.collect() }
+    }
+
+    /// The states, by aggregate.
+    pub fn states(self, values: &mut [Values]) -> Vec<States> {
+        let states = self.states.into_iter().zip(values).map(|(saved, values)| match saved {
+            SavedStates::Plain(states) => states,
+            SavedStates::SpreadInt(all) => States::SpreadInt(
+                all.into_iter().map(|(n, sum, squares)| (n, sum, i256::from_le_bytes(squares))).collect(),
+            ),
+            SavedStates::Distinct(sets) => {
+                let set = |saved: Vec<SavedValue>| {
+                    let mut set = Distinct::default();
+                    saved.iter().for_each(|value| set.insert(values.id_of(value)));
+                    set
+                };
+                States::Distinct(sets.into_iter().map(set).collect())
+            }
+        });
+        states.collect()
+    }
+}
