@@ -74,6 +74,7 @@ fn run_the_pack(bencher: Bencher, evidence: usize) {
     let input: Arc<dyn Input> = Arc::new(MemoryInput::new("rows", rows()));
     bencher.counter(ItemsCount::new(ROWS)).bench(|| {
         let options = RunOptions {
+            spill: None,
             inputs: vec![(netlog(&plan), Arc::clone(&input))],
             live: None,
             threads: 2,
