@@ -17,8 +17,14 @@ use super::window::evidence::{EvidenceRows, SeeFlow};
 pub struct FlowEvidence<'a> {
     flows: &'a FlowBatch,
     columns: Vec<Cells<'a>>,
+    row_ids: &'a [i64],
     written: RefCell<Vec<Option<Arc<[u8]>>>>,
+    /// Where a flow is written before its length is known.
+    room: RefCell<Vec<u8>>,
 }
+
+/// Bytes of a flow that need no more room.
+const ROOM: usize = 1_024;
 
 /// A column of flows.
 enum Cells<'a> {
@@ -55,19 +61,25 @@ impl<'a> FlowEvidence<'a> {
             Type::String => Cells::String(array.as_string()),
             _ => Cells::Int64(array.as_primitive::<Int64Type>()),
         });
-        Self { flows, columns: columns.collect(), written: RefCell::new(vec![None; flows.times.len()]) }
-    }
-
-    fn row_id(&self, row: usize) -> i64 {
-        self.flows.rows.column(flow::ROW_ID).as_primitive::<Int64Type>().value(row)
+        Self {
+            flows,
+            columns: columns.collect(),
+            row_ids: flows.rows.column(flow::ROW_ID).as_primitive::<Int64Type>().values(),
+            written: RefCell::new(vec![None; flows.times.len()]),
+            room: RefCell::new(vec![0; ROOM]),
+        }
     }
 
     fn flow(&self, row: usize) -> Arc<[u8]> {
         let mut written = self.written.borrow_mut();
         Arc::clone(written[row].get_or_insert_with(|| {
             let origin = self.flows.origins.get(row).map(|origin| (&*origin.file, origin.line));
-            // Writing to memory has no error.
-            postcard::to_allocvec(&KeptFlow { cells: self.cells(row), origin }).unwrap_or_default().into()
+            let flow = KeptFlow { cells: self.cells(row), origin };
+            match postcard::to_slice(&flow, &mut self.room.borrow_mut()) {
+                Ok(bytes) => Arc::from(&*bytes),
+                // Writing to memory that grows has no error.
+                Err(_) => postcard::to_allocvec(&flow).unwrap_or_default().into(),
+            }
         }))
     }
 
@@ -90,7 +102,7 @@ impl<'a> Cells<'a> {
 
 impl EvidenceRows for FlowEvidence<'_> {
     fn for_each(&self, row: usize, see: &mut SeeFlow) {
-        see(EventTime(self.flows.times[row]), self.row_id(row), &|| self.flow(row));
+        see(EventTime(self.flows.times[row]), self.row_ids[row], &|| self.flow(row));
     }
 }
 
