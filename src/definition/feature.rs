@@ -21,7 +21,7 @@ pub(super) static FEATURE: Table = Table {
         required(
             "from",
             Shape::Relation,
-            "The relation it reads: `flows`, another feature, `hits(rule, …)` or `hits(*)`",
+            "The relation it reads: `flows`, another feature, `hits(rule, …)` or `alerts(rule, …)`; `*` stands for all rules",
         ),
         optional(
             "join",

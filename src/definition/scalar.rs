@@ -27,14 +27,15 @@ pub(super) fn is_rule_name(text: &str) -> bool {
         && parts().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
-/// A relation's name, that of a rule too, or the hits of rules.
+/// A relation's name, that of a rule too, or the hits or alerts of rules.
 pub(super) fn is_relation(text: &str) -> bool {
     is_name(text) || is_rule_name(text) || is_hits(text)
 }
 
-/// `hits(rule, other.rule)`, `hits(*)`.
+/// `hits(rule, other.rule)`, `hits(*)`; `alerts(rule, other.rule)`, `alerts(*)`.
 pub(super) fn is_hits(text: &str) -> bool {
-    let names = text.strip_prefix("hits(").and_then(|rest| rest.strip_suffix(')'));
+    let call = text.strip_prefix("hits(").or_else(|| text.strip_prefix("alerts("));
+    let names = call.and_then(|rest| rest.strip_suffix(')'));
     names.is_some_and(|names| names.trim() == "*" || names.split(',').map(str::trim).all(is_rule_name))
 }
 
@@ -111,7 +112,7 @@ impl Node {
         self.get(key)?.text().filter(|text| is_name(text.as_str())).cloned()
     }
 
-    /// A relation's name, or the hits of rules.
+    /// A relation's name, or the hits or alerts of rules.
     pub fn relation_at(&self, key: &str) -> Option<Text> {
         self.get(key)?.text().filter(|text| is_relation(text.as_str())).cloned()
     }

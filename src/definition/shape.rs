@@ -36,7 +36,7 @@ pub(super) enum Shape {
     Name,
     /// The name of a rule: like [`Shape::Name`], with `.` and `-` between parts.
     RuleName,
-    /// The name of a relation, or `hits(rule, …)`.
+    /// The name of a relation, `hits(rule, …)` or `alerts(rule, …)`.
     Relation,
     /// A GoogleSQL expression or query.
     Sql,

@@ -245,7 +245,7 @@ fn problem(text: &Text, shape: &Shape, name: &str) -> Option<Diagnostic> {
         Shape::Relation if !scalar::is_relation(value) => {
             let error = bad_name(text, "letters, digits and `_`, no digit first");
             Some(if value.contains('(') {
-                error.help("hits of rules are read as hits(rule, other.rule)")
+                error.help("hits of rules are read as hits(rule, other.rule), those that open an incident as alerts(…)")
             } else {
                 error
             })

@@ -1,4 +1,4 @@
-//! Hits of a rule as rows of `hits(…)`, for the features that read them.
+//! Hits of a rule as rows of `hits(…)` and `alerts(…)`, for the features that read them.
 
 use std::sync::Arc;
 
@@ -17,8 +17,10 @@ use super::window::evidence::FlowsBehind;
 
 /// Who reads the hits of each rule.
 pub struct HitReaders {
-    /// By rule: live features.
-    features: Vec<Vec<usize>>,
+    /// By rule: live features that read its hits.
+    hits: Vec<Vec<usize>>,
+    /// By rule: live features that read those that open an incident.
+    alerts: Vec<Vec<usize>>,
     schema: SchemaRef,
 }
 
@@ -30,22 +32,27 @@ pub struct HitRows {
 
 impl HitReaders {
     pub fn of(plan: &Plan) -> Self {
-        let mut features = vec![Vec::new(); plan.rules.len()];
+        let (mut hits_of, mut alerts_of) = (vec![Vec::new(); plan.rules.len()], vec![Vec::new(); plan.rules.len()]);
         for (index, feature) in plan.features.iter().enumerate().filter(|(index, _)| plan.live[*index]) {
             if let Upstream::Hits(read) = feature.upstream {
+                let features = if plan.hits[read].opening { &mut alerts_of } else { &mut hits_of };
                 plan.rules_behind(read).for_each(|(rule, _)| features[rule].push(index));
             }
         }
-        Self { features, schema: batch::schema(&hits::columns()) }
+        Self { hits: hits_of, alerts: alerts_of, schema: batch::schema(&hits::columns()) }
     }
 
-    pub fn of_rule(&self, rule: usize) -> &[usize] {
-        &self.features[rule]
+    /// Those of a rule's hits.
+    pub fn of_hits(&self, rule: usize) -> &[usize] {
+        &self.hits[rule]
     }
 
-    /// Those that no exception covers.
-    pub fn rows(&self, rule: &RulePlan, hits: &[Hit]) -> Result<HitRows, ArrowError> {
-        let hits: Vec<&Hit> = hits.iter().filter(|hit| hit.excepted.is_none()).collect();
+    /// Those of its hits that open an incident.
+    pub fn of_alerts(&self, rule: usize) -> &[usize] {
+        &self.alerts[rule]
+    }
+
+    pub fn rows(&self, rule: &RulePlan, hits: &[&Hit]) -> Result<HitRows, ArrowError> {
         let time = |of: &dyn Fn(&Hit) -> i64| -> ArrayRef {
             let times: Vec<i64> = hits.iter().map(|hit| of(hit)).collect();
             Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))

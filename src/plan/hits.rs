@@ -1,9 +1,10 @@
-//! `hits(rule, …)`: hits of some rules as a relation, with the same columns whatever rules they are.
+//! `hits(rule, …)`: hits of some rules as a relation, with the same columns whatever rules they are. `alerts(rule, …)`: those
+//! of them that open an incident.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::definition::model::Status;
+use crate::definition::model::{AlertWhen, Rule, Status};
 use crate::diagnostic::{Diagnostic, Text, suggest};
 use crate::record::{Column, Type};
 
@@ -36,7 +37,7 @@ pub const EVENT_TIME: usize = 4;
 const FROM_RULE: usize = 9;
 const ROLES: [&str; 3] = ["actor", "victim", "peer"];
 
-/// The columns of `hits(…)`.
+/// The columns of `hits(…)` and `alerts(…)`.
 pub fn columns() -> Vec<Column> {
     COLUMNS.iter().map(|(name, ty, nullable, _)| Column::new(*name, *ty, *nullable)).collect()
 }
@@ -49,9 +50,11 @@ pub fn described() -> impl Iterator<Item = (Column, &'static str)> {
 /// Hits of some rules, that a feature reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HitsPlan {
-    /// `hits(a, b)`.
+    /// `hits(a, b)` or `alerts(a, b)`.
     pub name: String,
     pub rules: Vec<String>,
+    /// Are they only those that open an incident?
+    pub opening: bool,
 }
 
 /// Of the columns that come from the rule's own, in order: which of them; its value is taken as text where this is STRING.
@@ -63,28 +66,55 @@ pub fn of_rule(rule: &RulePlan) -> Vec<Option<usize>> {
     ROLES.iter().map(|name| role(name)).chain(COLUMNS[FROM_RULE + ROLES.len()..].iter().map(named)).collect()
 }
 
-/// What stands for the hits of all rules that read features and stand on no such feature themselves.
-pub(super) const ALL: &str = "hits(*)";
+/// What stands for all rules that read features and stand on no feature that reads all of them.
+pub(super) const ALL: &str = "*";
 
-/// The rules that `hits(a, b)` names.
+/// What a feature names as `hits(a, b)` or `alerts(a, b)`.
+pub(super) struct Named<'a> {
+    pub rules: Vec<&'a str>,
+    pub opening: bool,
+}
+
+impl<'a> Named<'a> {
+    pub fn of(text: &'a str) -> Option<Self> {
+        let whole = |call| text.strip_prefix(call)?.strip_suffix(')');
+        let (names, opening) = match whole("hits(") {
+            Some(names) => (names, false),
+            None => (whole("alerts(")?, true),
+        };
+        let rules = names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        Some(Self { rules, opening })
+    }
+
+    /// One name for the same rules in any order.
+    pub fn name(mut self) -> String {
+        self.rules.sort_unstable();
+        self.rules.dedup();
+        format!("{}({})", if self.opening { "alerts" } else { "hits" }, self.rules.join(", "))
+    }
+}
+
+/// The rules that `hits(a, b)` or `alerts(a, b)` names.
 pub fn rules_of(text: &str) -> Option<Vec<&str>> {
-    let names = text.strip_prefix("hits(")?.strip_suffix(')')?;
-    Some(names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
+    Named::of(text).map(|named| named.rules)
 }
 
 impl Resolver<'_> {
     /// The relation of hits that a feature reads; it is one with others of the same rules.
     pub(super) fn hits(&mut self, from: &Text, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
-        let names = rules_of(from.as_str())?;
+        let named = Named::of(from.as_str())?;
         let mut whole = true;
-        if names.is_empty() {
+        if named.rules.is_empty() {
             let finding =
                 Diagnostic::warning("feature.hits", from.span(), "there is no rule whose hits these could be");
+            let which = if named.opening { "that alert by themselves and are" } else { "that are" };
             diagnostics.push(
-                finding.label("no rows").help("rules over features count that are neither drafts nor in the shadow"),
+                finding
+                    .label("no rows")
+                    .help(format!("rules over features count {which} neither drafts nor in the shadow")),
             );
         }
-        for name in &names {
+        for name in &named.rules {
             let known = || self.project.rules.iter().map(|rule| rule.name.as_str());
             let Some(rule) = self.project.rules.iter().find(|rule| rule.name.text == *name) else {
                 whole = false;
@@ -99,21 +129,33 @@ impl Resolver<'_> {
                 });
                 continue;
             };
-            let over = self.project.config.overrides.get(*name).and_then(|over| over.status);
-            let status = over.unwrap_or(rule.status);
-            if matches!(status, Status::Draft | Status::Shadow) {
-                let message = format!("rule `{name}` is {}: its hits go nowhere", status.name());
-                let finding = Diagnostic::warning("feature.hits", from.span(), message).label("no rows of it");
-                diagnostics.push(finding.help("a rule whose hits only feed others has `alert: {when: never}`"));
-            }
+            diagnostics.extend(self.without_rows(rule, named.opening, from));
         }
-        let rules: BTreeSet<&str> = names.iter().copied().collect();
+        let rules: BTreeSet<&str> = named.rules.iter().copied().collect();
         let rules: Vec<String> = rules.into_iter().map(str::to_owned).collect();
-        let name = format!("hits({})", rules.join(", "));
+        let (opening, name) = (named.opening, named.name());
         if whole && self.plan.hits.iter().all(|known| known.name != name) {
-            self.plan.hits.push(HitsPlan { name, rules });
+            self.plan.hits.push(HitsPlan { name, rules, opening });
         }
         whole.then_some(())
+    }
+
+    /// What is said of a rule that gives no rows.
+    fn without_rows(&self, rule: &Rule, opening: bool, from: &Text) -> Option<Diagnostic> {
+        let name = rule.name.as_str();
+        let over = self.project.config.overrides.get(name).and_then(|over| over.status);
+        let status = over.unwrap_or(rule.status);
+        let finding =
+            |message: String| Diagnostic::warning("feature.hits", from.span(), message).label("no rows of it");
+        if matches!(status, Status::Draft | Status::Shadow) {
+            let finding = finding(format!("rule `{name}` is {}: its hits go nowhere", status.name()));
+            return Some(finding.help("a rule whose hits only feed others has `alert: {when: never}`"));
+        }
+        let when = rule.alert.when;
+        (opening && when != AlertWhen::Always).then(|| {
+            let finding = finding(format!("rule `{name}` has `when: {}`: its hits open no incident", when.name()));
+            finding.help("read hits(…), or let the rule alert: `alert: {when: always}`")
+        })
     }
 }
 
@@ -174,11 +216,14 @@ impl Plan {
         order
     }
 
-    /// The rules whose hits these are, those that run and count.
+    /// The rules whose hits these are, those that run and give some.
     pub fn rules_behind(&self, hits: usize) -> impl Iterator<Item = (usize, &Arc<RulePlan>)> {
-        let names = self.hits.get(hits).map(|hits| hits.rules.as_slice()).unwrap_or_default();
+        let hits = self.hits.get(hits);
+        let names = hits.map(|hits| hits.rules.as_slice()).unwrap_or_default();
+        let opening = hits.is_some_and(|hits| hits.opening);
+        let gives = move |rule: &RulePlan| rule.feeds && (!opening || rule.when == AlertWhen::Always);
         let rules = self.rules.iter().enumerate();
-        rules.filter(move |(_, rule)| names.contains(&rule.name) && rule.feeds)
+        rules.filter(move |(_, rule)| names.contains(&rule.name) && gives(rule))
     }
 
     /// Leaves out rules that nobody wants and whose hits no feature reads that is wanted.

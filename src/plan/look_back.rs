@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::record::{EventTime, Micros};
+use crate::record::{Day, EventTime, Micros};
 
 use super::{FeaturePlan, JoinPlan, JoinTarget, Plan, RulePlan, Upstream, WindowPlan};
 
@@ -42,6 +42,8 @@ impl Plan {
                     joined(&feature.joins, self.features[read].window, start, &mut features);
                 }
                 Upstream::Hits(hits) => {
+                    // Incidents begin at midnight at the earliest: which hits open one depends on all before them of that day.
+                    let start = if self.hits[hits].opening { Day::of(start).start().min(start) } else { start };
                     for (index, rule) in self.rules_behind(hits) {
                         rules[index] = rules[index].min(start);
                         for branch in &rule.branches {
@@ -133,7 +135,9 @@ impl Plan {
                         }
                         _ => 0,
                     });
-                    behind.max().unwrap_or(0)
+                    // A hit can keep others from opening an incident until the day ends.
+                    let day = if joined && self.hits[hits].opening { Day::LENGTH.0 } else { 0 };
+                    behind.max().unwrap_or(0).saturating_add(day)
                 }
             };
             let joined = if joined { self.joined_reach(&feature.joins, feature.upstream, &reaches) } else { 0 };

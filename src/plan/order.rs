@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::definition::model::{Feature, Join, JoinTarget, Project, Rule, Status};
+use crate::definition::model::{AlertWhen, Feature, Join, JoinTarget, Project, Rule, Status};
 use crate::diagnostic::{Diagnostic, Text};
 use crate::language;
 use crate::record::flow;
 
-use super::hits::{ALL, rules_of};
+use super::hits::{ALL, Named, rules_of};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
@@ -107,9 +107,9 @@ fn rule_reads(rule: &Rule) -> Vec<Text> {
     joined(&rule.join).into_iter().chain(from.collect::<Vec<_>>()).collect()
 }
 
-/// Names the rules of `hits(*)`. Returns those that are left out, because they read `flows`, with the place.
+/// Names the rules of `hits(*)` and `alerts(*)`. Returns those that are left out, because they read `flows`, with the place.
 pub(crate) fn name_all_hits(project: &mut Project) -> Vec<(Text, String)> {
-    let is_all = |feature: &Feature| feature.from.text.replace(' ', "") == ALL;
+    let is_all = |feature: &Feature| rules_of(feature.from.as_str()).is_some_and(|rules| rules == [ALL]);
     if !project.features.iter().any(is_all) {
         return Vec::new();
     }
@@ -124,17 +124,23 @@ pub(crate) fn name_all_hits(project: &mut Project) -> Vec<(Text, String)> {
         }
         let Some(read) = of_rules.0.get(rule.name.as_str()) else { continue };
         if read.iter().any(|read| read.text == flow::FLOWS) {
-            over_flows.push(rule.name.text.clone());
+            over_flows.push(rule);
         } else if !stands_on(&of_rules, &features, read, &is_all) {
-            names.push(rule.name.text.as_str());
+            names.push(rule);
         }
     }
-    names.sort_unstable();
-    let text = format!("hits({})", names.join(", "));
     let mut left_out = Vec::new();
-    for feature in project.features.iter_mut().filter(|feature| is_all(feature)) {
-        left_out.extend(over_flows.iter().map(|rule| (feature.from.clone(), rule.clone())));
-        feature.from.text.clone_from(&text);
+    let mut texts = Vec::new();
+    for (index, feature) in project.features.iter().enumerate().filter(|(_, feature)| is_all(feature)) {
+        let opening = Named::of(feature.from.as_str()).is_some_and(|named| named.opening);
+        let gives = |rule: &&&Rule| !opening || rule.alert.when == AlertWhen::Always;
+        let over_flows = over_flows.iter().filter(gives);
+        left_out.extend(over_flows.map(|rule| (feature.from.clone(), rule.name.text.clone())));
+        let rules = names.iter().filter(gives).map(|rule| rule.name.as_str()).collect();
+        texts.push((index, Named { rules, opening }.name()));
+    }
+    for (index, text) in texts {
+        project.features[index].from.text = text;
     }
     left_out
 }

@@ -125,10 +125,9 @@ impl Resolver<'_> {
         if name.text == flow::FLOWS {
             return Some(Upstream::Flows);
         }
-        if let Some(mut rules) = hits::rules_of(name.as_str()) {
-            rules.sort_unstable();
-            rules.dedup();
-            return self.plan.hits.iter().position(|hits| hits.rules == rules).map(Upstream::Hits);
+        if let Some(named) = hits::Named::of(name.as_str()) {
+            let name = named.name();
+            return self.plan.hits.iter().position(|hits| hits.name == name).map(Upstream::Hits);
         }
         let found = self.plan.feature(name.as_str()).map(Upstream::Feature);
         if found.is_none() && !self.is_broken(name) {

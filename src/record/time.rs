@@ -48,6 +48,8 @@ impl fmt::Display for EventTime {
 pub struct Day(pub i32);
 
 impl Day {
+    pub const LENGTH: Micros = Micros(MICROS_PER_DAY);
+
     pub fn of(at: EventTime) -> Self {
         // All of i64 in microseconds is fewer days than an i32 counts.
         Self(i32::try_from(at.0.div_euclid(MICROS_PER_DAY)).unwrap_or(i32::MAX))

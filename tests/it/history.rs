@@ -267,6 +267,34 @@ columns:
   actors: COUNT(DISTINCT actor)
   worth: SUM(score * weight)
   since: MIN(event_time)
+--- features/opened.yaml
+feature: opened
+from: alerts(busy, served)
+key: [rule, src_ip]
+window: {{size: 2h, every: 30m}}
+columns:
+  alerts: COUNT(*)
+  since: MIN(event_time)
+  ids: STRING_AGG(hit_id ORDER BY hit_id LIMIT 5)
+--- rules/reopened.yaml
+rule: reopened
+title: Reopened
+description: An incident began
+status: stable
+severity: low
+owner: tests
+sql: SELECT * FROM opened WHERE alerts >= 1
+alert: {{title: 'reopened', key: [rule], merge_within: 1h}}
+runbook: Look.
+--- features/told.yaml
+feature: told
+from: alerts(often, reopened)
+key: [rule]
+window: {{size: 90m, every: 30m}}
+columns:
+  alerts: COUNT(*)
+  since: MIN(event_time)
+  ids: STRING_AGG(hit_id ORDER BY hit_id LIMIT 5)
 --- rules/often.yaml
 rule: often
 title: Often

@@ -4,7 +4,7 @@
 //! and ids as the order of time. Beyond lateness the log decides: what each feature gives is recomputed from the rows
 //! and the watermark before each ([`super::oracle`]), and nothing may differ from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
@@ -107,8 +107,18 @@ impl Scene {
             return Err(errors.join("\n").into());
         }
         let mut plan = resolved.plan;
-        let shown =
-            ["by_subscriber", "by_service", "everybody", "over", "before", "recent", "chain", "kept_up", "silent"];
+        let shown = [
+            "by_subscriber",
+            "by_service",
+            "everybody",
+            "over",
+            "before",
+            "recent",
+            "chain",
+            "opened",
+            "kept_up",
+            "silent",
+        ];
         plan.show(&[&shown[..], &["visits", "stretches", "pauses", "steps"]].concat());
         Ok(Self { plan, narrow, other, long, own, all, recent, visits, stretches, max_gap, fills })
     }
@@ -393,6 +403,15 @@ window: {other}
 columns:
   hits: COUNT(*)
   most: MAX(score)
+--- features/opened.yaml
+feature: opened
+from: alerts(busy)
+key: [actor]
+window: {other}
+columns:
+  alerts: COUNT(*)
+  most: MAX(score)
+  ids: STRING_AGG(hit_id ORDER BY hit_id LIMIT 1000)
 --- rules/busy.yaml
 rule: busy
 title: Busy
@@ -636,6 +655,9 @@ fn differences(scene: &Scene, log: &[Logged], outcome: &Outcome, counts: Counts)
     all.extend(oracle::differences(&pauses(log, scene, counts), &found("pauses", 1)));
     all.extend(oracle::differences(&steps(&by_subscriber, scene), &found("steps", 1)));
     all.extend(oracle::differences(&chain(&by_subscriber, &everybody, scene), &found("chain", 1)));
+    let opened_rows = opened(&by_subscriber, &everybody, scene);
+    all.extend(oracle::differences(&opened_rows, &without_ids(found("opened", 1))));
+    all.extend(opened_once(&outcome.kept));
     let expected = [("busy", busy(&by_subscriber, &everybody)), ("login", logins(log))];
     let known = |name: &str| scene.plan.rules.iter().any(|rule| rule.name == name);
     for (rule, expected) in expected.into_iter().filter(|(rule, _)| known(rule)) {
@@ -933,7 +955,40 @@ fn hits_of_busy<'a>(
 
 /// Hits of `busy` by whom they are about.
 fn chain(by_subscriber: &Answer, everybody: &Answer, scene: &Scene) -> Answer {
-    let hits = hits_of_busy(by_subscriber, everybody).map(|(key, at, flows)| ((key, flows), at, i64::MIN));
+    counted(hits_of_busy(by_subscriber, everybody), scene)
+}
+
+/// Those of them before which there is none for a while, by whom they are about.
+fn opened(by_subscriber: &Answer, everybody: &Answer, scene: &Scene) -> Answer {
+    let mut last: BTreeMap<&Vec<String>, i64> = BTreeMap::new();
+    let hits = hits_of_busy(by_subscriber, everybody).filter(|(key, at, _)| {
+        let before = last.insert(key, *at);
+        before.is_none_or(|before| at - before > MERGE_WITHIN || before.div_euclid(DAY) < at.div_euclid(DAY))
+    });
+    counted(hits.collect::<Vec<_>>().into_iter(), scene)
+}
+
+/// The last column of `opened` is not computed.
+fn without_ids(mut found: Answer) -> Answer {
+    found.values_mut().for_each(|cells| cells.truncate(2));
+    found
+}
+
+/// The ids in `opened` are those of the alerts.
+fn opened_once(kept: &Kept) -> Option<String> {
+    let ids = answer(kept, "opened", 1).into_values().filter_map(|cells| cells.into_iter().nth(2));
+    let ids = ids.map(|cell| match cell {
+        Cell::Text(ids) => ids,
+        other => format!("{other:?}"),
+    });
+    let ids: BTreeSet<String> = ids.flat_map(|ids| ids.split(',').map(str::to_owned).collect::<Vec<_>>()).collect();
+    let alerts = kept.alerts.iter().filter(|alert| alert.rule == "busy");
+    let alerts: BTreeSet<String> = alerts.map(|alert| alert.alert_id.clone()).collect();
+    (ids != alerts).then(|| format!("alerts of busy: {alerts:?}, rows of alerts(busy): {ids:?}"))
+}
+
+fn counted<'a>(hits: impl Iterator<Item = (&'a Vec<String>, i64, i64)>, scene: &Scene) -> Answer {
+    let hits = hits.map(|(key, at, flows)| ((key, flows), at, i64::MIN));
     let windows = oracle::windows(hits, scene.other, |(key, _)| Some((*key).clone()), oracle::after);
     let most = |rows: &[(&Vec<String>, i64)]| {
         let flows = rows.iter().map(|(_, flows)| *flows).max().and_then(|flows| i32::try_from(flows).ok());

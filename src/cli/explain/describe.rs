@@ -43,7 +43,7 @@ pub(super) fn rule(opened: &Opened, rule: &RulePlan) -> String {
     };
     text.push_str(&format!("  alerts   {alerts}\n"));
     let reads = |feature: &&FeaturePlan| match feature.upstream {
-        Upstream::Hits(hits) => plan.hits[hits].rules.contains(&rule.name),
+        Upstream::Hits(hits) => plan.rules_behind(hits).any(|(_, read)| read.name == rule.name),
         _ => false,
     };
     let readers: Vec<&str> = plan.features.iter().filter(reads).map(|feature| feature.name.as_str()).collect();

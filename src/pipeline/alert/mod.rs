@@ -109,6 +109,20 @@ impl AlertStage {
         }
     }
 
+    /// Of hits of one rule over features that end at one instant, behind all before it: those that open an incident.
+    pub fn opening<'a>(&self, hits: &'a [Hit]) -> Vec<&'a Hit> {
+        let mut opening: Vec<&Hit> = hits.iter().filter(|hit| self.alone(hit).is_none()).collect();
+        opening.sort_by_cached_key(|hit| Place::of(hit, 0));
+        let mut seen = BTreeSet::new();
+        opening.retain(|hit| {
+            let key = incident_key(hit);
+            let merge_within = self.rules[hit.rule].merge_within.0;
+            let open = self.incidents.get(&key).is_some_and(|known| known.closes_at(merge_within) > hit.known_at.0);
+            !open && seen.insert(key)
+        });
+        opening
+    }
+
     /// Hits that wait, and incidents that are open.
     pub fn open(&self) -> (usize, usize) {
         (self.waiting.len(), self.incidents.len())
@@ -158,20 +172,25 @@ impl AlertStage {
         settled.hits.push((hit, disposition));
     }
 
-    /// Incidents that cannot take the hit are closed.
-    fn settle(&mut self, hit: &Hit) -> Disposition {
+    /// What becomes of a hit that belongs to no incident.
+    fn alone(&self, hit: &Hit) -> Option<Disposition> {
         let rule = &self.rules[hit.rule];
         if hit.excepted.is_some() {
-            return Disposition::Excepted;
+            return Some(Disposition::Excepted);
         }
         if rule.status == Status::Shadow {
-            return Disposition::Shadow;
+            return Some(Disposition::Shadow);
         }
-        if rule.when != AlertWhen::Always {
-            return Disposition::Signal;
+        (rule.when != AlertWhen::Always).then_some(Disposition::Signal)
+    }
+
+    /// Incidents that cannot take the hit are closed.
+    fn settle(&mut self, hit: &Hit) -> Disposition {
+        if let Some(disposition) = self.alone(hit) {
+            return disposition;
         }
-        let key = (hit.rule, key_text(&hit.alert_key), day(hit.event_time));
-        let merge_within = rule.merge_within.0;
+        let key = incident_key(hit);
+        let merge_within = self.rules[hit.rule].merge_within.0;
         let (incident, disposition) = match self.incidents.entry(key.clone()) {
             Entry::Vacant(place) => (place.insert(Incident::new(hit)), Disposition::Alerted),
             Entry::Occupied(place) => {
@@ -197,6 +216,10 @@ impl AlertStage {
         }
         self.closing.remove(&(at, key));
     }
+}
+
+fn incident_key(hit: &Hit) -> IncidentKey {
+    (hit.rule, key_text(&hit.alert_key), day(hit.event_time))
 }
 
 /// One text a key: length-prefixed, so that fields do not run together.

@@ -8,7 +8,7 @@ use crate::plan::{Asked, Node, Upstream};
 
 use super::{Graph, GraphError, watch};
 use crate::pipeline::cost::Spending;
-use crate::pipeline::detect::Behind;
+use crate::pipeline::detect::{Behind, Hit};
 use crate::pipeline::outlet::Outlet;
 use crate::pipeline::past::Closed;
 use crate::pipeline::window::evidence::{EvidenceRows, FlowsBehind};
@@ -112,6 +112,7 @@ impl Graph {
         let begins = self.begins.unwrap_or(self.first);
         let misses = self.caps.rule_misses(index, now.end);
         let rule = &mut self.rules[index];
+        let mut all = Vec::new();
         for (branch, upstream) in rule.branches() {
             let Upstream::Feature(upstream) = upstream else { continue };
             let Some(rows) = &now.closed[upstream] else { continue };
@@ -129,15 +130,30 @@ impl Graph {
             let evidence: Option<&dyn EvidenceRows> = Some(&*now.evidence[upstream]);
             let warming = self.history[index].is_some_and(|back| now.end.saturating_sub(back) < begins);
             let behind = Behind { partial_after: now.partial_after, misses, warming, evidence, ..Behind::default() };
-            let hits = rule.hits(&selected, &places, &behind)?;
-            let readers = self.readers.of_rule(index);
-            let read = (!readers.is_empty()).then(|| self.readers.rows(&rule.plan, &hits)).transpose()?;
-            for (reader, read) in readers.iter().zip(read.iter().cycle()) {
+            all.extend(rule.hits(&selected, &places, &behind)?);
+        }
+        self.tell_readers(index, now.end, &all)?;
+        self.alerts.push(all, &mut self.ledger);
+        Ok(())
+    }
+
+    /// Gives features the hits of a rule that end now.
+    fn tell_readers(&mut self, rule: usize, end: i64, hits: &[Hit]) -> Result<(), GraphError> {
+        let (of_hits, of_alerts) = (self.readers.of_hits(rule), self.readers.of_alerts(rule));
+        let mut kinds: Vec<(&[usize], Vec<&Hit>)> = Vec::new();
+        if !of_hits.is_empty() {
+            kinds.push((of_hits, hits.iter().filter(|hit| hit.excepted.is_none()).collect()));
+        }
+        if !of_alerts.is_empty() {
+            kinds.push((of_alerts, self.alerts.opening(hits)));
+        }
+        for (readers, hits) in kinds.iter().filter(|(_, hits)| !hits.is_empty()) {
+            let read = self.readers.rows(&self.rules[rule].plan, hits)?;
+            for reader in readers.iter().filter(|reader| end > self.since.0[**reader]) {
                 if let Some(stage) = &mut self.features[*reader] {
-                    stage.push(now.end, &read.rows, Closed::default(), &read.evidence)?;
+                    stage.push(end, &read.rows, Closed::default(), &read.evidence)?;
                 }
             }
-            self.alerts.push(hits, &mut self.ledger);
         }
         Ok(())
     }

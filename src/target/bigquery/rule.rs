@@ -3,7 +3,7 @@
 use crate::language::tree::{Expr, OrderKey, Rank};
 use crate::plan::{self, AlertWhen, BranchPlan, ExceptionPlan, Plan, RulePlan, Status, TitlePart, Upstream};
 use crate::record::flow::ADMIT_WATERMARK;
-use crate::record::{Column, Micros, Type, Value, hit};
+use crate::record::{Column, Day, Micros, Type, Value, hit};
 
 use super::expr::{Names, print};
 use super::query::{Query, Step, select};
@@ -127,7 +127,8 @@ pub(super) fn hits(plan: &Plan, ranged: bool) -> Query {
     Query { comment, steps, body: parts.join("\nUNION ALL\n") }
 }
 
-/// Hits of some rules with the columns that all have: those that no exception covers.
+/// Hits of some rules with the columns that all have: those that no exception covers; of `alerts(…)` those of them that open
+/// an incident.
 pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> String {
     let selects = plan.rules_behind(hits).map(|(_, rule)| {
         let t = fresh("t", rule.columns.iter().map(|column| column.name.as_str()));
@@ -159,9 +160,17 @@ pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> Stri
             .zip(plan::hits::columns())
             .map(|(value, column)| format!("{value} AS {}", name(&column.name)))
             .collect();
-        let mut conditions = range(&t, Micros(0));
+        let opening = plan.hits[hits].opening;
+        // A day more: all hits of the first day are needed to know which of them open an incident.
+        let mut conditions = range(&t, if opening { Day::LENGTH } else { Micros(0) });
         conditions.extend(rule.exceptions.iter().map(|e| format!("NOT COALESCE({}, FALSE)", exception(e, &names))));
-        select(&items, &format!("{} AS {t}", name(&table(rule))), &conditions)
+        let rows = select(&items, &format!("{} AS {t}", name(&table(rule))), &conditions);
+        if !opening {
+            return rows;
+        }
+        let mut opens = vec![opens(rule, &columns)];
+        opens.extend(range(&t, Micros(0)));
+        format!("{rows}\nQUALIFY {}", opens.join("\n  AND "))
     });
     let selects: Vec<String> = selects.collect();
     if selects.is_empty() {
@@ -172,6 +181,16 @@ pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> Stri
         return select(&items, "UNNEST(CAST([] AS ARRAY<INT64>))", &[]);
     }
     selects.join("\nUNION ALL\n")
+}
+
+/// Does a hit of a rule over features open an incident? Among hits that no exception covers.
+fn opens(rule: &RulePlan, columns: &[String]) -> String {
+    let at = &columns[rule.event_time];
+    let order = std::iter::once(at).chain(rule.key.iter().map(|index| &columns[*index]));
+    let order = order.cloned().collect::<Vec<_>>().join(", ");
+    let days = format!("{}, DATE({at})", key_text(rule, columns));
+    let last = format!("LAG({at}) OVER (PARTITION BY {days} ORDER BY {order})");
+    format!("COALESCE(TIMESTAMP_ADD({last}, {}) < {at}, TRUE)", interval(rule.merge_within.0))
 }
 
 fn hit_steps(plan: &Plan, rule: &RulePlan, ranged: bool) -> [Step; 3] {
