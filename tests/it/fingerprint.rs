@@ -80,6 +80,8 @@ const CHAINED: &[(&str, &str, bool)] = &[
     ("missing: {hits: 0}", "missing: {hits: 1}", true),
     ("[OFFSET(1)]", "[OFFSET(2)]", true),
     ("(score, 2)", "(score, 3)", true),
+    ("from: hits(net.many)", "from: alerts(net.many)", true),
+    ("merge_within: 1h", "merge_within: 2h", true),
 ];
 
 pub fn cases() -> Vec<Trial> {

@@ -127,6 +127,15 @@ pub(super) fn hits(plan: &Plan, ranged: bool) -> Query {
     Query { comment, steps, body: parts.join("\nUNION ALL\n") }
 }
 
+/// What the rows of such a relation are.
+pub(super) fn said_of(plan: &Plan, hits: usize) -> &'static str {
+    if plan.hits[hits].opening {
+        "rows of rules that open an incident"
+    } else {
+        "rows of rules that no exception covers"
+    }
+}
+
 /// Hits of some rules with the columns that all have: those that no exception covers; of `alerts(…)` those of them that open
 /// an incident.
 pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> String {

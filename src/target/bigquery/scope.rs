@@ -51,7 +51,7 @@ pub(super) fn joined(plan: &Plan, prefix: &str, upstream: Upstream, joins: &[Joi
         from = name(&format!("{prefix}__hits"));
         steps.push(Step {
             name: from.clone(),
-            comment: format!("{}: rows of rules that no exception covers.", plan.relation_name(upstream)),
+            comment: format!("{}: {}.", plan.relation_name(upstream), rule::said_of(plan, hits)),
             sql: rule::hits_of(plan, hits, range),
         });
     }
