@@ -82,6 +82,15 @@ fn places(lookup: &Lookup, header: &[Cell], out: &mut Vec<Diagnostic>) -> Option
         }
     }
     let find = |name: &str| header.iter().position(|cell| cell.text.trim() == name);
+    // What is compiled has both beside the columns when the file has one.
+    if [VALID_FROM, VALID_TO].into_iter().any(|name| find(name).is_some()) {
+        let own = |name: &str| [VALID_FROM, VALID_TO].into_iter().any(|own| own.eq_ignore_ascii_case(name));
+        for column in lookup.columns.iter().filter(|column| own(column.name.as_str())) {
+            let message = format!("`{}` says when a row holds: it is no column", column.name.as_str());
+            let error = bad(column.name.span(), message).label("declared");
+            out.push(error.help("take it out of `columns`; a time that is a value needs another name"));
+        }
+    }
     let whole = Span { end: header.last()?.span.end, ..header.first()?.span };
     let mut columns = Vec::new();
     for column in &lookup.columns {
