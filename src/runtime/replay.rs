@@ -69,6 +69,8 @@ pub struct LocalDays {
     pub keep_late: bool,
     /// The history as somebody else has seen it.
     pub patch: Option<Patch>,
+    /// Where the data ended for somebody else.
+    pub ended: Option<Ended>,
     /// Rows of features as somebody else has computed them.
     pub amend: Option<Arc<dyn Amend>>,
     /// Of whom to say which rows came nearest to firing.
@@ -83,6 +85,15 @@ pub struct LocalDays {
     pub read: AtomicU64,
     /// Held by the one that writes.
     lock: Option<Box<dyn Send + Sync>>,
+}
+
+/// Where data ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// The last flow: no window that ends later is filled in.
+    pub flow: EventTime,
+    /// Windows that end later are partial.
+    pub watermark: EventTime,
 }
 
 /// What a day's files were made of, by relation.
@@ -151,6 +162,7 @@ impl LocalDays {
             batch_rows: BATCH_ROWS,
             keep_late: false,
             patch: None,
+            ended: None,
             amend: None,
             watch: None,
             nearest: Mutex::new(None),
@@ -331,12 +343,12 @@ impl LocalDays {
         self.spill.iter().for_each(|spill| graph.spill_to(spill, self.plan.look_back_rows));
         self.watch.iter().try_for_each(|focus| graph.watch(&self.plan, &lookups, focus.clone()))?;
         graph.only_from(&self.plan, &self.plan.look_back(span.start));
-        graph.fill_until(self.last_flow());
-        graph.begins = self.history.span().map(|(first, _)| first.0);
+        graph.fill_until(self.ended.map_or_else(|| self.last_flow(), |ended| ended.flow.0));
+        graph.begins = self.history.begins().map(|first| first.0);
         let end = span.end;
         let admission = if self.keep_late { graph.admission().of_all() } else { graph.admission() };
         let mut feed = Feed::new(&self.history, scan, wanted, admission.clone());
-        let last = self.last_watermark().0;
+        let last = self.ended.map_or_else(|| self.last_watermark(), |ended| ended.watermark).0;
         let mut ended = false;
         let mut read = 0;
         let mut patched = self.patch.as_ref().map(Patched::new);

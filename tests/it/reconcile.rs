@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 type Outcome = Result<(), Failed>;
 
-const PROJECT: [(&str, &str); 9] = [
+const PROJECT: [(&str, &str); 10] = [
     ("tripline.yaml", "name: reconcile\n"),
     (
         "sql/netlog/source.yaml",
@@ -51,6 +51,17 @@ columns:
 ",
     ),
     (
+        "features/kept_1m.yaml",
+        "feature: kept_1m
+from: flows
+key: [src_ip]
+window: {size: 1m}
+columns: {flows: COUNT(*)}
+fill: zero
+expire: 20m
+",
+    ),
+    (
         "rules/case_busy.yaml",
         "rule: case.busy
 title: Busy
@@ -72,11 +83,12 @@ sql: SELECT * FROM talk_1m WHERE mean >= 62.916666666666664 AND src_ip NOT IN (S
 ];
 
 /// What a run writes, and to which file.
-const EMITTED: [(&str, &str); 7] = [
+const EMITTED: [(&str, &str); 8] = [
     ("flows", "flows.parquet"),
     ("late", "late.jsonl"),
     ("talk_1m", "talk_1m.jsonl"),
     ("talk_5m", "talk_5m.jsonl"),
+    ("kept_1m", "kept_1m.jsonl"),
     ("case.busy", "case.busy.jsonl"),
     ("case.big", "case.big.jsonl"),
     ("hits", "hits.jsonl"),
@@ -112,10 +124,10 @@ struct Fault {
     more: &'static [&'static str],
 }
 
-const WINDOWS: &[&str] = &["talk_1m", "talk_5m", "case.busy", "case.big", "hits", "alerts"];
+const WINDOWS: &[&str] = &["talk_1m", "talk_5m", "kept_1m", "case.busy", "case.big", "hits", "alerts"];
 const BIG: &[&str] = &["case.big", "hits", "alerts"];
 const WITH_RUN: &[&str] = &["--run-project", "was"];
-const ALL: &[&str] = &["flows", "late", "talk_1m", "talk_5m", "case.busy", "case.big", "hits", "alerts"];
+const ALL: &[&str] = &["flows", "late", "talk_1m", "talk_5m", "kept_1m", "case.busy", "case.big", "hits", "alerts"];
 
 fn faults() -> Vec<Fault> {
     let fault = |name, plant, shows, exit, touched| Fault { name, plant, shows, exit, touched, more: &[] };
@@ -135,6 +147,8 @@ fn faults() -> Vec<Fault> {
         fault("late_and_changed", late_and_changed, ("talk_1m", "different", "unknown", 1, "bytes"), 1, ALL),
         fault("changed_rule", changed_rule, ("hits", "different", "definitions", 0, "fingerprint"), 0, WINDOWS),
         fault("run_that_ended", run_that_ended, ("talk_1m", "different", "edge", 0, "partial"), 0, WINDOWS),
+        fault("filled_while_flows_come", run_that_ended, ("kept_1m", "missing", "edge", 0, ""), 0, WINDOWS),
+        fault("filled_behind_the_history", history_that_ended, ("kept_1m", "extra", "edge", 0, ""), 1, ALL),
         fault("float_below", float_below, ("case.big", "missing", "threshold", 1, ""), 0, BIG),
         fault("float_above", float_above, ("case.big", "extra", "threshold", 1, ""), 0, BIG),
         fault("float_unseen", float_unseen, ("case.big", "missing", "unknown", 1, ""), 1, BIG),
@@ -399,6 +413,13 @@ fn run_that_ended(scene: &Scene) -> Outcome {
             .map(|at| format!(r#"{{"at":"2026-01-06T00:{at}Z","src":"a","dst":"y","bytes":1}}"#)),
     );
     scene.keep(&kept)
+}
+
+/// The run went on with one flow more.
+fn history_that_ended(scene: &Scene) -> Outcome {
+    let mut records = records();
+    records.push(r#"{"at":"2026-01-05T22:40:00Z","src":"z","dst":"y","bytes":1}"#.to_owned());
+    scene.run(&records)
 }
 
 const LIMIT: &str = "62.916666666666664";

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::record::{Day, EventTime, Value, flow};
 use crate::runtime::outlet::HITS;
 use crate::runtime::past::{Past, Within};
-use crate::runtime::replay::{LocalDays, ReplayError};
+use crate::runtime::replay::{Ended, LocalDays, ReplayError};
 
 use super::compare::{Compared, Difference, Kind, differing_columns};
 use super::flows::{FlowDifference, FlowKind, FlowLog, patch};
@@ -35,7 +35,7 @@ pub enum Cause {
     Definitions,
     /// Floats that it is computed from differ in their last digits.
     Threshold,
-    /// A window reaches beyond the data of one side.
+    /// A window reaches beyond the data of one side, or is filled in behind it.
     Edge,
     /// The history lacks a flow that the stream had.
     LostFlow,
@@ -123,6 +123,7 @@ pub fn explain(known: Known<'_>, open: &mut [Open], stop: &AtomicBool) -> Result
     }
     let asked = Asked { past, stop };
     if flows.is_known() {
+        let ended = flows.end().map(|flow| Ended { flow, watermark: EventTime(emitted_end) });
         let differing = flows.differences(past, look_back, stop)?;
         if stop.load(Ordering::Relaxed) {
             return Ok(false);
@@ -130,7 +131,10 @@ pub fn explain(known: Known<'_>, open: &mut [Open], stop: &AtomicBool) -> Result
         own_flows(open, &differing);
         let late: Vec<&FlowDifference> = differing.iter().filter(|flow| flow.kind == FlowKind::Late).collect();
         let all: Vec<&FlowDifference> = differing.iter().collect();
-        if !asked.with_flows(open, &late, |_| Cause::Late)? || !asked.with_flows(open, &all, whose)? {
+        if !asked.with_flows(open, &late, None, |_| Cause::Late)?
+            || !asked.with_end(open, ended)?
+            || !asked.with_flows(open, &all, ended, whose)?
+        {
             return Ok(false);
         }
     }
@@ -209,6 +213,7 @@ impl Asked<'_> {
         &self,
         open: &mut [Open],
         flows: &[&FlowDifference],
+        ended: Option<Ended>,
         cause: impl Fn(&[&FlowDifference]) -> Cause,
     ) -> Result<bool, ReplayError> {
         if flows.is_empty() {
@@ -216,7 +221,10 @@ impl Asked<'_> {
         }
         let mut days = self.past.replay(names(open));
         days.patch = Some(patch(flows));
-        let reach = self.past.plan.reach().0;
+        days.ended = ended;
+        let mut plan = self.past.plan.clone();
+        plan.show(&days.relations().iter().map(String::as_str).collect::<Vec<_>>());
+        let reach = plan.reach().0;
         self.again(open, days, &|shape, difference| {
             let (start, end) = shape.span_of(difference.row());
             let counts = |flow: &FlowDifference| start.saturating_sub(reach) <= flow.time && flow.time <= end;
@@ -234,6 +242,19 @@ impl Asked<'_> {
             let more = if found.len() > 3 { format!(", and {} more", found.len() - 3) } else { String::new() };
             Some((cause(&found), format!("{}{more}", shown.join("; "))))
         })
+    }
+
+    /// With windows filled in as long as the run had flows.
+    fn with_end(&self, open: &mut [Open], ended: Option<Ended>) -> Result<bool, ReplayError> {
+        let (Some(ended), Some((_, kept))) = (ended, self.past.history.span()) else { return Ok(true) };
+        if ended.flow == kept || self.past.plan.features.iter().all(|feature| feature.fill.is_none()) {
+            return Ok(true);
+        }
+        let mut days = self.past.replay(names(open));
+        days.ended = Some(ended);
+        let event =
+            format!("windows are filled in until the last flow: of the run {}, of the history {kept}", ended.flow);
+        self.again(open, days, &|_, _| Some((Cause::Edge, event.clone())))
     }
 
     /// With the rows that lookups had in the run.

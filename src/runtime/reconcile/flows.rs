@@ -47,6 +47,8 @@ pub struct FlowLog {
     /// Accepted rows are known, not only the late ones.
     pub whole: bool,
     pub late: bool,
+    /// The largest event time, also of flows that are not kept here.
+    last: Option<i64>,
 }
 
 impl FlowLog {
@@ -55,6 +57,7 @@ impl FlowLog {
         let ids = rows.column(flow::ROW_ID).as_primitive::<Int64Type>();
         let times = times(rows);
         let mut inside = false;
+        self.last = self.last.max(times.iter().copied().max());
         for (row, time) in times.iter().enumerate() {
             if span.contains(time) {
                 self.places.entry(ids.value(row)).or_default().push((self.batches.len(), row));
@@ -64,6 +67,11 @@ impl FlowLog {
         if inside {
             self.batches.push(rows.clone());
         }
+    }
+
+    /// When the last flow of the stream was; `None` where that is not known.
+    pub fn end(&self) -> Option<EventTime> {
+        self.last.filter(|_| self.whole).map(EventTime)
     }
 
     pub fn is_known(&self) -> bool {
