@@ -6,6 +6,7 @@ of a generated subscriber, which goes on with what it does anyway.
 
 import math
 
+import habits
 from flows import DAY, HOUR, MINUTE, TCP, UDP, address, device, failed, flow
 
 # Rows of a run have to stay few enough; a fast attack that would have more is shorter.
@@ -18,8 +19,13 @@ class Attack:
     def __init__(self, kind, **parameters):
         self.kind, self.parameters = kind, parameters
         self.rows, self.actors, self.victims = [], set(), set()
+        # What its subscriber does anyway, if it has one of its own.
+        self.habit, self.start, self.end = [], None, None
 
     def close(self):
+        """A silence has no rows, and knows its times."""
+        if not self.rows:
+            return
         self.start = min(at for at, _ in self.rows)
         self.end = max(at for at, _ in self.rows)
 
@@ -35,6 +41,7 @@ class Draw:
         self.thieves = [device(one, 1) for one in subscribers]
         self.others = [device(one, 2) for one in subscribers] + [device(one, 1) for one in reversed(subscribers)]
         self.numbers = 0
+        self.slots = []
 
     def log(self, low, high, part=None):
         return low * (high / low) ** (self.random.random() if part is None else part)
@@ -259,20 +266,31 @@ def lateral(draw, part):
     return attack
 
 
+def travel(draw, part):
+    return habits.travel(draw, part, Attack)
+
+
+def silence(draw, part):
+    draw.slots = draw.slots or habits.slots(draw.random, draw.span, KINDS[silence])
+    return habits.silence(draw, part, Attack)
+
+
 KINDS = {
     scan_vertical: 30, scan_horizontal: 30, syn_flood: 30, brute_force: 32, brute_force_many: 24, exfiltration: 40, beacon: 48,
     interactive: 20, flood_distributed: 30, amplification: 32, dns_tunnel: 32, lateral: 32,
+    travel: 40, silence: 15,
 }  # fmt: skip
 
 
 def inject(random, span):
     draw, attacks = Draw(random, span), []
-    # Those that need a subscriber of their own first.
+    # Those that need a subscriber's device first.
     for make, count in sorted(KINDS.items(), key=lambda kind: kind[0] is not exfiltration):
         for n in range(count):
             attack = make(draw, (n + random.random()) / count)
             attack.rows = [row for row in attack.rows if 0 < row[0] < span]
-            if not attack.rows or not math.isfinite(attack.rows[0][0]):
+            attack.habit = [row for row in attack.habit if 0 < row[0] < span]
+            if not attack.habit and (not attack.rows or not math.isfinite(attack.rows[0][0])):
                 continue
             attack.close()
             attacks.append(attack)

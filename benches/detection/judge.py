@@ -2,6 +2,7 @@
 
 import collections
 import json
+import math
 import statistics
 
 from flows import DAY, seconds
@@ -41,6 +42,17 @@ VIEWS = {
         ("hosts", "hosts", (2, 5, 10, 15, 30, 200), None),
         ("in_30m", "hosts in half an hour, on average", (0.05, 2, 5, 10, 15, 200), None),
     ],
+    "travel": [
+        ("beyond", "km more than 1,000 an hour reach", (-30_000, 0, 250, 500, 1000, 2000, 5000, 20_000), "where"),
+        ("km", "km apart, within ten minutes", (300, 500, 700, 1000, 3000, 20_000), None),
+        ("gap", "seconds between, more than 3,000 km apart", (60, 600, 3600, 7200, 14_400, 28_800, 86_400), None),
+        ("flows", "flows from elsewhere, more than 500 km too far", (3, 10, 30), "way"),
+    ],
+    "silence": [
+        ("hours", "hours of silence", (1, 2, 4, 5, 6, 8, 12, 48), None),
+        ("flows", "flows an hour, silent for six hours and more", (3, 6, 9, 11, 15, 30, 100), None),
+        ("watched", "hours of the week with flows, silent for six hours and more", (150, 157, 160, 161, 165, 169), None),
+    ],
 }
 ONLY = {
     ("beacon", "jitter"): lambda p: p["period"] < 75,
@@ -48,6 +60,11 @@ ONLY = {
     ("amplification", "mb_in_5m"): lambda p: p["factor"] >= 10,
     ("amplification", "factor"): lambda p: p["mb_in_5m"] >= 100,
     ("dns_tunnel", "kb_a_minute"): lambda p: p["query"] >= 200,
+    ("travel", "km"): lambda p: p["gap"] < 600 and p["where"] == "across a border",
+    ("travel", "gap"): lambda p: p["km"] >= 3000,
+    ("travel", "flows"): lambda p: p["beyond"] >= 600 and p["where"] == "across a border",
+    ("silence", "flows"): lambda p: p["hours"] >= 6 and p["watched"] >= 160,
+    ("silence", "watched"): lambda p: p["hours"] >= 6 and p["flows"] >= 11,
     ("dns_tunnel", "query"): lambda p: p["kb_a_minute"] >= 30,
 }
 
@@ -165,7 +182,7 @@ def tables(judged):
                         one
                         for one in of_kind
                         if keep(one["parameters"])
-                        and low <= derived(one).get(parameter, -1) < high
+                        and low <= derived(one).get(parameter, -math.inf) < high
                         and (value is None or one["parameters"][split] == value)
                     ]
                     if not inside:

@@ -1,6 +1,7 @@
 """What is usual in a network and looks like an attack, beside what `tripline generate` has (a listed backup and a listed scanner,
 time servers, push services, updates). Each lure has its addresses, by which an alert about it is known."""
 
+import habits
 from flows import DAY, HOUR, ICMP, MINUTE, UDP, address, device, failed, flow
 
 DAYS = 10
@@ -21,7 +22,8 @@ class Lures:
         for make in (
             self.backups, self.scanner, self.monitoring, self.telemetry, self.new_software, self.own_time_servers,
             self.leases, self.printer, self.git, self.updates, self.reputation, self.web_server, self.noise_of_logins,
-            self.photos, self.own_sites,
+            self.photos, self.own_sites, self.flights, self.borders, self.household, self.private_network, self.nights,
+            self.maintenance, self.retired,
         ):  # fmt: skip
             self.name = make.__name__
             make()
@@ -179,3 +181,83 @@ class Lures:
                         at += self.random.uniform(0.1, 20)
                         size = self.random.lognormvariate(7.7, 0.9)
                         self.add(at, subscriber, src, theirs(140 + n), 443, size, size * 6, took=0.9)
+
+    def stay(self, number, src, place, since, until):
+        """Somebody's flows of some time from one place; numbers from 500 on."""
+        self.mark(f"L{number}", src)
+        for at in habits.person(self.random, place, since, min(until, self.span)):
+            self.rows.append(habits.located(self.random, at, f"L{number}", src, habits.popular(self.random), place))
+
+    def flights(self):
+        """Six people, of whom each flies once, most of them after a week, and back after days."""
+        for n in range(500, 506):
+            here, km = habits.home(self.random), 500 * 24 ** self.random.random()
+            there, gap = habits.elsewhere(self.random, here, km), (km / 800 + 3) * HOUR
+            leaves = self.random.uniform(4, 9.5) * DAY
+            returns = leaves + gap + self.random.uniform(0.5, 4) * DAY
+            self.stay(n, ours(n), here, 0, leaves)
+            self.stay(n, theirs(n), there, leaves + gap, returns)
+            self.stay(n, ours(n), here, returns + gap, self.span)
+
+    def borders(self):
+        """Four telephones that are led out on either side of a border, and four in another city of their country."""
+        for n in range(510, 518):
+            here, abroad = habits.home(self.random), n < 514
+            km = self.random.uniform(50, 400) if abroad else self.random.uniform(300, 3_000)
+            there = habits.elsewhere(self.random, here, km, within=not abroad)
+            self.stay(n, ours(n), here, 0, self.span)
+            self.stay(n, theirs(n), there, self.random.uniform(3, 8.5) * DAY, self.span)
+
+    def household(self):
+        """One is on another continent for days while the machines at home go on."""
+        here = habits.home(self.random)
+        leaves = self.random.uniform(7, 9) * DAY
+        self.stay(520, ours(520), here, 0, self.span)
+        self.stay(520, theirs(520), habits.elsewhere(self.random, here, 6_000), leaves, self.span)
+
+    def private_network(self):
+        """Three who leave by another country for an hour on some days, two of them from the first days on."""
+        for n, since in ((530, 0.5), (531, 1.5), (532, 7.2)):
+            here = habits.home(self.random)
+            there = habits.elsewhere(self.random, here, self.random.uniform(800, 9_000))
+            self.stay(n, ours(n), here, 0, self.span)
+            for day in range(DAYS):
+                at = (since + day) * DAY + self.random.uniform(8, 20) * HOUR
+                if day == 0 or self.random.random() < 0.5:
+                    self.stay(n, theirs(n), there, at, at + HOUR)
+
+    def never_still(self, number, an_hour, asleep):
+        """A source whose flows pause when `asleep(day, hour)` says so."""
+        here = habits.home(self.random)
+        self.mark(f"L{number}", ours(number))
+        for at in habits.steady(self.random, an_hour, 0, self.span):
+            day, hour = divmod(at / HOUR, 24)
+            if not asleep(int(day), hour):
+                self.rows.append(
+                    habits.located(self.random, at, f"L{number}", ours(number), habits.popular(self.random), here)
+                )
+
+    def nights(self):
+        """Twelve busy machines: on by day, on but for six hours of the night, off at the week-end, off from Friday evening."""
+        asleep = (
+            lambda day, hour: not 7 <= hour < 20,
+            lambda day, hour: 0 <= hour < 6,
+            lambda day, hour: day % 7 > 4,
+            lambda day, hour: (day % 7 == 4 and hour > 18) or day % 7 > 4,
+        )
+        for n in range(12):
+            self.never_still(540 + n, 10 ** self.random.uniform(1, 2), asleep[n % 4])
+
+    def maintenance(self):
+        """Four servers that are stopped for four hours of a night."""
+        for n in range(4):
+            begins = self.random.uniform(0, 2)
+            self.never_still(
+                560 + n, 10 ** self.random.uniform(1, 2),
+                lambda day, hour, begins=begins, on=7 + n % 3: day == on and begins <= hour < begins + 4,
+            )  # fmt: skip
+
+    def retired(self):
+        """One server that is switched off for good."""
+        gone = self.random.uniform(7.2, 9.5) * 24
+        self.never_still(570, 20, lambda day, hour: day * 24 + hour > gone)

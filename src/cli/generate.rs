@@ -28,7 +28,8 @@ pub struct Generate {
     /// Event time of the first row
     #[arg(long, default_value = "2026-01-05T09:00:00Z", value_name = "TIME")]
     start: String,
-    /// port_scan, host_scan, syn_flood, exfiltration, beacon, brute_force, or `all`
+    /// port_scan, host_scan, syn_flood, exfiltration, beacon, brute_force; travel and silence, for which a run has to last
+    /// eight days; or `all`
     #[arg(long, value_delimiter = ',')]
     attacks: Vec<String>,
     /// How many subscribers (default: what suits the rate)

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::record::EventTime;
 
 use super::flow::{Flow, Protocol};
-use super::options::{Attack, Options};
+use super::options::Options;
 use super::place::place_of;
 use super::population::{Device, Population};
 use super::random::{Random, mix, real, reduce, whole};
@@ -48,9 +48,20 @@ static LOGIN: Service = Service {
     v6: false,
 };
 
+/// An attack of minutes or hours, which is many rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Burst {
+    PortScan,
+    HostScan,
+    SynFlood,
+    Exfiltration,
+    Beacon,
+    BruteForce,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    pub attack: Attack,
+    attack: Burst,
     pub rows: u64,
     pub start: EventTime,
     /// Seconds between rows.
@@ -76,28 +87,28 @@ struct Wish {
 }
 
 impl Wish {
-    fn new(attack: Attack, span: f64, random: &mut Random) -> Self {
+    fn new(attack: Burst, span: f64, random: &mut Random) -> Self {
         let (rows, seconds, share_max) = match attack {
-            Attack::PortScan => (600 + random.below(900), random.between(60.0, 200.0), 0.05),
-            Attack::HostScan => (250 + random.below(350), random.between(60.0, 200.0), 0.05),
-            Attack::SynFlood => (5_000 + random.below(2_000), random.between(110.0, 160.0), 0.1),
-            Attack::Exfiltration => (150 + random.below(100), random.between(720.0, 1_200.0), 0.02),
-            Attack::Beacon => {
+            Burst::PortScan => (600 + random.below(900), random.between(60.0, 200.0), 0.05),
+            Burst::HostScan => (250 + random.below(350), random.between(60.0, 200.0), 0.05),
+            Burst::SynFlood => (5_000 + random.below(2_000), random.between(110.0, 160.0), 0.1),
+            Burst::Exfiltration => (150 + random.below(100), random.between(720.0, 1_200.0), 0.02),
+            Burst::Beacon => {
                 let seconds = (span * 0.9).clamp(2_400.0, BEACON_SECONDS_MAX);
                 (whole(seconds / BEACON_SECONDS), seconds, 0.02)
             }
-            Attack::BruteForce => (200 + random.below(200), random.between(200.0, 300.0), 0.025),
+            Burst::BruteForce => (200 + random.below(200), random.between(200.0, 300.0), 0.025),
         };
         Self { rows, seconds, share_max }
     }
 }
 
 /// Plans all attacks of a run. Some may have no rows; their notes say why.
-pub(super) fn plan(options: &Options, population: &Population) -> Vec<Plan> {
+pub(super) fn plan(options: &Options, population: &Population, bursts: &[Burst]) -> Vec<Plan> {
     let mut random = Random::new(options.seed, 2);
-    let count = u32::try_from(options.attacks.len()).unwrap_or(u32::MAX);
+    let count = u32::try_from(bursts.len()).unwrap_or(u32::MAX);
     let mut plans: Vec<Plan> = (0..count)
-        .zip(&options.attacks)
+        .zip(bursts)
         .map(|(i, &attack)| plan_one(options, population, attack, (i, count), &mut random))
         .collect();
     let total = real(plans.iter().map(|plan| plan.rows).sum());
@@ -124,7 +135,7 @@ pub(super) fn plan(options: &Options, population: &Population) -> Vec<Plan> {
 fn plan_one(
     options: &Options,
     population: &Population,
-    attack: Attack,
+    attack: Burst,
     (i, count): (u32, u32),
     random: &mut Random,
 ) -> Plan {
@@ -133,7 +144,7 @@ fn plan_one(
     let part = f64::from(i) / f64::from(count.max(1));
     let offset = match attack {
         // Slow by nature: it needs the whole span.
-        Attack::Beacon => span * random.between(0.02, 0.05),
+        Burst::Beacon => span * random.between(0.02, 0.05),
         _ => span * (0.06 + 0.8 * part + random.between(0.0, 0.02)),
     };
     let seconds = wish.seconds.min((span * SPAN_USED - offset).max(1.0));
@@ -142,7 +153,7 @@ fn plan_one(
         attack,
         rows: wish.rows,
         start: EventTime(options.start.0.saturating_add(i64::try_from(whole(offset * 1e6)).unwrap_or(0))),
-        step: if attack == Attack::Beacon { BEACON_SECONDS } else { seconds / real(wish.rows.max(1)) },
+        step: if attack == Burst::Beacon { BEACON_SECONDS } else { seconds / real(wish.rows.max(1)) },
         actor: cast.actor,
         source: cast.source,
         victim: cast.victim,
@@ -151,7 +162,7 @@ fn plan_one(
         tx_bytes: random.between(6e8, 1.2e9) / real(wish.rows.max(1)),
         note: None,
     };
-    if attack == Attack::Beacon {
+    if attack == Burst::Beacon {
         plan.shorten(whole(seconds / BEACON_SECONDS) + 1, "the span");
     } else if seconds < wish.seconds {
         plan.note = Some(format!("in {} s in place of {}: the span is short", whole(seconds), whole(wish.seconds)));
@@ -170,7 +181,7 @@ struct Cast {
 }
 
 impl Cast {
-    fn new(seed: u64, population: &Population, attack: Attack, i: u32) -> Self {
+    fn new(seed: u64, population: &Population, attack: Burst, i: u32) -> Self {
         let hash = mix(seed, 0x6174_7461_636b, u64::from(i));
         let count = population.subscribers();
         // Actors are evenly spaced, so that they differ as long as there are enough subscribers.
@@ -185,8 +196,8 @@ impl Cast {
         let server = population.server(victim);
         let draw = |ports: &[u16; 4]| ports[usize::try_from(reduce(hash, 4)).unwrap_or(0) % ports.len()];
         match attack {
-            Attack::PortScan => Self { actor, source: inside, victim: subscriber, target: server, port: 0 },
-            Attack::HostScan => Self {
+            Burst::PortScan => Self { actor, source: inside, victim: subscriber, target: server, port: 0 },
+            Burst::HostScan => Self {
                 actor,
                 source: inside,
                 victim: subscriber,
@@ -194,14 +205,12 @@ impl Cast {
                 target: IpAddr::V4(Ipv4Addr::from(0x0a80_0000_u32 + (u32::from(actor.number) << 8) + (i << 12))),
                 port: draw(&[445, 22, 3389, 445]),
             },
-            Attack::SynFlood => {
-                Self { actor, source: outside, victim, target: server, port: draw(&[443, 80, 443, 80]) }
-            }
-            Attack::Exfiltration => Self { actor, source: inside, victim: subscriber, target: outside, port: 443 },
-            Attack::Beacon => {
+            Burst::SynFlood => Self { actor, source: outside, victim, target: server, port: draw(&[443, 80, 443, 80]) },
+            Burst::Exfiltration => Self { actor, source: inside, victim: subscriber, target: outside, port: 443 },
+            Burst::Beacon => {
                 Self { actor, source: inside, victim: subscriber, target: outside, port: draw(&[443, 8443, 443, 8080]) }
             }
-            Attack::BruteForce => {
+            Burst::BruteForce => {
                 Self { actor, source: outside, victim, target: server, port: draw(&[22, 3389, 22, 3389]) }
             }
         }
@@ -224,15 +233,15 @@ impl Plan {
 
     pub(super) fn actor(&self) -> String {
         match self.attack {
-            Attack::SynFlood => "forged sources".to_owned(),
+            Burst::SynFlood => "forged sources".to_owned(),
             _ => self.source.to_string(),
         }
     }
 
     pub(super) fn victim(&self) -> String {
         match self.attack {
-            Attack::HostScan => format!("{} and following, port {}", self.target, self.port),
-            Attack::PortScan => self.target.to_string(),
+            Burst::HostScan => format!("{} and following, port {}", self.target, self.port),
+            Burst::PortScan => self.target.to_string(),
             _ => format!("{} port {}", self.target, self.port),
         }
     }
@@ -240,8 +249,8 @@ impl Plan {
     /// `actor>victim`, for the labels.
     pub(super) fn detail(&self) -> String {
         match self.attack {
-            Attack::SynFlood => format!("*>{}", self.target),
-            Attack::HostScan => format!("{}>*", self.source),
+            Burst::SynFlood => format!("*>{}", self.target),
+            Burst::HostScan => format!("{}>*", self.source),
             _ => format!("{}>{}", self.source, self.target),
         }
     }
@@ -278,7 +287,7 @@ impl Attacker {
         }
         // Inside a step of its own, so times never go back.
         let jitter = match self.plan.attack {
-            Attack::Beacon => self.random.between(0.0, 2.0 * BEACON_JITTER),
+            Burst::Beacon => self.random.between(0.0, 2.0 * BEACON_JITTER),
             _ => self.random.between(0.0, self.plan.step),
         };
         let micros = whole((real(self.sent) * self.plan.step + jitter) * 1e6);
@@ -291,16 +300,16 @@ impl Attacker {
         self.sent += 1;
         self.advance();
         let mut flow = match self.plan.attack {
-            Attack::PortScan => self.port_probe(n, end),
-            Attack::HostScan => self.host_probe(n, end),
-            Attack::SynFlood => self.forged_syn(end),
-            Attack::Exfiltration => self.upload(end),
-            Attack::Beacon => self.connection(&CALL, end),
-            Attack::BruteForce => self.connection(&LOGIN, end),
+            Burst::PortScan => self.port_probe(n, end),
+            Burst::HostScan => self.host_probe(n, end),
+            Burst::SynFlood => self.forged_syn(end),
+            Burst::Exfiltration => self.upload(end),
+            Burst::Beacon => self.connection(&CALL, end),
+            Burst::BruteForce => self.connection(&LOGIN, end),
         };
         flow.place = match self.plan.attack {
-            Attack::SynFlood => Some(place_of(self.random.bits())),
-            Attack::BruteForce => Some(place_of(mix(self.first_port, 5, 0))),
+            Burst::SynFlood => Some(place_of(self.random.bits())),
+            Burst::BruteForce => Some(place_of(mix(self.first_port, 5, 0))),
             _ => Some(population.place(self.plan.actor.subscriber)),
         };
         flow.attack = Some(self.number);

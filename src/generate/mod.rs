@@ -7,10 +7,12 @@
 mod attack;
 mod benign;
 mod flow;
+mod habit;
 mod options;
 mod place;
 mod population;
 mod random;
+mod scenario;
 mod service;
 mod stream;
 #[cfg(test)]

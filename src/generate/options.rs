@@ -30,11 +30,28 @@ pub enum Attack {
     Beacon,
     /// One source tries to log in, again and again.
     BruteForce,
+    /// A subscriber's flows come from a place that it cannot have reached.
+    Travel,
+    /// A source that never pauses stops.
+    Silence,
 }
 
 impl Attack {
-    pub const ALL: [Self; 6] =
-        [Self::PortScan, Self::HostScan, Self::SynFlood, Self::Exfiltration, Self::Beacon, Self::BruteForce];
+    pub const ALL: [Self; 8] = [
+        Self::PortScan,
+        Self::HostScan,
+        Self::SynFlood,
+        Self::Exfiltration,
+        Self::Beacon,
+        Self::BruteForce,
+        Self::Travel,
+        Self::Silence,
+    ];
+
+    /// Does it show only against days of what the subscriber did before?
+    pub fn breaks_a_habit(self) -> bool {
+        matches!(self, Self::Travel | Self::Silence)
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -44,6 +61,8 @@ impl Attack {
             Self::Exfiltration => "exfiltration",
             Self::Beacon => "beacon",
             Self::BruteForce => "brute_force",
+            Self::Travel => "travel",
+            Self::Silence => "silence",
         }
     }
 }
@@ -84,7 +103,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Under three hours of a working day's morning, with every attack.
+    /// Under three hours of a working day's morning, with every attack that needs no days before it.
     pub fn demo() -> Self {
         let rate = 20.0;
         Self {
@@ -93,7 +112,7 @@ impl Options {
             seed: 42,
             // 2026-01-05T09:00:00Z, a Monday.
             start: EventTime(1_767_603_600_000_000),
-            attacks: Attack::ALL.to_vec(),
+            attacks: Attack::ALL.into_iter().filter(|attack| !attack.breaks_a_habit()).collect(),
             subscribers: Self::subscribers_for(rate),
             out_of_order: 0.02,
             nulls: 0.02,

@@ -1,6 +1,6 @@
 //! Random numbers whose bytes are the same on every machine: no clock, no platform mathematics.
 //!
-//! `exp` and `ln` are computed here from `+ - * /` alone, which IEEE 754 fixes to the bit; the
+//! `exp`, `ln` and `sin` are computed here from `+ - * /` alone, which IEEE 754 fixes to the bit; the
 //! platform's own differ in the last place between systems, and one such bit changes a file.
 
 const LN_2: f64 = std::f64::consts::LN_2;
@@ -83,6 +83,11 @@ impl Random {
         low + (high - low) * self.unit()
     }
 
+    /// In `[low, high)`, each tenfold of it as likely as the next.
+    pub(super) fn log_between(&mut self, low: f64, high: f64) -> f64 {
+        low * exp(-ln(low / high) * self.unit())
+    }
+
     /// About normal, and never further than 3.5 from 0: ordinary traffic has no wild outliers.
     fn normal(&mut self) -> f64 {
         let bits = self.bits();
@@ -160,6 +165,16 @@ fn ln(x: f64) -> f64 {
     2.0 * s * sum - halvings * LN_2
 }
 
+/// For `x` from -π to π.
+pub(super) fn sin(x: f64) -> f64 {
+    let square = x * x;
+    let mut sum = 1.0;
+    for n in (1..=14_u32).rev() {
+        sum = 1.0 - sum * square / f64::from(2 * n * (2 * n + 1));
+    }
+    x * sum
+}
+
 /// Ranks `0..n`, the first the most frequent: weight 1 / (rank + shift).
 #[derive(Debug, Clone)]
 pub(super) struct Zipf {
@@ -187,7 +202,7 @@ impl Zipf {
 
 #[cfg(test)]
 mod tests {
-    use super::{Random, Zipf, exp, ln, real, whole};
+    use super::{Random, Zipf, exp, ln, real, sin, whole};
 
     #[test]
     fn mathematics_agrees_with_the_platform() {
@@ -196,6 +211,8 @@ mod tests {
             assert!((ln(x) - x.ln()).abs() < 1e-9, "ln {x}");
             let y = f64::from(i) / 50.0 - 10.0;
             assert!((exp(y) / y.exp() - 1.0).abs() < 1e-12, "exp {y}");
+            let z = y * std::f64::consts::PI / 10.0;
+            assert!((sin(z) - z.sin()).abs() < 1e-12, "sin {z}");
         }
         for n in [0, 1, 2, 3, 1023, 1024, (1 << 40) + 7, (1 << 53) - 1] {
             assert_eq!(whole(real(n)), n);

@@ -8,12 +8,12 @@ use std::io::{self, Write};
 
 use crate::record::EventTime;
 
-use super::attack::{self, Attacker, Plan};
 use super::benign::Benign;
 use super::flow::{Encoder, Flags, Flow, Protocol};
 use super::options::{Attack, Options};
 use super::population::Population;
 use super::random::Random;
+use super::scenario::{self, Actor, Plan};
 
 /// A row arrives at most this much later than newer ones: well under the sources' lateness of 30 s.
 const DELAY_MICROS_MAX: u64 = 20_000_000;
@@ -65,30 +65,33 @@ pub fn generate<'a>(
 ) -> io::Result<Summary> {
     options.validate()?;
     let population = Population::new(options.seed, options.subscribers);
-    let plans = attack::plan(options, &population);
-    let attack_rows: u64 = plans.iter().map(|plan| plan.rows).sum();
+    let plans = scenario::plan(options, &population);
+    let attack_rows: u64 = plans.iter().map(Plan::rows).sum();
     let mut benign_left = options.events.saturating_sub(attack_rows);
-    let mut benign = Benign::new(options, &population, benign_left);
-    let mut attackers: Vec<Attacker> =
-        plans.iter().enumerate().map(|(i, plan)| Attacker::new(plan.clone(), i, options.seed)).collect();
+    let habit_rows: u64 = plans.iter().map(Plan::habit_rows).sum();
+    let mut benign = Benign::new(options, &population, benign_left.saturating_sub(habit_rows));
+    let mut actors: Vec<Actor> = plans.iter().enumerate().map(|(i, plan)| Actor::new(plan, i, options.seed)).collect();
 
     let mut output = Output::new(rows, labels, &plans, progress)?;
     let mut blemish = Blemish::new(options);
     loop {
-        let attacker = attackers
+        let actor = actors
             .iter()
             .enumerate()
-            .filter_map(|(i, a)| a.peek().map(|at| (at, i)))
+            .filter_map(|(i, a)| a.peek(benign_left > 0).map(|at| (at, i)))
             .min()
             .filter(|(at, _)| benign_left == 0 || *at < benign.peek());
-        let flow = match attacker.and_then(|(at, i)| attackers.get_mut(i).map(|a| (at, a))) {
-            Some((at, attacker)) => attacker.take(at, &population),
-            None if benign_left > 0 => {
-                benign_left -= 1;
-                benign.take()
-            }
+        let flow = match actor.and_then(|(at, i)| actors.get_mut(i).map(|a| (at, a))) {
+            Some((at, actor)) => actor.take(at, &population),
+            None if benign_left > 0 => benign.take(),
             None => break,
         };
+        if flow.attack.is_none() {
+            if benign_left == 0 {
+                continue;
+            }
+            benign_left -= 1;
+        }
         blemish.pass(flow, &mut output)?;
     }
     blemish.release_all(&mut output)?;
@@ -104,9 +107,9 @@ fn summarize(plans: &[Plan]) -> Summary {
             rows: 0,
             actor: plan.actor(),
             victim: plan.victim(),
-            start: plan.start,
-            end: plan.start,
-            note: plan.note.clone(),
+            start: plan.start(),
+            end: plan.start(),
+            note: plan.note(),
         })
         .collect();
     Summary { rows: 0, first: None, last: None, attacks }

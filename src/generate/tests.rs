@@ -151,7 +151,7 @@ fn labels_name_the_lines_of_attacks() {
     for (i, row) in rows.iter().enumerate() {
         assert!(labelled.contains(&(i + 1)) || !row.contains("\"203.0.113."), "{row}");
     }
-    assert_eq!(summary.attacks.len(), Attack::ALL.len());
+    assert_eq!(summary.attacks.len(), options.attacks.len());
     for attack in &summary.attacks {
         let rows = &by_class[attack.attack.name()];
         assert_eq!(u64::try_from(rows.len()).unwrap(), attack.rows);
@@ -162,7 +162,7 @@ fn labels_name_the_lines_of_attacks() {
         check_shape(attack.attack, rows, (attack.end.0 - attack.start.0) / 1_000_000);
     }
     let actors: BTreeSet<&str> = summary.attacks.iter().map(|attack| attack.actor.as_str()).collect();
-    assert_eq!(actors.len(), Attack::ALL.len());
+    assert_eq!(actors.len(), options.attacks.len());
 }
 
 /// Is it what its name says?
@@ -199,7 +199,117 @@ fn check_shape(attack: Attack, rows: &[Value], seconds: i64) {
             assert!((100..=400).contains(&rows.len()) && unserved == 0 && seconds <= 300);
             assert!(rows.iter().all(|row| micros(row, "endTime") - micros(row, "startTime") < 5_000_000));
         }
+        Attack::Travel | Attack::Silence => unreachable!("{attack} needs days"),
     }
+}
+
+/// Eleven and a half days.
+fn days(seed: u64) -> Options {
+    let attacks = vec![Attack::Travel, Attack::PortScan, Attack::Silence];
+    Options { events: 60_000, rate: 0.06, subscribers: 40, attacks, seed, ..Options::demo() }
+}
+
+#[test]
+fn breaks_of_habits_move_no_other_attack() {
+    let six = |attack: &Attack| !attack.breaks_a_habit();
+    assert_eq!(Options::demo().attacks, Attack::ALL.into_iter().filter(six).collect::<Vec<_>>());
+    let (rows, labels, _) = run(&small(7));
+    let (all_rows, all_labels, all) = run(&Options { attacks: Attack::ALL.to_vec(), ..small(7) });
+    assert_eq!((fingerprint(&rows), labels), (fingerprint(&all_rows), all_labels));
+    for left_out in &all.attacks[6..] {
+        assert_eq!((left_out.rows, left_out.note.is_some()), (0, true), "{left_out:?}");
+    }
+    let scans = |attacks: &[Attack]| {
+        let options = Options { attacks: attacks.to_vec(), ..days(3) };
+        let (rows, _, summary) = run(&options);
+        assert_eq!(u64::try_from(rows.iter().filter(|&&byte| byte == b'\n').count()).unwrap(), options.events);
+        let scan = summary.attacks.into_iter().find(|attack| attack.attack == Attack::PortScan).unwrap();
+        (scan.rows, scan.start, scan.victim)
+    };
+    assert_eq!(scans(&[Attack::PortScan]), scans(&[Attack::PortScan, Attack::Silence, Attack::Travel]));
+    let (rows, _, _) = run(&days(3));
+    assert_eq!(fingerprint(&rows), GOLDEN_DAYS);
+}
+
+const GOLDEN_DAYS: u64 = 9_682_090_302_913_301_077;
+
+/// Of the life of an attack: ends of rows with their sources, in order of time, and which are labelled.
+fn life(rows: &[u8], labels: &str, class: &str) -> Vec<(i64, String, bool)> {
+    let labelled: BTreeSet<usize> = labels
+        .lines()
+        .filter(|line| line.split(',').nth(2) == Some(class))
+        .map(|line| line.split(',').next().unwrap().parse().unwrap())
+        .collect();
+    let lines: Vec<&str> = std::str::from_utf8(rows).unwrap().lines().collect();
+    let (subscriber, _) = lines[labelled.first().unwrap() - 1].split_once(',').unwrap();
+    let mut life: Vec<_> = (1..)
+        .zip(lines)
+        .filter(|(_, line)| line.starts_with(subscriber))
+        .map(|(number, line)| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            (micros(&row, "endTime"), row["srcIP"].as_str().unwrap().to_owned(), labelled.contains(&number))
+        })
+        .collect();
+    life.sort();
+    assert_eq!(life.iter().filter(|row| row.2).count(), labelled.len(), "labels are about one subscriber");
+    life
+}
+
+/// The number before a word of the story.
+fn before(story: &str, word: &str) -> i64 {
+    let words: Vec<&str> = story.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let at = words.iter().position(|one| *one == word).unwrap();
+    words[at - 1].parse().unwrap()
+}
+
+#[test]
+fn a_traveller_is_elsewhere_as_soon_as_was_drawn() {
+    let (mut gaps, mut kms, mut slow) = (Vec::new(), Vec::new(), 0);
+    for seed in 1..=16 {
+        let (rows, labels, summary) = run(&Options { attacks: vec![Attack::Travel], ..days(seed) });
+        let story = &summary.attacks[0].victim;
+        let life = life(&rows, &labels, "travel");
+        let first = life.iter().position(|row| row.2).unwrap();
+        let elsewhere = life.iter().filter(|row| row.2).count();
+        assert!((3..=60).contains(&elsewhere) && first > 100, "{elsewhere} rows after {first}");
+        assert!(life[first..first + elsewhere].iter().all(|row| row.2), "nobody is at home meanwhile: {story}");
+        assert!(life.iter().all(|row| row.2 == row.1.starts_with("240.")));
+        let (minutes, km) = (before(story, "min"), before(story, "km"));
+        assert_eq!((life[first].0 - life[first - 1].0) / 60_000_000, minutes, "{story}");
+        if let Some(home) = life.get(first + elsewhere) {
+            assert_eq!((home.0 - life[first + elsewhere - 1].0) / 60_000_000, minutes, "{story}");
+        }
+        gaps.push(minutes);
+        kms.push(km);
+        slow += u32::from(km * 60 < minutes * 900);
+    }
+    assert!(gaps.iter().min() < Some(&10) && gaps.iter().max() > Some(&500), "{gaps:?}");
+    assert!(kms.iter().min() < Some(&700) && kms.iter().max() > Some(&9_000), "{kms:?}");
+    assert!((2..20).contains(&slow), "some can be flown: {slow}");
+}
+
+#[test]
+fn a_silent_source_had_flows_in_nearly_every_hour() {
+    let (mut lengths, mut busy) = (Vec::new(), Vec::new());
+    for seed in 1..=16 {
+        let (rows, labels, summary) = run(&Options { attacks: vec![Attack::Silence], ..days(seed) });
+        let story = &summary.attacks[0].victim;
+        let life = life(&rows, &labels, "silence");
+        let last = life.iter().position(|row| row.2).unwrap();
+        let minutes = before(story, "min");
+        if let Some(back) = life.get(last + 1) {
+            assert!(back.2 && (back.0 - life[last].0) / 60_000_000 == minutes, "{story}");
+        }
+        assert!(life.iter().skip(last + 2).all(|row| !row.2));
+        let week = life[last].0 - 168 * 3_600_000_000;
+        let hours: BTreeSet<i64> =
+            life[..last].iter().map(|row| row.0).filter(|&at| at > week).map(|at| at / 3_600_000_000).collect();
+        assert!(hours.len() >= 160, "{} hours: {story}", hours.len());
+        lengths.push(minutes);
+        busy.push(life[..last].iter().filter(|row| row.0 > week).count() / 168);
+    }
+    assert!(lengths.iter().min() < Some(&180) && lengths.iter().max() > Some(&1_200), "{lengths:?}");
+    assert!(busy.iter().min() < Some(&10) && busy.iter().max() > Some(&30), "{busy:?}");
 }
 
 #[test]
