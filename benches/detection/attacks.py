@@ -278,7 +278,7 @@ def silence(draw, part):
 KINDS = {
     scan_vertical: 30, scan_horizontal: 30, syn_flood: 30, brute_force: 32, brute_force_many: 24, exfiltration: 40, beacon: 48,
     interactive: 20, flood_distributed: 30, amplification: 32, dns_tunnel: 32, lateral: 32,
-    travel: 40, silence: 15,
+    travel: 40, silence: 12,
 }  # fmt: skip
 
 

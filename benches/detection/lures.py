@@ -182,10 +182,10 @@ class Lures:
                         size = self.random.lognormvariate(7.7, 0.9)
                         self.add(at, subscriber, src, theirs(140 + n), 443, size, size * 6, took=0.9)
 
-    def stay(self, number, src, place, since, until):
-        """Somebody's flows of some time from one place; numbers from 500 on."""
+    def stay(self, number, src, place, since, until, clock=None):
+        """Somebody's flows of some time from one place, by the clock of that place or another; numbers from 500 on."""
         self.mark(f"L{number}", src)
-        for at in habits.person(self.random, place, since, min(until, self.span)):
+        for at in habits.person(self.random, clock or place, since, min(until, self.span)):
             self.rows.append(habits.located(self.random, at, f"L{number}", src, habits.popular(self.random), place))
 
     def flights(self):
@@ -216,15 +216,15 @@ class Lures:
         self.stay(520, theirs(520), habits.elsewhere(self.random, here, 6_000), leaves, self.span)
 
     def private_network(self):
-        """Three who leave by another country for an hour on some days, two of them from the first days on."""
-        for n, since in ((530, 0.5), (531, 1.5), (532, 7.2)):
+        """Three who leave by another country for hours of some days, two of them from the first days on."""
+        for n, since in ((530, 0), (531, 1), (532, 7)):
             here = habits.home(self.random)
             there = habits.elsewhere(self.random, here, self.random.uniform(800, 9_000))
             self.stay(n, ours(n), here, 0, self.span)
             for day in range(DAYS):
-                at = (since + day) * DAY + self.random.uniform(8, 20) * HOUR
+                at = (since + day) * DAY + (self.random.uniform(8, 18) - here.longitude / 15) * HOUR
                 if day == 0 or self.random.random() < 0.5:
-                    self.stay(n, theirs(n), there, at, at + HOUR)
+                    self.stay(n, theirs(n), there, at, at + 3 * HOUR, here)
 
     def never_still(self, number, an_hour, asleep):
         """A source whose flows pause when `asleep(day, hour)` says so."""
@@ -249,15 +249,15 @@ class Lures:
             self.never_still(540 + n, 10 ** self.random.uniform(1, 2), asleep[n % 4])
 
     def maintenance(self):
-        """Four servers that are stopped for four hours of a night."""
-        for n in range(4):
+        """Two servers that are stopped for four hours of a night."""
+        for n in range(2):
             begins = self.random.uniform(0, 2)
             self.never_still(
                 560 + n, 10 ** self.random.uniform(1, 2),
-                lambda day, hour, begins=begins, on=7 + n % 3: day == on and begins <= hour < begins + 4,
+                lambda day, hour, begins=begins, on=7 + 2 * n: day == on and begins <= hour < begins + 4,
             )  # fmt: skip
 
     def retired(self):
         """One server that is switched off for good."""
-        gone = self.random.uniform(7.2, 9.5) * 24
+        gone = self.random.uniform(8.1, 8.6) * 24
         self.never_still(570, 20, lambda day, hour: day * 24 + hour > gone)

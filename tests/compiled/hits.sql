@@ -129,7 +129,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '7d2c4b04eef8da34' AS fingerprint,
+        'bffafd6a8567a8fd' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_beacon__gaps
     ),
@@ -448,7 +448,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '785e33a6028e2eee' AS fingerprint,
+        '8d2b548fd43ea416' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_compromise_exfiltration__gaps
     ),
@@ -988,7 +988,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'fc44059281d67754' AS fingerprint,
+        'c448ae1a314bfc57' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),

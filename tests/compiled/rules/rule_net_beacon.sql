@@ -1,5 +1,6 @@
 -- Rule net.beacon: Regular contact with a destination that few use
 -- @min_minutes is 24
+-- @min_minutes_inside is 27
 -- @max_spread is 0.6
 -- @max_subscribers is 3
 DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
@@ -35,7 +36,10 @@ USING (
         d.window_start AS d__window_start,
         d.window_end AS d__window_end,
         d.event_time AS d__event_time,
-        IF(d.window_start IS NULL, 0, d.subscribers) AS d__subscribers
+        IF(d.window_start IS NULL, 0, d.subscribers) AS d__subscribers,
+        n.net AS n__net,
+        IF(n.net IS NULL, FALSE, n.inside) AS n__inside,
+        n.reason AS n__reason
       FROM contact_30m AS t
       LEFT JOIN destination_30m AS d
         ON t.window_start = d.window_start
@@ -44,6 +48,14 @@ USING (
         AND (t.dst_ip IS NULL) = (d.dst_ip IS NULL)
         AND d.event_time >= tripline_from
         AND d.event_time < tripline_to
+      LEFT JOIN UNNEST(ARRAY(
+        SELECT AS STRUCT l.*
+        FROM UNNEST((SELECT ARRAY_AGG(r) FROM networks AS r)) AS l
+        WHERE BYTE_LENGTH(NET.SAFE_IP_FROM_STRING(t.dst_ip)) = BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))
+          AND NET.IP_TRUNC(NET.SAFE_IP_FROM_STRING(t.dst_ip), LEAST(COALESCE(CAST(SPLIT(l.net, '/')[SAFE_OFFSET(1)] AS INT64), 8 * BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))), 8 * BYTE_LENGTH(NET.SAFE_IP_FROM_STRING(t.dst_ip)))) = NET.IP_TRUNC(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]), COALESCE(CAST(SPLIT(l.net, '/')[SAFE_OFFSET(1)] AS INT64), 8 * BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))))
+        ORDER BY COALESCE(CAST(SPLIT(l.net, '/')[SAFE_OFFSET(1)] AS INT64), 8 * BYTE_LENGTH(NET.IP_FROM_STRING(SPLIT(l.net, '/')[SAFE_OFFSET(0)]))) DESC
+        LIMIT 1
+      )) AS n
       WHERE t.event_time >= tripline_from
         AND t.event_time < tripline_to
     )
@@ -62,7 +74,7 @@ USING (
     spread_calls,
     d__subscribers AS destination_subscribers
   FROM rule_net_beacon__joined
-  WHERE active_minutes >= 24
+  WHERE active_minutes >= IF(n__inside, GREATEST(24, 27), 24)
     AND spread_calls <= 0.6 * mean_calls
     AND d__subscribers <= 3
     AND COALESCE(dst_port, 0) NOT IN (SELECT port FROM chatty_ports)
