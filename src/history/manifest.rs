@@ -45,6 +45,16 @@ pub struct Part {
     /// The smallest and largest event time, in microseconds.
     pub first: i64,
     pub last: i64,
+    /// Where some rows were late: the smallest event time of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_in_time: Option<i64>,
+}
+
+impl Part {
+    /// The smallest event time of a row that was not late. A manifest without it may be of a version that did not tell.
+    pub fn begins(&self) -> Option<i64> {
+        self.first_in_time.or((self.late < self.rows).then_some(self.first))
+    }
 }
 
 impl Manifest {

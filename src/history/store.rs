@@ -86,6 +86,11 @@ impl History {
         Some((EventTime(first), EventTime(last)))
     }
 
+    /// When the data begins: the event time of the first row that was not late. What came too late does not tell.
+    pub fn begins(&self) -> Option<EventTime> {
+        self.parts().filter_map(|(_, part)| part.begins()).min().map(EventTime)
+    }
+
     /// The ingest that holds an input.
     pub fn holder(&self, source: &str, digest: &str) -> Option<&Manifest> {
         let holds = |input: &IngestedInput| input.source == source && input.digest == digest;

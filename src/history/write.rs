@@ -156,13 +156,16 @@ impl PartWriter {
         let mut writer = ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(properties)).map_err(wrong)?;
         writer.write(&rows).map_err(wrong)?;
         writer.into_inner().map_err(wrong)?.flush()?;
-        let times = rows.column(flow::EVENT_TIME).as_primitive::<TimestampMicrosecondType>().values();
+        let times = rows.column(flow::EVENT_TIME).as_primitive::<TimestampMicrosecondType>();
+        let late = rows.num_rows() - rows.column(ADMIT).null_count();
+        let in_time = (0..rows.num_rows()).find(|row| rows.column(ADMIT).is_null(*row));
         self.parts.push(Part {
             rows: rows.num_rows() as u64,
-            late: (rows.num_rows() - rows.column(ADMIT).null_count()) as u64,
+            late: late as u64,
+            first_in_time: in_time.filter(|_| late > 0).map(|row| times.value(row)),
             bytes: written.load(Ordering::Relaxed),
-            first: times.first().copied().unwrap_or_default(),
-            last: times.last().copied().unwrap_or_default(),
+            first: times.values().first().copied().unwrap_or_default(),
+            last: times.values().last().copied().unwrap_or_default(),
             path,
         });
         Ok(())

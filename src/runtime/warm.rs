@@ -36,7 +36,7 @@ pub enum WarmError {
 
 /// Gives the graph what rows depend on that end behind the history's last watermark. `None` when it was stopped.
 pub fn warm(graph: &mut Graph, plan: &Plan, history: &History, stop: &AtomicBool) -> Result<Option<Warmed>, WarmError> {
-    let (Some(until), Some((first, last))) = (history.last_watermark(), history.span()) else {
+    let (Some(until), Some((_, last))) = (history.last_watermark(), history.span()) else {
         return Ok(Some(Warmed { rows: 0, until: EventTime::MIN }));
     };
     // Incidents begin at midnight at the earliest.
@@ -45,7 +45,7 @@ pub fn warm(graph: &mut Graph, plan: &Plan, history: &History, stop: &AtomicBool
     let wanted = Wanted { columns: plan.flows_wanted.clone(), from: back.flows, to, batch_rows: BATCH_ROWS };
     let scan = Scan::new(history, &wanted)?;
     graph.only_from(plan, &back);
-    graph.begins = Some(first.0);
+    graph.begins = history.begins().map(|first| first.0);
     let mut feed = Feed::new(history, scan, &wanted, graph.admission());
     let mut rows = 0;
     while let Some(mut batch) = feed.step()? {
