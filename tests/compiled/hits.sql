@@ -988,7 +988,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'c448ae1a314bfc57' AS fingerprint,
+        'e950863189c46741' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),
@@ -1238,7 +1238,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '7b995bdd224645c4' AS fingerprint,
+        'f7eaacf4ad99bbb0' AS fingerprint,
         'low' AS severity
       FROM hits__rule_net_silence__gaps
     ),

@@ -22,6 +22,7 @@ USING (
         TIMESTAMP_BUCKET(event_time, INTERVAL 1 HOUR, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
       FROM source_silent_1h
       WHERE silent_hours >= 3
+        AND last_hours >= 160
         AND source_silent_1h.event_time >= TIMESTAMP_SUB(tripline_from, INTERVAL 1 HOUR)
         AND source_silent_1h.event_time < tripline_to
     ),
