@@ -43,7 +43,9 @@ VIEWS = {
         ("in_30m", "hosts in half an hour, on average", (0.05, 2, 5, 10, 15, 200), None),
     ],
     "travel": [
-        ("beyond", "km more than 1,000 an hour reach", (-30_000, 0, 250, 500, 1000, 2000, 5000, 20_000), "where"),
+        ("beyond across a border", "km further than 1,000 an hour", (-30_000, 0, 250, 500, 1000, 2000, 5000, 20_000), None),
+        ("beyond no city", "km further than 1,000 an hour, to a place without a city", (-30_000, 500, 2000, 3000, 5000, 20_000), None),
+        ("beyond within a country", "km further than 1,000 an hour, within one country", (-30_000, 500, 4000), None),
         ("km", "km apart, within ten minutes", (300, 500, 700, 1000, 3000, 20_000), None),
         ("gap", "seconds between, more than 3,000 km apart", (60, 600, 3600, 7200, 14_400, 28_800, 86_400), None),
         ("flows", "flows from elsewhere, more than 500 km too far", (3, 10, 30), "way"),
@@ -61,7 +63,7 @@ ONLY = {
     ("amplification", "factor"): lambda p: p["mb_in_5m"] >= 100,
     ("dns_tunnel", "kb_a_minute"): lambda p: p["query"] >= 200,
     ("travel", "km"): lambda p: p["gap"] < 600 and p["where"] == "across a border",
-    ("travel", "gap"): lambda p: p["km"] >= 3000,
+    ("travel", "gap"): lambda p: p["km"] >= 3000 and p["where"] == "across a border",
     ("travel", "flows"): lambda p: p["beyond"] >= 600 and p["where"] == "across a border",
     ("silence", "flows"): lambda p: p["hours"] >= 6 and p["watched"] >= 160,
     ("silence", "watched"): lambda p: p["hours"] >= 6 and p["flows"] >= 11,
@@ -155,6 +157,8 @@ def derived(one):
         parameters["mb_an_hour"] = parameters["mb"] * min(1, 3600 / parameters["seconds"])
     if one["kind"] == "beacon" and parameters["hours"] >= 15:
         parameters["long_period"] = parameters["period"]
+    if one["kind"] == "travel":
+        parameters[f"beyond {parameters['where']}"] = parameters["beyond"]
     return parameters
 
 
