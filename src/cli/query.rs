@@ -32,7 +32,7 @@ use super::project::{Opened, open_valid};
 use super::run::{all_rejected, default_threads};
 use super::say::{note, say};
 use super::stop::stop_flag;
-use super::summary::{RunBar, note_uncomputed};
+use super::summary::{RunBar, note_evicted, note_uncomputed};
 use super::wire;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -109,6 +109,7 @@ impl Query {
         drop(outlets);
         let report = report?;
         note_uncomputed(&report.row_errors, report.ledger.saturated);
+        note_evicted(&report.ledger.evicted_keys);
         report.verify().context("rows were lost; this is a defect of the program")?;
         let full = self.finish(&state, Some(&report), report.interrupted, report.ledger.offered)?;
         Ok(if report.interrupted && !full {

@@ -72,7 +72,9 @@ type EmittedInputs = Vec<(Arc<Shape>, Arc<dyn Input>)>;
 impl Reconcile {
     pub fn run(self) -> anyhow::Result<Exit> {
         let opened = open_valid(self.project.as_deref())?;
-        let past = past(&self.history, &opened.plan, &opened.generation, self.from.as_deref(), self.to.as_deref())?;
+        // What a row is said to be compared with is whole, however many keys there are.
+        let plan = Plan { keys_max: usize::MAX, ..opened.plan.clone() };
+        let past = past(&self.history, &plan, &opened.generation, self.from.as_deref(), self.to.as_deref())?;
         let emitted = self.inputs(&past.plan)?;
         let run = match &self.run_project {
             Some(folder) => {

@@ -117,10 +117,7 @@ pub fn summary(report: &RunReport) -> String {
         String::new()
     };
     line("alerts", format!("{}{open}", count(ledger.alerts)));
-    for (feature, keys) in &ledger.evicted_keys {
-        let keys = count(*keys);
-        line("evicted", format!("{keys} keys of {feature}, seen longest ago: `keys_max` of tripline.yaml is smaller"));
-    }
+    evicted(&ledger.evicted_keys).into_iter().for_each(|told| line("evicted", told));
     uncomputed(&report.row_errors, ledger.saturated).into_iter().for_each(|error| line("errors", error));
     line("time", format!("{:.2} s, {:.0} rows/s", report.elapsed.as_secs_f64(), report.rows_per_second()));
     if report.interrupted || report.failed {
@@ -137,6 +134,20 @@ fn uncomputed(rows: &[Uncomputed], saturated: u64) -> Vec<String> {
     };
     let sums = (saturated > 0).then(|| format!("{} sums stopped at the bounds of INT64", HumanCount(saturated)));
     rows.iter().map(of).chain(sums).collect()
+}
+
+/// Which features let keys go.
+fn evicted(keys: &BTreeMap<String, u64>) -> Vec<String> {
+    let of = |(feature, keys): (&String, &u64)| {
+        let keys = HumanCount(*keys);
+        format!("{feature} let keys go {keys} times, those seen longest ago: it had more than `keys_max`")
+    };
+    keys.iter().map(of).collect()
+}
+
+/// The same beside rows that were asked for, which may be less for it.
+pub fn note_evicted(keys: &BTreeMap<String, u64>) {
+    evicted(keys).iter().for_each(|told| note_once(told));
 }
 
 /// The same beside rows that were asked for; once, also where several passes find it.

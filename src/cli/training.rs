@@ -29,7 +29,7 @@ use super::project::{Opened, open_valid};
 use super::run::default_threads;
 use super::say::{note, say};
 use super::stop::stop_flag;
-use super::summary::{RunBar, note_uncomputed};
+use super::summary::{RunBar, note_evicted, note_uncomputed};
 use super::warehouse::{WarehousePlace, check_all_names};
 use super::wire;
 
@@ -279,6 +279,7 @@ fn over_inputs<W: Windows + 'static>(
     bar.clear();
     let report = report?;
     note_uncomputed(&report.row_errors, report.ledger.saturated);
+    note_evicted(&report.ledger.evicted_keys);
     report.verify().context("rows were lost; this is a defect of the program")?;
     Ok(!report.interrupted)
 }

@@ -27,7 +27,7 @@ pub(super) static CONFIG: Table = Table {
         ),
         optional(
             "look_back_rows",
-            Shape::Integer { min: 1, max: 4_000_000_000 },
+            Shape::Integer { min: 1_000, max: 4_000_000_000 },
             "How many rows each look-back holds in memory (default 2000000); beyond, they go to a temporary file",
         ),
         optional(

@@ -218,7 +218,15 @@ impl Graph {
             self.caps.pass(admit[row]);
         }
         self.segment(&flows, &admit, start, flows.times.len(), out)?;
-        self.advance(batch.watermark, None, out)
+        self.advance(batch.watermark, None, out)?;
+        // Rows of a history that came in time do not say at which watermark: there a batch is a step.
+        if admit.last() == Some(&BEFORE_ALL) && batch.watermark > BEFORE_ALL && self.caps.passes(batch.watermark) {
+            if self.is_crowded(0) {
+                self.relieve(true)?;
+            }
+            self.caps.pass(batch.watermark);
+        }
+        Ok(())
     }
 
     /// A late row must not enter windows that were over before it came; they have to be taken out first.
@@ -422,7 +430,6 @@ impl Graph {
     pub fn forget_counts(&mut self) {
         let (waiting, incidents) = self.alerts.open();
         self.ledger = Ledger::carried(waiting, incidents);
-        self.caps.evicted.fill(0);
         self.costs = Costs::new(self.costs.features.len(), self.costs.rules.len());
     }
 

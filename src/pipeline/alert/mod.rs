@@ -36,6 +36,8 @@ pub struct AlertStage {
     /// When each incident can be closed.
     closing: BTreeSet<(i64, IncidentKey)>,
     sequence: u64,
+    /// By rule: the end of the last window of which hits may be missing.
+    missed: Vec<i64>,
     generation: String,
     /// A fault that a test plants: the next hit is counted and lost.
     lose_hit: bool,
@@ -93,6 +95,7 @@ impl AlertStage {
             incidents: BTreeMap::new(),
             closing: BTreeSet::new(),
             sequence: 0,
+            missed: vec![i64::MIN; rules.len()],
             generation,
             lose_hit,
         }
@@ -121,6 +124,15 @@ impl AlertStage {
             !open && seen.insert(key)
         });
         opening
+    }
+
+    /// Hits of a rule's windows that end at `end` may be missing: incidents that are open then are not whole.
+    pub fn miss(&mut self, rule: usize, end: i64) {
+        self.missed[rule] = end;
+        let merge_within = self.rules[rule].merge_within.0;
+        let own = (rule, String::new(), i64::MIN)..(rule + 1, String::new(), i64::MIN);
+        let open = self.incidents.range_mut(own).map(|(_, incident)| incident);
+        open.filter(|known| known.closes_at(merge_within) > end).for_each(|known| known.partial = true);
     }
 
     /// Hits that wait, and incidents that are open.
@@ -192,7 +204,12 @@ impl AlertStage {
         let key = incident_key(hit);
         let merge_within = self.rules[hit.rule].merge_within.0;
         let (incident, disposition) = match self.incidents.entry(key.clone()) {
-            Entry::Vacant(place) => (place.insert(Incident::new(hit)), Disposition::Alerted),
+            Entry::Vacant(place) => {
+                let incident = place.insert(Incident::new(hit));
+                // One that is missing may have been before it.
+                incident.partial |= self.missed[hit.rule] >= hit.known_at.0.saturating_sub(merge_within);
+                (incident, Disposition::Alerted)
+            }
             Entry::Occupied(place) => {
                 let incident = place.into_mut();
                 self.closing.remove(&(incident.closes_at(merge_within), key.clone()));

@@ -44,7 +44,7 @@ impl Caps {
     }
 
     pub fn pass(&mut self, watermark: i64) {
-        self.step = watermark.div_euclid(STEP);
+        self.step = self.step.max(watermark.div_euclid(STEP));
     }
 
     /// Did rows go that a feature's row of the window that ends at `end` would depend on?

@@ -111,6 +111,9 @@ impl Graph {
         }
         let begins = self.begins.unwrap_or(self.first);
         let misses = self.caps.rule_misses(index, now.end);
+        if misses {
+            self.alerts.miss(index, now.end);
+        }
         let rule = &mut self.rules[index];
         let mut all = Vec::new();
         for (branch, upstream) in rule.branches() {
