@@ -129,7 +129,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'bffafd6a8567a8fd' AS fingerprint,
+        'a3e05fca2b4dbf30' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_beacon__gaps
     ),
@@ -448,7 +448,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '8d2b548fd43ea416' AS fingerprint,
+        '44dc55f105282e3c' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_compromise_exfiltration__gaps
     ),
@@ -988,7 +988,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'e950863189c46741' AS fingerprint,
+        '6ab69bc88d576229' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),

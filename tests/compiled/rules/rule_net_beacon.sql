@@ -2,6 +2,7 @@
 -- @min_minutes is 24
 -- @min_minutes_inside is 27
 -- @max_spread is 0.6
+-- @max_tx_bytes is 100000000
 -- @max_subscribers is 3
 DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
 DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
@@ -74,9 +75,11 @@ USING (
     spread_calls,
     d__subscribers AS destination_subscribers
   FROM rule_net_beacon__joined
-  WHERE active_minutes >= IF(n__inside, GREATEST(24, 27), 24)
+  WHERE active_minutes >= 24
+    AND (NOT n__inside OR active_minutes >= 27)
     AND spread_calls <= 0.6 * mean_calls
     AND d__subscribers <= 3
+    AND tx_bytes <= 100000000
     AND COALESCE(dst_port, 0) NOT IN (SELECT port FROM chatty_ports)
 ) AS computed
 ON FALSE
