@@ -39,7 +39,7 @@
 //! 5. `plan/fingerprint.rs` hashes what each rule means; `plan/wanted.rs` marks what is read: other features do not run,
 //!    other columns are not decoded. `plan/asked.rs` tells which rows of a feature its readers ask for, `plan/condition.rs` what is
 //!    asked of a row alone, `plan/reads.rs` which columns are carried along with it.
-//! 6. `plan/order.rs` names the rules of `hits(*)` and tells what stands on what; `Plan::order` (`plan/hits.rs`) has features and
+//! 6. `plan/order.rs` names the rules of `hits(*)` and `alerts(*)` and tells what stands on what; `Plan::order` (`plan/hits.rs`) has features and
 //!    rules each after what it reads. `pipeline/graph.rs` builds a stage for each live feature and rule; `pipeline/compiled.rs` has
 //!    `target/datafusion/lower.rs` make each expression a physical one, once.
 //!
@@ -59,7 +59,7 @@
 //! 6. When the watermark passes a window's end, `graph/close.rs` closes it: feature rows that something asks for go to features over features (joined in
 //!    `join.rs`, with those of the same window or, out of `past.rs`, with earlier ones), to look-backs (`window/trailing.rs` over
 //!    the two stacks of `frame.rs`, long ones partly on disk by `frame/aside.rs`; `stage.rs` is either kind) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch,
-//!    `rank.rs` its ranks. Hits are rows of `hits(…)` again for the features that read them (`hits.rs`).
+//!    `rank.rs` its ranks. Hits are rows of `hits(…)` and `alerts(…)` again for the features that read them (`hits.rs`).
 //! 7. `pipeline/alert` orders hits by when they were known, applies exceptions, merges them to incidents (`incident.rs`) and writes
 //!    alerts (`record.rs`) when no further hit can belong to one.
 //! 8. `pipeline/outlet.rs` is the port for all that comes out: `runtime/outlet.rs` takes rows to taps and alerts to their file; `runtime/report.rs` tells the counts of

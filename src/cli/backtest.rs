@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 use indicatif::HumanCount;
 use serde_json::{Value as Json, json};
@@ -23,7 +23,7 @@ use crate::runtime::replay::LocalDays;
 
 use super::exit::Exit;
 use super::inputs::InputsOrHistory;
-use super::project::{Opened, open_valid};
+use super::project::{Opened, folder_of, open_valid, valid};
 use super::run::all_rejected;
 use super::say::{note, say};
 use super::stop::stop_flag;
@@ -48,9 +48,10 @@ pub struct Backtest {
     rules: Vec<String>,
     #[command(flatten)]
     inputs: InputsOrHistory,
-    /// Other definitions, as they run: which alerts they would not have given, and which they alone
-    #[arg(long, value_name = "DIR")]
-    against: Option<PathBuf>,
+    /// Other definitions, as they run: which alerts they would not have given, and which they alone. A folder, or a git
+    /// revision of the project, such as `HEAD`
+    #[arg(long, value_name = "DIR|REVISION")]
+    against: Option<String>,
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// The project's folder (default: here)
@@ -79,7 +80,7 @@ impl Backtest {
     pub fn run(self) -> anyhow::Result<Exit> {
         let stop = stop_flag()?;
         let here = tried(self.project.as_deref(), &self.rules)?;
-        let there = self.against.as_deref().map(as_it_is).transpose()?;
+        let there = self.against.as_deref().map(|other| as_it_is(other, self.project.as_deref())).transpose()?;
         let Some(mine) = self.play(&here, &stop)? else {
             say("stopped, nothing is known\n");
             return Ok(Exit::Interrupted);
@@ -193,9 +194,20 @@ fn tried(folder: Option<&Path>, rules: &[String]) -> anyhow::Result<Tried> {
     Ok(Tried { opened, plan, promoted })
 }
 
-/// What runs there.
-fn as_it_is(folder: &Path) -> anyhow::Result<Tried> {
-    let opened = open_valid(Some(folder))?;
+/// What runs there: in a folder, or in a revision of the project.
+fn as_it_is(other: &str, project: Option<&Path>) -> anyhow::Result<Tried> {
+    let folder = Path::new(other);
+    let opened = if folder.is_dir() {
+        open_valid(Some(folder))?
+    } else {
+        let Some(project) = folder_of(project) else {
+            bail!(
+                "`{other}` is no folder, and the built-in pack has no revisions\nhelp: name a folder with other definitions"
+            );
+        };
+        let tree = wire::revision(&project, other)?;
+        valid(tree.as_ref()).map_err(|error| anyhow!("revision `{other}`: {error}"))?
+    };
     let mut plan = opened.plan.clone();
     plan.evidence_rows = 0;
     plan.show(&[]);

@@ -73,6 +73,14 @@ pub fn tree(folder: Option<&Path>) -> anyhow::Result<Box<dyn FileTree>> {
     Ok(wire::embedded())
 }
 
+/// The folder given, or the nearest project's; it is not told of.
+pub fn folder_of(folder: Option<&Path>) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok();
+    folder
+        .map(Path::to_owned)
+        .or_else(|| here?.ancestors().find(|folder| folder.join(CONFIG).is_file()).map(Path::to_owned))
+}
+
 /// The folder given, or the nearest of this one and those above that has a `tripline.yaml`.
 fn found(folder: Option<&Path>) -> anyhow::Result<Option<Box<dyn FileTree>>> {
     let is_project = |folder: &Path| folder.join(CONFIG).is_file();

@@ -8,7 +8,9 @@ use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::adapter::gcp::{BigQuery, Options, Patience, storage};
 use crate::adapter::local::clock::SystemClock;
-use crate::adapter::local::{Embedded, Folder, LocalSpill, LocalStore, MemoryInput, input, output};
+use crate::adapter::local::{
+    Embedded, Folder, LocalSpill, LocalStore, MemoryInput, Revision, RevisionError, input, output,
+};
 use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Spill, Store};
 
@@ -16,6 +18,11 @@ use super::warehouse::Dataset;
 
 pub fn folder(path: &Path) -> Box<dyn FileTree> {
     Box::new(Folder::new(path))
+}
+
+/// The project of a folder as a revision of its repository has it.
+pub fn revision(folder: &Path, name: &str) -> Result<Box<dyn FileTree>, RevisionError> {
+    Ok(Box::new(Revision::new(folder, name)?))
 }
 
 /// The built-in pack.

@@ -12,6 +12,7 @@ pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("backtest::as_a_run_over_inputs_and_a_history", as_a_run),
         Trial::test("backtest::against_other_definitions", against),
+        Trial::test("backtest::against_a_revision", against_revision),
         Trial::test("backtest::drafts_are_tried_and_exceptions_counted", tried),
         Trial::test("backtest::what_is_not_named_feeds_nobody", feeds),
         Trial::test("backtest::wrong_use_is_told", wrong_use),
@@ -152,6 +153,68 @@ fn against() -> Result<(), Failed> {
         Some(line) => Err(format!("{line} is not in\n{text}").into()),
         None => Ok(()),
     }
+}
+
+/// Git as nobody has configured it.
+fn git(folder: &Path, arguments: &[&str]) -> Result<(), Failed> {
+    let mut command = Command::new("git");
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").arg("-C").arg(folder);
+    let done = command.args(["-c", "user.name=a", "-c", "user.email=a@example.com"]).args(arguments).output()?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(format!("git {arguments:?}: {}", String::from_utf8_lossy(&done.stderr)).into())
+}
+
+/// The project as it was committed, below a repository's top; what lies beside it in the work tree does not count.
+fn against_revision() -> Result<(), Failed> {
+    let folder = folder()?;
+    let folder = folder.path();
+    let with = |against: &'static str| [&["a.many", "--against", against], &OVER[..]].concat();
+    let refused = |against: &'static str, expected: &str| -> Result<(), Failed> {
+        let (_, err) = told(folder, 2, &[&["backtest"], &with(against)[..]].concat())?;
+        if err.contains(expected) && err.contains("\nhelp: ") {
+            return Ok(());
+        }
+        Err(format!("{expected} is not in\n{err}").into())
+    };
+    refused("HEAD", "`HEAD` is no folder, and p is in no git repository")?;
+    let rule = folder.join("p/rules/many.yaml");
+    let was = fs::read_to_string(&rule)?;
+    git(folder, &["init", "-q", "-b", "main"])?;
+    git(folder, &["commit", "-q", "--allow-empty", "-m", "nothing"])?;
+    fs::write(&rule, was.replace("min_flows: 3", "min_flows: 4"))?;
+    git(folder, &["add", "p"])?;
+    git(folder, &["commit", "-q", "-m", "four"])?;
+    git(folder, &["tag", "four"])?;
+    fs::write(&rule, "rule: [")?;
+    git(folder, &["commit", "-q", "-a", "-m", "wrong"])?;
+    fs::write(&rule, was)?;
+    for revision in ["four", "main~1", "HEAD^"] {
+        let report = backtest(folder, &with(revision))?;
+        let found = &report["rules"][0]["against"];
+        if found["both"] != 2 || texts(&found["gained"], "title") != ["10.0.0.1 3"] {
+            return Err(format!("{revision}: {report:#}").into());
+        }
+    }
+    refused("fuor", "`fuor` is no folder, and no revision of the git repository of p")?;
+    refused("main~2", "revision `main~2` has no tripline.yaml in p")?;
+    let (_, err) = told(folder, 2, &[&["backtest"], &with("HEAD")[..]].concat())?;
+    if !err.contains("revision `HEAD`: the project has errors") || !err.contains("rules/many.yaml") {
+        return Err(err.into());
+    }
+    // A program that is not there.
+    let done = Command::new(env!("CARGO_BIN_EXE_tripline"))
+        .arg("backtest")
+        .args(with("four"))
+        .current_dir(folder)
+        .env("PATH", folder)
+        .output()?;
+    let err = String::from_utf8(done.stderr)?;
+    if done.status.code() == Some(2) && err.contains("git does not run") && err.contains("help: install git") {
+        return Ok(());
+    }
+    Err(err.into())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Failed> {

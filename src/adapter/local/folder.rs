@@ -67,6 +67,12 @@ impl Folder {
     }
 }
 
+/// May a file of this path be one of a project?
+pub(super) fn is_of_layout(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    TOP.contains(&parts[0]) && parts.len() <= DEPTH_MAX + 1 && parts.iter().all(|part| !part.starts_with('.'))
+}
+
 fn visit(path: &Path, name: &str, depth: usize, paths: &mut Vec<String>) -> io::Result<()> {
     let kind = match fs::metadata(path) {
         Ok(kind) => kind,

@@ -1,4 +1,4 @@
-//! Local files, memory, the machine's clock, the embedded pack.
+//! Local files, memory, the machine's clock, the embedded pack, revisions of a project.
 
 pub mod clock;
 pub mod embedded;
@@ -6,11 +6,13 @@ pub mod folder;
 pub mod input;
 pub mod memory;
 pub mod output;
+pub mod revision;
 pub mod spill;
 pub mod store;
 
 pub use embedded::Embedded;
 pub use folder::Folder;
 pub use memory::{MemoryInput, MemoryTree};
+pub use revision::{Revision, RevisionError};
 pub use spill::LocalSpill;
 pub use store::LocalStore;
