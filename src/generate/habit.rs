@@ -151,7 +151,7 @@ impl<'a> Draw<'a> {
     }
 
     fn home(&self, k: u32) -> &'static Place {
-        place_of(mix(self.options.seed, 0x0068_6f6d_65, u64::from(self.number * LIVES_MAX + k)))
+        place_of(mix(self.options.seed, 0x686f_6d65, u64::from(self.number * LIVES_MAX + k)))
     }
 
     /// An address outside that nobody else has: 240.0.0.0/4 is nobody's.

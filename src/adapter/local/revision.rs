@@ -134,8 +134,8 @@ mod tests {
 
     #[test]
     fn only_files_of_the_layout_are_listed() {
-        let listed = "100644 blob 12\trules/b.yaml\0100755 blob 13\tfeatures/ä b.yaml\0120000 blob 14\trules/link.yaml\0\
-                      160000 commit 15\tsql/module\0100644 blob 16\tREADME.md\0100644 blob 17\tsql/.x.sql\0\
+        let listed = "100644 blob 12\trules/b.yaml\x00100755 blob 13\tfeatures/ä b.yaml\x00120000 blob 14\trules/link.yaml\0\
+                      160000 commit 15\tsql/module\x00100644 blob 16\tREADME.md\x00100644 blob 17\tsql/.x.sql\0\
                       100644 blob 18\ttripline.yaml\0";
         assert_eq!(files_of(listed.as_bytes()), ["features/ä b.yaml", "rules/b.yaml", "tripline.yaml"]);
     }
