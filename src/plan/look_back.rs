@@ -161,7 +161,10 @@ impl Plan {
     /// is joined to that.
     pub fn reads_back(&self, feature: &FeaturePlan) -> Micros {
         let own = feature.look_back();
-        Micros(own.0.saturating_add(self.joins_back(&feature.joins, feature.upstream).0))
+        // All hits of the first day tell which of them open an incident.
+        let opening = matches!(feature.upstream, Upstream::Hits(hits) if self.hits[hits].opening);
+        let day = if opening { Day::LENGTH.0 } else { 0 };
+        Micros(own.0.saturating_add(self.joins_back(&feature.joins, feature.upstream).0).saturating_add(day))
     }
 
     /// How long before a row of `upstream` rows end that are joined to it.

@@ -30,6 +30,8 @@ pub fn cases() -> Vec<Trial> {
     ]
 }
 
+const DAY: i64 = 86_400_000_000;
+
 /// A table that has days, and its column.
 type Partitions = BTreeMap<String, &'static str>;
 
@@ -90,7 +92,12 @@ fn look_backs(plan: &Plan, table: &str) -> Vec<Micros> {
     if let Some(index) = plan.feature(table) {
         let feature = &plan.features[index];
         let own = feature.look_back().0;
-        return joined(&feature.joins, feature.upstream).into_iter().map(|back| Micros(own + back)).collect();
+        let mut backs = joined(&feature.joins, feature.upstream);
+        // Which hits open an incident is told by all of their day.
+        if matches!(feature.upstream, Upstream::Hits(hits) if plan.hits[hits].opening) {
+            backs.push(DAY);
+        }
+        return backs.into_iter().map(|back| Micros(own + back)).collect();
     }
     let rule = plan.rules.iter().find(|rule| rule_table(rule) == table);
     let branches = rule.iter().flat_map(|rule| &rule.branches);
