@@ -21,6 +21,7 @@ SHARD_BYTES = 512 << 10
 PARTS_MAX = 256
 # JSON text has many spellings; the watermark is an input.
 NOT_COMPARED = {"values", "admit_watermark"}
+DAY = 86_400_000_000
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 FLAGS = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"]
 ATTACKS = "port_scan,host_scan,syn_flood,beacon,brute_force,exfiltration"
@@ -429,6 +430,39 @@ def files(run, judge):
     return refused
 
 
+def days_alone(run, judge):
+    """Features over rules, computed day by day from the rules' rows of that day and the one before: how many differ."""
+    failed = 0
+    for entry in run.manifest["relations"]:
+        name = entry["table"]
+        of_rules = any(run.relations.get(read, {}).get("kind") == "rule" for read in entry["inputs"])
+        if entry["kind"] != "feature" or not of_rules:
+            continue
+        text = (run.compiled / "features" / f"{name}.sql").read_text()
+        body = text.split("USING (\n", 1)[1].split("\n) AS computed", 1)[0]
+        columns, rows = run.rows(name)
+        tables = run.inputs(judge, name, body)
+
+        def of_days(columns, rows, first, last):
+            place = [column for column, _ in columns].index("event_time")
+            return columns, [row for row in rows if first <= int(row[place]) // DAY <= last]
+
+        place = [column for column, _ in columns].index("event_time")
+        for day in sorted({int(row[place]) // DAY for row in rows}):
+            sql = body
+            for bound, at in ("tripline_from", day), ("tripline_to", day + 1):
+                sql = sql.replace(bound, f"TIMESTAMP '{EPOCH.date() + datetime.timedelta(days=at)} 00:00:00+00'")
+            read = {table: of_days(*rows, day - 1, day) for table, rows in tables.items()}
+            try:
+                own = of_days(columns, rows, day, day)
+                compare(name, own, judge.evaluate(sql, read))
+                print(f"same   {name:28} {len(own[1]):8} rows of a day alone", flush=True)
+            except (Differences, Refused) as difference:
+                failed += 1
+                print(f"DIFFER {name} of a day alone: {difference}", flush=True)
+    return failed
+
+
 def read_by(run, judge, sql):
     """The tables that a text names behind FROM, whole."""
     tables = {}
@@ -629,6 +663,7 @@ def main():
             failed += asked(run, judge, pathlib.Path(args.project) / "queries.sql", inputs)
             failed += training(run, judge, inputs, args.seed)
             failed += nested(run, judge)
+            failed += days_alone(run, judge)
         planted = [] if args.input else PLANTED_IN_PROJECT if args.project else PLANTED
         failed += sum(not noticed(run, judge, *mistake) for mistake in planted)
         sys.exit(1 if failed else 0)
