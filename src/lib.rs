@@ -37,7 +37,7 @@
 //!    subqueries and `UNION ALL` become one SELECT for each part (`bind/query.rs`, `layer.rs`); `plan/branch.rs` makes each a
 //!    branch of its rule.
 //! 5. `plan/fingerprint.rs` hashes what each rule means; `plan/wanted.rs` marks what is read: other features do not run,
-//!    other columns are not decoded. `plan/asked.rs` tells which rows of a feature its readers ask for, `plan/condition.rs` what is
+//!    other columns are not decoded. `plan/depends.rs` tells what rows depend on and how far back, `plan/asked.rs` which rows of a feature its readers ask for, `plan/condition.rs` what is
 //!    asked of a row alone, `plan/reads.rs` which columns are carried along with it.
 //! 6. `plan/order.rs` names the rules of `hits(*)` and `alerts(*)` and tells what stands on what; `Plan::order` (`plan/hits.rs`) has features and
 //!    rules each after what it reads. `pipeline/graph.rs` builds a stage for each live feature and rule; `pipeline/compiled.rs` has

@@ -75,15 +75,20 @@ pub fn tree(folder: Option<&Path>) -> anyhow::Result<Box<dyn FileTree>> {
 
 /// The folder given, or the nearest project's; it is not told of.
 pub fn folder_of(folder: Option<&Path>) -> Option<PathBuf> {
-    let here = std::env::current_dir().ok();
-    folder
-        .map(Path::to_owned)
-        .or_else(|| here?.ancestors().find(|folder| folder.join(CONFIG).is_file()).map(Path::to_owned))
+    folder.map(Path::to_owned).or_else(nearest)
+}
+
+fn is_project(folder: &Path) -> bool {
+    folder.join(CONFIG).is_file()
+}
+
+/// This folder, or the nearest above that has a `tripline.yaml`.
+fn nearest() -> Option<PathBuf> {
+    std::env::current_dir().ok()?.ancestors().find(|folder| is_project(folder)).map(Path::to_owned)
 }
 
 /// The folder given, or the nearest of this one and those above that has a `tripline.yaml`.
 fn found(folder: Option<&Path>) -> anyhow::Result<Option<Box<dyn FileTree>>> {
-    let is_project = |folder: &Path| folder.join(CONFIG).is_file();
     match folder {
         Some(folder) if !folder.is_dir() => bail!("{} is not a folder", folder.display()),
         Some(folder) if !is_project(folder) => {
@@ -99,10 +104,9 @@ fn found(folder: Option<&Path>) -> anyhow::Result<Option<Box<dyn FileTree>>> {
     if let Some(path) = paths.iter().find(|path| definition::is_definition(path)) {
         bail!("{path} is here, but no {CONFIG}\nhelp: a project has a {CONFIG} at its top; it may be empty");
     }
-    let here = std::env::current_dir().unwrap_or_default();
-    let Some(above) = here.ancestors().skip(1).find(|folder| is_project(folder)) else { return Ok(None) };
+    let Some(above) = nearest() else { return Ok(None) };
     note(&format!("the project is in {}", above.display()));
-    Ok(Some(wire::folder(above)))
+    Ok(Some(wire::folder(&above)))
 }
 
 pub fn open(tree: &dyn FileTree, as_of: Option<EventTime>) -> Opened {

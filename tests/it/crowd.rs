@@ -1,11 +1,13 @@
-//! Too many keys: which go is what the rule says ([`Caps`](tripline::plan::Plan::keys_max)), whatever the batches, and no row is
-//! less than it would be without saying that it is partial.
+//! Too many keys ([`Plan::keys_max`]): which go is what the rule says, whatever the batches, and no row or alert is less than it
+//! would be without saying that it is partial.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use libtest_mimic::{Failed, Trial};
 use tripline::adapter::local::MemoryTree;
+use tripline::pipeline::batch::AdmittedBatch;
 use tripline::pipeline::graph::Graph;
+use tripline::pipeline::merge::BEFORE_ALL;
 use tripline::plan::{self, Plan};
 use tripline::record::Value;
 use tripline::target::datafusion::Lookups;
@@ -19,7 +21,10 @@ use super::random::Random;
 const ROUNDS: u64 = 16;
 
 pub fn cases() -> Vec<Trial> {
-    vec![Trial::test("crowd::those_seen_longest_ago_go_whatever_the_batches", whatever_the_batches)]
+    vec![
+        Trial::test("crowd::those_seen_longest_ago_go_whatever_the_batches", whatever_the_batches),
+        Trial::test("crowd::rows_of_a_history_crowd_too", rows_of_a_history),
+    ]
 }
 
 struct Scene {
@@ -157,6 +162,30 @@ runbook: Look.
         }
         (rows, evicted)
     }
+}
+
+/// Rows that came in time do not say at which watermark: each batch is a step.
+fn rows_of_a_history() -> Result<(), Failed> {
+    let mut random = Random::new(1);
+    let scene = Scene::new(&mut random, 8)?;
+    let mut graph = Graph::new(&scene.plan, &Lookups::new(&scene.plan.lookups), String::new(), None)?;
+    let mut kept = Kept::new(&scene.plan);
+    let all = flows(&mut random);
+    graph.ledger.offered = all.len() as u64;
+    for flows in all.chunks(50) {
+        let watermark = flows.last().map_or(BEFORE_ALL, |flow| flow.time);
+        let admit = vec![BEFORE_ALL; flows.len()];
+        graph.push(&AdmittedBatch { flows: arrival::batch_of(flows)?, admit, watermark }, &mut kept)?;
+    }
+    graph.finish(START + 41 * MINUTE, &mut kept)?;
+    graph.ledger.verify()?;
+    let evicted = &graph.ledger.evicted_keys;
+    let over_flows = ["by_source", "kept_up", "visits", "pauses"].iter().filter(|name| evicted.contains_key(**name));
+    let partial = kept.rows["by_source"].iter().filter(|(_, partial)| *partial).count();
+    if over_flows.count() < 4 || partial == 0 {
+        return Err(format!("{evicted:?} went, {partial} rows are partial").into());
+    }
+    Ok(())
 }
 
 /// Few sources that come again and again, and many that come once or twice.
