@@ -8,7 +8,7 @@ use super::graph::GraphError;
 use super::ledger::Ledger;
 use super::past::Closed;
 use super::window::evidence::{EvidenceRows, Picked};
-use super::window::feature::FeatureStage;
+use super::window::feature::{Beside, FeatureStage};
 use super::window::operator::Hop;
 
 /// What the watermark before a row means to the windows and rules over flows.
@@ -52,13 +52,13 @@ pub fn push_flows(
     flows: &FlowBatch,
     admit: &[i64],
     since: i64,
-    evidence: Option<&dyn EvidenceRows>,
+    beside: Beside<'_>,
     ledger: &mut Ledger,
 ) -> Result<(), GraphError> {
     let hop = stage.hop();
     let in_time = flows.times.iter().zip(admit).all(|(time, admit)| hop.first_end(*time) > *admit && *time >= since);
     if in_time {
-        return Ok(stage.push(&flows.rows, Closed::default(), evidence)?);
+        return Ok(stage.push(&flows.rows, Closed::default(), beside)?);
     }
     if flows.times.iter().all(|time| *time < since) {
         return Ok(());
@@ -68,8 +68,10 @@ pub fn push_flows(
     let places: Vec<usize> = (0..flows.times.len()).filter(|row| counts(flows.times[*row], admit[*row])).collect();
     let picks: UInt32Array = places.iter().map(|row| u32::try_from(*row).ok()).collect();
     let rows = take_record_batch(&flows.rows, &picks)?;
-    let picked = evidence.map(|rows| Picked { rows, places: &places });
-    Ok(stage.push(&rows, Closed::default(), picked.as_ref().map(|picked| -> &dyn EvidenceRows { picked }))?)
+    let numbers = beside.numbers.map(|numbers| places.iter().map(|row| numbers[*row]).collect::<Vec<_>>());
+    let picked = beside.evidence.map(|rows| Picked { rows, places: &places });
+    let evidence = picked.as_ref().map(|picked| -> &dyn EvidenceRows { picked });
+    Ok(stage.push(&rows, Closed::default(), Beside { evidence, numbers: numbers.as_deref() })?)
 }
 
 /// Counts the windows that rows missed. A row that `where` leaves out misses nothing.

@@ -5,6 +5,7 @@
 
 mod caps;
 mod close;
+mod spaces;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,10 +33,11 @@ use super::merge::BEFORE_ALL;
 use super::outlet::{Outlet, OutletError, Uncomputed};
 use super::past::{Closed, Past};
 use super::window::evidence::EvidenceRows;
-use super::window::feature::{BuildError, FeatureStage, StageError};
+use super::window::feature::{Beside, BuildError, FeatureStage, StageError};
 use super::window::operator::Hop;
 use super::window::stage::Stage;
 use caps::Caps;
+use spaces::Spaces;
 
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
@@ -78,6 +80,7 @@ pub struct Graph {
     asked: Vec<Asked>,
     past: Past,
     caps: Caps,
+    spaces: Spaces,
     dedupe: Option<Dedupe>,
     pub ledger: Ledger,
     pub costs: Costs,
@@ -111,11 +114,13 @@ impl Graph {
             Upstream::Feature(index) => (plan.features[index].columns.len(), plan.features[index].key.len() + 2),
             Upstream::Hits(_) => (hits::columns().len(), hits::EVENT_TIME),
         };
+        let spaces = Spaces::of(plan)?;
         let mut features = Vec::with_capacity(plan.features.len());
-        for ((feature, live), behind) in plan.features.iter().zip(&plan.live).zip(behind) {
+        for (index, (feature, behind)) in plan.features.iter().zip(behind).enumerate() {
             let (_, time) = upstream(feature.upstream);
             let evidence_rows = if behind { plan.evidence_rows } else { 0 };
-            let stage = live.then(|| Stage::new(feature, time, evidence_rows, lookups));
+            let keys = spaces.shared(index, feature.upstream);
+            let stage = plan.live[index].then(|| Stage::new(feature, time, evidence_rows, keys, lookups));
             features.push(stage.transpose()?);
         }
         let rules = plan.rules.iter().enumerate();
@@ -129,6 +134,7 @@ impl Graph {
             asked: plan.asked(),
             past: Past::of(plan)?,
             caps: Caps::of(plan),
+            spaces,
             dedupe: Dedupe::of(plan),
             ledger: Ledger::default(),
             costs: Costs::new(plan.features.len(), plan.rules.len()),
@@ -322,11 +328,14 @@ impl Graph {
         }
         let evidence = FlowEvidence::new(flows);
         let kept: Option<&dyn EvidenceRows> = if self.keep_evidence { Some(&evidence) } else { None };
+        self.spaces.begin();
         for index in 0..self.features.len() {
             let windows = self.features[index].as_mut().and_then(Stage::windows_mut);
             if let Some(stage) = windows.filter(|stage| stage.upstream == Upstream::Flows) {
                 let work = Spending::begin();
-                push_flows(stage, flows, admit, self.since.0[index], kept, &mut self.ledger)?;
+                let numbers = self.spaces.of_flows(index, &flows.rows)?;
+                let beside = Beside { evidence: kept, numbers: numbers.as_deref() };
+                push_flows(stage, flows, admit, self.since.0[index], beside, &mut self.ledger)?;
                 work.on(&mut self.costs.features[index], flows.times.len(), 0);
             }
         }
@@ -391,6 +400,7 @@ impl Graph {
                 break;
             }
             self.close(end, partial_after, out)?;
+            self.compact_keys();
             self.relieve(false)?;
             // Incidents that ended before these windows can go.
             let settled = self.alerts.advance(end, &mut self.ledger);

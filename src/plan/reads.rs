@@ -15,15 +15,16 @@ pub struct Reads {
 }
 
 impl FeaturePlan {
-    /// `time` is the event time's place.
-    pub fn reads(&self, time: usize) -> Reads {
+    /// `time` is the event time's place. Of rows that come with their key's numbers the key is not read.
+    pub fn reads(&self, time: usize, numbered: bool) -> Reads {
         let mut counting = vec![false; self.scope.len()];
         counting[time] = true;
         // What is computed for rows is read by something.
         let own = self.scope.len() - self.row.len() - self.previous.as_ref().map_or(0, |previous| previous.of.len());
         counting[own..].fill(true);
         let previous = self.previous.iter().flat_map(|previous| previous.of.iter().chain(&previous.ties));
-        self.key.iter().chain(previous).for_each(|index| counting[*index] = true);
+        let key = self.key.iter().filter(|_| !numbered);
+        key.chain(previous).for_each(|index| counting[*index] = true);
         let ready = self.previous.as_ref().map_or(self.row.len(), |previous| previous.ready);
         let waiting = self.row[ready..].iter().map(|item| &item.expr);
         read(&mut counting, self.aggregates.iter().flat_map(Aggregate::inputs).chain(waiting));

@@ -19,7 +19,7 @@ pub(super) fn bind(
         let from = &read.feature.from;
         let finding = Diagnostic::error("feature.trailing", from.span(), "look-backs are over rows of a feature");
         let finding = finding.label("single flows and hits have no window that they could look back from");
-        diagnostics.push(finding.help("aggregate them in a feature with a window, and read that one here"));
+        diagnostics.push(finding.help("read a feature with a window; `window: {size: 1us}` holds single instants"));
         return None;
     };
     let there = &read.resolver.plan.features[index];

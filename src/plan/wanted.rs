@@ -33,7 +33,7 @@ pub(super) fn mark(plan: &mut Plan, shown: &[&str]) {
     let live = plan.features.iter().zip(&plan.live).filter(|(_, live)| **live).map(|(f, _)| f);
     for feature in live.filter(|f| f.upstream == Upstream::Flows) {
         // What is asked of a row alone is in its condition too.
-        let read = feature.reads(flow::EVENT_TIME).joining;
+        let read = feature.reads(flow::EVENT_TIME, false).joining;
         (0..).zip(read).filter(|(_, read)| *read).for_each(|(index, _)| see(index));
     }
     let branches = plan.rules.iter().flat_map(|rule| &rule.branches);

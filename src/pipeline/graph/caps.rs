@@ -80,6 +80,7 @@ impl Graph {
                 self.caps.until[index] = self.caps.until[index].max(evicted.until);
             }
         }
+        self.compact_keys();
         Ok(())
     }
 }

@@ -29,6 +29,7 @@ impl Graph {
             partial_after,
             closed: vec![None; self.features.len()],
             evidence: vec![nothing; self.features.len()],
+            numbers: vec![Vec::new(); self.features.len()],
             waiting: vec![false; self.features.len()],
         };
         for place in 0..self.order.len() {
@@ -50,7 +51,8 @@ impl Graph {
         {
             let work = Spending::begin();
             let closed = Closed { now: &now.closed, past: Some(&self.past) };
-            stage.push(now.end, rows, closed, &now.evidence[upstream])?;
+            let numbers = self.spaces.along(upstream, index, &now.numbers[upstream]);
+            stage.push(now.end, rows, closed, &now.evidence[upstream], numbers)?;
             work.on(&mut self.costs.features[index], rows.num_rows(), 0);
         }
         stage.release(now.end)?;
@@ -85,6 +87,7 @@ impl Graph {
         let mut window = stage.close(now.end, wanted)?;
         if let Some(amend) = &self.amend {
             window.rows = amend.amend(stage.name(), window.rows)?;
+            window.numbers = self.spaces.again(index, &window.rows)?;
         }
         self.ledger.feature_rows += window.rows.num_rows() as u64;
         if window.rows.num_rows() > 0 {
@@ -95,6 +98,7 @@ impl Graph {
             self.past.keep(index, now.end, &window.rows)?;
             work.on(&mut self.costs.features[index], 0, window.rows.num_rows());
             (now.closed[index], now.evidence[index]) = (Some(window.rows), window.evidence);
+            now.numbers[index] = window.numbers;
         }
         Ok(())
     }
@@ -154,7 +158,7 @@ impl Graph {
             let read = self.readers.rows(&self.rules[rule].plan, hits)?;
             for reader in readers.iter().filter(|reader| end > self.since.0[**reader]) {
                 if let Some(stage) = &mut self.features[*reader] {
-                    stage.push(end, &read.rows, Closed::default(), &read.evidence)?;
+                    stage.push(end, &read.rows, Closed::default(), &read.evidence, None)?;
                 }
             }
         }
@@ -169,6 +173,8 @@ struct Now {
     /// By feature: rows of the window that ends, and the flows behind each.
     closed: Vec<Option<RecordBatch>>,
     evidence: Vec<Arc<FlowsBehind>>,
+    /// By feature: the number of each row's key.
+    numbers: Vec<Vec<u32>>,
     /// By feature: does its window wait for a rule that has rows to join it to?
     waiting: Vec<bool>,
 }

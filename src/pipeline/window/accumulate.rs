@@ -380,7 +380,7 @@ impl States {
                     AggregateFunction::Quantile { number, of } => (number, of),
                     _ => (1, 2),
                 };
-                quantile::finish(s, number, of, kind.arg, saturated)
+                quantile::finish(s.iter(), number, of, kind.arg, saturated)
             }
             Self::Distinct(s) => Arc::new(s.iter().map(|set| i64::try_from(set.count()).ok()).collect::<Int64Array>()),
             Self::Sketch(s) => Arc::new(

@@ -117,18 +117,21 @@ impl Values {
 
     /// Keeps only the values that `sets` hold, and renames their ids in them.
     pub fn compact<'a>(&mut self, sets: impl Iterator<Item = &'a mut Distinct>) {
+        self.compact_by(|new| sets.for_each(|set| set.rename(&mut *new)));
+    }
+
+    /// Keeps only the values whose new ids are asked for.
+    pub fn compact_by(&mut self, rename: impl FnOnce(&mut dyn FnMut(u32) -> u32)) {
         let old = std::mem::take(self);
         let mut renamed: Vec<u32> = vec![NULL_ID; old.ends.len()];
-        for set in sets {
-            set.rename(|id| {
-                let Some(index) = id.checked_sub(INTERNED) else { return id };
-                let slot = &mut renamed[index as usize];
-                if *slot == NULL_ID {
-                    *slot = self.intern(slice(&old.ends, &old.bytes, index));
-                }
-                *slot
-            });
-        }
+        rename(&mut |id| {
+            let Some(index) = id.checked_sub(INTERNED) else { return id };
+            let slot = &mut renamed[index as usize];
+            if *slot == NULL_ID {
+                *slot = self.intern(slice(&old.ends, &old.bytes, index));
+            }
+            *slot
+        });
     }
 }
 
@@ -205,7 +208,7 @@ impl Distinct {
         }
     }
 
-    fn rename(&mut self, mut new: impl FnMut(u32) -> u32) {
+    pub fn rename(&mut self, mut new: impl FnMut(u32) -> u32) {
         match self {
             Self::Few { len, ids } => ids[..usize::from(*len)].iter_mut().for_each(|id| *id = new(*id)),
             Self::Many(many) => {

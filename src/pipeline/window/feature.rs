@@ -15,6 +15,7 @@ use super::accumulate::AggregateKind;
 use super::evict::Evicted;
 use super::evidence::{EvidenceRows, FlowsBehind, Picked};
 use super::input::{Input, Prepared};
+use super::key::{KeySpace, Keys};
 use super::operator::{ClosedWindow, Hop, Wanted, WindowError, WindowRows, WindowState};
 use super::previous::Previous;
 use super::session::Sessions;
@@ -69,14 +70,18 @@ enum Windows {
 }
 
 impl Windows {
-    fn new(plan: &FeaturePlan, evidence_rows: usize) -> Result<Self, WindowError> {
+    fn new(plan: &FeaturePlan, evidence_rows: usize, space: Option<&KeySpace>) -> Result<Self, WindowError> {
         let kinds: Vec<AggregateKind> = plan.aggregates.iter().map(AggregateKind::of).collect();
         let key_types = plan.key.iter().map(|i| plan.scope[*i].ty.arrow()).collect();
         let (size, every) = (plan.window.size.0, plan.window.every.0);
         Ok(match plan.window.session_gap {
             Some(gap) => Self::Sessions(Box::new(Sessions::new(gap.0, size, kinds, key_types, evidence_rows)?)),
             None => {
-                let windows = WindowState::new(Hop { size, every }, kinds, key_types, evidence_rows)?;
+                let keys = match space {
+                    Some(space) => space.clone(),
+                    None => KeySpace::own(Keys::new(key_types)?),
+                };
+                let windows = WindowState::of_keys(Hop { size, every }, kinds, keys, evidence_rows);
                 Self::Hops(Box::new(windows.filled(plan.fill.map(|expire| expire.0))))
             }
         })
@@ -102,7 +107,25 @@ struct Watched {
 /// A window that closed: rows of the feature, and the flows behind each.
 pub struct FeatureRows {
     pub rows: RecordBatch,
+    /// Of windows: the number of each row's key.
+    pub numbers: Vec<u32>,
     pub evidence: Arc<FlowsBehind>,
+}
+
+/// What comes with the rows of a batch.
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    pub evidence: Option<&'a dyn EvidenceRows>,
+    /// The number of each row's key, where keys are shared.
+    pub numbers: Option<&'a [u32]>,
+}
+
+/// Keys that features share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    pub space: &'a KeySpace,
+    /// Do rows come with their key's number?
+    pub numbered: bool,
 }
 
 impl FeatureStage {
@@ -110,8 +133,10 @@ impl FeatureStage {
         plan: &FeaturePlan,
         upstream_time: usize,
         evidence_rows: usize,
+        keys: Option<Shared<'_>>,
         lookups: &Lookups,
     ) -> Result<Self, BuildError> {
+        let numbered = keys.is_some_and(|keys| keys.numbered);
         let results = plan.aggregates.iter().enumerate();
         let mut results: Vec<Column> =
             results.map(|(i, a)| Column::new(format!("aggregate_{i}"), a.ty, a.nullable)).collect();
@@ -127,7 +152,7 @@ impl FeatureStage {
         Ok(Self {
             name: plan.name.clone(),
             upstream: plan.upstream,
-            input: Input::new(plan, upstream_time, lookups)?,
+            input: Input::new(plan, upstream_time, numbered, lookups)?,
             previous: previous
                 .map(|previous| Previous::new(previous, &plan.scope, &plan.key, upstream_time).map(Box::new))
                 .transpose()?,
@@ -137,7 +162,7 @@ impl FeatureStage {
             results_schema: batch::schema(&results),
             schema: batch::schema(&plan.columns),
             keeps_evidence: evidence_rows > 0,
-            windows: Windows::new(plan, evidence_rows)?,
+            windows: Windows::new(plan, evidence_rows, keys.map(|keys| keys.space))?,
             errors: RowErrors::default(),
             watched: None,
         })
@@ -213,6 +238,20 @@ impl FeatureStage {
         Ok(waiting.into_iter().chain(windows).reduce(Evicted::and))
     }
 
+    /// Marks the keys that it needs of those that it shares with others.
+    pub fn mark(&self, live: &mut [bool]) {
+        if let Windows::Hops(windows) = &self.windows {
+            windows.mark(live);
+        }
+    }
+
+    /// Shared keys have other numbers from now on.
+    pub fn rename(&mut self, live: &[bool], renamed: &[u32]) {
+        if let Windows::Hops(windows) = &mut self.windows {
+            windows.rename(live, renamed);
+        }
+    }
+
     pub fn saturated(&self) -> u64 {
         match &self.windows {
             Windows::Hops(windows) => windows.saturated,
@@ -232,7 +271,7 @@ impl FeatureStage {
         &mut self,
         rows: &RecordBatch,
         closed: Closed<'_>,
-        evidence: Option<&dyn EvidenceRows>,
+        beside: Beside<'_>,
     ) -> Result<(), StageError> {
         self.watch(rows, closed)?;
         let (left, picks) = self.input.alone(rows)?;
@@ -246,9 +285,9 @@ impl FeatureStage {
         for (first, prepared) in parts {
             let places: Vec<usize> = prepared.places(first).into_iter().map(place).collect();
             match &mut self.previous {
-                None => self.add(&prepared, &places, evidence)?,
+                None => self.add(&prepared, &places, beside)?,
                 Some(previous) => {
-                    previous.push(prepared.scope, &places, evidence.filter(|_| self.keeps_evidence));
+                    previous.push(prepared.scope, &places, beside.evidence.filter(|_| self.keeps_evidence));
                 }
             }
         }
@@ -268,7 +307,8 @@ impl FeatureStage {
         })?;
         self.errors.add(&failed, &ordered.rows);
         let behind = FlowsBehind::Rows(ordered.behind);
-        parts.iter().try_for_each(|(first, prepared)| self.add(prepared, &prepared.places(*first), Some(&behind)))
+        let beside = Beside { evidence: Some(&behind), numbers: None };
+        parts.iter().try_for_each(|(first, prepared)| self.add(prepared, &prepared.places(*first), beside))
     }
 
     /// The places of the rows that `where` lets through; rows that cannot be computed are not among them.
@@ -282,17 +322,14 @@ impl FeatureStage {
         Ok(chosen.into_iter().map(|row| picks.as_ref().map_or(row, |picks| picks[row])).collect())
     }
 
-    /// Adds rows that count; `places` are theirs in `evidence`.
-    fn add(
-        &mut self,
-        prepared: &Prepared,
-        places: &[usize],
-        evidence: Option<&dyn EvidenceRows>,
-    ) -> Result<(), StageError> {
-        let picked = evidence.filter(|_| self.keeps_evidence).map(|rows| Picked { rows, places });
+    /// Adds rows that count; `places` are theirs in what comes beside.
+    fn add(&mut self, prepared: &Prepared, places: &[usize], beside: Beside<'_>) -> Result<(), StageError> {
+        let numbers = beside.numbers.map(|numbers| places.iter().map(|place| numbers[*place]).collect::<Vec<_>>());
+        let picked = beside.evidence.filter(|_| self.keeps_evidence).map(|rows| Picked { rows, places });
         let rows = WindowRows {
             times: &prepared.times,
             keys: &prepared.keys,
+            numbers: numbers.as_deref(),
             args: &prepared.args,
             evidence: picked.as_ref().map(|p| -> &dyn EvidenceRows { p }),
         };
@@ -325,7 +362,7 @@ impl FeatureStage {
         let count = closed.starts.len();
         if count == 0 {
             let rows = RecordBatch::new_empty(Arc::clone(&self.schema));
-            return Ok(FeatureRows { rows, evidence: Arc::new(FlowsBehind::none()) });
+            return Ok(FeatureRows { rows, numbers: Vec::new(), evidence: Arc::new(FlowsBehind::none()) });
         }
         let mut results = closed.columns.split_off(self.key);
         let mut columns = closed.columns;
@@ -338,12 +375,14 @@ impl FeatureStage {
         let rows = batch::leading(&self.schema, columns, count)?;
         let evidence = Arc::new(closed.evidence);
         if failed.is_empty() {
-            return Ok(FeatureRows { rows, evidence });
+            return Ok(FeatureRows { rows, numbers: closed.numbers, evidence });
         }
         let mut keep = vec![true; count];
         failed.iter().for_each(|(row, _)| keep[*row] = false);
-        let evidence = Arc::new(evidence.picked((0..count).filter(|row| keep[*row]).collect()));
-        Ok(FeatureRows { rows: filter_record_batch(&rows, &BooleanArray::from(keep))?, evidence })
+        let places: Vec<usize> = (0..count).filter(|row| keep[*row]).collect();
+        let numbers = places.iter().filter_map(|row| closed.numbers.get(*row).copied()).collect();
+        let evidence = Arc::new(evidence.picked(places));
+        Ok(FeatureRows { rows: filter_record_batch(&rows, &BooleanArray::from(keep))?, numbers, evidence })
     }
 
     /// Adds outputs and derived columns; returns the rows that could not be computed.

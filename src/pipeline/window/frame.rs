@@ -4,13 +4,13 @@
 //! stack keeps its rows and one aggregate of them all. What a key's frame holds is the top of the one merged with the other;
 //! rows that have left are popped from the top. Nothing is ever subtracted, so that floats stay exact.
 //!
-//! Of what grows with its rows, such as the sets of `COUNT(DISTINCT x)`, each older row holds its own: those cost what the frame
-//! holds.
+//! What grows with its rows, such as the sets of `COUNT(DISTINCT x)`, is one [`Bag`] a key instead, which rows enter and leave.
 //!
 //! Beyond `rows_max` rows in memory, those that are needed last are put aside ([`Spill`]): of the older stack the newest, of the
 //! newer the oldest. They come back when their turn comes.
 
 mod aside;
+mod bag;
 mod stack;
 
 use std::cmp::Reverse;
@@ -20,21 +20,22 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 
-use crate::language::tree::AggregateFunction;
-
 use super::accumulate::{AggregateKind, States};
 use super::distinct::Values;
 use super::evict::{Evicted, evicted, seen_longest_ago};
 use super::key::Keys;
 use super::operator::{COMPACT_MIN, WindowError};
 use aside::Aside;
-use stack::{Row, Stack};
+use bag::Bag;
+use stack::{Piece, Row, Stack};
 
 pub struct Frame {
     size: i64,
     kinds: Vec<AggregateKind>,
     keys: Keys,
     values: Vec<Values>,
+    /// By aggregate.
+    bags: Vec<Option<Bag>>,
     /// One slot a row of a frame, and one a key whose newer stack has rows.
     states: Vec<States>,
     slots: u32,
@@ -87,6 +88,7 @@ impl Frame {
             size,
             values: kinds.iter().map(|_| Values::default()).collect(),
             states: kinds.iter().map(States::new).collect(),
+            bags: kinds.iter().map(Bag::of).collect(),
             kinds,
             keys: Keys::new(key_types)?,
             slots: 0,
@@ -115,6 +117,10 @@ impl Frame {
         for (i, kind) in self.kinds.iter().enumerate() {
             let arg = args.get(i).and_then(Option::as_ref);
             self.states[i].update(kind.function, &slots, arg, &mut self.values[i], &mut self.ids)?;
+        }
+        for (bag, states) in self.bags.iter_mut().zip(&self.states) {
+            let rows = numbers.iter().zip(&slots);
+            bag.iter_mut().for_each(|bag| rows.clone().for_each(|(key, slot)| bag.add(*key, states, *slot)));
         }
         let mut sums = Vec::with_capacity(rows);
         for (number, slot) in numbers.iter().zip(&slots) {
@@ -154,7 +160,11 @@ impl Frame {
         };
         let parts = [of(&|stacks| stacks.older.rows.last().map(|row| row.slot)), of(&|stacks| stacks.sum)];
         let mut columns = Vec::with_capacity(self.kinds.len());
-        for (states, kind) in self.states.iter().zip(&self.kinds) {
+        for ((states, kind), bag) in self.states.iter().zip(&self.kinds).zip(&self.bags) {
+            if let Some(bag) = bag {
+                columns.push(bag.finish(kind, &numbers, &mut self.saturated));
+                continue;
+            }
             let mut results = States::new(kind);
             results.grow(rows);
             for (slots, places) in &parts {
@@ -184,6 +194,7 @@ impl Frame {
             self.forget_pieces(older.pieces.iter().chain(&newer.pieces))?;
             let rows = older.rows.into_iter().chain(newer.rows).map(|row| row.slot);
             rows.chain(sum).for_each(|slot| self.give_back(slot));
+            self.bags.iter_mut().flatten().for_each(|bag| bag.forget(*key));
         }
         self.compacted_at = 0;
         self.compact();
@@ -194,6 +205,7 @@ impl Frame {
         let mut numbers = std::mem::take(&mut self.numbers);
         self.keys.intern(keys, rows, &mut numbers)?;
         self.stacks.resize_with(self.keys.count(), Stacks::default);
+        self.bags.iter_mut().flatten().for_each(|bag| bag.grow(self.stacks.len()));
         Ok(numbers)
     }
 
@@ -212,9 +224,28 @@ impl Frame {
         self.free.push(slot);
     }
 
-    /// Adds each slot to the one beside it.
+    /// A row of a key has left the frame.
+    fn leave(&mut self, number: u32, slot: u32) {
+        self.held -= 1;
+        for (bag, states) in self.bags.iter_mut().zip(&self.states) {
+            bag.iter_mut().for_each(|bag| bag.remove(number, states, slot));
+        }
+        self.give_back(slot);
+    }
+
+    /// All rows of a piece have left the frame.
+    fn piece_leaves(&mut self, number: u32, piece: Piece) -> Result<(), WindowError> {
+        if self.bags.iter().all(Option::is_none) {
+            return self.forget_pieces(&[piece]);
+        }
+        self.bring_back(piece)?.iter().for_each(|row| self.leave(number, row.slot));
+        Ok(())
+    }
+
+    /// Adds each slot to the one beside it; what is in bags need not be.
     fn merge(&mut self, from: &[u32], to: &[u32]) -> Result<(), WindowError> {
-        for (states, kind) in self.states.iter_mut().zip(&self.kinds) {
+        let states = self.states.iter_mut().zip(&self.kinds).zip(&self.bags);
+        for ((states, kind), _) in states.filter(|(_, bag)| bag.is_none()) {
             let copies = states.gather(from);
             states.merge(kind.function, &copies, to)?;
         }
@@ -236,8 +267,7 @@ impl Frame {
         loop {
             while let Some(row) = newer.rows.pop() {
                 if row.end <= left {
-                    self.held -= 1;
-                    self.give_back(row.slot);
+                    self.leave(number, row.slot);
                     continue;
                 }
                 if let Some(next) = before.replace(row.slot) {
@@ -247,7 +277,7 @@ impl Frame {
             }
             let Some(piece) = newer.pieces.pop() else { return Ok(()) };
             if piece.last <= left {
-                self.forget_pieces(&[piece])?;
+                self.piece_leaves(number, piece)?;
             } else {
                 newer.rows = self.bring_back(piece)?;
             }
@@ -256,19 +286,17 @@ impl Frame {
 
     fn pop_older(&mut self, number: u32, left: i64) -> Result<(), WindowError> {
         loop {
-            let stack = &mut self.stacks[number as usize].older;
-            while let Some(row) = stack.rows.pop_if(|row| row.end <= left) {
-                self.held -= 1;
-                self.states.iter_mut().for_each(|states| states.clear(row.slot));
-                self.free.push(row.slot);
+            while let Some(row) = self.stacks[number as usize].older.rows.pop_if(|row| row.end <= left) {
+                self.leave(number, row.slot);
             }
+            let stack = &mut self.stacks[number as usize].older;
             if !stack.rows.is_empty() {
                 return Ok(());
             }
             // Its last row is its oldest, its first the newest.
             let Some(piece) = stack.pieces.pop_if(|piece| piece.last <= left) else { return Ok(()) };
             if piece.first <= left {
-                self.forget_pieces(&[piece])?;
+                self.piece_leaves(number, piece)?;
             } else {
                 let rows = self.bring_back(piece)?;
                 self.stacks[number as usize].older.rows = rows;
@@ -305,12 +333,17 @@ impl Frame {
             stacks[renamed[old] as usize] = own;
         }
         self.stacks = stacks;
+        self.bags.iter_mut().flatten().for_each(|bag| bag.keep_keys(&live));
         // A key that was let go has no rows left.
         let ages = std::mem::take(&mut self.ages).into_iter().filter(|Reverse((_, number))| live[*number as usize]);
         self.ages = ages.map(|Reverse((end, number))| Reverse((end, renamed[number as usize]))).collect();
-        for ((kind, values), states) in self.kinds.iter().zip(&mut self.values).zip(&mut self.states) {
-            if kind.function == AggregateFunction::CountDistinct {
-                values.compact(states.distinct_sets());
+        for ((bag, values), states) in self.bags.iter_mut().zip(&mut self.values).zip(&mut self.states) {
+            if let Some(bag) = bag {
+                // What rows hold that were put aside is in the bag.
+                values.compact_by(|new| {
+                    states.distinct_sets().for_each(|set| set.rename(&mut *new));
+                    bag.rename_values(new);
+                });
             }
         }
         self.compacted_at = (interned(self) * 2).max(COMPACT_MIN);
@@ -340,7 +373,8 @@ mod tests {
 
     fn scanned(size: i64, rows_max: Option<usize>) {
         let kind = |function| AggregateKind { function, arg: Some(Type::Int64), list: None };
-        let kinds = vec![kind(F::Sum), kind(F::Max), kind(F::CountDistinct), kind(F::VarSamp)];
+        let median = F::Quantile { number: 1, of: 2 };
+        let kinds = vec![kind(F::Sum), kind(F::Max), kind(F::CountDistinct), kind(F::VarSamp), kind(median)];
         let mut frame = Frame::new(size, kinds, vec![DataType::Int64]).expect("a frame");
         if let Some(rows_max) = rows_max {
             frame.spill_to(Arc::new(LocalSpill::default()), rows_max);
@@ -357,7 +391,7 @@ mod tests {
                 Arc::new(Int64Array::from_iter_values(here.iter().map(of)))
             };
             let values = array(&|row| row.1);
-            let args = vec![Some(values); 4];
+            let args = vec![Some(values); 5];
             frame.add(end, &[array(&|row| row.0)], &args, here.len()).expect("rows");
             rows.extend(here.iter().map(|(key, value)| (end, *key, *value)));
             // Not every key is asked for at every step; their values are seldom the same for long.
@@ -376,6 +410,10 @@ mod tests {
                 assert_eq!(found(0), (!inside.is_empty()).then(|| inside.iter().sum()), "{size} {end} {key}");
                 assert_eq!(found(1), inside.iter().max().copied(), "{size} {end} {key}");
                 assert_eq!(found(2), i64::try_from(different.len()).ok(), "{size} {end} {key}");
+                let mut sorted = inside.clone();
+                sorted.sort_unstable();
+                let median = sorted.get(sorted.len().div_ceil(2).saturating_sub(1));
+                assert_eq!(found(4), median.copied(), "{size} {end} {key}");
                 let (found, expected) = (spread(&results[3], row), variance(&inside));
                 let near = found.zip(expected).map(|(a, b)| (a - b).abs() <= 1e-12 * b.abs());
                 assert!(near.unwrap_or(found == expected), "{size} {end} {key}: {found:?}, {expected:?}");
@@ -391,6 +429,8 @@ mod tests {
         frame.forget(10_000).expect("time passes");
         assert_eq!((frame.held, frame.free.len()), (0, frame.slots as usize));
         assert!(frame.stacks.iter().all(super::Stacks::is_empty) && frame.ages.is_empty());
+        let Some(super::Bag::Distinct(bags)) = &frame.bags[2] else { panic!("a bag") };
+        assert!(bags.iter().all(|bag| bag.is_empty()));
     }
 
     fn spread(column: &ArrayRef, row: usize) -> Option<f64> {

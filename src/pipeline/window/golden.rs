@@ -36,7 +36,7 @@ fn answer(aggregate: &Aggregate, columns: &[Column], rows: &RecordBatch, cut: us
     for (time, part) in [(0, rows.slice(0, cut)), (1, rows.slice(cut, rows.num_rows() - cut))] {
         let arg = argument.run(&part).unwrap_or_else(|_| panic!("{aggregate:?} fails"));
         let times = vec![time; part.num_rows()];
-        let rows = WindowRows { times: &times, keys: &[], args: &[Some(arg)], evidence: None };
+        let rows = WindowRows { times: &times, keys: &[], numbers: None, args: &[Some(arg)], evidence: None };
         state.push(&rows).expect("takes rows");
     }
     let closed = state.close(2, None).expect("closes");

@@ -30,6 +30,7 @@ pub struct Input {
     filter: Option<Compiled>,
     /// Do rows wait for the row before?
     waits: bool,
+    /// Of rows that come with their key's numbers: nothing.
     key: Vec<usize>,
     args: Vec<Option<Argument>>,
     /// The upstream and lookups.
@@ -50,8 +51,10 @@ pub struct Prepared {
 }
 
 impl Input {
-    pub fn new(plan: &FeaturePlan, time: usize, lookups: &Lookups) -> Result<Self, BuildError> {
-        Self::reading(plan, time, plan.reads(time), lookups)
+    /// `numbered`: rows come with their key's numbers.
+    pub fn new(plan: &FeaturePlan, time: usize, numbered: bool, lookups: &Lookups) -> Result<Self, BuildError> {
+        let input = Self::reading(plan, time, plan.reads(time, numbered), lookups)?;
+        Ok(if numbered { Self { key: Vec::new(), ..input } } else { input })
     }
 
     /// Asks nothing of rows alone and keeps all columns of the scope, whoever reads them.

@@ -1,7 +1,7 @@
 //! Keys to dense numbers: each combination of key values of a feature has one, for as long as a pane needs it.
 
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::datatypes::DataType;
@@ -9,6 +9,8 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
+
+use super::operator::COMPACT_MIN;
 
 /// How many times what is left after a clean-up may be there without an allocation.
 const ROOM: usize = 4;
@@ -25,6 +27,35 @@ pub struct Keys {
     bytes: Vec<u8>,
     /// The number of the NULL key when there is no converter.
     null: Option<u32>,
+    /// How many keys are worth a clean-up.
+    crowd: usize,
+}
+
+/// The keys of one feature, or those that several have in common: a key has the same number in all of them.
+#[derive(Clone)]
+pub struct KeySpace {
+    keys: Arc<Mutex<Keys>>,
+    shared: bool,
+}
+
+impl KeySpace {
+    pub fn own(keys: Keys) -> Self {
+        Self { keys: Arc::new(Mutex::new(keys)), shared: false }
+    }
+
+    /// Who has it drops no keys: somebody does who knows all that have it.
+    pub fn shared(keys: Keys) -> Self {
+        Self { shared: true, ..Self::own(keys) }
+    }
+
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Nobody else waits for it: a graph does one thing at a time.
+    pub fn lock(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Keys {
@@ -32,7 +63,7 @@ impl Keys {
         let plain = types.is_empty() || types == [DataType::Utf8];
         let converter =
             if plain { None } else { Some(RowConverter::new(types.iter().cloned().map(SortField::new).collect())?) };
-        Ok(Self { types, converter, table: HashTable::new(), ends: Vec::new(), bytes: Vec::new(), null: None })
+        Ok(Self { types, converter, table: HashTable::new(), ends: Vec::new(), bytes: Vec::new(), null: None, crowd: COMPACT_MIN })
     }
 
     /// The number of each row's key.
@@ -84,6 +115,16 @@ impl Keys {
     /// How many keys are interned.
     pub fn count(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Have keys become so many that unused ones should go?
+    pub fn is_crowded(&self) -> bool {
+        self.count() >= self.crowd
+    }
+
+    /// Unused keys go when there are so many, or sooner.
+    pub fn crowd_at_most(&mut self, count: usize) {
+        self.crowd = self.crowd.min(count);
     }
 
     /// The key's bytes, ordered as its values are.
@@ -144,6 +185,7 @@ impl Keys {
         self.bytes.shrink_to(self.bytes.len() * ROOM);
         let room = self.table.len() * ROOM;
         self.table.shrink_to(room, |n| FxBuildHasher.hash_one(slice(&self.ends, &self.bytes, *n)));
+        self.crowd = (self.count() * 2).max(COMPACT_MIN);
         renamed
     }
 }

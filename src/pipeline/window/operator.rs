@@ -22,7 +22,7 @@ use super::accumulate::{AggregateKind, SketchError, States};
 use super::distinct::Values;
 use super::evidence::{Evidence, EvidenceRows, FlowsBehind};
 use super::fill::Fill;
-use super::key::Keys;
+use super::key::{KeySpace, Keys};
 
 /// Size and step, in microseconds; the size is a multiple of the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,8 @@ const PANES_WRITTEN: usize = 4;
 pub struct ClosedWindow {
     /// Key columns, then one column an aggregate.
     pub columns: Vec<ArrayRef>,
+    /// Key numbers, by row.
+    pub numbers: Vec<u32>,
     /// When each row's window began.
     pub starts: Vec<i64>,
     /// The first rows of each key, when evidence is kept.
@@ -92,6 +94,8 @@ pub struct ClosedWindow {
 pub struct WindowRows<'a> {
     pub times: &'a [i64],
     pub keys: &'a [ArrayRef],
+    /// Of each row's key, where they are known.
+    pub numbers: Option<&'a [u32]>,
     /// One an aggregate; `None` for `COUNT(*)`.
     pub args: &'a [Option<ArrayRef>],
     /// Given when evidence is kept.
@@ -102,7 +106,7 @@ pub struct WindowState {
     hop: Hop,
     kinds: Vec<AggregateKind>,
     evidence_rows: usize,
-    keys: Keys,
+    keys: KeySpace,
     values: Vec<Values>,
     panes: BTreeMap<i64, Pane>,
     /// The last end of a window that is over.
@@ -111,8 +115,8 @@ pub struct WindowState {
     ids: Vec<u32>,
     /// Slots by key number of panes that have none any more, all [`NONE`]: a pane is small beside all keys.
     unused: Vec<Vec<u32>>,
-    /// Keys and values when unused ones were last dropped.
-    compacted_at: usize,
+    /// Values when unused ones were last dropped.
+    values_compacted_at: usize,
     /// Sums that stopped at the bounds of INT64.
     pub saturated: u64,
     fill: Option<Fill>,
@@ -128,22 +132,27 @@ impl WindowState {
         key_types: Vec<DataType>,
         evidence_rows: usize,
     ) -> Result<Self, WindowError> {
+        Ok(Self::of_keys(hop, kinds, KeySpace::own(Keys::new(key_types)?), evidence_rows))
+    }
+
+    /// With keys that other windows may share.
+    pub fn of_keys(hop: Hop, kinds: Vec<AggregateKind>, keys: KeySpace, evidence_rows: usize) -> Self {
         let values = kinds.iter().map(|_| Values::default()).collect();
-        Ok(Self {
+        Self {
             hop,
             kinds,
             evidence_rows,
-            keys: Keys::new(key_types)?,
+            keys,
             values,
             panes: BTreeMap::new(),
             closed: None,
             numbers: Vec::new(),
             ids: Vec::new(),
             unused: Vec::new(),
-            compacted_at: COMPACT_MIN,
+            values_compacted_at: COMPACT_MIN,
             saturated: 0,
             fill: None,
-        })
+        }
     }
 
     /// Windows without rows are there too, so long after the key's last one with rows.
@@ -162,8 +171,11 @@ impl WindowState {
 
     /// Adds rows. Each row has at least one window that has not been taken out.
     pub fn push(&mut self, rows: &WindowRows) -> Result<(), WindowError> {
+        if let Some(numbers) = rows.numbers {
+            return self.push_numbered(rows, numbers);
+        }
         let mut numbers = std::mem::take(&mut self.numbers);
-        self.keys.intern(rows.keys, rows.times.len(), &mut numbers)?;
+        self.keys.lock().intern(rows.keys, rows.times.len(), &mut numbers)?;
         let result = self.push_numbered(rows, &numbers);
         self.numbers = numbers;
         result
@@ -220,7 +232,7 @@ impl WindowState {
             self.unused.extend(old.filter_map(Pane::without_slots));
         }
         let Some(pane) = self.panes.get_mut(&start) else { return Ok(()) };
-        let slots = pane.slots_of(numbers, self.keys.count(), &mut self.unused);
+        let slots = pane.slots_of(numbers, self.keys.lock().count(), &mut self.unused);
         pane.states.iter_mut().for_each(|states| states.grow(pane.keys.len()));
         let place = |i: usize| picks.map_or(i, |picks| picks[i] as usize);
         pane.see(start, &slots, |i| rows.times[place(i)]);
@@ -292,14 +304,14 @@ impl WindowState {
             None => window,
             Some(fill) => {
                 let mut window = window.unwrap_or_else(|| Pane::new(&self.kinds, 0));
-                fill.fill(end, &mut window.keys, self.keys.count());
+                fill.fill(end, &mut window.keys, self.keys.lock().count());
                 window.states.iter_mut().for_each(|states| states.grow_zero(window.keys.len()));
                 Some(window.only(chosen))
             }
         };
         let closed = match window {
             Some(window) => self.finish(start, &window, evidence)?,
-            None => ClosedWindow { columns: Vec::new(), starts: Vec::new(), evidence: FlowsBehind::none() },
+            None => ClosedWindow::empty(),
         };
         self.compact();
         Ok(closed)
@@ -315,8 +327,9 @@ impl WindowState {
     fn combine(&mut self, start: i64, end: i64, wanted: Wanted<'_>) -> Result<Pane, WindowError> {
         let mut whole = Pane::new(&self.kinds, 0);
         let panes: Vec<&Pane> = self.panes.range(start..end).map(|(_, pane)| pane).collect();
+        let keys = self.keys.lock().count();
         let slots: Vec<Vec<u32>> =
-            panes.iter().map(|pane| whole.slots_of(&pane.keys, self.keys.count(), &mut self.unused)).collect();
+            panes.iter().map(|pane| whole.slots_of(&pane.keys, keys, &mut self.unused)).collect();
         self.unused.extend(whole.without_slots());
         let tells = |kind: usize| wanted.is_none_or(|any| any.iter().flatten().any(|bound| bound.aggregate == kind));
         for (i, (mine, kind)) in whole.states.iter_mut().zip(&self.kinds).enumerate().filter(|(i, _)| tells(*i)) {
@@ -346,44 +359,60 @@ impl WindowState {
     }
 
     fn finish(&mut self, start: i64, window: &Pane, evidence: Vec<Arc<Evidence>>) -> Result<ClosedWindow, WindowError> {
-        let mut columns = self.keys.columns(&window.keys)?;
+        let mut columns = self.keys.lock().columns(&window.keys)?;
         for (kind, states) in self.kinds.iter().zip(&window.states) {
             columns.push(states.finish(kind, &mut self.saturated));
         }
         let starts = vec![start; window.keys.len()];
-        Ok(ClosedWindow { columns, starts, evidence: FlowsBehind::of_panes(&window.keys, evidence) })
+        let evidence = FlowsBehind::of_panes(&window.keys, evidence);
+        Ok(ClosedWindow { columns, numbers: window.keys.clone(), starts, evidence })
     }
 
-    /// Drops keys and values that no pane holds, when they have become many.
+    /// Drops values that no pane holds, and keys that are its own, when they have become many.
     fn compact(&mut self) {
-        let interned = self.keys.count() + self.values.iter().map(Values::count).sum::<usize>();
-        if interned < self.compacted_at {
-            return;
+        let values = |state: &Self| state.values.iter().map(Values::count).sum::<usize>();
+        if values(self) >= self.values_compacted_at {
+            for (i, kind) in self.kinds.iter().enumerate() {
+                if kind.function == AggregateFunction::CountDistinct {
+                    self.values[i].compact(self.panes.values_mut().flat_map(|pane| pane.states[i].distinct_sets()));
+                }
+            }
+            self.values_compacted_at = (values(self) * 2).max(COMPACT_MIN);
         }
-        let mut live = vec![false; self.keys.count()];
+        let keys = self.keys.clone();
+        let mut keys = keys.lock();
+        if !self.keys.is_shared() && keys.is_crowded() {
+            let mut live = vec![false; keys.count()];
+            self.mark(&mut live);
+            self.rename(&live, &keys.compact(&live));
+        }
+    }
+
+    /// Marks the keys that it needs, by number.
+    pub fn mark(&self, live: &mut [bool]) {
         for pane in self.panes.values() {
             pane.keys.iter().for_each(|key| live[*key as usize] = true);
         }
-        if let Some(fill) = &mut self.fill {
-            fill.mark(self.closed, &mut live);
-            fill.compact(&live);
-        }
-        let renamed = self.keys.compact(&live);
+        self.fill.iter().for_each(|fill| fill.mark(self.closed, live));
+    }
+
+    /// Keys have other numbers from now on, and those that are not `live` none.
+    pub fn rename(&mut self, live: &[bool], renamed: &[u32]) {
+        self.fill.iter_mut().for_each(|fill| fill.compact(live));
         for pane in self.panes.values_mut() {
             pane.keys.iter_mut().for_each(|key| *key = renamed[*key as usize]);
             pane.slots = Vec::new();
             if let Some(kept) = &mut pane.evidence {
-                Arc::make_mut(kept).rename(&renamed);
+                Arc::make_mut(kept).rename(renamed);
             }
         }
         self.unused = Vec::new();
-        for (i, kind) in self.kinds.iter().enumerate() {
-            if kind.function == AggregateFunction::CountDistinct {
-                self.values[i].compact(self.panes.values_mut().flat_map(|pane| pane.states[i].distinct_sets()));
-            }
-        }
-        let left = self.keys.count() + self.values.iter().map(Values::count).sum::<usize>();
-        self.compacted_at = (left * 2).max(COMPACT_MIN);
+    }
+}
+
+impl ClosedWindow {
+    fn empty() -> Self {
+        Self { columns: Vec::new(), numbers: Vec::new(), starts: Vec::new(), evidence: FlowsBehind::none() }
     }
 }
 
@@ -491,7 +520,8 @@ mod tests {
             }
         };
         for step in 0..60i64 {
-            state.compacted_at = state.compacted_at.min(compacted_at);
+            state.values_compacted_at = state.values_compacted_at.min(compacted_at);
+            state.keys.lock().crowd_at_most(compacted_at);
             while let Some(end) = state.next_end().filter(|end| *end <= step * 5) {
                 close(&mut state, end);
             }
@@ -502,7 +532,7 @@ mod tests {
             let key: ArrayRef = Arc::new(texts.collect::<StringArray>());
             let values = (0..7).map(|row| Some(format!("v{}", (step * row) % 23)));
             let value: ArrayRef = Arc::new(values.collect::<StringArray>());
-            let rows = WindowRows { times: &times, keys: &[key], args: &[None, Some(value)], evidence: None };
+            let rows = WindowRows { times: &times, keys: &[key], numbers: None, args: &[None, Some(value)], evidence: None };
             state.push(&rows).expect("takes rows");
         }
         while let Some(end) = state.next_end() {
@@ -529,7 +559,7 @@ mod tests {
             for pane in 0..10i64 {
                 let key: ArrayRef = Arc::new(Int64Array::from(vec![round, 7]));
                 let one: ArrayRef = Arc::new(Int64Array::from(vec![1, 1]));
-                let rows = WindowRows { times: &[pane * 10; 2], keys: &[key], args: &[Some(one)], evidence: None };
+                let rows = WindowRows { times: &[pane * 10; 2], keys: &[key], numbers: None, args: &[Some(one)], evidence: None };
                 state.push(&rows).expect("takes rows");
             }
         }

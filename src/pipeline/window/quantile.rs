@@ -38,6 +38,18 @@ impl Counted {
         self.total += times;
     }
 
+    /// Takes away what was added before.
+    pub fn remove(&mut self, other: &Self) {
+        for (value, times) in &other.times {
+            let Some(known) = self.times.get_mut(value) else { continue };
+            *known = known.saturating_sub(*times);
+            self.total = self.total.saturating_sub(*times);
+            if *known == 0 {
+                self.times.remove(value);
+            }
+        }
+    }
+
     pub fn merge(&mut self, other: &Self) {
         other.times.iter().for_each(|(value, times)| self.add(*value, *times));
         self.full |= other.full;
@@ -85,9 +97,15 @@ pub fn update(states: &mut [Counted], slots: &[u32], arg: &ArrayRef) {
 }
 
 /// `cut` counts those that had more different values than are kept.
-pub fn finish(states: &[Counted], number: u32, of: u32, ty: Option<Type>, cut: &mut u64) -> ArrayRef {
-    *cut += states.iter().filter(|state| state.full).count() as u64;
-    let values = states.iter().map(|state| state.value(number, of));
+pub fn finish<'a>(
+    states: impl Iterator<Item = &'a Counted> + Clone,
+    number: u32,
+    of: u32,
+    ty: Option<Type>,
+    cut: &mut u64,
+) -> ArrayRef {
+    *cut += states.clone().filter(|state| state.full).count() as u64;
+    let values = states.map(|state| state.value(number, of));
     match ty {
         Some(Type::Float64) => Arc::new(values.map(|value| value.map(unordered)).collect::<Float64Array>()),
         Some(Type::Timestamp) => Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),

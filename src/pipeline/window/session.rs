@@ -228,7 +228,7 @@ impl Sessions {
         let starts = sessions.iter().map(|session| session.first).collect();
         let evidence = FlowsBehind::Rows(sessions.into_iter().map(|session| session.evidence).collect());
         self.compact();
-        Ok(ClosedWindow { columns, starts, evidence })
+        Ok(ClosedWindow { columns, numbers: Vec::new(), starts, evidence })
     }
 
     /// How many keys there may be.
@@ -308,7 +308,7 @@ mod tests {
             let times: Vec<i64> = batch.iter().map(|(at, _)| *at).collect();
             let key: ArrayRef = Arc::new(Int64Array::from_iter_values(batch.iter().map(|(_, key)| *key)));
             let value: ArrayRef = Arc::new(Int64Array::from_iter_values(batch.iter().map(|(at, _)| -at)));
-            let rows = WindowRows { times: &times, keys: &[key], args: &[None, Some(value)], evidence: None };
+            let rows = WindowRows { times: &times, keys: &[key], numbers: None, args: &[None, Some(value)], evidence: None };
             state.push(&rows).expect("takes rows");
         }
         let mut found = Vec::new();

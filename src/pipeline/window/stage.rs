@@ -12,7 +12,7 @@ use crate::target::datafusion::Lookups;
 
 use super::evict::Evicted;
 use super::evidence::FlowsBehind;
-use super::feature::{BuildError, FeatureRows, FeatureStage, StageError};
+use super::feature::{Beside, BuildError, FeatureRows, FeatureStage, Shared, StageError};
 use super::operator::Wanted;
 use super::trailing::TrailingStage;
 
@@ -23,10 +23,16 @@ pub enum Stage {
 
 impl Stage {
     /// `time` is the event time's place among the upstream's columns.
-    pub fn new(plan: &FeaturePlan, time: usize, evidence_rows: usize, lookups: &Lookups) -> Result<Self, BuildError> {
+    pub fn new(
+        plan: &FeaturePlan,
+        time: usize,
+        evidence_rows: usize,
+        keys: Option<Shared<'_>>,
+        lookups: &Lookups,
+    ) -> Result<Self, BuildError> {
         Ok(match &plan.trailing {
             Some(trailing) => Self::Trailing(Box::new(TrailingStage::new(plan, trailing, lookups)?)),
-            None => Self::Windows(Box::new(FeatureStage::new(plan, time, evidence_rows, lookups)?)),
+            None => Self::Windows(Box::new(FeatureStage::new(plan, time, evidence_rows, keys, lookups)?)),
         })
     }
 
@@ -105,16 +111,18 @@ impl Stage {
         }
     }
 
-    /// Takes rows of a feature whose window ends at `end`; `closed` are the windows that may be joined.
+    /// Takes rows of a feature whose window ends at `end`, with their keys' numbers where those are shared; `closed` are the
+    /// windows that may be joined.
     pub fn push(
         &mut self,
         end: i64,
         rows: &RecordBatch,
         closed: Closed<'_>,
         behind: &Arc<FlowsBehind>,
+        numbers: Option<&[u32]>,
     ) -> Result<(), StageError> {
         match self {
-            Self::Windows(stage) => stage.push(rows, closed, Some(&**behind)),
+            Self::Windows(stage) => stage.push(rows, closed, Beside { evidence: Some(&**behind), numbers }),
             Self::Trailing(stage) => stage.push(end, rows, Arc::clone(behind)),
         }
     }

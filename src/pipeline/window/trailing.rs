@@ -206,7 +206,7 @@ impl TrailingStage {
         let behind = std::mem::replace(&mut window.behind, Arc::new(FlowsBehind::none()));
         self.waiting.push_back(window);
         let rows = concat_batches(&self.schema, &batches)?;
-        Ok(FeatureRows { rows, evidence: Arc::new(behind.picked(places)) })
+        Ok(FeatureRows { rows, numbers: Vec::new(), evidence: Arc::new(behind.picked(places)) })
     }
 
     /// The rows of a part with their look-backs, and which of them are put out.

@@ -101,7 +101,7 @@ impl GroupStage {
         let args = self.args.iter().map(|arg| arg.read(rows));
         let args: Vec<Option<ArrayRef>> = args.collect::<Result<_, _>>()?;
         let keys = &rows.columns()[..self.keys];
-        Ok(self.state.push(&WindowRows { times: &times, keys, args: &args, evidence: None })?)
+        Ok(self.state.push(&WindowRows { times: &times, keys, numbers: None, args: &args, evidence: None })?)
     }
 
     /// The groups that HAVING lets through.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::record::MICROS_PER_SECOND;
 
 use super::super::evict::{Evicted, evicted, seen_longest_ago};
+use super::super::key::KeySpace;
 use super::{Pane, WindowState};
 
 const NEVER: i64 = i64::MIN;
@@ -12,15 +13,24 @@ const NEVER: i64 = i64::MIN;
 impl WindowState {
     /// How many keys there may be.
     pub fn keys(&self) -> usize {
-        self.keys.count()
+        let known = self.keys.lock().count();
+        // Of keys that are shared others may have most; those that are filled in have no pane.
+        let in_panes = self.panes.values().map(|pane| pane.keys.len()).sum::<usize>();
+        if self.fill.is_some() { known } else { known.min(in_panes) }
+    }
+
+    /// The keys, if other windows may share them.
+    pub fn key_space(&self) -> &KeySpace {
+        &self.keys
     }
 
     /// Where there are more keys than `keys_max`, those that were seen last longest ago go from all windows that are open.
     pub fn evict(&mut self, keys_max: usize) -> Option<Evicted> {
-        if self.keys.count() <= keys_max {
+        if self.keys() <= keys_max {
             return None;
         }
-        let mut last = vec![NEVER; self.keys.count()];
+        let count = self.keys.lock().count();
+        let mut last = vec![NEVER; count];
         for (start, pane) in &self.panes {
             for (key, seconds) in pane.keys.iter().zip(&pane.last) {
                 let at = start.saturating_add(i64::from(*seconds).saturating_mul(MICROS_PER_SECOND));
@@ -31,15 +41,16 @@ impl WindowState {
             fill.seen(self.closed, &mut last);
         }
         let seen = (0u32..).zip(&last).filter(|(_, at)| **at != NEVER).map(|(key, at)| (*at, key)).collect();
-        let gone = seen_longest_ago(seen, &self.keys, keys_max);
+        let gone = seen_longest_ago(seen, &self.keys.lock(), keys_max);
         if !gone.is_empty() {
-            let mut stays = vec![true; self.keys.count()];
+            let mut stays = vec![true; count];
             gone.iter().for_each(|(_, key)| stays[*key as usize] = false);
             self.panes.values_mut().for_each(|pane| pane.keep(&stays));
             self.panes.retain(|_, pane| !pane.keys.is_empty());
             self.fill.iter_mut().for_each(|fill| fill.forget(&stays));
         }
-        self.compacted_at = 0;
+        self.values_compacted_at = 0;
+        self.keys.lock().crowd_at_most(0);
         self.compact();
         evicted(&gone, MICROS_PER_SECOND)
     }
