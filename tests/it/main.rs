@@ -28,6 +28,7 @@ mod reconcile;
 mod recorded;
 mod scale;
 mod storage;
+mod spaces;
 mod stream;
 mod training;
 mod verdict;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
     trials.extend(recorded::cases());
     trials.extend(scale::cases());
     trials.extend(storage::cases());
+    trials.extend(spaces::cases());
     trials.extend(stream::cases());
     trials.extend(verdict::cases());
     trials.extend(warehouse::cases());
