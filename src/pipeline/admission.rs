@@ -56,7 +56,9 @@ pub fn push_flows(
     ledger: &mut Ledger,
 ) -> Result<(), GraphError> {
     let hop = stage.hop();
-    let in_time = flows.times.iter().zip(admit).all(|(time, admit)| hop.first_end(*time) > *admit && *time >= since);
+    // A row that is not older than its watermark is in time for every window.
+    let in_time = |time: i64, admit: i64| (time >= admit || hop.first_end(time) > admit) && time >= since;
+    let in_time = flows.times.iter().zip(admit).all(|(time, admit)| in_time(*time, *admit));
     if in_time {
         return Ok(stage.push(&flows.rows, Closed::default(), beside)?);
     }

@@ -372,7 +372,10 @@ impl Graph {
     ) -> Result<Option<(FlowBatch, Vec<i64>)>, GraphError> {
         let hops: Vec<Hop> = self.over_flows().map(FeatureStage::hop).collect();
         let always = hops.is_empty() || self.flows_have_rules();
-        let open = |row: usize| always || hops.iter().any(|hop| hop.last_end(flows.times[row]) > admit[row]);
+        let open = |row: usize| {
+            let (time, admit) = (flows.times[row], admit[row]);
+            always || time >= admit || hops.iter().any(|hop| hop.last_end(time) > admit)
+        };
         let (accepted, late): (Vec<usize>, Vec<usize>) = (0..flows.times.len()).partition(|row| open(*row));
         self.ledger.accepted += accepted.len() as u64;
         self.ledger.late += late.len() as u64;

@@ -17,7 +17,7 @@ use super::window::key::Keys;
 /// One join, ready to run.
 pub enum Join {
     Feature(FeatureJoin),
-    Lookup { index: Arc<LookupIndex>, here: Vec<usize>, missing: Vec<Option<Value>> },
+    Lookup { index: Arc<LookupIndex>, here: Vec<usize>, missing: Vec<Option<Value>>, read: Vec<bool> },
 }
 
 pub struct FeatureJoin {
@@ -44,7 +44,8 @@ impl Join {
             JoinTarget::Lookup { index, on, longest_prefix } => {
                 let there: Vec<usize> = on.iter().map(|(_, right)| *right).collect();
                 let index = lookups.index(*index, &there, *longest_prefix)?;
-                Ok(Self::Lookup { index, here: on.iter().map(|(left, _)| *left).collect(), missing })
+                let here = on.iter().map(|(left, _)| *left).collect();
+                Ok(Self::Lookup { index, here, missing, read: read.to_vec() })
             }
         }
     }
@@ -71,10 +72,10 @@ impl Join {
     ) -> Result<Vec<ArrayRef>, ArrowError> {
         match self {
             Self::Feature(join) => join.columns(rows, event_time, closed),
-            Self::Lookup { index, here, missing } => {
+            Self::Lookup { index, here, missing, read } => {
                 let times = rows.column(event_time).as_primitive::<TimestampMicrosecondType>();
                 let left: Vec<ArrayRef> = here.iter().map(|i| Arc::clone(rows.column(*i))).collect();
-                index.joined(&left, times.values(), missing)
+                index.joined(&left, times.values(), missing, read)
             }
         }
     }
@@ -88,10 +89,10 @@ impl FeatureJoin {
                 let picks = match_feature(rows, other, &self.here)?;
                 let columns = other.columns()[self.here.len()..].iter().zip(&self.missing).zip(&self.read);
                 let columns = columns.map(|((column, missing), read)| match read {
-                    true => pick(std::slice::from_ref(column), &picks, std::slice::from_ref(missing)),
-                    false => Ok(vec![unread(rows.num_rows())]),
+                    true => pick(column, &picks, missing.as_ref()),
+                    false => Ok(unread(rows.num_rows())),
                 });
-                Ok(columns.collect::<Result<Vec<_>, _>>()?.concat())
+                columns.collect()
             }
             JoinAt::AsOf { edge, max_age } => {
                 // The window's columns stand before the event time.

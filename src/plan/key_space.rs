@@ -1,8 +1,12 @@
 //! Which features have the same key, so that each row's key is looked up once for all of them.
 //!
-//! A key that is nothing but columns of `flows` is the same key wherever it comes by, through however many features.
+//! A key that is nothing but columns of `flows` is the same key wherever it comes by, through however many features. Keys that
+//! are needed for long are many, and would slow those down that are not: they are not shared.
 
 use super::{FeaturePlan, Plan, Upstream};
+
+/// How many times longer than another feature one may need a key.
+const LONGER: i64 = 64;
 
 /// Features of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,39 +23,45 @@ pub struct KeySpacePlan {
 impl Plan {
     /// A feature is in one of them at most.
     pub fn key_spaces(&self) -> Vec<KeySpacePlan> {
-        let mut spaces: Vec<KeySpacePlan> = Vec::new();
+        // Each with the shortest time for which a key is needed.
+        let mut spaces: Vec<(KeySpacePlan, i64)> = Vec::new();
         let mut of: Vec<Option<usize>> = vec![None; self.features.len()];
         for (index, feature) in self.features.iter().enumerate().filter(|(index, _)| self.live[*index]) {
             let Some(columns) = self.key_of_flows(feature) else { continue };
-            let known = match feature.upstream {
+            let alike = |shortest: &i64| life(feature) <= shortest.saturating_mul(LONGER);
+            let (known, shortest) = match feature.upstream {
                 Upstream::Flows => {
-                    let same = |space: &KeySpacePlan| space.of_all_rows && space.columns == columns;
-                    self.has_all(&columns).then(|| spaces.iter().position(same)).flatten()
+                    let shortest = self.shortest_of_all(&columns).filter(alike);
+                    let same = |space: &(KeySpacePlan, i64)| space.0.of_all_rows && space.0.columns == columns;
+                    (shortest.and_then(|_| spaces.iter().position(same)), shortest)
                 }
                 // Key numbers come along with the rows of a feature of the same key, and with those alone.
-                Upstream::Feature(read) => match of[read].filter(|space| spaces[*space].columns == columns) {
-                    None => continue,
-                    known => known,
-                },
+                Upstream::Feature(read) => {
+                    let same = |space: &usize| spaces[*space].0.columns == columns && alike(&spaces[*space].1);
+                    match of[read].filter(same) {
+                        None => continue,
+                        known => (known, None),
+                    }
+                }
                 Upstream::Hits(_) => continue,
             };
             let space = known.unwrap_or_else(|| {
-                let of_all_rows = self.has_all(&columns);
-                spaces.push(KeySpacePlan { columns, features: Vec::new(), of_all_rows });
+                let space = KeySpacePlan { columns, features: Vec::new(), of_all_rows: shortest.is_some() };
+                spaces.push((space, shortest.unwrap_or(life(feature))));
                 spaces.len() - 1
             });
-            spaces[space].features.push(index);
+            spaces[space].0.features.push(index);
             of[index] = Some(space);
         }
-        spaces.retain(|space| space.features.len() > 1);
-        spaces
+        spaces.into_iter().map(|(space, _)| space).filter(|space| space.features.len() > 1).collect()
     }
 
-    /// Does a live feature over `flows` with this key take every row?
-    fn has_all(&self, columns: &[usize]) -> bool {
-        let live = self.features.iter().zip(&self.live).filter(|(_, live)| **live);
-        let mut over_flows = live.filter(|(feature, _)| feature.upstream == Upstream::Flows);
-        over_flows.any(|(feature, _)| feature.filter.is_none() && self.key_of_flows(feature).as_deref() == Some(columns))
+    /// Of the live features over `flows` with this key that take every row: how long the one needs a key that needs it for the
+    /// shortest time.
+    fn shortest_of_all(&self, columns: &[usize]) -> Option<i64> {
+        let live = self.features.iter().zip(&self.live).filter(|(_, live)| **live).map(|(feature, _)| feature);
+        let all = live.filter(|feature| feature.upstream == Upstream::Flows && feature.filter.is_none());
+        all.filter(|feature| self.key_of_flows(feature).as_deref() == Some(columns)).map(life).min()
     }
 
     /// The key of a feature with windows of its own, by column of `flows`; `None` when something in it was computed.
@@ -75,4 +85,10 @@ impl Plan {
             Upstream::Hits(_) => None,
         }
     }
+}
+
+/// How long a feature needs a key.
+fn life(feature: &FeaturePlan) -> i64 {
+    let filled = feature.fill.map_or(0, |expire| expire.0);
+    feature.window.size.0.saturating_add(feature.window.every.0).saturating_add(filled)
 }

@@ -14,7 +14,8 @@ use super::random::Random;
 
 const ROUNDS: u64 = 2;
 const FLOWS: usize = 24_000;
-const SHARING: [&str; 7] = ["all_1m", "hop_5m", "some_2m", "longer_10m", "kept_2m", "other_5m", "over_before"];
+const SHARING: [&str; 8] =
+    ["all_1m", "day_1d", "hop_5m", "some_2m", "longer_10m", "kept_2m", "other_5m", "over_before"];
 
 const PROJECT: &str = "--- features/all_1m.yaml
 feature: all_1m
@@ -22,6 +23,12 @@ from: flows
 key: [src_ip, dst_port]
 window: {size: 1m}
 columns: {flows: COUNT(*), bytes: SUM(tx_bytes)}
+--- features/day_1d.yaml
+feature: day_1d
+from: flows
+key: [src_ip, dst_port]
+window: {size: 1d}
+columns: {flows: COUNT(*)}
 --- features/hop_5m.yaml
 feature: hop_5m
 from: flows
@@ -170,7 +177,7 @@ fn are_shared() -> Result<(), Failed> {
         spaces.iter_mut().for_each(|names| names.sort());
         Ok(spaces)
     };
-    // `other_5m` has another order, and numbers do not come through look-backs.
+    // `day_1d` needs keys for much longer, `other_5m` has another order, and numbers do not come through look-backs.
     let expected = [["all_1m", "hop_5m", "kept_2m", "longer_10m", "some_2m"]];
     let (found, own) = (shared(PROJECT)?, shared(&own_keys())?);
     if found == expected && own.is_empty() { Ok(()) } else { Err(format!("{found:?} {own:?}").into()) }

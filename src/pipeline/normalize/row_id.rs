@@ -7,7 +7,10 @@
 
 use std::io::Write;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
+    TimestampMicrosecondArray,
+};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 
 use rustc_hash::FxHashMap;
@@ -15,27 +18,48 @@ use rustc_hash::FxHashMap;
 use crate::record::{fingerprint64, float_text};
 
 pub(super) fn row_ids(source: &str, columns: &[&ArrayRef], rows: usize) -> Int64Array {
-    let mut texts = Texts::default();
+    let (mut texts, columns) = (Texts::default(), cells(columns));
     let mut head = Vec::new();
     field(&mut head, source.as_bytes());
-    (0..rows)
-        .map(|row| {
-            let text = texts.of_row(&head, columns, row);
-            Some(fingerprint64(text).cast_signed())
-        })
-        .collect()
+    (0..rows).map(|row| Some(fingerprint64(texts.of_row(&head, &columns, row)).cast_signed())).collect()
 }
 
 /// 128-bit hashes of the same texts, for duplicates.
 pub(super) fn row_hashes(columns: &[&ArrayRef], rows: usize) -> Vec<u128> {
-    let mut texts = Texts::default();
+    let (mut texts, columns) = (Texts::default(), cells(columns));
     let hashes = (0..rows).map(|row| {
-        let text = texts.of_row(&[], columns, row);
+        let text = texts.of_row(&[], &columns, row);
         let low = fingerprint64(text);
         text.push(b'#');
         u128::from(low) | (u128::from(fingerprint64(text)) << 64)
     });
     hashes.collect()
+}
+
+/// A column, by its type.
+enum Cells<'a> {
+    String(&'a StringArray),
+    Bytes(&'a BinaryArray),
+    Int64(&'a Int64Array),
+    Timestamp(&'a TimestampMicrosecondArray),
+    Date(&'a Date32Array),
+    Float64(&'a Float64Array),
+    Bool(&'a BooleanArray),
+    Other(&'a ArrayRef),
+}
+
+fn cells<'a>(columns: &[&'a ArrayRef]) -> Vec<Cells<'a>> {
+    let cells = columns.iter().map(|column| match column.data_type() {
+        DataType::Utf8 => Cells::String(column.as_string()),
+        DataType::Binary => Cells::Bytes(column.as_binary()),
+        DataType::Int64 => Cells::Int64(column.as_primitive::<Int64Type>()),
+        DataType::Timestamp(_, _) => Cells::Timestamp(column.as_primitive::<TimestampMicrosecondType>()),
+        DataType::Date32 => Cells::Date(column.as_primitive::<Date32Type>()),
+        DataType::Float64 => Cells::Float64(column.as_primitive::<Float64Type>()),
+        DataType::Boolean => Cells::Bool(column.as_boolean()),
+        _ => Cells::Other(column),
+    });
+    cells.collect()
 }
 
 /// How many texts of FLOAT64 are remembered.
@@ -51,31 +75,30 @@ struct Texts {
 
 impl Texts {
     /// The columns' texts behind `head`.
-    fn of_row(&mut self, head: &[u8], columns: &[&ArrayRef], row: usize) -> &mut Vec<u8> {
+    fn of_row(&mut self, head: &[u8], columns: &[Cells<'_>], row: usize) -> &mut Vec<u8> {
         let text = &mut self.text;
         text.clear();
         text.extend_from_slice(head);
         for column in columns {
-            if column.is_null(row) {
-                text.extend_from_slice(b"-;");
-                continue;
-            }
-            match column.data_type() {
-                DataType::Utf8 => field(text, column.as_string::<i32>().value(row).as_bytes()),
-                DataType::Binary => hex(text, column.as_binary::<i32>().value(row)),
-                DataType::Int64 => number(text, column.as_primitive::<Int64Type>().value(row)),
-                DataType::Timestamp(_, _) => number(text, column.as_primitive::<TimestampMicrosecondType>().value(row)),
-                DataType::Date32 => number(text, column.as_primitive::<Date32Type>().value(row)),
-                DataType::Float64 => {
-                    let value = column.as_primitive::<Float64Type>().value(row);
+            match column {
+                Cells::String(array) if array.is_valid(row) => field(text, array.value(row).as_bytes()),
+                Cells::Bytes(array) if array.is_valid(row) => hex(text, array.value(row)),
+                Cells::Int64(array) if array.is_valid(row) => number(text, array.value(row)),
+                Cells::Timestamp(array) if array.is_valid(row) => number(text, array.value(row)),
+                Cells::Date(array) if array.is_valid(row) => number(text, array.value(row)),
+                Cells::Float64(array) if array.is_valid(row) => {
+                    let value = array.value(row);
                     if self.floats.len() >= FLOATS_MAX {
                         self.floats.clear();
                     }
                     let known = self.floats.entry(value.to_bits());
                     field(text, known.or_insert_with(|| float_text(value).into()).as_bytes());
                 }
-                DataType::Boolean => field(text, if column.as_boolean().value(row) { b"true" } else { b"false" }),
-                _ => text.extend_from_slice(b"?;"),
+                Cells::Bool(array) if array.is_valid(row) => {
+                    field(text, if array.value(row) { b"true" } else { b"false" });
+                }
+                Cells::Other(array) if array.is_valid(row) => text.extend_from_slice(b"?;"),
+                _ => text.extend_from_slice(b"-;"),
             }
         }
         text
@@ -100,7 +123,10 @@ fn number(text: &mut Vec<u8>, value: impl itoa::Integer) {
 }
 
 fn length(text: &mut Vec<u8>, value: usize) {
-    text.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    match u8::try_from(value) {
+        Ok(digit @ 0..=9) => text.push(b'0' + digit),
+        _ => text.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+    }
     text.push(b':');
 }
 

@@ -25,7 +25,7 @@ pub fn seen_longest_ago(mut seen: Vec<(i64, u32)>, keys: &Keys, keys_max: usize)
     }
     let leave = seen.len() - (keys_max - keys_max / 8);
     if leave < seen.len() {
-        seen.select_nth_unstable_by(leave, |a, b| a.0.cmp(&b.0).then_with(|| keys.bytes(a.1).cmp(keys.bytes(b.1))));
+        seen.select_nth_unstable_by(leave, |a, b| a.0.cmp(&b.0).then_with(|| keys.compare(a.1, b.1)));
         seen.truncate(leave);
     }
     seen

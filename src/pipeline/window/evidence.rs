@@ -114,7 +114,12 @@ fn insert(kept: &mut FirstRows, rows_max: usize, row: EvidenceRow) {
     if kept.iter().any(|other| Arc::ptr_eq(&other.flow, &row.flow)) {
         return;
     }
-    kept.insert(kept.partition_point(|other| *other <= row), row);
+    // Most come in order.
+    let place = match kept.last() {
+        Some(last) if *last > row => kept.partition_point(|other| *other <= row),
+        _ => kept.len(),
+    };
+    kept.insert(place, row);
     kept.truncate(rows_max);
 }
 

@@ -267,12 +267,7 @@ impl FeatureStage {
     }
 
     /// Adds rows of the upstream; each still has an open window here. `closed` are the windows that may be joined.
-    pub fn push(
-        &mut self,
-        rows: &RecordBatch,
-        closed: Closed<'_>,
-        beside: Beside<'_>,
-    ) -> Result<(), StageError> {
+    pub fn push(&mut self, rows: &RecordBatch, closed: Closed<'_>, beside: Beside<'_>) -> Result<(), StageError> {
         self.watch(rows, closed)?;
         let (left, picks) = self.input.alone(rows)?;
         let mut parts = Vec::new();

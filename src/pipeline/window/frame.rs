@@ -47,11 +47,17 @@ pub struct Frame {
     /// Rows in memory.
     held: usize,
     aside: Option<Aside>,
-    numbers: Vec<u32>,
     ids: Vec<u32>,
     compacted_at: usize,
+    clean_ups: u64,
     /// Sums that stopped at the bounds of INT64.
     pub saturated: u64,
+}
+
+/// The numbers of some rows' keys, until the next clean-up.
+pub struct Numbers {
+    numbers: Vec<u32>,
+    clean_ups: u64,
 }
 
 #[derive(Default)]
@@ -97,22 +103,27 @@ impl Frame {
             ages: BinaryHeap::new(),
             held: 0,
             aside: None,
-            numbers: Vec::new(),
             ids: Vec::new(),
             compacted_at: COMPACT_MIN,
+            clean_ups: 0,
             saturated: 0,
         })
     }
 
-    /// Adds rows that ended at `end`, which is not before that of any row so far.
+    /// Adds rows that ended at `end`, which is not before that of any row so far; `known` are their numbers, if results were
+    /// asked for them.
     pub fn add(
         &mut self,
         end: i64,
         keys: &[ArrayRef],
+        known: Option<Numbers>,
         args: &[Option<ArrayRef>],
         rows: usize,
     ) -> Result<(), WindowError> {
-        let numbers = self.intern(keys, rows)?;
+        let numbers = match known.filter(|known| known.clean_ups == self.clean_ups) {
+            Some(known) => known.numbers,
+            None => self.intern(keys, rows)?,
+        };
         let slots: Vec<u32> = numbers.iter().map(|_| self.take_slot()).collect();
         for (i, kind) in self.kinds.iter().enumerate() {
             let arg = args.get(i).and_then(Option::as_ref);
@@ -138,12 +149,16 @@ impl Frame {
         }
         self.held += rows;
         self.merge(&slots, &sums)?;
-        self.numbers = numbers;
         self.put_aside()
     }
 
     /// The aggregates of rows that ended at or before `start`, and less than the frame's size before it, for each key.
-    pub fn results(&mut self, start: i64, keys: &[ArrayRef], rows: usize) -> Result<Vec<ArrayRef>, WindowError> {
+    pub fn results(
+        &mut self,
+        start: i64,
+        keys: &[ArrayRef],
+        rows: usize,
+    ) -> Result<(Vec<ArrayRef>, Numbers), WindowError> {
         let left = start.saturating_sub(self.size);
         self.forget(left)?;
         let numbers = self.intern(keys, rows)?;
@@ -172,8 +187,7 @@ impl Frame {
             }
             columns.push(results.finish(kind, &mut self.saturated));
         }
-        self.numbers = numbers;
-        Ok(columns)
+        Ok((columns, Numbers { numbers, clean_ups: self.clean_ups }))
     }
 
     /// How many keys there may be.
@@ -202,7 +216,7 @@ impl Frame {
     }
 
     fn intern(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Vec<u32>, WindowError> {
-        let mut numbers = std::mem::take(&mut self.numbers);
+        let mut numbers = Vec::with_capacity(rows);
         self.keys.intern(keys, rows, &mut numbers)?;
         self.stacks.resize_with(self.keys.count(), Stacks::default);
         self.bags.iter_mut().flatten().for_each(|bag| bag.grow(self.stacks.len()));
@@ -325,6 +339,7 @@ impl Frame {
         if interned(self) < self.compacted_at {
             return;
         }
+        self.clean_ups += 1;
         let live: Vec<bool> = self.stacks.iter().map(|stacks| !stacks.is_empty()).collect();
         let renamed = self.keys.compact(&live);
         let mut stacks: Vec<Stacks> = Vec::new();
@@ -392,13 +407,16 @@ mod tests {
             };
             let values = array(&|row| row.1);
             let args = vec![Some(values); 5];
-            frame.add(end, &[array(&|row| row.0)], &args, here.len()).expect("rows");
+            let keys = array(&|row| row.0);
+            let known = (end % 2 == 0).then(|| frame.results(end, std::slice::from_ref(&keys), here.len()));
+            let known = known.transpose().expect("results").map(|(_, known)| known);
+            frame.add(end, &[keys], known, &args, here.len()).expect("rows");
             rows.extend(here.iter().map(|(key, value)| (end, *key, *value)));
             // Not every key is asked for at every step; their values are seldom the same for long.
             frame.compacted_at = if end % 7 == 0 { 0 } else { frame.compacted_at };
             let asked: Vec<i64> = (0..draw(3)).map(|_| draw(6)).collect();
             let keys: ArrayRef = Arc::new(Int64Array::from(asked.clone()));
-            let results = frame.results(end, &[keys], asked.len()).expect("results");
+            let (results, _) = frame.results(end, &[keys], asked.len()).expect("results");
             for (row, key) in asked.iter().enumerate() {
                 let inside = rows.iter().filter(|(at, k, _)| k == key && *at <= end && *at > end - size);
                 let inside: Vec<i64> = inside.map(|(_, _, value)| *value).collect();

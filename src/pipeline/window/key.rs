@@ -1,34 +1,63 @@
 //! Keys to dense numbers: each combination of key values of a feature has one, for as long as a pane needs it.
 
+mod layout;
+
+use std::cmp::Ordering;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::row::{RowConverter, SortField};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
 use super::operator::COMPACT_MIN;
+use layout::{Layout, Written};
 
 /// How many times what is left after a clean-up may be there without an allocation.
 const ROOM: usize = 4;
 
 /// Key numbers of one feature.
-///
-/// A key is kept as bytes whose order is the order of its values, so that rows can be put out in a fixed order.
 pub struct Keys {
-    types: Vec<DataType>,
-    /// `None` for one STRING column, whose own bytes serve, and for the empty key.
-    converter: Option<RowConverter>,
-    table: HashTable<u32>,
+    layout: Layout,
+    table: HashTable<Known>,
+    /// By number: where its bytes end.
     ends: Vec<usize>,
     bytes: Vec<u8>,
-    /// The number of the NULL key when there is no converter.
-    null: Option<u32>,
+    written: Written,
     /// How many keys are worth a clean-up.
     crowd: usize,
+}
+
+/// A key in the table, with what is needed to know it again: most tables are larger than what is near the processor.
+#[derive(Clone, Copy)]
+struct Known {
+    hash: u32,
+    number: u32,
+    /// Where its bytes begin.
+    start: usize,
+}
+
+impl Known {
+    fn is(&self, hash: u32, key: &[u8], bytes: &[u8]) -> bool {
+        // No key is the beginning of another.
+        self.hash == hash && bytes.get(self.start..).is_some_and(|bytes| bytes.starts_with(key))
+    }
+
+    fn spread(&self) -> u64 {
+        spread(self.hash)
+    }
+}
+
+fn hash(key: &[u8]) -> u32 {
+    let hash = FxBuildHasher.hash_one(key);
+    (hash ^ (hash >> 32)) as u32
+}
+
+/// The table looks at the highest and the lowest bits.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The keys of one feature, or those that several have in common: a key has the same number in all of them.
@@ -60,56 +89,37 @@ impl KeySpace {
 
 impl Keys {
     pub fn new(types: Vec<DataType>) -> Result<Self, ArrowError> {
-        let plain = types.is_empty() || types == [DataType::Utf8];
-        let converter =
-            if plain { None } else { Some(RowConverter::new(types.iter().cloned().map(SortField::new).collect())?) };
-        Ok(Self { types, converter, table: HashTable::new(), ends: Vec::new(), bytes: Vec::new(), null: None, crowd: COMPACT_MIN })
+        let layout = Layout::new(types)?;
+        Ok(Self {
+            layout,
+            table: HashTable::new(),
+            ends: Vec::new(),
+            bytes: Vec::new(),
+            written: Written::default(),
+            crowd: COMPACT_MIN,
+        })
     }
 
     /// The number of each row's key.
     pub fn intern(&mut self, columns: &[ArrayRef], rows: usize, numbers: &mut Vec<u32>) -> Result<(), ArrowError> {
         numbers.clear();
-        if let Some(converter) = &self.converter {
-            let keys = converter.convert_columns(columns)?;
-            numbers.extend(keys.iter().map(|key| intern(&mut self.table, &mut self.ends, &mut self.bytes, key.data())));
-            return Ok(());
-        }
-        let Some(column) = columns.first() else {
-            if self.ends.is_empty() {
-                self.ends.push(0);
-            }
-            numbers.resize(rows, 0);
-            return Ok(());
-        };
-        let strings = column.as_string::<i32>();
-        for row in 0..rows {
-            if strings.is_null(row) {
-                let number = *self.null.get_or_insert_with(|| {
-                    self.ends.push(self.bytes.len());
-                    u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX)
-                });
-                numbers.push(number);
-            } else {
-                let value = strings.value(row).as_bytes();
-                numbers.push(intern(&mut self.table, &mut self.ends, &mut self.bytes, value));
-            }
-        }
+        let Self { layout, table, ends, bytes, written, .. } = self;
+        layout.write(columns, rows, written)?;
+        // Hashes first: what is looked up does then not wait for what is written.
+        let hashes: Vec<u32> = written.keys().map(hash).collect();
+        numbers.extend(written.keys().zip(hashes).map(|(key, hash)| intern(table, ends, bytes, key, hash)));
         Ok(())
     }
 
     /// The number of each row's key that is interned.
     pub fn find(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Option<u32>>, ArrowError> {
+        let mut written = Written::default();
+        self.layout.write(columns, rows, &mut written)?;
         let number = |key: &[u8]| {
-            let hash = FxBuildHasher.hash_one(key);
-            self.table.find(hash, |n| slice(&self.ends, &self.bytes, *n) == key).copied()
+            let hash = hash(key);
+            Some(self.table.find(spread(hash), |known| known.is(hash, key, &self.bytes))?.number)
         };
-        if let Some(converter) = &self.converter {
-            return Ok(converter.convert_columns(columns)?.iter().map(|key| number(key.data())).collect());
-        }
-        let Some(column) = columns.first() else {
-            return Ok(vec![(!self.ends.is_empty()).then_some(0); rows]);
-        };
-        Ok(column.as_string::<i32>().iter().map(|key| key.map_or(self.null, |key| number(key.as_bytes()))).collect())
+        Ok(written.keys().map(number).collect())
     }
 
     /// How many keys are interned.
@@ -127,36 +137,23 @@ impl Keys {
         self.crowd = self.crowd.min(count);
     }
 
-    /// The key's bytes, ordered as its values are.
-    pub fn bytes(&self, number: u32) -> &[u8] {
+    /// Keys are ordered as their values are, NULL first.
+    pub fn compare(&self, one: u32, other: u32) -> Ordering {
+        self.layout.compare(self.bytes(one), self.bytes(other))
+    }
+
+    fn bytes(&self, number: u32) -> &[u8] {
         slice(&self.ends, &self.bytes, number)
     }
 
     /// The key columns of some numbers.
     pub fn columns(&self, numbers: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        if let Some(converter) = &self.converter {
-            let parser = converter.parser();
-            return converter.convert_rows(numbers.iter().map(|n| parser.parse(self.bytes(*n))));
-        }
-        if self.types.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut texts: Vec<Option<&str>> = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            if self.null == Some(*number) {
-                texts.push(None);
-            } else {
-                let text = std::str::from_utf8(self.bytes(*number));
-                texts.push(Some(text.map_err(|e| ArrowError::ExternalError(Box::new(e)))?));
-            }
-        }
-        Ok(vec![Arc::new(StringArray::from(texts))])
+        self.layout.read(numbers.iter().map(|number| self.bytes(*number)), numbers.len())
     }
 
     /// Keeps only the keys marked in `live`, in their order, and returns the new number of each old one.
     pub fn compact(&mut self, live: &[bool]) -> Vec<u32> {
         let mut renamed = vec![u32::MAX; self.ends.len()];
-        let null = self.null.take();
         let (mut count, mut used, mut start) = (0, 0, 0);
         self.table.clear();
         for (old, new) in (0u32..).zip(renamed.iter_mut()) {
@@ -169,13 +166,9 @@ impl Keys {
             used += here.len();
             self.bytes.copy_within(here.clone(), used - here.len());
             self.ends[count as usize] = used;
-            if null == Some(old) {
-                self.null = Some(count);
-            } else if !self.types.is_empty() {
-                let hash = FxBuildHasher.hash_one(&self.bytes[used - here.len()..used]);
-                let hash_of = |n: &u32| FxBuildHasher.hash_one(slice(&self.ends, &self.bytes, *n));
-                self.table.insert_unique(hash, count, hash_of);
-            }
+            let start = used - here.len();
+            let known = Known { hash: hash(&self.bytes[start..used]), number: count, start };
+            self.table.insert_unique(known.spread(), known, Known::spread);
             count += 1;
         }
         self.ends.truncate(count as usize);
@@ -184,7 +177,7 @@ impl Keys {
         self.ends.shrink_to(self.ends.len() * ROOM);
         self.bytes.shrink_to(self.bytes.len() * ROOM);
         let room = self.table.len() * ROOM;
-        self.table.shrink_to(room, |n| FxBuildHasher.hash_one(slice(&self.ends, &self.bytes, *n)));
+        self.table.shrink_to(room, Known::spread);
         self.crowd = (self.count() * 2).max(COMPACT_MIN);
         renamed
     }
@@ -196,15 +189,12 @@ fn slice<'a>(ends: &[usize], bytes: &'a [u8], number: u32) -> &'a [u8] {
     &bytes[start..ends[number]]
 }
 
-fn intern(table: &mut HashTable<u32>, ends: &mut Vec<usize>, bytes: &mut Vec<u8>, key: &[u8]) -> u32 {
-    let hash = FxBuildHasher.hash_one(key);
-    let entry =
-        table.entry(hash, |n| slice(ends, bytes, *n) == key, |n| FxBuildHasher.hash_one(slice(ends, bytes, *n)));
-    match entry {
-        hashbrown::hash_table::Entry::Occupied(found) => *found.get(),
+fn intern(table: &mut HashTable<Known>, ends: &mut Vec<usize>, bytes: &mut Vec<u8>, key: &[u8], hash: u32) -> u32 {
+    match table.entry(spread(hash), |known| known.is(hash, key, bytes), Known::spread) {
+        hashbrown::hash_table::Entry::Occupied(found) => found.get().number,
         hashbrown::hash_table::Entry::Vacant(empty) => {
             let number = u32::try_from(ends.len()).unwrap_or(u32::MAX);
-            empty.insert(number);
+            empty.insert(Known { hash, number, start: bytes.len() });
             bytes.extend_from_slice(key);
             ends.push(bytes.len());
             number
@@ -243,5 +233,6 @@ mod tests {
         let number: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(1), Some(2), Some(1)]));
         check(vec![DataType::Utf8], &[Arc::clone(&text)], &[0, 1, 2, 1, 0]);
         check(vec![DataType::Utf8, DataType::Int64], &[text, number], &[0, 1, 2, 3, 0]);
+        check(Vec::new(), &[], &[0, 0, 0]);
     }
 }

@@ -186,14 +186,13 @@ impl WindowState {
         let mut by_pane: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
         let mut last: Option<(i64, Vec<u32>)> = None;
         for (row, at) in (0u32..).zip(rows.times) {
-            let pane = hop.pane(*at);
             match &mut last {
-                Some((start, chosen)) if *start == pane => chosen.push(row),
+                Some((start, chosen)) if (*start..start.saturating_add(hop.every)).contains(at) => chosen.push(row),
                 _ => {
                     if let Some((start, chosen)) = last.take() {
                         by_pane.entry(start).or_default().extend(chosen);
                     }
-                    last = Some((pane, vec![row]));
+                    last = Some((hop.pane(*at), vec![row]));
                 }
             }
         }
@@ -532,7 +531,8 @@ mod tests {
             let key: ArrayRef = Arc::new(texts.collect::<StringArray>());
             let values = (0..7).map(|row| Some(format!("v{}", (step * row) % 23)));
             let value: ArrayRef = Arc::new(values.collect::<StringArray>());
-            let rows = WindowRows { times: &times, keys: &[key], numbers: None, args: &[None, Some(value)], evidence: None };
+            let rows =
+                WindowRows { times: &times, keys: &[key], numbers: None, args: &[None, Some(value)], evidence: None };
             state.push(&rows).expect("takes rows");
         }
         while let Some(end) = state.next_end() {
@@ -559,7 +559,13 @@ mod tests {
             for pane in 0..10i64 {
                 let key: ArrayRef = Arc::new(Int64Array::from(vec![round, 7]));
                 let one: ArrayRef = Arc::new(Int64Array::from(vec![1, 1]));
-                let rows = WindowRows { times: &[pane * 10; 2], keys: &[key], numbers: None, args: &[Some(one)], evidence: None };
+                let rows = WindowRows {
+                    times: &[pane * 10; 2],
+                    keys: &[key],
+                    numbers: None,
+                    args: &[Some(one)],
+                    evidence: None,
+                };
                 state.push(&rows).expect("takes rows");
             }
         }

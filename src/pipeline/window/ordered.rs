@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BinaryArray, RecordBatch, StructArray};
-use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::array::{Array, ArrayRef, BinaryBuilder, BooleanArray, RecordBatch, StructArray};
+use datafusion::arrow::compute::{SortOptions, filter};
 use datafusion::arrow::datatypes::{Field, Fields};
 use datafusion::arrow::error::ArrowError;
 
@@ -47,10 +47,21 @@ impl Argument {
     }
 }
 
-/// Pairs of value and order.
+/// Pairs of value and order. Nobody asks for the order of a NULL.
 pub fn ordered(value: ArrayRef, order: &[ArrayRef], options: &[SortOptions]) -> Result<ArrayRef, ArrowError> {
-    let Some(rows) = rows_of(order, options)? else { return Ok(value) };
-    let order: BinaryArray = rows.iter().map(|row| Some(row.data().to_vec())).collect();
+    let Some(valid) = value.nulls().filter(|nulls| nulls.null_count() > 0) else {
+        let Some(rows) = rows_of(order, options)? else { return Ok(value) };
+        return paired(value, Arc::new(rows.try_into_binary()?));
+    };
+    let chosen = BooleanArray::new(valid.inner().clone(), None);
+    let of_chosen = order.iter().map(|column| filter(column, &chosen)).collect::<Result<Vec<_>, _>>()?;
+    let Some(rows) = rows_of(&of_chosen, options)? else { return Ok(value) };
+    let mut order = BinaryBuilder::with_capacity(value.len(), rows.size());
+    let mut rows = rows.iter();
+    for valid in valid {
+        order.append_option(if valid { rows.next() } else { None });
+    }
+    let order = order.finish();
     paired(value, Arc::new(order))
 }
 

@@ -308,7 +308,8 @@ mod tests {
             let times: Vec<i64> = batch.iter().map(|(at, _)| *at).collect();
             let key: ArrayRef = Arc::new(Int64Array::from_iter_values(batch.iter().map(|(_, key)| *key)));
             let value: ArrayRef = Arc::new(Int64Array::from_iter_values(batch.iter().map(|(at, _)| -at)));
-            let rows = WindowRows { times: &times, keys: &[key], numbers: None, args: &[None, Some(value)], evidence: None };
+            let rows =
+                WindowRows { times: &times, keys: &[key], numbers: None, args: &[None, Some(value)], evidence: None };
             state.push(&rows).expect("takes rows");
         }
         let mut found = Vec::new();

@@ -22,7 +22,7 @@ use super::accumulate::AggregateKind;
 use super::evict::Evicted;
 use super::evidence::FlowsBehind;
 use super::feature::{BuildError, FeatureRows, StageError};
-use super::frame::Frame;
+use super::frame::{Frame, Numbers};
 use super::ordered::Argument;
 
 pub struct TrailingStage {
@@ -75,6 +75,7 @@ struct Part {
 struct Inputs {
     keys: Vec<ArrayRef>,
     args: Vec<Option<ArrayRef>>,
+    numbers: Option<Numbers>,
 }
 
 impl TrailingStage {
@@ -179,7 +180,7 @@ impl TrailingStage {
         let inputs = self.frames.iter().map(|stage| -> Result<Inputs, Attempt> {
             let args = stage.args.iter().map(|arg| arg.as_ref().map(|arg| arg.run(&scope)).transpose());
             let keys = stage.key.iter().map(|i| Arc::clone(scope.column(*i))).collect();
-            Ok(Inputs { keys, args: args.collect::<Result<_, _>>()? })
+            Ok(Inputs { keys, args: args.collect::<Result<_, _>>()?, numbers: None })
         });
         let inputs = inputs.collect::<Result<_, _>>()?;
         Ok(Part { scope, inputs, places })
@@ -189,9 +190,10 @@ impl TrailingStage {
     pub fn close(&mut self, end: i64) -> Result<FeatureRows, StageError> {
         let start = end - self.size;
         while let Some(window) = self.waiting.pop_front_if(|window| window.end <= start) {
-            for part in &window.parts {
-                for (stage, inputs) in self.frames.iter_mut().zip(&part.inputs) {
-                    stage.frame.add(window.end, &inputs.keys, &inputs.args, part.scope.num_rows())?;
+            for part in window.parts {
+                let rows = part.scope.num_rows();
+                for (stage, Inputs { keys, args, numbers }) in self.frames.iter_mut().zip(part.inputs) {
+                    stage.frame.add(window.end, &keys, numbers, &args, rows)?;
                 }
             }
         }
@@ -210,13 +212,15 @@ impl TrailingStage {
     }
 
     /// The rows of a part with their look-backs, and which of them are put out.
-    fn look_back(&mut self, start: i64, part: &Part) -> Result<(RecordBatch, Vec<bool>), StageError> {
+    fn look_back(&mut self, start: i64, part: &mut Part) -> Result<(RecordBatch, Vec<bool>), StageError> {
         let count = part.scope.num_rows();
         let mut columns: Vec<ArrayRef> = part.scope.columns()[..self.leading].to_vec();
         columns.extend(self.carried.iter().map(|i| Arc::clone(part.scope.column(*i))));
         let mut results = Vec::new();
-        for (stage, inputs) in self.frames.iter_mut().zip(&part.inputs) {
-            results.extend(stage.frame.results(start, &inputs.keys, count)?);
+        for (stage, inputs) in self.frames.iter_mut().zip(&mut part.inputs) {
+            let (columns, numbers) = stage.frame.results(start, &inputs.keys, count)?;
+            inputs.numbers = Some(numbers);
+            results.extend(columns);
         }
         results.push(Arc::clone(part.scope.column(self.leading - 1)));
         let results = batch::leading(&self.results_schema, results, count)?;

@@ -15,7 +15,11 @@ use crate::language::tree::AggregateFunction;
 pub enum Bag {
     /// By the value's id.
     Distinct(Vec<FxHashMap<u32, u32>>),
-    Quantile { keys: Vec<Counted>, number: u32, of: u32 },
+    Quantile {
+        keys: Vec<Counted>,
+        number: u32,
+        of: u32,
+    },
 }
 
 impl Bag {

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array, new_null_array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, NullArray, Scalar, UInt32Array, new_null_array};
 use datafusion::arrow::compute::kernels::zip::zip;
-use datafusion::arrow::compute::{is_not_null, take};
+use datafusion::arrow::compute::{concat, is_not_null, take};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
 use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
 
 use crate::plan::LookupPlan;
 use crate::record::{EventTime, Network, Value};
@@ -19,19 +20,30 @@ use super::file::FileIndex;
 pub struct LookupIndex {
     plan: Arc<LookupPlan>,
     by: By,
+    /// Do its rows hold always?
+    always: bool,
     /// The last answers: many features look the same columns of a batch up.
     answers: Mutex<VecDeque<Answer>>,
 }
 
-/// What was asked, and the columns beside it.
+/// What was asked, and the columns beside it that somebody has read so far.
 struct Answer {
     left: Vec<ArrayRef>,
     missing: Vec<Option<Value>>,
+    found: Found,
+    columns: Vec<Option<ArrayRef>>,
+}
+
+/// Rows of a lookup, and which of them each row has.
+struct Found {
     columns: Vec<ArrayRef>,
+    picks: UInt32Array,
 }
 
 /// A project joins few pairs of columns to one lookup.
 const ANSWERS_MAX: usize = 8;
+/// Addresses whose rows are kept; then it begins anew.
+const KEPT_MAX: usize = 1 << 16;
 
 enum By {
     Equal {
@@ -44,6 +56,8 @@ enum By {
         /// Lengths that occur, longest first.
         lengths: Vec<u32>,
         rows: HashMap<Network, Vec<u32>>,
+        /// What was found before, where rows hold always: the same addresses come again and again.
+        kept: Mutex<HashMap<Box<str>, Option<u32>, FxBuildHasher>>,
     },
     File(FileIndex),
 }
@@ -61,43 +75,44 @@ impl LookupIndex {
             (None, true, Some(networks)) => by_prefix(networks, columns.to_vec()),
             _ => by_equality(&keys, columns.to_vec())?,
         };
-        Ok(Self { plan: Arc::clone(plan), by, answers: Mutex::default() })
+        let always = plan.valid.iter().all(|valid| valid.from.is_none() && valid.to.is_none());
+        Ok(Self { plan: Arc::clone(plan), by, always, answers: Mutex::default() })
     }
 
-    /// All columns of the lookup beside rows; where no row of it matches, what `missing` says.
+    /// The columns of the lookup beside rows, without values those that nobody reads; where no row of it matches, what
+    /// `missing` says.
     pub fn joined(
         &self,
         left: &[ArrayRef],
         times: &[i64],
         missing: &[Option<Value>],
+        read: &[bool],
     ) -> Result<Vec<ArrayRef>, ArrowError> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         // Where rows hold for a time, the answer depends on more than the columns.
-        let always = self.plan.valid.iter().all(|valid| valid.from.is_none() && valid.to.is_none());
-        let Some(mut answers) = self.answers.lock().ok().filter(|_| always) else {
-            return self.matched(left, times, missing);
+        let same = |answer: &Answer| {
+            self.always && answer.left.iter().zip(left).all(|(a, b)| Arc::ptr_eq(a, b)) && answer.missing == missing
         };
-        let same = |answer: &&Answer| {
-            answer.left.iter().zip(left).all(|(a, b)| Arc::ptr_eq(a, b)) && answer.missing == missing
+        let place = match answers.iter().position(same) {
+            Some(place) => place,
+            None => {
+                let (found, columns) = (self.found(left, times)?, vec![None; missing.len()]);
+                if answers.len() == ANSWERS_MAX {
+                    answers.pop_front();
+                }
+                answers.push_back(Answer { left: left.to_vec(), missing: missing.to_vec(), found, columns });
+                answers.len() - 1
+            }
         };
-        if let Some(known) = answers.iter().find(same) {
-            return Ok(known.columns.clone());
+        match answers.get_mut(place) {
+            Some(answer) => answer.columns(read),
+            None => Ok(Vec::new()),
         }
-        let columns = self.matched(left, times, missing)?;
-        if answers.len() == ANSWERS_MAX {
-            answers.pop_front();
-        }
-        answers.push_back(Answer { left: left.to_vec(), missing: missing.to_vec(), columns: columns.clone() });
-        Ok(columns)
     }
 
     /// For each row of `left` the row of the lookup that matches it at its time.
-    fn matched(
-        &self,
-        left: &[ArrayRef],
-        times: &[i64],
-        missing: &[Option<Value>],
-    ) -> Result<Vec<ArrayRef>, ArrowError> {
-        let (columns, picks): (&[ArrayRef], UInt32Array) = match &self.by {
+    fn found(&self, left: &[ArrayRef], times: &[i64]) -> Result<Found, ArrowError> {
+        match &self.by {
             By::Equal { columns, converter, rows } => {
                 let keys = converter.convert_columns(left)?;
                 let found = keys.iter().zip(times).enumerate().map(|(row, (key, at))| {
@@ -105,25 +120,41 @@ impl LookupIndex {
                     let known = left.iter().all(|column| column.is_valid(row));
                     known.then(|| rows.get(key.data())).flatten().and_then(|rows| self.valid_at(rows, *at))
                 });
-                (columns, found.collect())
+                Ok(Found { columns: columns.clone(), picks: found.collect() })
             }
-            By::Prefix { columns, lengths, rows } => {
-                let addresses = left[0].as_string::<i32>();
-                let found = addresses.iter().zip(times).map(|(address, at)| {
-                    let address: IpAddr = address?.parse().ok()?;
-                    lengths.iter().find_map(|length| {
-                        let rows = rows.get(&Network::of(address, *length)?)?;
-                        self.valid_at(rows, *at)
-                    })
+            By::Prefix { columns, kept, .. } => {
+                let addresses = left[0].as_string::<i32>().iter().zip(times);
+                if !self.always {
+                    let found = addresses.map(|(address, at)| self.network(address?, *at));
+                    return Ok(Found { columns: columns.clone(), picks: found.collect() });
+                }
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let found = addresses.map(|(address, at)| {
+                    let address = address?;
+                    if let Some(known) = kept.get(address) {
+                        return *known;
+                    }
+                    let row = self.network(address, *at);
+                    if kept.len() >= KEPT_MAX {
+                        kept.clear();
+                    }
+                    kept.insert(address.into(), row);
+                    row
                 });
-                (columns, found.collect())
+                Ok(Found { columns: columns.clone(), picks: found.collect() })
             }
             By::File(file) => {
                 let (columns, picks) = file.found(left[0].as_string::<i32>())?;
-                return pick(&columns, &picks, missing);
+                Ok(Found { columns, picks })
             }
-        };
-        pick(columns, &picks, missing)
+        }
+    }
+
+    /// The row of the longest network that has an address.
+    fn network(&self, address: &str, at: i64) -> Option<u32> {
+        let By::Prefix { lengths, rows, .. } = &self.by else { return None };
+        let address: IpAddr = address.parse().ok()?;
+        lengths.iter().find_map(|length| self.valid_at(rows.get(&Network::of(address, *length)?)?, at))
     }
 
     /// The first of some rows that holds at an instant.
@@ -132,22 +163,34 @@ impl LookupIndex {
     }
 }
 
-/// Columns of the picked rows; where there is none, what `missing` says.
-pub fn pick(columns: &[ArrayRef], picks: &UInt32Array, missing: &[Option<Value>]) -> Result<Vec<ArrayRef>, ArrowError> {
-    let found: BooleanArray = is_not_null(picks)?;
-    let mut joined = Vec::with_capacity(columns.len());
-    for (column, missing) in columns.iter().zip(missing) {
-        let taken = if column.is_empty() {
-            new_null_array(column.data_type(), picks.len())
-        } else {
-            take(column, picks, None)?
-        };
-        joined.push(match missing {
-            Some(value) => zip(&found, &taken, &value.array(picks.len()))?,
-            None => taken,
-        });
+impl Answer {
+    fn columns(&mut self, read: &[bool]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let Self { found, missing, columns, .. } = self;
+        let rows = found.picks.len();
+        let made = columns.iter_mut().zip(&found.columns).zip(missing.iter()).zip(read);
+        made.map(|(((made, column), missing), read)| match made {
+            _ if !read => Ok(Arc::new(NullArray::new(rows)) as ArrayRef),
+            Some(made) => Ok(Arc::clone(made)),
+            None => Ok(Arc::clone(made.insert(pick(column, &found.picks, missing.as_ref())?))),
+        })
+        .collect()
     }
-    Ok(joined)
+}
+
+/// A column of the picked rows; where there is none, what `missing` says.
+pub fn pick(column: &ArrayRef, picks: &UInt32Array, missing: Option<&Value>) -> Result<ArrayRef, ArrowError> {
+    match missing {
+        // Where there are few rows, the value is one more.
+        Some(value) if column.len() < picks.len() => {
+            let value = value.array(1);
+            let all = concat(&[column.as_ref(), value.as_ref()])?;
+            let last = u32::try_from(column.len()).unwrap_or(u32::MAX);
+            take(&all, &picks.iter().map(|pick| Some(pick.unwrap_or(last))).collect::<UInt32Array>(), None)
+        }
+        _ if column.is_empty() => Ok(new_null_array(column.data_type(), picks.len())),
+        Some(value) => zip(&is_not_null(picks)?, &take(column, picks, None)?, &Scalar::new(value.array(1))),
+        None => take(column, picks, None),
+    }
 }
 
 fn by_equality(keys: &[ArrayRef], columns: Vec<ArrayRef>) -> Result<By, ArrowError> {
@@ -170,5 +213,5 @@ fn by_prefix(networks: &ArrayRef, columns: Vec<ArrayRef>) -> By {
     let mut lengths: Vec<u32> = rows.keys().map(|network| network.length()).collect();
     lengths.sort_unstable_by_key(|length| std::cmp::Reverse(*length));
     lengths.dedup();
-    By::Prefix { columns, lengths, rows }
+    By::Prefix { columns, lengths, rows, kept: Mutex::default() }
 }
