@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use crate::record::Type;
+
 /// Rows of a result, each cell as the service writes it.
 pub type Cells = Vec<Option<String>>;
 
@@ -23,15 +25,49 @@ pub trait Warehouse: Send + Sync {
     /// Runs a statement or script and waits for its end, unless a job of this name has ended well or is running.
     fn run(&self, job: &QueryJob, stop: &AtomicBool) -> Result<JobDone, WarehouseError>;
 
+    /// A piece of the rows of a job that is done: the first, or the one that a page before it names.
+    fn page(&self, id: &str, from: Option<&str>) -> Result<Page, WarehouseError>;
+
     /// The rows of a job that is done, page by page.
-    fn rows(&self, id: &str, page: &mut dyn FnMut(Vec<Cells>)) -> Result<(), WarehouseError>;
+    fn rows(&self, id: &str, page: &mut dyn FnMut(Vec<Cells>)) -> Result<(), WarehouseError> {
+        let mut from = None;
+        loop {
+            let found = self.page(id, from.as_deref())?;
+            page(found.rows);
+            match found.next {
+                Some(next) => from = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
 
     /// Adds a file's rows to those of a table.
     fn load(&self, job: &LoadJob, stop: &AtomicBool) -> Result<JobDone, WarehouseError>;
 
     fn has_table(&self, table: &str) -> Result<bool, WarehouseError>;
 
+    /// The columns of a table; `None` when it is not there.
+    fn columns(&self, table: &str) -> Result<Option<Vec<TableColumn>>, WarehouseError>;
+
     fn has_dataset(&self) -> Result<bool, WarehouseError>;
+}
+
+/// Some rows of a job's result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    pub rows: Vec<Cells>,
+    /// How many rows all pages have, when the service says so.
+    pub total: Option<u64>,
+    /// Names the page behind it. `None`: it is the last.
+    pub next: Option<String>,
+}
+
+/// A column of a table that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableColumn {
+    pub name: String,
+    /// `None`: a type that the language does not know, or an array.
+    pub ty: Option<Type>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

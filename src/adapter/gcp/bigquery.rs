@@ -12,12 +12,15 @@ use gcp_bigquery_client::Client;
 use gcp_bigquery_client::auth::Authenticator;
 use gcp_bigquery_client::client_builder::ClientBuilder;
 use gcp_bigquery_client::model::dataset_reference::DatasetReference;
+use gcp_bigquery_client::model::field_type::FieldType;
 use gcp_bigquery_client::model::get_query_results_parameters::GetQueryResultsParameters;
 use gcp_bigquery_client::model::job::Job;
 use gcp_bigquery_client::model::job_configuration::JobConfiguration;
 use gcp_bigquery_client::model::job_configuration_load::JobConfigurationLoad;
 use gcp_bigquery_client::model::job_configuration_query::JobConfigurationQuery;
 use gcp_bigquery_client::model::job_reference::JobReference;
+use gcp_bigquery_client::model::table::Table;
+use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 use gcp_bigquery_client::model::table_reference::TableReference;
 use gcp_bigquery_client::model::table_row::TableRow;
 use serde_json::Value as Json;
@@ -27,7 +30,8 @@ use super::credentials::{application_default, nobody};
 use super::failure::Failure;
 use super::job::Work;
 use super::retry::{Patience, Retry};
-use crate::port::warehouse::{Cells, DryRun, JobDone, LoadJob, QueryJob, Warehouse, WarehouseError};
+use crate::port::warehouse::{Cells, DryRun, JobDone, LoadJob, Page, QueryJob, TableColumn, Warehouse, WarehouseError};
+use crate::record::Type;
 
 const SERVICE: &str = "https://bigquery.googleapis.com";
 const CONNECT: Duration = Duration::from_secs(10);
@@ -182,11 +186,12 @@ impl BigQuery {
         Ok(DryRun { bytes: bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0) })
     }
 
-    async fn page(&self, id: &str, token: Option<String>) -> Result<(Option<Vec<Cells>>, Option<String>), Failure> {
+    /// `None`: the job has not ended.
+    async fn results(&self, id: &str, token: Option<&str>) -> Result<Option<Page>, Failure> {
         let parameters = GetQueryResultsParameters {
             location: self.options.location.clone(),
             max_results: Some(PAGE),
-            page_token: token,
+            page_token: token.map(str::to_owned),
             ..GetQueryResultsParameters::default()
         };
         let asked = || async {
@@ -195,10 +200,22 @@ impl BigQuery {
         };
         let answer = self.retry.call(self.until(), asked).await?;
         if answer.job_complete == Some(false) {
-            return Ok((None, None));
+            return Ok(None);
         }
-        let rows = answer.rows.unwrap_or_default().into_iter().map(cells).collect();
-        Ok((Some(rows), answer.page_token.filter(|token| !token.is_empty())))
+        Ok(Some(Page {
+            rows: answer.rows.unwrap_or_default().into_iter().map(cells).collect(),
+            total: answer.total_rows.and_then(|total| total.parse().ok()),
+            next: answer.page_token.filter(|token| !token.is_empty()),
+        }))
+    }
+
+    fn table(&self, table: &str) -> Result<Option<Table>, WarehouseError> {
+        let place = &self.options;
+        let asked = || async {
+            self.client.table().get(&place.project, &place.dataset, table, None).await.map_err(Failure::from)
+        };
+        let found = self.runtime.block_on(self.retry.call(self.until(), asked));
+        self.told(there(found), format!("table {table}"))
     }
 
     fn query_work(&self, job: &QueryJob) -> Work {
@@ -255,17 +272,11 @@ impl Warehouse for BigQuery {
         self.told(self.runtime.block_on(self.work(&work, stop)), format!("job {}", job.name.0))
     }
 
-    fn rows(&self, id: &str, page: &mut dyn FnMut(Vec<Cells>)) -> Result<(), WarehouseError> {
-        let mut token = None;
+    fn page(&self, id: &str, from: Option<&str>) -> Result<Page, WarehouseError> {
         loop {
-            let (rows, next) =
-                self.told(self.runtime.block_on(self.page(id, token.clone())), format!("rows of {id}"))?;
             // Not complete: each of these calls waits for it a while.
-            let Some(rows) = rows else { continue };
-            page(rows);
-            match next {
-                Some(next) => token = Some(next),
-                None => return Ok(()),
+            if let Some(page) = self.told(self.runtime.block_on(self.results(id, from)), format!("rows of {id}"))? {
+                return Ok(page);
             }
         }
     }
@@ -277,13 +288,12 @@ impl Warehouse for BigQuery {
     }
 
     fn has_table(&self, table: &str) -> Result<bool, WarehouseError> {
-        let place = &self.options;
-        let asked = || async {
-            let found = self.client.table().get(&place.project, &place.dataset, table, None).await;
-            found.map(|_| ()).map_err(Failure::from)
-        };
-        let found = self.runtime.block_on(self.retry.call(self.until(), asked));
-        self.told(there(found), format!("table {table}"))
+        Ok(self.table(table)?.is_some())
+    }
+
+    fn columns(&self, table: &str) -> Result<Option<Vec<TableColumn>>, WarehouseError> {
+        let fields = self.table(table)?.map(|table| table.schema.fields.unwrap_or_default());
+        Ok(fields.map(|fields| fields.into_iter().map(column).collect()))
     }
 
     fn has_dataset(&self) -> Result<bool, WarehouseError> {
@@ -293,16 +303,31 @@ impl Warehouse for BigQuery {
             found.map(|_| ()).map_err(Failure::from)
         };
         let found = self.runtime.block_on(self.retry.call(self.until(), asked));
-        self.told(there(found), format!("dataset {}", place.dataset))
+        Ok(self.told(there(found), format!("dataset {}", place.dataset))?.is_some())
     }
 }
 
-fn there(found: Result<(), Failure>) -> Result<bool, Failure> {
+fn there<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match found {
-        Ok(()) => Ok(true),
-        Err(failure) if failure.is_not_found() => Ok(false),
+        Ok(found) => Ok(Some(found)),
+        Err(failure) if failure.is_not_found() => Ok(None),
         Err(failure) => Err(failure),
     }
+}
+
+fn column(field: TableFieldSchema) -> TableColumn {
+    let ty = match field.r#type {
+        _ if field.mode.as_deref() == Some("REPEATED") => None,
+        FieldType::Bool | FieldType::Boolean => Some(Type::Bool),
+        FieldType::Int64 | FieldType::Integer => Some(Type::Int64),
+        FieldType::Float64 | FieldType::Float => Some(Type::Float64),
+        FieldType::String => Some(Type::String),
+        FieldType::Bytes => Some(Type::Bytes),
+        FieldType::Timestamp => Some(Type::Timestamp),
+        FieldType::Date => Some(Type::Date),
+        _ => None,
+    };
+    TableColumn { name: field.name, ty }
 }
 
 fn cells(row: TableRow) -> Cells {

@@ -9,7 +9,9 @@ use std::time::Duration;
 use libtest_mimic::Failed;
 use tripline::adapter::local::{Embedded, MemoryTree};
 use tripline::plan::{self, Plan};
-use tripline::port::warehouse::{Cells, DryRun, JobDone, LoadJob, QueryJob, Trouble, Warehouse, WarehouseError};
+use tripline::port::warehouse::{
+    DryRun, JobDone, LoadJob, Page, QueryJob, TableColumn, Trouble, Warehouse, WarehouseError,
+};
 use tripline::record::Day;
 use tripline::runtime::backfill::{BackfillOptions, DayProgress, DayReport, Outcome, backfill};
 use tripline::runtime::replay::relations;
@@ -91,8 +93,8 @@ impl Warehouse for Names {
         Ok(JobDone { id: job.name.id(attempt), attempt, ..JobDone::default() })
     }
 
-    fn rows(&self, _: &str, _: &mut dyn FnMut(Vec<Cells>)) -> Result<(), WarehouseError> {
-        Ok(())
+    fn page(&self, _: &str, _: Option<&str>) -> Result<Page, WarehouseError> {
+        Ok(Page::default())
     }
 
     fn load(&self, job: &LoadJob, _: &AtomicBool) -> Result<JobDone, WarehouseError> {
@@ -103,6 +105,10 @@ impl Warehouse for Names {
 
     fn has_table(&self, _: &str) -> Result<bool, WarehouseError> {
         Ok(true)
+    }
+
+    fn columns(&self, _: &str) -> Result<Option<Vec<TableColumn>>, WarehouseError> {
+        Ok(Some(Vec::new()))
     }
 
     fn has_dataset(&self) -> Result<bool, WarehouseError> {
