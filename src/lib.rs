@@ -76,7 +76,8 @@
 //! (`runtime/day.rs`). Which days, and what became of them, is `runtime/backfill.rs`, for every place that days are computed
 //! at. `runtime/reconcile.rs` compares what a run wrote with what days give, and finds why rows differ by computing them again
 //! from what the run had: its flows (`runtime/patch.rs`), lookups and definitions, the digits of its floats
-//! (`reconcile/threshold.rs`). `runtime/warm.rs` lets a run begin with what a history has.
+//! (`reconcile/threshold.rs`). `runtime/warm.rs` lets a run begin with what a history has. `runtime/fetch.rs` brings days of a
+//! warehouse's flows into a history (`fetch/cells.rs`: cells to rows).
 //!
 //! # Questions, trials and training rows
 //!
@@ -97,7 +98,8 @@
 //! - **States are exact**: panes merged in any order give what one pass gives; floats are rounded once, at the end.
 //! - **What becomes of a record depends on the record and its source**, never on who reads which of its columns.
 //! - **A day is computed alone**: its flows and its look-back give the rows, hits and alerts that a run over everything gives.
-//! - **The clock is read only for live input**, for exceptions' expiry in `check`, and for how long a run took.
+//! - **The clock is read only for live input**, for exceptions' expiry in `check`, for which day is the last whole one of a
+//!   warehouse (`ingest --from`), and for how long a run took.
 //! - **A bad row is that row's problem**: it is rejected or counted, with its reason, and the others go on.
 //! - **Input never panics the program**: no `unwrap`, `expect`, `panic` or `unsafe`; limits are named constants.
 //! - **DataFusion never sees a window or an unbounded input**: it evaluates expressions over batches.

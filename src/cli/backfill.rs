@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 
 use crate::plan::Plan;
-use crate::record::Day;
+use crate::record::{Day, flow};
 use crate::runtime::backfill::{
     BackfillOptions, BackfillReport, DayCounts, DayProgress, DayReport, Days, Outcome, backfill, causes,
 };
@@ -62,7 +62,8 @@ pub struct Backfill {
     /// Where the rows go, a folder a relation (default: the history's folder)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Only these relations: features, rules (net.scan or rule_net_scan), hits or alerts (default: all)
+    /// Only these relations: features, rules (net.scan or rule_net_scan), hits or alerts; in BigQuery
+    /// flows too (default: all)
     #[arg(long, value_name = "NAME", num_args = 1..)]
     relation: Vec<String>,
     /// Tell by day what would be read, and do nothing
@@ -181,7 +182,9 @@ impl Backfill {
     }
 
     fn relations(&self, plan: &Plan) -> anyhow::Result<Vec<String>> {
-        chosen(plan, &self.relation)
+        // There it is a table that is filled; here it is the history.
+        let more: &[&str] = if self.target == Target::Bigquery { &[flow::FLOWS] } else { &[] };
+        chosen(plan, &self.relation, more)
     }
 }
 

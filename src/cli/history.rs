@@ -31,7 +31,8 @@ pub fn open_history(folder: &Path) -> anyhow::Result<History> {
         if folder.to_string() == BIGQUERY {
             bail!(
                 "a history is a folder, and there is none named {folder}\n\
-                 help: --history names the folder that `tripline ingest --to DIR` filled; what is in BigQuery is asked there"
+                 help: --history names the folder that `tripline ingest --to DIR` filled; `tripline ingest --from bigquery --to DIR` \
+                 brings flows of BigQuery into one"
             );
         }
         bail!("{folder} is not a folder\nhelp: `tripline ingest --to {folder}` makes a history");
@@ -119,13 +120,14 @@ pub fn span(known: &[Day], from: Option<&str>, to: Option<&str>) -> anyhow::Resu
     Ok((from, to))
 }
 
-fn parse_day(text: &str) -> anyhow::Result<Day> {
+pub fn parse_day(text: &str) -> anyhow::Result<Day> {
     Day::parse(text).with_context(|| format!("`{text}` is not a day\nhelp: write it as 2026-01-05"))
 }
 
-/// The relations that are named, by their own names or their tables', in their own order; all when none is.
-pub fn chosen(plan: &Plan, named: &[String]) -> anyhow::Result<Vec<String>> {
-    let known = relations(plan);
+/// The relations that are named, by their own names or their tables', in their own order; all when none is. `more` may
+/// be named too.
+pub fn chosen(plan: &Plan, named: &[String], more: &[&str]) -> anyhow::Result<Vec<String>> {
+    let known: Vec<String> = more.iter().map(|more| (*more).to_owned()).chain(relations(plan)).collect();
     let named: Vec<&str> = named.iter().map(|name| own_name(plan, name)).collect();
     for name in named.iter().copied() {
         if !known.iter().any(|known| known == name) {

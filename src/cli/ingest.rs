@@ -19,6 +19,7 @@ use crate::runtime::outlet::{Outlets, REJECTS};
 use crate::runtime::run::RunFailed;
 
 use super::exit::Exit;
+use super::fetch::{Asked, Fetched};
 use super::inputs;
 use super::place::{check_local, check_outputs};
 use super::project::open_valid;
@@ -51,8 +52,10 @@ pub struct Ingest {
     #[arg(long, value_name = "DIR|bigquery")]
     to: String,
     #[command(flatten)]
+    fetched: Fetched,
+    #[command(flatten)]
     place: WarehousePlace,
-    /// Take the place of earlier ingests of these inputs
+    /// Take the place of earlier ingests of these inputs, or days
     #[arg(long)]
     again: bool,
     /// Write refused records there; Parquet by `.parquet`, else JSON lines
@@ -73,7 +76,7 @@ pub struct Ingest {
 }
 
 /// A folder of this name is `./bigquery`.
-const BIGQUERY: &str = "bigquery";
+pub const BIGQUERY: &str = "bigquery";
 
 /// Where flows are kept.
 enum To {
@@ -92,6 +95,16 @@ impl To {
 
 impl Ingest {
     pub fn run(self) -> anyhow::Result<Exit> {
+        if self.fetched.asked()? {
+            let asked = Asked { to: &self.to, place: &self.place, project: self.project.as_deref(), again: self.again };
+            let report = self.fetched.run(&asked)?;
+            let mut out = std::io::stdout().lock();
+            match self.format {
+                Format::Text => write!(out, "{}", report.text())?,
+                Format::Json => writeln!(out, "{}", report.json())?,
+            }
+            return Ok(report.exit());
+        }
         let named: Vec<String> = self.inputs.iter().chain(&self.input).cloned().collect();
         if named.is_empty() {
             bail!("nothing to ingest\nhelp: tripline ingest --source netlog --to history flows.jsonl");

@@ -7,6 +7,7 @@ mod compile;
 mod demo;
 mod exit;
 mod explain;
+mod fetch;
 mod generate;
 mod history;
 mod ingest;
@@ -68,7 +69,7 @@ enum Command {
     Query(query::Query),
     /// Write training rows: labels beside what features said before their time
     Training(training::MakeTraining),
-    /// Read files into a local history of flows, by day
+    /// Read files, or days of BigQuery, into a local history of flows, by day
     Ingest(ingest::Ingest),
     /// Run the definitions over a history, day by day
     Backfill(backfill::Backfill),

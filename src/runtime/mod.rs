@@ -5,6 +5,7 @@ pub mod backfill;
 pub mod backtest;
 pub mod case;
 pub mod day;
+pub mod fetch;
 pub mod ingest;
 pub mod lane;
 pub mod names;

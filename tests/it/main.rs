@@ -11,6 +11,7 @@ mod crowd;
 mod docs;
 mod error;
 mod expressions;
+mod fetch;
 mod files;
 mod fingerprint;
 mod fuzz;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
     trials.extend(fuzz::cases());
     trials.extend(history::cases());
     trials.extend(warm::cases());
+    trials.extend(fetch::cases());
     trials.extend(layout::cases());
     trials.extend(mutation::cases());
     trials.extend(order::cases());

@@ -14,6 +14,8 @@ mod days;
 mod emulator;
 #[path = "warehouse/fault.rs"]
 mod fault;
+#[path = "warehouse/fetched.rs"]
+mod fetched;
 #[path = "warehouse/loaded.rs"]
 mod loaded;
 #[path = "warehouse/proxy.rs"]
@@ -38,16 +40,16 @@ pub fn cases() -> Vec<Trial> {
     if skip {
         eprintln!("skipped: warehouse::*: TRIPLINE_BQEMULATOR names no folder of bqemulator");
     }
-    let with_emulator =
-        service::CASES.iter().chain(fault::CASES).chain(command::CASES).chain(loaded::CASES).map(|(name, case)| {
-            let emulator = Arc::clone(&emulator);
-            let dataset = name.to_owned();
-            let trial = Trial::test(format!("warehouse::{name}"), move || {
-                emulator.make_dataset(dataset)?;
-                case(&Place { emulator, dataset })
-            });
-            trial.with_ignored_flag(skip)
+    let cases = service::CASES.iter().chain(fault::CASES).chain(command::CASES).chain(loaded::CASES);
+    let with_emulator = cases.chain(fetched::CASES).map(|(name, case)| {
+        let emulator = Arc::clone(&emulator);
+        let dataset = name.to_owned();
+        let trial = Trial::test(format!("warehouse::{name}"), move || {
+            emulator.make_dataset(dataset)?;
+            case(&Place { emulator, dataset })
         });
+        trial.with_ignored_flag(skip)
+    });
     let alone = fault::ALONE
         .iter()
         .chain(command::ALONE)

@@ -63,13 +63,13 @@ fn as_one_run() -> Result<(), Failed> {
     Ok(())
 }
 
-fn file(name: &str, flows: &[Flow]) -> Arc<dyn Input> {
+pub fn file(name: &str, flows: &[Flow]) -> Arc<dyn Input> {
     let text: String = flows.iter().map(|flow| format!("{}\n", record(flow))).collect();
     Arc::new(MemoryInput::new(name, text.into_bytes()))
 }
 
 /// What was said of rows from an instant on.
-fn from(said: &Said, since: &str) -> Said {
+pub fn from(said: &Said, since: &str) -> Said {
     let time_of = |line: &String| -> String {
         let key = if line.starts_with('{') { "\"last_time\":\"" } else { "event_time=" };
         let rest = line.split_once(key).map_or("", |(_, rest)| rest);

@@ -12,6 +12,7 @@ mod aggregate;
 mod collision;
 mod expr;
 mod feature;
+pub mod fetch;
 mod file;
 mod fill;
 mod flows;
