@@ -10,12 +10,12 @@ use datafusion::arrow::compute::{concat, is_not_null, take};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
 use hashbrown::HashMap;
-use rustc_hash::FxBuildHasher;
 
 use crate::plan::LookupPlan;
-use crate::record::{EventTime, Network, Value};
+use crate::record::{EventTime, Value};
 
 use super::file::FileIndex;
+use super::prefix::Prefixes;
 
 pub struct LookupIndex {
     plan: Arc<LookupPlan>,
@@ -42,23 +42,10 @@ struct Found {
 
 /// A project joins few pairs of columns to one lookup.
 const ANSWERS_MAX: usize = 8;
-/// Addresses whose rows are kept; then it begins anew.
-const KEPT_MAX: usize = 1 << 16;
 
 enum By {
-    Equal {
-        columns: Vec<ArrayRef>,
-        converter: RowConverter,
-        rows: HashMap<Box<[u8]>, Vec<u32>>,
-    },
-    Prefix {
-        columns: Vec<ArrayRef>,
-        /// Lengths that occur, longest first.
-        lengths: Vec<u32>,
-        rows: HashMap<Network, Vec<u32>>,
-        /// What was found before, where rows hold always: the same addresses come again and again.
-        kept: Mutex<HashMap<Box<str>, Option<u32>, FxBuildHasher>>,
-    },
+    Equal { columns: Vec<ArrayRef>, converter: RowConverter, rows: HashMap<Box<[u8]>, Vec<u32>> },
+    Prefix { columns: Vec<ArrayRef>, prefixes: Prefixes },
     File(FileIndex),
 }
 
@@ -72,7 +59,7 @@ impl LookupIndex {
         let keys: Vec<ArrayRef> = key.iter().map(|index| Arc::clone(&columns[*index])).collect();
         let by = match (&plan.table, longest_prefix, keys.first()) {
             (Some(table), _, _) => By::File(FileIndex::new(table)),
-            (None, true, Some(networks)) => by_prefix(networks, columns.to_vec()),
+            (None, true, Some(networks)) => By::Prefix { columns: columns.to_vec(), prefixes: Prefixes::new(networks) },
             _ => by_equality(&keys, columns.to_vec())?,
         };
         let always = plan.valid.iter().all(|valid| valid.from.is_none() && valid.to.is_none());
@@ -122,24 +109,11 @@ impl LookupIndex {
                 });
                 Ok(Found { columns: columns.clone(), picks: found.collect() })
             }
-            By::Prefix { columns, kept, .. } => {
+            By::Prefix { columns, prefixes } => {
                 let addresses = left[0].as_string::<i32>().iter().zip(times);
-                if !self.always {
-                    let found = addresses.map(|(address, at)| self.network(address?, *at));
-                    return Ok(Found { columns: columns.clone(), picks: found.collect() });
-                }
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 let found = addresses.map(|(address, at)| {
-                    let address = address?;
-                    if let Some(known) = kept.get(address) {
-                        return *known;
-                    }
-                    let row = self.network(address, *at);
-                    if kept.len() >= KEPT_MAX {
-                        kept.clear();
-                    }
-                    kept.insert(address.into(), row);
-                    row
+                    let address: IpAddr = address?.parse().ok()?;
+                    prefixes.find(address, |rows| self.valid_at(rows, *at))
                 });
                 Ok(Found { columns: columns.clone(), picks: found.collect() })
             }
@@ -148,13 +122,6 @@ impl LookupIndex {
                 Ok(Found { columns, picks })
             }
         }
-    }
-
-    /// The row of the longest network that has an address.
-    fn network(&self, address: &str, at: i64) -> Option<u32> {
-        let By::Prefix { lengths, rows, .. } = &self.by else { return None };
-        let address: IpAddr = address.parse().ok()?;
-        lengths.iter().find_map(|length| self.valid_at(rows.get(&Network::of(address, *length)?)?, at))
     }
 
     /// The first of some rows that holds at an instant.
@@ -201,17 +168,4 @@ fn by_equality(keys: &[ArrayRef], columns: Vec<ArrayRef>) -> Result<By, ArrowErr
         rows.entry(key.data().into()).or_default().push(row);
     }
     Ok(By::Equal { columns, converter, rows })
-}
-
-fn by_prefix(networks: &ArrayRef, columns: Vec<ArrayRef>) -> By {
-    let mut rows: HashMap<Network, Vec<u32>> = HashMap::new();
-    for (network, row) in networks.as_string::<i32>().iter().zip(0u32..) {
-        // A NULL holds no address.
-        let Some(network) = network.and_then(Network::parse) else { continue };
-        rows.entry(network).or_default().push(row);
-    }
-    let mut lengths: Vec<u32> = rows.keys().map(|network| network.length()).collect();
-    lengths.sort_unstable_by_key(|length| std::cmp::Reverse(*length));
-    lengths.dedup();
-    By::Prefix { columns, lengths, rows, kept: Mutex::default() }
 }

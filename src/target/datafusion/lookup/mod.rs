@@ -3,6 +3,7 @@
 mod file;
 mod index;
 mod members;
+mod prefix;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
