@@ -311,7 +311,8 @@ def random_rows(args):
     }
     times = sorted(draw.randrange(40 * 60 * 10**6) for _ in range(args.events))
     # Some rows are of one instant.
-    times = [times[number - 1 if number and draw.random() < 0.1 else number] for number in range(len(times))]
+    twins = random.Random(args.seed)
+    times = [times[number - 1 if number and twins.random() < 0.1 else number] for number in range(len(times))]
     return [json.dumps({"time": (start + datetime.timedelta(microseconds=at)).isoformat() + "Z"}
                        | {name: pick() for name, pick in pools.items()}) for at in times]
 

@@ -13,7 +13,7 @@ use super::expr::{Names, print};
 use super::fill;
 use super::query::{Query, Step, select};
 use super::scope::{self, Rows, conjuncts, lookup_names};
-use super::text::{aliased, fresh, interval, name, times};
+use super::text::{aliased, fresh, interval, name, pane_start, times};
 
 /// Names of what the steps add; they differ from the key's.
 struct Added {
@@ -145,9 +145,7 @@ impl Builder<'_> {
         }
         let window = self.feature.window;
         let length = if window.session_gap.is_some() { window.size } else { window.every };
-        let every = interval(length.0);
-        let pane =
-            format!("TIMESTAMP_BUCKET(event_time, {every}, TIMESTAMP '1970-01-01 00:00:00+00') AS {}", self.added.pane);
+        let pane = format!("{} AS {}", pane_start("event_time", length.0), self.added.pane);
         let own = name(&format!("{}__rows", self.feature.name));
         let what = if window.session_gap.is_some() { "cut every" } else { "with its pane of" };
         let comment = format!("Rows that count, each {what} {length}.");

@@ -8,7 +8,7 @@ use crate::record::{Column, Micros, Type, Value};
 
 use super::expr::{LookupName, Names, print};
 use super::query::{Step, select};
-use super::text::{fresh, interval, literal, name, times};
+use super::text::{fresh, literal, name, pane_start, times};
 use super::{ranges, rule};
 
 /// Rows under construction: where they come from, and what each column of the scope is called there.
@@ -179,11 +179,7 @@ fn feature_as_of(
 ) -> (String, String, Vec<String>) {
     let there = &plan.features[index];
     let every = there.window.every;
-    let ended = format!(
-        "TIMESTAMP_BUCKET({base}.{}, {}, TIMESTAMP '1970-01-01 00:00:00+00')",
-        edge.column(),
-        interval(every.0)
-    );
+    let ended = pane_start(&format!("{base}.{}", edge.column()), every.0);
     let key = on.iter().map(|(left, right)| (left, &there.columns[*right]));
     let mut conditions: Vec<String> = key
         .flat_map(|(left, column)| same_key(&scope[*left], &format!("{alias}.{}", name(&column.name)), column))

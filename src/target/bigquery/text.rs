@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::language::instant::date_text;
 use crate::language::is_reserved;
-use crate::record::{EventTime, Type, Value};
+use crate::record::{EventTime, MICROS_PER_SECOND, Type, Value};
 
 /// A column's or table's name.
 pub(super) fn name(name: &str) -> String {
@@ -97,6 +97,18 @@ pub(super) fn timestamp(micros: i64) -> String {
 pub(super) fn interval(micros: i64) -> String {
     let (count, part) = parts(micros);
     format!("INTERVAL {count} {part}")
+}
+
+/// The start of the pane of that length that holds an instant. An INTERVAL is of whole seconds.
+pub(super) fn pane_start(instant: &str, micros: i64) -> String {
+    if micros == 1 {
+        return instant.to_owned();
+    }
+    if micros % MICROS_PER_SECOND == 0 {
+        return format!("TIMESTAMP_BUCKET({instant}, {}, TIMESTAMP '1970-01-01 00:00:00+00')", interval(micros));
+    }
+    let at = format!("UNIX_MICROS({instant})");
+    format!("TIMESTAMP_MICROS({at} - MOD(MOD({at}, {micros}) + {micros}, {micros}))")
 }
 
 /// A length of time, as often as an INT64 says.
