@@ -1,6 +1,7 @@
 //! Keys to dense numbers: each combination of key values of a feature has one, for as long as a pane needs it.
 
 mod layout;
+mod stored;
 
 use std::cmp::Ordering;
 use std::hash::BuildHasher;
@@ -14,6 +15,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::operator::COMPACT_MIN;
 use layout::{Layout, Written};
+use stored::Stored;
 
 /// How many times what is left after a clean-up may be there without an allocation.
 const ROOM: usize = 4;
@@ -22,27 +24,22 @@ const ROOM: usize = 4;
 pub struct Keys {
     layout: Layout,
     table: HashTable<Known>,
-    /// By number: where its bytes end.
-    ends: Vec<usize>,
-    bytes: Vec<u8>,
+    stored: Stored,
     written: Written,
     /// How many keys are worth a clean-up.
     crowd: usize,
 }
 
-/// A key in the table, with what is needed to know it again: most tables are larger than what is near the processor.
+/// A key in the table: most tables are larger than what is near the processor, and with its hash few others are looked at.
 #[derive(Clone, Copy)]
 struct Known {
     hash: u32,
-    number: u32,
-    /// Where its bytes begin.
-    start: usize,
+    place: u32,
 }
 
 impl Known {
-    fn is(&self, hash: u32, key: &[u8], bytes: &[u8]) -> bool {
-        // No key is the beginning of another.
-        self.hash == hash && bytes.get(self.start..).is_some_and(|bytes| bytes.starts_with(key))
+    fn is(&self, hash: u32, key: &[u8], stored: &Stored) -> bool {
+        self.hash == hash && stored.is_at(self.place, key)
     }
 
     fn spread(&self) -> u64 {
@@ -93,8 +90,7 @@ impl Keys {
         Ok(Self {
             layout,
             table: HashTable::new(),
-            ends: Vec::new(),
-            bytes: Vec::new(),
+            stored: Stored::default(),
             written: Written::default(),
             crowd: COMPACT_MIN,
         })
@@ -103,11 +99,11 @@ impl Keys {
     /// The number of each row's key.
     pub fn intern(&mut self, columns: &[ArrayRef], rows: usize, numbers: &mut Vec<u32>) -> Result<(), ArrowError> {
         numbers.clear();
-        let Self { layout, table, ends, bytes, written, .. } = self;
+        let Self { layout, table, stored, written, .. } = self;
         layout.write(columns, rows, written)?;
         // Hashes first: what is looked up does then not wait for what is written.
         let hashes: Vec<u32> = written.keys().map(hash).collect();
-        numbers.extend(written.keys().zip(hashes).map(|(key, hash)| intern(table, ends, bytes, key, hash)));
+        numbers.extend(written.keys().zip(hashes).map(|(key, hash)| intern(table, stored, key, hash)));
         Ok(())
     }
 
@@ -117,14 +113,15 @@ impl Keys {
         self.layout.write(columns, rows, &mut written)?;
         let number = |key: &[u8]| {
             let hash = hash(key);
-            Some(self.table.find(spread(hash), |known| known.is(hash, key, &self.bytes))?.number)
+            let known = self.table.find(spread(hash), |known| known.is(hash, key, &self.stored))?;
+            Some(self.stored.number_at(known.place))
         };
         Ok(written.keys().map(number).collect())
     }
 
     /// How many keys are interned.
     pub fn count(&self) -> usize {
-        self.ends.len()
+        self.stored.count()
     }
 
     /// Have keys become so many that unused ones should go?
@@ -139,43 +136,29 @@ impl Keys {
 
     /// Keys are ordered as their values are, NULL first.
     pub fn compare(&self, one: u32, other: u32) -> Ordering {
-        self.layout.compare(self.bytes(one), self.bytes(other))
-    }
-
-    fn bytes(&self, number: u32) -> &[u8] {
-        slice(&self.ends, &self.bytes, number)
+        self.layout.compare(self.stored.key(one), self.stored.key(other))
     }
 
     /// The key columns of some numbers.
     pub fn columns(&self, numbers: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        self.layout.read(numbers.iter().map(|number| self.bytes(*number)), numbers.len())
+        self.layout.read(numbers.iter().map(|number| self.stored.key(*number)), numbers.len())
     }
 
     /// Keeps only the keys marked in `live`, in their order, and returns the new number of each old one.
     pub fn compact(&mut self, live: &[bool]) -> Vec<u32> {
-        let mut renamed = vec![u32::MAX; self.ends.len()];
-        let (mut count, mut used, mut start) = (0, 0, 0);
-        self.table.clear();
-        for (old, new) in (0u32..).zip(renamed.iter_mut()) {
-            let end = self.ends[old as usize];
-            let here = std::mem::replace(&mut start, end)..end;
-            if !live.get(old as usize).copied().unwrap_or(false) {
-                continue;
-            }
-            *new = count;
-            used += here.len();
-            self.bytes.copy_within(here.clone(), used - here.len());
-            self.ends[count as usize] = used;
-            let start = used - here.len();
-            let known = Known { hash: hash(&self.bytes[start..used]), number: count, start };
-            self.table.insert_unique(known.spread(), known, Known::spread);
-            count += 1;
+        let mut renamed = vec![u32::MAX; self.count()];
+        let mut hashes = vec![0; self.count()];
+        for known in self.table.drain() {
+            hashes[self.stored.number_at(known.place) as usize] = known.hash;
         }
-        self.ends.truncate(count as usize);
-        self.bytes.truncate(used);
+        let table = &mut self.table;
+        self.stored.retain(live, |old, new, place| {
+            renamed[old as usize] = new;
+            let known = Known { hash: hashes[old as usize], place };
+            table.insert_unique(known.spread(), known, Known::spread);
+        });
         // What is left may be little beside what there was once.
-        self.ends.shrink_to(self.ends.len() * ROOM);
-        self.bytes.shrink_to(self.bytes.len() * ROOM);
+        self.stored.shrink_to(ROOM);
         let room = self.table.len() * ROOM;
         self.table.shrink_to(room, Known::spread);
         self.crowd = (self.count() * 2).max(COMPACT_MIN);
@@ -183,20 +166,12 @@ impl Keys {
     }
 }
 
-fn slice<'a>(ends: &[usize], bytes: &'a [u8], number: u32) -> &'a [u8] {
-    let number = number as usize;
-    let start = if number == 0 { 0 } else { ends[number - 1] };
-    &bytes[start..ends[number]]
-}
-
-fn intern(table: &mut HashTable<Known>, ends: &mut Vec<usize>, bytes: &mut Vec<u8>, key: &[u8], hash: u32) -> u32 {
-    match table.entry(spread(hash), |known| known.is(hash, key, bytes), Known::spread) {
-        hashbrown::hash_table::Entry::Occupied(found) => found.get().number,
+fn intern(table: &mut HashTable<Known>, stored: &mut Stored, key: &[u8], hash: u32) -> u32 {
+    match table.entry(spread(hash), |known| known.is(hash, key, stored), Known::spread) {
+        hashbrown::hash_table::Entry::Occupied(found) => stored.number_at(found.get().place),
         hashbrown::hash_table::Entry::Vacant(empty) => {
-            let number = u32::try_from(ends.len()).unwrap_or(u32::MAX);
-            empty.insert(Known { hash, number, start: bytes.len() });
-            bytes.extend_from_slice(key);
-            ends.push(bytes.len());
+            let (number, place) = stored.push(key);
+            empty.insert(Known { hash, place });
             number
         }
     }
