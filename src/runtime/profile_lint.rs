@@ -127,7 +127,7 @@ impl<'a> Reads<'a> {
         columns.into_iter().for_each(|column| self.column(scope, column));
     }
 
-    /// A column of a scope: the upstream's, then those of each join, then a feature's own `row` columns.
+    /// A column of a scope: the upstream's, then those of each join, those of the row before, then a feature's own `row` columns.
     fn column(&mut self, scope: &Scope<'a>, column: usize) {
         let Some(mut rest) = column.checked_sub(self.plan.columns(scope.upstream).len()) else {
             match scope.upstream {
@@ -150,6 +150,12 @@ impl<'a> Reads<'a> {
                 return;
             }
             rest -= join.columns.len();
+        }
+        if let Some(previous) = scope.feature.and_then(|feature| feature.previous.as_ref()) {
+            if let Some(own) = previous.of.get(rest) {
+                return self.column(scope, *own);
+            }
+            rest -= previous.of.len();
         }
         if let Some(item) = scope.feature.and_then(|feature| feature.row.get(rest)) {
             self.expr(scope, &item.expr);

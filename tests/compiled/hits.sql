@@ -988,7 +988,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '3461fcd14b1201f3' AS fingerprint,
+        '6ab69bc88d576229' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),
@@ -1394,7 +1394,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'cbd279fca80e403c' AS fingerprint,
+        'aeeb4cfbfe249fe7' AS fingerprint,
         'medium' AS severity
       FROM hits__rule_net_travel_impossible__gaps
     ),

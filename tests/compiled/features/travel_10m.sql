@@ -63,7 +63,9 @@ USING (
       SELECT
         *,
         d__inside AND NOT s__inside AS came_in,
-        ABS(latitude) <= 90.0 AND ABS(longitude) <= 180.0 AND (latitude != 0.0 OR longitude != 0.0) AS somewhere,
+        IF(GREATEST(ABS(latitude), ABS(0.0), ABS(longitude) / 2.0, ABS(0.0) / 2.0) <= 90.0, 12742.02 * ASIN(LEAST(1.0, SQRT(POW(SIN((0.0 - latitude) * 0.008726646259971648), 2.0) + COS(latitude * 0.017453292519943295) * COS(0.0 * 0.017453292519943295) * POW(SIN((0.0 - longitude) * 0.008726646259971648), 2.0)))), NULL) AS from_zero,
+        COALESCE(CONCAT(geo_city, ', ', geo_country), geo_country) AS place,
+        COALESCE(src_ip, '') AS ip,
         TIMESTAMP_SUB(event_time, INTERVAL COALESCE(duration_ms, 0) MILLISECOND) AS opened
       FROM travel_10m__joined
     ),
@@ -82,7 +84,7 @@ USING (
       WHERE subscriber_id IS NOT NULL
         AND geo_country IS NOT NULL
         AND outcome = 'established'
-        AND somewhere
+        AND COALESCE(from_zero, 0.0) > 0.0
         AND (admit_watermark IS NULL OR admit_watermark <= event_time)
       WINDOW key_before AS (
           PARTITION BY subscriber_id, came_in ORDER BY UNIX_MICROS(event_time), row_id
@@ -92,6 +94,8 @@ USING (
     travel_10m__then_1 AS (
       SELECT
         *,
+        COALESCE(previous_src_ip, '') AS previous_ip,
+        COALESCE(CONCAT(previous_geo_city, ', ', previous_geo_country), previous_geo_country) AS previous_place,
         TIMESTAMP_SUB(previous_event_time, INTERVAL COALESCE(previous_duration_ms, 0) MILLISECOND) AS previous_opened
       FROM travel_10m__previous
     ),
@@ -100,66 +104,37 @@ USING (
       SELECT
         *,
         ABS(TIMESTAMP_DIFF(opened, previous_opened, SECOND)) AS apart,
-        COALESCE(geo_country != previous_geo_country, FALSE) AS abroad
+        IF(GREATEST(ABS(latitude), ABS(previous_latitude), ABS(longitude) / 2.0, ABS(previous_longitude) / 2.0) <= 90.0, 12742.02 * ASIN(LEAST(1.0, SQRT(POW(SIN((previous_latitude - latitude) * 0.008726646259971648), 2.0) + COS(latitude * 0.017453292519943295) * COS(previous_latitude * 0.017453292519943295) * POW(SIN((previous_longitude - longitude) * 0.008726646259971648), 2.0)))), NULL) AS distance
       FROM travel_10m__then_1
     ),
     -- Columns that need the row before.
     travel_10m__then_3 AS (
       SELECT
         *,
-        IF(abroad, IF(GREATEST(ABS(latitude), ABS(previous_latitude), ABS(longitude) / 2.0, ABS(previous_longitude) / 2.0) <= 90.0, 12742.02 * ASIN(LEAST(1.0, SQRT(POW(SIN((previous_latitude - latitude) * 0.008726646259971648), 2.0) + COS(latitude * 0.017453292519943295) * COS(previous_latitude * 0.017453292519943295) * POW(SIN((previous_longitude - longitude) * 0.008726646259971648), 2.0)))), NULL), NULL) AS distance
+        CAST(ROUND(distance) AS INT64) AS apart_km
       FROM travel_10m__then_2
     ),
     -- Columns that need the row before.
     travel_10m__then_4 AS (
       SELECT
         *,
-        CAST(ROUND(distance) AS INT64) AS apart_km
+        apart_km - IF(geo_city IS NULL OR previous_geo_city IS NULL, 2500, 0) AS sure
       FROM travel_10m__then_3
     ),
     -- Columns that need the row before.
     travel_10m__then_5 AS (
       SELECT
         *,
-        apart_km - IF(geo_city IS NULL OR previous_geo_city IS NULL, 2500, 0) AS sure
+        IF(COALESCE(geo_country != previous_geo_country, FALSE), sure - DIV(5 * apart, 18), 0) AS beyond,
+        CONCAT(LEAST(geo_country, previous_geo_country), ' and ', GREATEST(geo_country, previous_geo_country)) AS pair
       FROM travel_10m__then_4
-    ),
-    -- Columns that need the row before.
-    travel_10m__then_6 AS (
-      SELECT
-        *,
-        IF(abroad, sure - DIV(5 * apart, 18), 0) AS beyond
-      FROM travel_10m__then_5
-    ),
-    -- Columns that need the row before.
-    travel_10m__then_7 AS (
-      SELECT
-        *,
-        COALESCE(beyond, 0) >= 250 AS far
-      FROM travel_10m__then_6
-    ),
-    -- Columns that need the row before.
-    travel_10m__then_8 AS (
-      SELECT
-        *,
-        IF(far, COALESCE(CONCAT(geo_city, ', ', geo_country), geo_country), NULL) AS place,
-        IF(far, COALESCE(src_ip, ''), NULL) AS ip,
-        IF(far, COALESCE(previous_src_ip, ''), NULL) AS previous_ip,
-        IF(far, COALESCE(CONCAT(previous_geo_city, ', ', previous_geo_country), previous_geo_country), NULL) AS previous_place,
-        IF(far, CONCAT(LEAST(geo_country, previous_geo_country), ' and ', GREATEST(geo_country, previous_geo_country)), NULL) AS pair,
-        IF(far, apart_km, NULL) AS far_km,
-        IF(far, sure, NULL) AS far_sure,
-        IF(far, apart, NULL) AS far_apart,
-        IF(far, previous_geo_country, NULL) AS from_geo,
-        IF(far, geo_country, NULL) AS to_geo
-      FROM travel_10m__then_7
     ),
     -- Rows that count, each with its pane of 10m.
     travel_10m__rows AS (
       SELECT
         *,
         TIMESTAMP_BUCKET(event_time, INTERVAL 10 MINUTE, TIMESTAMP '1970-01-01 00:00:00+00') AS pane_start
-      FROM travel_10m__then_8
+      FROM travel_10m__then_5
     ),
     -- Rows by key and window.
     travel_10m__panes AS (
@@ -168,14 +143,14 @@ USING (
         came_in,
         pane_start,
         MAX(beyond) AS beyond_km,
-        ARRAY_AGG(far_km IGNORE NULLS ORDER BY beyond DESC, row_id, far_km LIMIT 1)[SAFE_OFFSET(0)] AS km,
-        ARRAY_AGG(far_sure IGNORE NULLS ORDER BY beyond DESC, row_id, far_sure LIMIT 1)[SAFE_OFFSET(0)] AS sure_km,
-        ARRAY_AGG(far_apart IGNORE NULLS ORDER BY beyond DESC, row_id, far_apart LIMIT 1)[SAFE_OFFSET(0)] AS seconds,
+        ARRAY_AGG(apart_km IGNORE NULLS ORDER BY beyond DESC, row_id, apart_km LIMIT 1)[SAFE_OFFSET(0)] AS km,
+        ARRAY_AGG(sure IGNORE NULLS ORDER BY beyond DESC, row_id, sure LIMIT 1)[SAFE_OFFSET(0)] AS sure_km,
+        ARRAY_AGG(apart IGNORE NULLS ORDER BY beyond DESC, row_id, apart LIMIT 1)[SAFE_OFFSET(0)] AS seconds,
         ARRAY_AGG(pair IGNORE NULLS ORDER BY beyond DESC, row_id, pair LIMIT 1)[SAFE_OFFSET(0)] AS countries,
-        ARRAY_AGG(from_geo IGNORE NULLS ORDER BY beyond DESC, row_id, from_geo LIMIT 1)[SAFE_OFFSET(0)] AS from_country,
+        ARRAY_AGG(previous_geo_country IGNORE NULLS ORDER BY beyond DESC, row_id, previous_geo_country LIMIT 1)[SAFE_OFFSET(0)] AS from_country,
         ARRAY_AGG(previous_place IGNORE NULLS ORDER BY beyond DESC, row_id, previous_place LIMIT 1)[SAFE_OFFSET(0)] AS from_place,
         ARRAY_AGG(previous_ip IGNORE NULLS ORDER BY beyond DESC, row_id, previous_ip LIMIT 1)[SAFE_OFFSET(0)] AS from_ip,
-        ARRAY_AGG(to_geo IGNORE NULLS ORDER BY beyond DESC, row_id, to_geo LIMIT 1)[SAFE_OFFSET(0)] AS to_country,
+        ARRAY_AGG(geo_country IGNORE NULLS ORDER BY beyond DESC, row_id, geo_country LIMIT 1)[SAFE_OFFSET(0)] AS to_country,
         ARRAY_AGG(place IGNORE NULLS ORDER BY beyond DESC, row_id, place LIMIT 1)[SAFE_OFFSET(0)] AS to_place,
         ARRAY_AGG(ip IGNORE NULLS ORDER BY beyond DESC, row_id, ip LIMIT 1)[SAFE_OFFSET(0)] AS to_ip
       FROM travel_10m__rows
