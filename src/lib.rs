@@ -38,7 +38,7 @@
 //!    branch of its rule.
 //! 5. `plan/fingerprint.rs` hashes what each rule means; `plan/wanted.rs` marks what is read: other features do not run,
 //!    other columns are not decoded. `plan/depends.rs` tells what rows depend on and how far back, `plan/asked.rs` which rows of a feature its readers ask for, `plan/condition.rs` what is
-//!    asked of a row alone, `plan/reads.rs` which columns are carried along with it.
+//!    asked of a row alone, `plan/reads.rs` which columns are carried along with it, `plan/key_space.rs` which features have one key.
 //! 6. `plan/order.rs` names the rules of `hits(*)` and `alerts(*)` and tells what stands on what; `Plan::order` (`plan/hits.rs`) has features and
 //!    rules each after what it reads. `pipeline/graph.rs` builds a stage for each live feature and rule; `pipeline/compiled.rs` has
 //!    `target/datafusion/lower.rs` make each expression a physical one, once.
@@ -55,10 +55,11 @@
 //! 5. `pipeline/window/feature.rs` is a feature with windows: `input.rs` evaluates joins, `row`, `where`, key and arguments on rows
 //!    that `lean.rs` keeps small; `previous.rs` lets rows wait for their row before; `operator.rs` keeps panes, `fill.rs` tells which
 //!    windows without rows are there too, `session.rs` keeps sessions, `accumulate.rs` exact states, `distinct.rs` sets, `evidence.rs` the first
-//!    flows of each key. Where keys are too many, `graph/caps.rs` has stages let some go (`evict.rs`).
+//!    flows of each key. `key.rs` numbers keys; features of one key share its numbers, which go along with rows
+//!    (`graph/spaces.rs`). Where keys are too many, `graph/caps.rs` has stages let some go (`evict.rs`).
 //! 6. When the watermark passes a window's end, `graph/close.rs` closes it: feature rows that something asks for go to features over features (joined in
 //!    `join.rs`, with those of the same window or, out of `past.rs`, with earlier ones), to look-backs (`window/trailing.rs` over
-//!    the two stacks of `frame.rs`, long ones partly on disk by `frame/aside.rs`; `stage.rs` is either kind) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch,
+//!    the two stacks of `frame.rs`, or the bags of `frame/bag.rs`, long ones partly on disk by `frame/aside.rs`; `stage.rs` is either kind) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch,
 //!    `rank.rs` its ranks. Hits are rows of `hits(…)` and `alerts(…)` again for the features that read them (`hits.rs`).
 //! 7. `pipeline/alert` orders hits by when they were known, applies exceptions, merges them to incidents (`incident.rs`) and writes
 //!    alerts (`record.rs`) when no further hit can belong to one.

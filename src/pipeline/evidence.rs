@@ -3,20 +3,21 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
-use datafusion::arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::Int64Type;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::record::{EventTime, Origin, Reject, RejectReason, Type, Value, flow};
 
 use super::batch::FlowBatch;
+use super::cells::Cells;
 use super::window::evidence::{EvidenceRows, SeeFlow};
 
 /// The rows of a batch of flows.
 pub struct FlowEvidence<'a> {
     flows: &'a FlowBatch,
-    columns: Vec<Cells<'a>>,
+    columns: Vec<Option<Cells<'a>>>,
     row_ids: &'a [i64],
     written: RefCell<Vec<Option<Arc<[u8]>>>>,
     /// Where a flow is written before its length is known.
@@ -25,14 +26,6 @@ pub struct FlowEvidence<'a> {
 
 /// Bytes of a flow that need no more room.
 const ROOM: usize = 1_024;
-
-/// A column of flows.
-enum Cells<'a> {
-    Int64(&'a Int64Array),
-    Timestamp(&'a TimestampMicrosecondArray),
-    Float64(&'a Float64Array),
-    String(&'a StringArray),
-}
 
 /// A flow as it is kept.
 #[derive(Serialize, Deserialize)]
@@ -54,16 +47,9 @@ enum Cell<'a> {
 
 impl<'a> FlowEvidence<'a> {
     pub fn new(flows: &'a FlowBatch) -> Self {
-        let columns = flow::columns().into_iter().zip(flows.rows.columns());
-        let columns = columns.map(|(column, array)| match column.ty {
-            Type::Timestamp => Cells::Timestamp(array.as_primitive::<TimestampMicrosecondType>()),
-            Type::Float64 => Cells::Float64(array.as_primitive::<Float64Type>()),
-            Type::String => Cells::String(array.as_string()),
-            _ => Cells::Int64(array.as_primitive::<Int64Type>()),
-        });
         Self {
             flows,
-            columns: columns.collect(),
+            columns: flows.rows.columns().iter().map(Cells::of).collect(),
             row_ids: flows.rows.column(flow::ROW_ID).as_primitive::<Int64Type>().values(),
             written: RefCell::new(vec![None; flows.times.len()]),
             room: RefCell::new(vec![0; ROOM]),
@@ -84,19 +70,19 @@ impl<'a> FlowEvidence<'a> {
     }
 
     fn cells(&self, row: usize) -> [Cell<'a>; flow::COUNT] {
-        std::array::from_fn(|column| self.columns[column].cell(row))
+        std::array::from_fn(|column| self.columns[column].as_ref().map_or(Cell::Null, |cells| cell(cells, row)))
     }
 }
 
-impl<'a> Cells<'a> {
-    fn cell(&self, row: usize) -> Cell<'a> {
-        match self {
-            Self::Int64(array) if array.is_valid(row) => Cell::Int64(array.value(row)),
-            Self::Timestamp(array) if array.is_valid(row) => Cell::Int64(array.value(row)),
-            Self::Float64(array) if array.is_valid(row) => Cell::Float64(array.value(row)),
-            Self::String(array) if array.is_valid(row) => Cell::String(array.value(row)),
-            _ => Cell::Null,
-        }
+/// What a column of flows has for a row.
+fn cell<'a>(cells: &Cells<'a>, row: usize) -> Cell<'a> {
+    match cells {
+        Cells::Int64(array) if array.is_valid(row) => Cell::Int64(array.value(row)),
+        Cells::Timestamp(array) if array.is_valid(row) => Cell::Int64(array.value(row)),
+        Cells::Float64(array) if array.is_valid(row) => Cell::Float64(array.value(row)),
+        Cells::String(array) if array.is_valid(row) => Cell::String(array.value(row)),
+        // Flows have no column of another type.
+        _ => Cell::Null,
     }
 }
 

@@ -403,7 +403,7 @@ impl Graph {
                 break;
             }
             self.close(end, partial_after, out)?;
-            self.compact_keys();
+            self.spaces.compact(&mut self.features);
             self.relieve(false)?;
             // Incidents that ended before these windows can go.
             let settled = self.alerts.advance(end, &mut self.ledger);

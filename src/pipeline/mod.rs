@@ -5,6 +5,7 @@
 pub mod admission;
 pub mod alert;
 pub mod batch;
+mod cells;
 pub mod compiled;
 pub mod cost;
 pub mod dedupe;

@@ -370,6 +370,20 @@ fn profile_counts_and_lints() -> Outcome {
          sql: |\n  SELECT * FROM flows WHERE COALESCE(tcp_flags, 0) > 3\n\
          entities: [{type: ip, role: actor, column: src_ip}]\nalert: {title: \"flags of {src_ip}\", key: [src_ip]}\n",
     )?;
+    // A column that reads another one beside those of the row before.
+    fs::write(
+        folder.path().join("p/features/pause_10m.yaml"),
+        "feature: pause_10m\ndescription: Pauses\nfrom: flows\nprevious: {columns: [event_time], max_gap: 1h}\nrow:\n  \
+         seconds: TIMESTAMP_DIFF(event_time, previous_event_time, SECOND) + COALESCE(tcp_flags, 0)\n  \
+         twice: 2 * seconds\nkey: [src_ip]\nwindow: {size: 10m}\n\
+         columns: {longest: MAX(seconds), twice: MAX(twice)}\n",
+    )?;
+    fs::write(
+        folder.path().join("p/rules/net_pause.yaml"),
+        "rule: net.pause\ntitle: Pause\nseverity: low\n\
+         sql: |\n  SELECT * FROM pause_10m WHERE COALESCE(longest, 0) > 3\n\
+         entities: [{type: ip, role: actor, column: src_ip}]\nalert: {title: \"pause of {src_ip}\", key: [src_ip]}\n",
+    )?;
     let rows: String = (0..20).map(|second| row(second, 0, ",\"extra\":1")).collect();
     fs::write(folder.path().join("in.jsonl"), rows + "not json\n")?;
     let args = ["source", "profile", "--project", "p", "--source", "netlog", "--input", "in.jsonl"];
@@ -391,7 +405,8 @@ fn profile_counts_and_lints() -> Outcome {
     ensure(port["rows"] == 20 && port["nulls"] == 0 && port["distinct"] == 7, &port.to_string())?;
     ensure(port["min"] == 0 && port["max"] == 6 && port["top"][0]["rows"] == 3, &port.to_string())?;
     let silent = json["silent"].as_array().into_iter().flatten().find(|silent| silent["column"] == "tcp_flags");
-    ensure(silent.is_some_and(|s| s["rules"].to_string().contains("net.flags")), "the lint names the rule")
+    let rules = silent.map(|silent| silent["rules"].to_string()).unwrap_or_default();
+    ensure(rules.contains("net.flags") && rules.contains("net.pause"), &format!("the lint names the rules: {rules}"))
 }
 
 fn profile_tells_disorder() -> Outcome {

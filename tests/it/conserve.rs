@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use libtest_mimic::{Failed, Trial};
-use tripline::adapter::local::{MemoryInput, MemoryTree};
+use tripline::adapter::local::MemoryInput;
 use tripline::pipeline::graph::Fault;
-use tripline::plan::{self, Plan};
 use tripline::port::Input;
 use tripline::runtime::outlet::Outlets;
 use tripline::runtime::report::RunReport;
 use tripline::runtime::run::{Progress, RunOptions, run};
 
-use super::TODAY;
+use super::plan_of;
 
 const PROJECT: &str = "--- tripline.yaml
 name: conservation
@@ -77,17 +76,8 @@ impl Progress for Silent {
     fn advanced(&self, _: u64, _: u64, _: u64) {}
 }
 
-fn plan() -> Result<Plan, Failed> {
-    let loaded = tripline::definition::load(&MemoryTree::from_sections(PROJECT));
-    let resolved = plan::resolve(&loaded.project, TODAY);
-    if resolved.has_errors() || !loaded.diagnostics.is_empty() {
-        return Err(format!("{:?} {:?}", loaded.diagnostics, resolved.diagnostics).into());
-    }
-    Ok(resolved.plan)
-}
-
 fn played(fault: Option<Fault>) -> Result<RunReport, Failed> {
-    let plan = plan()?;
+    let plan = plan_of(PROJECT)?;
     let input: Arc<dyn Input> = Arc::new(MemoryInput::new("rows", ROWS.as_bytes().to_vec()));
     let options = RunOptions {
         spill: None,

@@ -4,18 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libtest_mimic::{Failed, Trial};
-use tripline::adapter::local::MemoryTree;
 use tripline::pipeline::batch::AdmittedBatch;
 use tripline::pipeline::graph::Graph;
 use tripline::pipeline::merge::BEFORE_ALL;
-use tripline::plan::{self, Plan};
+use tripline::plan::Plan;
 use tripline::record::Value;
 use tripline::target::datafusion::Lookups;
 
-use super::TODAY;
 use super::arrival::{self, Flow, Logged, MINUTE, SECOND, START};
 use super::kept::Kept;
 use super::oracle::{Hops, text};
+use super::plan_of;
 use super::random::Random;
 
 const ROUNDS: u64 = 16;
@@ -94,12 +93,7 @@ runbook: Look.
 ",
             long = 3 * size
         );
-        let loaded = tripline::definition::load(&MemoryTree::from_sections(&text));
-        let resolved = plan::resolve(&loaded.project, TODAY);
-        if resolved.has_errors() || !loaded.diagnostics.is_empty() {
-            return Err(format!("{:?} {:?}", loaded.diagnostics, resolved.diagnostics).into());
-        }
-        let mut plan = resolved.plan;
+        let mut plan = plan_of(&text)?;
         plan.show(&["by_source", "kept_up", "visits", "pauses", "longer", "before"]);
         Ok(Self { plan, hops, keys_max })
     }

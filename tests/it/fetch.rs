@@ -23,7 +23,7 @@ use tripline::runtime::fetch::{
 use super::arrival::{self, Flow, MINUTE, START};
 use super::history::{Scene, ingested, patiently, played_after};
 use super::random::Random;
-use super::warm::{file, from};
+use super::warm::{file, from, same};
 use service::{Service, Wrong, cells, day_of};
 
 const ROUNDS: usize = 36;
@@ -180,14 +180,7 @@ fn rounds(wrong: Wrong, rounds: usize) -> Result<(usize, usize, usize, usize, us
         }
         let since = since.to_string();
         let (expected, found) = (from(&expected, &since), from(&warmed, &since));
-        for (relation, lines) in &expected {
-            let other = &found[relation];
-            if lines != other {
-                let missing = lines.iter().find(|line| !other.contains(line));
-                let added = other.iter().find(|line| !lines.contains(line));
-                return Err(format!("round {round}, {relation}: missing {missing:?}, instead {added:?}").into());
-            }
-        }
+        same(round, &expected, &found)?;
         rows += expected.values().map(Vec::len).sum::<usize>();
         alerts += expected["alerts"].len();
         cold += usize::from(from(&alone, &since) != expected);

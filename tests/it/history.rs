@@ -16,10 +16,10 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use libtest_mimic::{Failed, Trial};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
-use tripline::adapter::local::{LocalStore, MemoryInput, MemoryTree, output};
+use tripline::adapter::local::{LocalStore, MemoryInput, output};
 use tripline::history::{History, HistoryError, PartLimits};
 use tripline::pipeline::graph::Fault;
-use tripline::plan::{self, Plan};
+use tripline::plan::Plan;
 use tripline::port::{Input, Store};
 use tripline::record::{Day, Micros, flow};
 use tripline::runtime::backfill::{BackfillOptions, BackfillReport, DayProgress, DayReport, Outcome, backfill, causes};
@@ -29,8 +29,8 @@ use tripline::runtime::replay::{LocalDays, relations};
 use tripline::runtime::report::RunReport;
 use tripline::runtime::run::{Progress, RunOptions, run};
 
-use super::TODAY;
 use super::arrival::{self, Flow, MINUTE, SECOND};
+use super::plan_of;
 use super::random::Random;
 
 const SEEDS: u64 = 60;
@@ -75,12 +75,7 @@ impl Scene {
         let max_gap = *random.pick(&[MINUTE, HOUR, 30 * HOUR]);
         let expire = other.1 * random.between(1, 9) + random.between(0, 1) * random.between(0, other.1 - 1);
         let text = project(lateness, narrow, other, long, [gap, max, max_gap].map(Micros), expire, over_flows);
-        let loaded = tripline::definition::load(&MemoryTree::from_sections(&text));
-        let resolved = plan::resolve(&loaded.project, TODAY);
-        if resolved.has_errors() || !loaded.diagnostics.is_empty() {
-            return Err(format!("{:?} {:?}", loaded.diagnostics, resolved.diagnostics).into());
-        }
-        let mut plan = resolved.plan;
+        let mut plan = plan_of(&text)?;
         plan.evidence_rows = 0;
         Ok(Self { plan, lateness })
     }

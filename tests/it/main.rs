@@ -38,9 +38,10 @@ mod warm;
 
 use std::process::ExitCode;
 
-use libtest_mimic::Arguments;
+use libtest_mimic::{Arguments, Failed};
+use tripline::adapter::local::MemoryTree;
 use tripline::diagnostic::{Diagnostic, Severity, SourceFiles};
-use tripline::plan::{self, ResolveOptions};
+use tripline::plan::{self, Plan, ResolveOptions};
 use tripline::port::FileTree;
 use tripline::record::EventTime;
 use tripline::runtime::case::check as check_cases;
@@ -48,6 +49,16 @@ use tripline::runtime::names;
 
 /// The day on which tests judge exceptions: 2026-06-01.
 pub const TODAY: ResolveOptions = ResolveOptions { as_of: EventTime(1_780_272_000_000_000) };
+
+/// The plan of a project in one text, which has no findings.
+pub fn plan_of(text: &str) -> Result<Plan, Failed> {
+    let loaded = tripline::definition::load(&MemoryTree::from_sections(text));
+    let resolved = plan::resolve(&loaded.project, TODAY);
+    if resolved.has_errors() || !loaded.diagnostics.is_empty() {
+        return Err(format!("{:?} {:?}", loaded.diagnostics, resolved.diagnostics).into());
+    }
+    Ok(resolved.plan)
+}
 
 /// All findings of a project, as `tripline check` gives them.
 pub fn check(tree: &dyn FileTree) -> (Vec<Diagnostic>, SourceFiles) {

@@ -8,20 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
-use tripline::adapter::local::{LocalSpill, MemoryTree};
+use tripline::adapter::local::LocalSpill;
 use tripline::pipeline::alert::AlertRecord;
 use tripline::pipeline::graph::Graph;
 use tripline::pipeline::ledger::Ledger;
 use tripline::pipeline::merge::{Merge, Step};
-use tripline::plan::{self, Plan};
+use tripline::plan::Plan;
 use tripline::port::Spill;
 use tripline::record::{Disposition, Micros, Value};
 use tripline::target::datafusion::Lookups;
 
-use super::TODAY;
 use super::arrival::{self, Flow, Logged, MINUTE, SECOND, START};
 use super::kept::Kept;
 use super::oracle::{self, Answer, Cell, Counts, Hops, Pauses};
+use super::plan_of;
 use super::random::Random;
 
 const SEEDS: u64 = 400;
@@ -99,14 +99,7 @@ impl Scene {
         let fills = Fills { other: expire(other.every), long: expire(long.every) };
         let text = project((narrow, other, long), (own, all), recent, fills, over_flows)
             + &one_by_one(visits, stretches, max_gap, other, long, fills);
-        let loaded = tripline::definition::load(&MemoryTree::from_sections(&text));
-        let resolved = plan::resolve(&loaded.project, TODAY);
-        let errors: Vec<String> =
-            loaded.diagnostics.iter().chain(&resolved.diagnostics).map(|d| format!("{d:?}")).collect();
-        if resolved.has_errors() || !loaded.diagnostics.is_empty() {
-            return Err(errors.join("\n").into());
-        }
-        let mut plan = resolved.plan;
+        let mut plan = plan_of(&text)?;
         let shown = [
             "by_subscriber",
             "by_service",

@@ -2,14 +2,13 @@
 //! while so many keys come and go that unused ones are dropped.
 
 use libtest_mimic::{Failed, Trial};
-use tripline::adapter::local::MemoryTree;
 use tripline::pipeline::graph::Graph;
-use tripline::plan::{self, Plan};
+use tripline::plan::Plan;
 use tripline::target::datafusion::Lookups;
 
-use super::TODAY;
 use super::arrival::{self, Flow, MINUTE, SECOND, START};
 use super::kept::Kept;
+use super::plan_of;
 use super::random::Random;
 
 const ROUNDS: u64 = 2;
@@ -101,13 +100,8 @@ fn own_keys() -> String {
     computed.replace("column: src_ip", "column: a").replace("key: [src_ip]", "key: [a]")
 }
 
-fn plan(text: &str) -> Result<Plan, Failed> {
-    let loaded = tripline::definition::load(&MemoryTree::from_sections(text));
-    let resolved = plan::resolve(&loaded.project, TODAY);
-    if resolved.has_errors() || !loaded.diagnostics.is_empty() {
-        return Err(format!("{:?} {:?}", loaded.diagnostics, resolved.diagnostics).into());
-    }
-    let mut plan = resolved.plan;
+fn shown(text: &str) -> Result<Plan, Failed> {
+    let mut plan = plan_of(text)?;
     plan.show(&SHARING);
     Ok(plan)
 }
@@ -142,8 +136,8 @@ fn run(plan: &Plan, flows: &[Flow], longest: usize, random: &mut Random) -> Resu
 fn does_not_show() -> Result<(), Failed> {
     for seed in 0..ROUNDS {
         let flows = flows(&mut Random::new(seed));
-        let shared = run(&plan(PROJECT)?, &flows, 3_000, &mut Random::new(seed))?;
-        let own = run(&plan(&own_keys())?, &flows, 2_000, &mut Random::new(seed))?;
+        let shared = run(&shown(PROJECT)?, &flows, 3_000, &mut Random::new(seed))?;
+        let own = run(&shown(&own_keys())?, &flows, 2_000, &mut Random::new(seed))?;
         for name in SHARING {
             let sorted = |kept: &Kept| {
                 let rows = kept.rows.get(name).into_iter().flatten();
@@ -171,7 +165,7 @@ fn does_not_show() -> Result<(), Failed> {
 
 fn are_shared() -> Result<(), Failed> {
     let shared = |text: &str| -> Result<Vec<Vec<String>>, Failed> {
-        let plan = plan(text)?;
+        let plan = shown(text)?;
         let names = |features: &[usize]| features.iter().map(|feature| plan.features[*feature].name.clone()).collect();
         let mut spaces: Vec<Vec<String>> = plan.key_spaces().iter().map(|space| names(&space.features)).collect();
         spaces.iter_mut().for_each(|names| names.sort());

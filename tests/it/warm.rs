@@ -45,14 +45,7 @@ fn as_one_run() -> Result<(), Failed> {
         }
         let expected = from(&whole, &since);
         let found = from(&warmed, &since);
-        for (relation, lines) in &expected {
-            let other = &found[relation];
-            if lines != other {
-                let missing = lines.iter().find(|line| !other.contains(line));
-                let added = other.iter().find(|line| !lines.contains(line));
-                return Err(format!("round {round}, {relation}: missing {missing:?}, instead {added:?}").into());
-            }
-        }
+        same(round, &expected, &found)?;
         rows += expected.values().map(Vec::len).sum::<usize>();
         alerts += expected["alerts"].len();
         cold += usize::from(from(&alone, &since) != expected);
@@ -66,6 +59,19 @@ fn as_one_run() -> Result<(), Failed> {
 pub fn file(name: &str, flows: &[Flow]) -> Arc<dyn Input> {
     let text: String = flows.iter().map(|flow| format!("{}\n", record(flow))).collect();
     Arc::new(MemoryInput::new(name, text.into_bytes()))
+}
+
+/// Is what was told what was expected?
+pub fn same(round: usize, expected: &Said, found: &Said) -> Result<(), Failed> {
+    for (relation, lines) in expected {
+        let other = &found[relation];
+        if lines != other {
+            let missing = lines.iter().find(|line| !other.contains(line));
+            let added = other.iter().find(|line| !lines.contains(line));
+            return Err(format!("round {round}, {relation}: missing {missing:?}, instead {added:?}").into());
+        }
+    }
+    Ok(())
 }
 
 /// What was said of rows from an instant on.

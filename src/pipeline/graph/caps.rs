@@ -80,7 +80,7 @@ impl Graph {
                 self.caps.until[index] = self.caps.until[index].max(evicted.until);
             }
         }
-        self.compact_keys();
+        self.spaces.compact(&mut self.features);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::error::ArrowError;
 
-use super::{Graph, Stage};
+use super::Stage;
 use crate::pipeline::window::feature::Shared;
 use crate::pipeline::window::key::{KeySpace, Keys};
 use crate::plan::{KeySpacePlan, Plan, Upstream};
@@ -82,7 +82,7 @@ impl Spaces {
         Ok(numbers)
     }
 
-    /// Drops keys that no feature needs any more, where they have become many.
+    /// Drops keys that no feature needs any more, where they have become many; nobody has their numbers in hand.
     pub fn compact(&mut self, features: &mut [Option<Stage>]) {
         for space in &self.spaces {
             let mut keys = space.keys.lock();
@@ -98,12 +98,5 @@ impl Spaces {
                 windows.into_iter().for_each(|stage| stage.rename(&live, &renamed));
             }
         }
-    }
-}
-
-impl Graph {
-    /// Nobody has key numbers in hand.
-    pub(super) fn compact_keys(&mut self) {
-        self.spaces.compact(&mut self.features);
     }
 }

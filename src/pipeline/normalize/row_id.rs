@@ -7,18 +7,15 @@
 
 use std::io::Write;
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
-};
-use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array};
 
 use rustc_hash::FxHashMap;
 
+use crate::pipeline::cells::Cells;
 use crate::record::{fingerprint64, float_text};
 
 pub(super) fn row_ids(source: &str, columns: &[&ArrayRef], rows: usize) -> Int64Array {
-    let (mut texts, columns) = (Texts::default(), cells(columns));
+    let (mut texts, columns) = (Texts::default(), cells_of(columns));
     let mut head = Vec::new();
     field(&mut head, source.as_bytes());
     (0..rows).map(|row| Some(fingerprint64(texts.of_row(&head, &columns, row)).cast_signed())).collect()
@@ -26,7 +23,7 @@ pub(super) fn row_ids(source: &str, columns: &[&ArrayRef], rows: usize) -> Int64
 
 /// 128-bit hashes of the same texts, for duplicates.
 pub(super) fn row_hashes(columns: &[&ArrayRef], rows: usize) -> Vec<u128> {
-    let (mut texts, columns) = (Texts::default(), cells(columns));
+    let (mut texts, columns) = (Texts::default(), cells_of(columns));
     let hashes = (0..rows).map(|row| {
         let text = texts.of_row(&[], &columns, row);
         let low = fingerprint64(text);
@@ -36,30 +33,8 @@ pub(super) fn row_hashes(columns: &[&ArrayRef], rows: usize) -> Vec<u128> {
     hashes.collect()
 }
 
-/// A column, by its type.
-enum Cells<'a> {
-    String(&'a StringArray),
-    Bytes(&'a BinaryArray),
-    Int64(&'a Int64Array),
-    Timestamp(&'a TimestampMicrosecondArray),
-    Date(&'a Date32Array),
-    Float64(&'a Float64Array),
-    Bool(&'a BooleanArray),
-    Other(&'a ArrayRef),
-}
-
-fn cells<'a>(columns: &[&'a ArrayRef]) -> Vec<Cells<'a>> {
-    let cells = columns.iter().map(|column| match column.data_type() {
-        DataType::Utf8 => Cells::String(column.as_string()),
-        DataType::Binary => Cells::Bytes(column.as_binary()),
-        DataType::Int64 => Cells::Int64(column.as_primitive::<Int64Type>()),
-        DataType::Timestamp(_, _) => Cells::Timestamp(column.as_primitive::<TimestampMicrosecondType>()),
-        DataType::Date32 => Cells::Date(column.as_primitive::<Date32Type>()),
-        DataType::Float64 => Cells::Float64(column.as_primitive::<Float64Type>()),
-        DataType::Boolean => Cells::Bool(column.as_boolean()),
-        _ => Cells::Other(column),
-    });
-    cells.collect()
+fn cells_of<'a>(columns: &[&'a ArrayRef]) -> Vec<Option<Cells<'a>>> {
+    columns.iter().map(|column| Cells::of(column)).collect()
 }
 
 /// How many texts of FLOAT64 are remembered.
@@ -75,18 +50,18 @@ struct Texts {
 
 impl Texts {
     /// The columns' texts behind `head`.
-    fn of_row(&mut self, head: &[u8], columns: &[Cells<'_>], row: usize) -> &mut Vec<u8> {
+    fn of_row(&mut self, head: &[u8], columns: &[Option<Cells<'_>>], row: usize) -> &mut Vec<u8> {
         let text = &mut self.text;
         text.clear();
         text.extend_from_slice(head);
         for column in columns {
             match column {
-                Cells::String(array) if array.is_valid(row) => field(text, array.value(row).as_bytes()),
-                Cells::Bytes(array) if array.is_valid(row) => hex(text, array.value(row)),
-                Cells::Int64(array) if array.is_valid(row) => number(text, array.value(row)),
-                Cells::Timestamp(array) if array.is_valid(row) => number(text, array.value(row)),
-                Cells::Date(array) if array.is_valid(row) => number(text, array.value(row)),
-                Cells::Float64(array) if array.is_valid(row) => {
+                Some(Cells::String(array)) if array.is_valid(row) => field(text, array.value(row).as_bytes()),
+                Some(Cells::Bytes(array)) if array.is_valid(row) => hex(text, array.value(row)),
+                Some(Cells::Int64(array)) if array.is_valid(row) => number(text, array.value(row)),
+                Some(Cells::Timestamp(array)) if array.is_valid(row) => number(text, array.value(row)),
+                Some(Cells::Date(array)) if array.is_valid(row) => number(text, array.value(row)),
+                Some(Cells::Float64(array)) if array.is_valid(row) => {
                     let value = array.value(row);
                     if self.floats.len() >= FLOATS_MAX {
                         self.floats.clear();
@@ -94,10 +69,10 @@ impl Texts {
                     let known = self.floats.entry(value.to_bits());
                     field(text, known.or_insert_with(|| float_text(value).into()).as_bytes());
                 }
-                Cells::Bool(array) if array.is_valid(row) => {
+                Some(Cells::Bool(array)) if array.is_valid(row) => {
                     field(text, if array.value(row) { b"true" } else { b"false" });
                 }
-                Cells::Other(array) if array.is_valid(row) => text.extend_from_slice(b"?;"),
+                // Raw columns have the language's types.
                 _ => text.extend_from_slice(b"-;"),
             }
         }

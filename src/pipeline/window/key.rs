@@ -14,7 +14,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
 use super::operator::COMPACT_MIN;
-use layout::{Layout, Written};
+use layout::Layout;
 use stored::Stored;
 
 /// How many times what is left after a clean-up may be there without an allocation.
@@ -25,7 +25,6 @@ pub struct Keys {
     layout: Layout,
     table: HashTable<Known>,
     stored: Stored,
-    written: Written,
     /// How many keys are worth a clean-up.
     crowd: usize,
 }
@@ -87,20 +86,14 @@ impl KeySpace {
 impl Keys {
     pub fn new(types: Vec<DataType>) -> Result<Self, ArrowError> {
         let layout = Layout::new(types)?;
-        Ok(Self {
-            layout,
-            table: HashTable::new(),
-            stored: Stored::default(),
-            written: Written::default(),
-            crowd: COMPACT_MIN,
-        })
+        Ok(Self { layout, table: HashTable::new(), stored: Stored::default(), crowd: COMPACT_MIN })
     }
 
     /// The number of each row's key.
     pub fn intern(&mut self, columns: &[ArrayRef], rows: usize, numbers: &mut Vec<u32>) -> Result<(), ArrowError> {
         numbers.clear();
-        let Self { layout, table, stored, written, .. } = self;
-        layout.write(columns, rows, written)?;
+        let Self { layout, table, stored, .. } = self;
+        let written = layout.write(columns, rows)?;
         // Hashes first: what is looked up does then not wait for what is written.
         let hashes: Vec<u32> = written.keys().map(hash).collect();
         numbers.extend(written.keys().zip(hashes).map(|(key, hash)| intern(table, stored, key, hash)));
@@ -109,8 +102,7 @@ impl Keys {
 
     /// The number of each row's key that is interned.
     pub fn find(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Option<u32>>, ArrowError> {
-        let mut written = Written::default();
-        self.layout.write(columns, rows, &mut written)?;
+        let written = self.layout.write(columns, rows)?;
         let number = |key: &[u8]| {
             let hash = hash(key);
             let known = self.table.find(spread(hash), |known| known.is(hash, key, &self.stored))?;

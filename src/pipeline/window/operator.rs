@@ -378,12 +378,11 @@ impl WindowState {
             }
             self.values_compacted_at = (values(self) * 2).max(COMPACT_MIN);
         }
-        let keys = self.keys.clone();
-        let mut keys = keys.lock();
-        if !self.keys.is_shared() && keys.is_crowded() {
-            let mut live = vec![false; keys.count()];
+        if !self.keys.is_shared() && self.keys.lock().is_crowded() {
+            let mut live = vec![false; self.keys.lock().count()];
             self.mark(&mut live);
-            self.rename(&live, &keys.compact(&live));
+            let renamed = self.keys.lock().compact(&live);
+            self.rename(&live, &renamed);
         }
     }
 

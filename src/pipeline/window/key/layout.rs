@@ -4,18 +4,19 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, BooleanBuilder, Date32Array, Date32Builder,
-    Int64Array, Int64Builder, StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    Array, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
-use datafusion::arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
+
+use crate::pipeline::cells::Cells;
 
 /// How keys of some columns are written: of each column a byte that tells NULL, then the value; of texts and bytes their
 /// length before them.
 pub struct Layout(Vec<Form>);
 
 /// Keys of rows, one behind the other.
-#[derive(Default)]
 pub struct Written {
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -36,16 +37,6 @@ enum Form {
     Bool,
     String,
     Bytes,
-}
-
-/// A column that is written.
-enum Cells<'a> {
-    Int64(&'a Int64Array),
-    Timestamp(&'a TimestampMicrosecondArray),
-    Date(&'a Date32Array),
-    Bool(&'a BooleanArray),
-    String(&'a StringArray),
-    Bytes(&'a BinaryArray),
 }
 
 /// A column that is read.
@@ -83,18 +74,16 @@ impl Layout {
         Ok(Self(types.into_iter().map(form).collect::<Result<_, _>>()?))
     }
 
-    /// Writes the key of each row, in the place of those that were written before.
-    pub fn write(&self, columns: &[ArrayRef], rows: usize, written: &mut Written) -> Result<(), ArrowError> {
-        let cells = self.0.iter().zip(columns).map(|(form, column)| Cells::of(*form, column));
+    /// Writes the key of each row.
+    pub fn write(&self, columns: &[ArrayRef], rows: usize) -> Result<Written, ArrowError> {
+        let cells = self.0.iter().zip(columns).map(|(form, column)| form.cells(column));
         let cells: Vec<Cells> = cells.collect::<Result<_, _>>()?;
-        let Written { bytes, ends } = written;
-        bytes.clear();
-        ends.clear();
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(rows));
         for row in 0..rows {
-            cells.iter().for_each(|cells| cells.write(row, bytes));
+            cells.iter().for_each(|cells| write(cells, row, &mut bytes));
             ends.push(bytes.len());
         }
-        Ok(())
+        Ok(Written { bytes, ends })
     }
 
     /// The columns of some keys.
@@ -127,6 +116,22 @@ impl Layout {
 }
 
 impl Form {
+    /// A column that is written in this form.
+    fn cells(self, column: &ArrayRef) -> Result<Cells<'_>, ArrowError> {
+        let cells = Cells::of(column).filter(|cells| {
+            matches!(
+                (self, cells),
+                (Self::Int64, Cells::Int64(_))
+                    | (Self::Timestamp, Cells::Timestamp(_))
+                    | (Self::Date, Cells::Date(_))
+                    | (Self::Bool, Cells::Bool(_))
+                    | (Self::String, Cells::String(_))
+                    | (Self::Bytes, Cells::Bytes(_))
+            )
+        });
+        cells.ok_or_else(|| ArrowError::SchemaError(format!("a key of {} where {self:?} was", column.data_type())))
+    }
+
     /// Takes the column's value from the front of a key.
     fn take<'k>(self, key: &mut &'k [u8]) -> Cell<'k> {
         match key.split_off_first() {
@@ -143,28 +148,17 @@ impl Form {
     }
 }
 
-impl<'a> Cells<'a> {
-    fn of(form: Form, column: &'a ArrayRef) -> Result<Self, ArrowError> {
-        let cells = match form {
-            Form::Int64 => column.as_primitive_opt::<Int64Type>().map(Self::Int64),
-            Form::Timestamp => column.as_primitive_opt::<TimestampMicrosecondType>().map(Self::Timestamp),
-            Form::Date => column.as_primitive_opt::<Date32Type>().map(Self::Date),
-            Form::Bool => column.as_boolean_opt().map(Self::Bool),
-            Form::String => column.as_string_opt().map(Self::String),
-            Form::Bytes => column.as_binary_opt().map(Self::Bytes),
-        };
-        cells.ok_or_else(|| ArrowError::SchemaError(format!("a key of {} where {form:?} was", column.data_type())))
-    }
-
-    fn write(&self, row: usize, key: &mut Vec<u8>) {
-        match self {
-            Self::Int64(array) => number(array.is_valid(row).then(|| array.value(row)), key),
-            Self::Timestamp(array) => number(array.is_valid(row).then(|| array.value(row)), key),
-            Self::Date(array) => number(array.is_valid(row).then(|| array.value(row).into()), key),
-            Self::Bool(array) => number(array.is_valid(row).then(|| array.value(row).into()), key),
-            Self::String(array) => text(array.is_valid(row).then(|| array.value(row).as_bytes()), key),
-            Self::Bytes(array) => text(array.is_valid(row).then(|| array.value(row)), key),
-        }
+/// Writes the value that a column has for a row.
+fn write(cells: &Cells<'_>, row: usize, key: &mut Vec<u8>) {
+    match cells {
+        Cells::Int64(array) => number(array.is_valid(row).then(|| array.value(row)), key),
+        Cells::Timestamp(array) => number(array.is_valid(row).then(|| array.value(row)), key),
+        Cells::Date(array) => number(array.is_valid(row).then(|| array.value(row).into()), key),
+        Cells::Bool(array) => number(array.is_valid(row).then(|| array.value(row).into()), key),
+        // No key: equal numbers may differ in the last bit.
+        Cells::Float64(_) => number(None, key),
+        Cells::String(array) => text(array.is_valid(row).then(|| array.value(row).as_bytes()), key),
+        Cells::Bytes(array) => text(array.is_valid(row).then(|| array.value(row)), key),
     }
 }
 
@@ -243,7 +237,7 @@ mod tests {
         ArrayRef, BinaryArray, BooleanArray, Date32Array, Int64Array, StringArray, TimestampMicrosecondArray,
     };
 
-    use super::{Layout, Written};
+    use super::Layout;
 
     /// Columns of every type, sorted by each of them in turn.
     fn columns() -> Vec<ArrayRef> {
@@ -268,9 +262,7 @@ mod tests {
     }
 
     fn keys(layout: &Layout, columns: &[ArrayRef]) -> Vec<Vec<u8>> {
-        let mut written = Written::default();
-        layout.write(columns, 6, &mut written).expect("writes");
-        written.keys().map(<[u8]>::to_vec).collect()
+        layout.write(columns, 6).expect("writes").keys().map(<[u8]>::to_vec).collect()
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::record::MICROS_PER_SECOND;
 
 use super::super::evict::{Evicted, evicted, seen_longest_ago};
-use super::super::key::KeySpace;
 use super::{Pane, WindowState};
 
 const NEVER: i64 = i64::MIN;
@@ -17,11 +16,6 @@ impl WindowState {
         // Of keys that are shared others may have most; those that are filled in have no pane.
         let in_panes = self.panes.values().map(|pane| pane.keys.len()).sum::<usize>();
         if self.fill.is_some() { known } else { known.min(in_panes) }
-    }
-
-    /// The keys, if other windows may share them.
-    pub fn key_space(&self) -> &KeySpace {
-        &self.keys
     }
 
     /// Where there are more keys than `keys_max`, those that were seen last longest ago go from all windows that are open.

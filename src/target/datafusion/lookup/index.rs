@@ -75,26 +75,27 @@ impl LookupIndex {
         missing: &[Option<Value>],
         read: &[bool],
     ) -> Result<Vec<ArrayRef>, ArrowError> {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = || -> Result<Answer, ArrowError> {
+            let found = self.found(left, times)?;
+            Ok(Answer { left: left.to_vec(), missing: missing.to_vec(), found, columns: vec![None; missing.len()] })
+        };
         // Where rows hold for a time, the answer depends on more than the columns.
-        let same = |answer: &Answer| {
-            self.always && answer.left.iter().zip(left).all(|(a, b)| Arc::ptr_eq(a, b)) && answer.missing == missing
-        };
-        let place = match answers.iter().position(same) {
-            Some(place) => place,
-            None => {
-                let (found, columns) = (self.found(left, times)?, vec![None; missing.len()]);
-                if answers.len() == ANSWERS_MAX {
-                    answers.pop_front();
-                }
-                answers.push_back(Answer { left: left.to_vec(), missing: missing.to_vec(), found, columns });
-                answers.len() - 1
-            }
-        };
-        match answers.get_mut(place) {
-            Some(answer) => answer.columns(read),
-            None => Ok(Vec::new()),
+        if !self.always {
+            return answer()?.columns(read);
         }
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let same =
+            |answer: &Answer| answer.left.iter().zip(left).all(|(a, b)| Arc::ptr_eq(a, b)) && answer.missing == missing;
+        if let Some(known) = answers.iter_mut().find(|answer| same(answer)) {
+            return known.columns(read);
+        }
+        let mut new = answer()?;
+        let columns = new.columns(read);
+        if answers.len() == ANSWERS_MAX {
+            answers.pop_front();
+        }
+        answers.push_back(new);
+        columns
     }
 
     /// For each row of `left` the row of the lookup that matches it at its time.
