@@ -64,3 +64,50 @@ fn add<B: Hash + Eq>(all: &mut Vec<OfLength<B>>, length: u32, mask: B, bits: B, 
     }
     all[place].rows.entry(bits).or_default().push(row);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, StringArray};
+
+    use super::Prefixes;
+
+    #[test]
+    fn the_longest_network_counts_whose_rows_are_taken() {
+        let networks = [
+            Some("10.0.0.0/8"),
+            Some("0.0.0.0/0"),
+            Some("10.1.0.0/16"),
+            None,
+            Some("10.1.2.3/32"),
+            Some("no network"),
+            Some("10.1.0.0/16"),
+            Some("2001:db8::/32"),
+            Some("::/0"),
+            Some("::ffff:10.1.0.0/112"),
+        ];
+        let networks: ArrayRef = Arc::new(StringArray::from(networks.to_vec()));
+        let prefixes = Prefixes::new(&networks);
+        let first = |rows: &[u32]| rows.first().copied();
+        let cases = [
+            ("10.1.2.3", Some(4)),
+            ("10.1.2.4", Some(2)),
+            ("10.2.0.0", Some(0)),
+            ("11.0.0.0", Some(1)),
+            ("2001:db8::1", Some(7)),
+            ("2001:db9::1", Some(8)),
+            ("::ffff:10.1.0.9", Some(9)),
+        ];
+        for (address, row) in cases {
+            assert_eq!(prefixes.find(address.parse().expect("an address"), first), row, "{address}");
+        }
+        // Where none of a network's rows holds, the next one may have one.
+        let not_of = |gone: &'static [u32]| move |rows: &[u32]| rows.iter().find(|row| !gone.contains(row)).copied();
+        let address = "10.1.2.3".parse().expect("an address");
+        assert_eq!(prefixes.find(address, not_of(&[4])), Some(2));
+        assert_eq!(prefixes.find(address, not_of(&[4, 2])), Some(6));
+        assert_eq!(prefixes.find(address, not_of(&[4, 2, 6])), Some(0));
+        assert_eq!(prefixes.find(address, not_of(&[4, 2, 6, 0, 1])), None);
+    }
+}
