@@ -7,7 +7,7 @@ mod caps;
 mod close;
 mod spaces;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -25,7 +25,7 @@ use super::cost::{Cost, Costs, Spending};
 use super::dedupe::{Dedupe, Seen};
 use super::detect::focus::Focus;
 use super::detect::nearest::Nearest;
-use super::detect::{Behind, RuleStage};
+use super::detect::{Behind, Hit, RuleStage};
 use super::evidence::{FlowEvidence, conflict};
 use super::hits::HitReaders;
 use super::ledger::Ledger;
@@ -76,6 +76,8 @@ pub struct Graph {
     /// Features and rules, each after what it reads.
     order: Vec<Node>,
     readers: HitReaders,
+    /// When hits of flows that features read become theirs: the ends of instants that hit.
+    instants: BTreeSet<i64>,
     /// By feature: which of its rows are made.
     asked: Vec<Asked>,
     past: Past,
@@ -131,6 +133,7 @@ impl Graph {
             alerts: AlertStage::new(&plan.rules, generation, fault == Some(Fault::LoseHit)),
             order: plan.order(),
             readers: HitReaders::of(plan),
+            instants: BTreeSet::new(),
             asked: plan.asked(),
             past: Past::of(plan)?,
             caps: Caps::of(plan),
@@ -241,7 +244,7 @@ impl Graph {
     }
 
     fn flows_have_rules(&self) -> bool {
-        self.rules.iter().any(|rule| rule.plan.upstreams().any(|upstream| upstream == Upstream::Flows))
+        self.rules.iter().any(RuleStage::reads_flows)
     }
 
     fn over_flows(&self) -> impl Iterator<Item = &FeatureStage> {
@@ -354,6 +357,11 @@ impl Graph {
                     }
                     let behind = Behind { admit, evidence: kept, ..Behind::default() };
                     let hits = rule.hits(&selected, &places, &behind)?;
+                    if self.readers.reads(index) {
+                        let (in_time, late): (Vec<&Hit>, Vec<&Hit>) = hits.iter().partition(|hit| hit.is_in_time());
+                        self.instants.extend(in_time.iter().map(|hit| hit.event_time.0.saturating_add(1)));
+                        self.ledger.late_windows += late.len() as u64;
+                    }
                     self.alerts.push(hits, &mut self.ledger);
                 }
                 work.on(&mut self.costs.rules[index], flows.times.len(), selected.num_rows());
@@ -415,9 +423,10 @@ impl Graph {
         self.put_out(settled, out)
     }
 
-    /// When the next open window ends.
+    /// When the next open window ends, or the instant of the next hit of a flow.
     pub fn next_end(&self) -> Option<i64> {
-        self.features.iter().flatten().filter_map(Stage::next_end).min()
+        let windows = self.features.iter().flatten().filter_map(Stage::next_end);
+        windows.chain(self.instants.first().copied()).min()
     }
 
     fn put_out(&mut self, settled: Settled, out: &mut dyn Outlet) -> Result<(), GraphError> {

@@ -42,6 +42,11 @@ impl HitReaders {
         Self { hits: hits_of, alerts: alerts_of, schema: batch::schema(&hits::columns()) }
     }
 
+    /// Does anyone read a rule's hits?
+    pub fn reads(&self, rule: usize) -> bool {
+        !self.hits[rule].is_empty() || !self.alerts[rule].is_empty()
+    }
+
     /// Those of a rule's hits.
     pub fn of_hits(&self, rule: usize) -> &[usize] {
         &self.hits[rule]

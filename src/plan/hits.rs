@@ -15,9 +15,9 @@ use super::{Plan, RulePlan, Upstream};
 const COLUMNS: [(&str, Type, bool, &str); 16] = [
     ("hit_id", Type::String, false, "Tells a hit from every other"),
     ("rule", Type::String, false, "The rule's name"),
-    ("window_start", Type::Timestamp, false, "Of the row that hit"),
-    ("window_end", Type::Timestamp, false, "Of the row that hit"),
-    ("event_time", Type::Timestamp, false, "Of the row that hit: the end of its window, less a microsecond"),
+    ("window_start", Type::Timestamp, false, "Of the row that hit; of a flow its event time"),
+    ("window_end", Type::Timestamp, false, "Of the row that hit; of a flow its event time"),
+    ("event_time", Type::Timestamp, false, "Of the row that hit: the end of its window, less a microsecond; of a flow its own"),
     ("score", Type::Float64, false, "0 to 1; 1 of a rule that declares none"),
     ("weight", Type::Float64, false, "What the rule is worth among others"),
     ("severity", Type::String, false, "The rule's: info, low, medium, high or critical"),
@@ -66,7 +66,7 @@ pub fn of_rule(rule: &RulePlan) -> Vec<Option<usize>> {
     ROLES.iter().map(|name| role(name)).chain(COLUMNS[FROM_RULE + ROLES.len()..].iter().map(named)).collect()
 }
 
-/// What stands for all rules that read features and stand on no feature that reads all of them.
+/// What stands for all rules that stand on no feature that reads all of them.
 pub(super) const ALL: &str = "*";
 
 /// What a feature names as `hits(a, b)` or `alerts(a, b)`.
@@ -111,7 +111,7 @@ impl Resolver<'_> {
             diagnostics.push(
                 finding
                     .label("no rows")
-                    .help(format!("rules over features count {which} neither drafts nor in the shadow")),
+                    .help(format!("rules count {which} neither drafts nor in the shadow")),
             );
         }
         for name in &named.rules {
@@ -160,7 +160,7 @@ impl Resolver<'_> {
 }
 
 impl Resolver<'_> {
-    /// Hits of rules over flows would come late, as flows do.
+    /// Columns of hits that no rule fills, because its own of this name is of another type.
     pub(super) fn check_hits(&self, diagnostics: &mut Vec<Diagnostic>) {
         for feature in &self.project.features {
             for name in rules_of(feature.from.as_str()).unwrap_or_default() {
@@ -174,13 +174,6 @@ impl Resolver<'_> {
                             .push(finding.label("no values").help(format!("return `{own}` as {ty} in the rule")));
                     }
                 }
-                if rule.upstreams().all(|upstream| upstream != Upstream::Flows) {
-                    continue;
-                }
-                let message = format!("rule `{name}` reads `flows`; only hits of rules over features can be read");
-                let finding = Diagnostic::error("feature.hits", feature.from.span(), message).label("hits of flows");
-                diagnostics
-                    .push(finding.help("let the rule read a feature, for instance one with `window: {size: 1m}`"));
             }
         }
     }

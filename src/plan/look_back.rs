@@ -47,9 +47,13 @@ impl Plan {
                     for (index, rule) in self.rules_behind(hits) {
                         rules[index] = rules[index].min(start);
                         for branch in &rule.branches {
-                            if let Upstream::Feature(read) = branch.upstream {
-                                earlier(&mut features[read], start);
-                                joined(&branch.select.joins, self.features[read].window, start, &mut features);
+                            match branch.upstream {
+                                Upstream::Flows => flows = flows.min(start),
+                                Upstream::Feature(read) => {
+                                    earlier(&mut features[read], start);
+                                    joined(&branch.select.joins, self.features[read].window, start, &mut features);
+                                }
+                                Upstream::Hits(_) => {}
                             }
                         }
                     }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::definition::model::{AlertWhen, Feature, Join, JoinTarget, Project, Rule, Status};
 use crate::diagnostic::{Diagnostic, Text};
 use crate::language;
-use crate::record::flow;
 
 use super::hits::{ALL, Named, rules_of};
 
@@ -107,42 +106,36 @@ fn rule_reads(rule: &Rule) -> Vec<Text> {
     joined(&rule.join).into_iter().chain(from.collect::<Vec<_>>()).collect()
 }
 
-/// Names the rules of `hits(*)` and `alerts(*)`. Returns those that are left out, because they read `flows`, with the place.
-pub(crate) fn name_all_hits(project: &mut Project) -> Vec<(Text, String)> {
+/// Names the rules of `hits(*)` and `alerts(*)`.
+pub(crate) fn name_all_hits(project: &mut Project) {
     let is_all = |feature: &Feature| rules_of(feature.from.as_str()).is_some_and(|rules| rules == [ALL]);
     if !project.features.iter().any(is_all) {
-        return Vec::new();
+        return;
     }
     let of_rules = OfRules::new(project);
     let features: BTreeMap<&str, &Feature> =
         project.features.iter().map(|feature| (feature.name.as_str(), feature)).collect();
-    let (mut names, mut over_flows) = (Vec::new(), Vec::new());
+    let mut names = Vec::new();
     for rule in &project.rules {
         let over = project.config.overrides.get(rule.name.as_str()).and_then(|over| over.status);
         if matches!(over.unwrap_or(rule.status), Status::Draft | Status::Shadow) {
             continue;
         }
         let Some(read) = of_rules.0.get(rule.name.as_str()) else { continue };
-        if read.iter().any(|read| read.text == flow::FLOWS) {
-            over_flows.push(rule);
-        } else if !stands_on(&of_rules, &features, read, &is_all) {
+        if !stands_on(&of_rules, &features, read, &is_all) {
             names.push(rule);
         }
     }
-    let mut left_out = Vec::new();
     let mut texts = Vec::new();
     for (index, feature) in project.features.iter().enumerate().filter(|(_, feature)| is_all(feature)) {
         let opening = Named::of(feature.from.as_str()).is_some_and(|named| named.opening);
         let gives = |rule: &&&Rule| !opening || rule.alert.when == AlertWhen::Always;
-        let over_flows = over_flows.iter().filter(gives);
-        left_out.extend(over_flows.map(|rule| (feature.from.clone(), rule.name.text.clone())));
         let rules = names.iter().filter(gives).map(|rule| rule.name.as_str()).collect();
         texts.push((index, Named { rules, opening }.name()));
     }
     for (index, text) in texts {
         project.features[index].from.text = text;
     }
-    left_out
 }
 
 /// Does what is read depend on such a feature?

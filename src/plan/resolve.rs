@@ -47,11 +47,7 @@ pub struct Resolver<'a> {
 pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
     let mut diagnostics = Vec::new();
     let mut named = project.clone();
-    for (place, rule) in order::name_all_hits(&mut named) {
-        let message = format!("rule `{rule}` reads `flows`: its hits are not among all");
-        let finding = Diagnostic::warning("feature.hits", place.span(), message).label("of rules over features");
-        diagnostics.push(finding.help("let the rule read a feature, for instance one with `window: {size: 1m}`"));
-    }
+    order::name_all_hits(&mut named);
     let project = &named;
     let plan = Plan {
         evidence_rows: project.config.evidence as usize,

@@ -4,6 +4,8 @@
 //! and ids as the order of time. Beyond lateness the log decides: what each feature gives is recomputed from the rows
 //! and the watermark before each ([`super::oracle`]), and nothing may differ from it.
 
+mod flow_hits;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -98,7 +100,8 @@ impl Scene {
             |every: i64| every * random.between(1, 6) + random.between(0, 1) * random.between(0, every - 1);
         let fills = Fills { other: expire(other.every), long: expire(long.every) };
         let text = project((narrow, other, long), (own, all), recent, fills, over_flows)
-            + &one_by_one(visits, stretches, max_gap, other, long, fills);
+            + &one_by_one(visits, stretches, max_gap, other, long, fills)
+            + &if over_flows { flow_hits::definitions(other, visits, max_gap) } else { String::new() };
         let mut plan = plan_of(&text)?;
         let shown = [
             "by_subscriber",
@@ -112,7 +115,8 @@ impl Scene {
             "kept_up",
             "silent",
         ];
-        plan.show(&[&shown[..], &["visits", "stretches", "pauses", "steps"]].concat());
+        let of_flows: &[&str] = if over_flows { &flow_hits::RELATIONS } else { &[] };
+        plan.show(&[&shown[..], &["visits", "stretches", "pauses", "steps"], of_flows].concat());
         Ok(Self { plan, narrow, other, long, own, all, recent, visits, stretches, max_gap, fills })
     }
 
@@ -601,7 +605,8 @@ fn oracle_agrees(scene: &Scene, log: &[Logged], outcome: &Outcome) -> Result<(),
     let late = if some_rule { Vec::new() } else { oracle::late(log, &scene.over_flows()) };
     let accepted = |flow: &Flow| !late.contains(&flow.row_id);
     let [narrow, other, everybody, visits, pauses] = scene.over_flows();
-    let missed = oracle::missed(log, narrow, accepted)
+    let late_logins = if some_rule { logins_known(log).iter().filter(|(_, time, known)| known > time).count() } else { 0 };
+    let missed = late_logins as u64 + oracle::missed(log, narrow, accepted)
         + 2 * oracle::missed(log, other, accepted)
         + oracle::missed(log, visits, accepted)
         + oracle::missed(log, pauses, |flow| accepted(flow) && paused(flow).is_some())
@@ -651,8 +656,11 @@ fn differences(scene: &Scene, log: &[Logged], outcome: &Outcome, counts: Counts)
     let opened_rows = opened(&by_subscriber, &everybody, scene);
     all.extend(oracle::differences(&opened_rows, &without_ids(found("opened", 1))));
     all.extend(opened_once(&outcome.kept));
-    let expected = [("busy", busy(&by_subscriber, &everybody)), ("login", logins(log))];
+    let expected = [("busy", busy(&by_subscriber, &everybody)), ("login", flow_hits::incidents(log))];
     let known = |name: &str| scene.plan.rules.iter().any(|rule| rule.name == name);
+    if known("login") {
+        all.extend(flow_hits::differences(log, (&by_subscriber, &everybody), scene, counts, found));
+    }
     for (rule, expected) in expected.into_iter().filter(|(rule, _)| known(rule)) {
         let alerts = outcome.kept.alerts.iter().filter(|alert| alert.rule == rule);
         let key = |alert: &AlertRecord| alert.key.first().map(|(_, value)| key_text(value)).unwrap_or_default();
@@ -990,10 +998,10 @@ fn counted<'a>(hits: impl Iterator<Item = (&'a Vec<String>, i64, i64)>, scene: &
     windows.into_iter().map(|(key, rows)| (key, vec![oracle::int(rows.len()), most(&rows)])).collect()
 }
 
-/// Incidents of `login`. The hit of a late flow is known at the watermark before it.
-fn logins(log: &[Logged]) -> Vec<Incident> {
+/// Hits of `login`: key, event time, when it was known. The hit of a late flow is known at the watermark before it.
+fn logins_known(log: &[Logged]) -> Vec<(String, i64, i64)> {
     let logins = log.iter().filter(|(flow, _)| flow.dst_port == Some(22));
-    incidents(logins.map(|(f, admit)| (oracle::text(f.src_ip.as_deref()), f.time, f.time.max(*admit))).collect())
+    logins.map(|(f, admit)| (oracle::text(f.src_ip.as_deref()), f.time, f.time.max(*admit))).collect()
 }
 
 /// Hits (key, event time, known) in the order in which they were known, put together by key and days.

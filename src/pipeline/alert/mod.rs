@@ -112,7 +112,20 @@ impl AlertStage {
         }
     }
 
-    /// Of hits of one rule over features that end at one instant, behind all before it: those that open an incident.
+    /// Hits of a rule over flows that were known at an instant: those of its flows, and late ones.
+    pub fn known_at(&self, rule: usize, at: i64) -> Vec<Hit> {
+        let first = |at| Place {
+            known_at: EventTime(at),
+            event_time: EventTime(i64::MIN),
+            rule: 0,
+            key: Vec::new(),
+            sequence: 0,
+        };
+        let waiting = self.waiting.range(first(at)..first(at.saturating_add(1)));
+        waiting.map(|(_, hit)| hit).filter(|hit| hit.rule == rule).cloned().collect()
+    }
+
+    /// Of hits of one rule that were known at one instant, when all before it are settled: those that open an incident.
     pub fn opening<'a>(&self, hits: &'a [Hit]) -> Vec<&'a Hit> {
         let mut opening: Vec<&Hit> = hits.iter().filter(|hit| self.alone(hit).is_none()).collect();
         opening.sort_by_cached_key(|hit| Place::of(hit, 0));

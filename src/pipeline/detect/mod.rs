@@ -47,6 +47,13 @@ pub struct Hit {
     pub evidence: Vec<EvidenceRow>,
 }
 
+impl Hit {
+    /// Was its row there before the watermark passed its event time?
+    pub fn is_in_time(&self) -> bool {
+        self.known_at == self.event_time
+    }
+}
+
 /// What the rows of a rule's upstream do not tell themselves.
 #[derive(Clone, Copy, Default)]
 pub struct Behind<'a> {
@@ -93,6 +100,11 @@ impl RuleStage {
             plan: Arc::clone(plan),
             errors: RowErrors::default(),
         })
+    }
+
+    /// All of its SELECTs do then.
+    pub fn reads_flows(&self) -> bool {
+        self.plan.upstreams().any(|upstream| upstream == Upstream::Flows)
     }
 
     /// Its SELECTs, by number, with what each reads.

@@ -32,9 +32,15 @@ impl Graph {
             numbers: vec![Vec::new(); self.features.len()],
             waiting: vec![false; self.features.len()],
         };
+        let flows_hit = self.instants.remove(&end);
         for place in 0..self.order.len() {
             match self.order[place] {
                 Node::Feature(index) => self.close_feature(index, &mut now, out)?,
+                Node::Rule(index) if self.rules[index].reads_flows() => {
+                    if flows_hit {
+                        self.tell_of_flows(index, end, out)?;
+                    }
+                }
                 Node::Rule(index) => self.detect(index, &mut now, out)?,
             }
         }
@@ -144,15 +150,29 @@ impl Graph {
         Ok(())
     }
 
+    /// Gives features the hits of a rule over flows, of the instant that ends now.
+    fn tell_of_flows(&mut self, rule: usize, end: i64, out: &mut dyn Outlet) -> Result<(), GraphError> {
+        if !self.readers.reads(rule) {
+            return Ok(());
+        }
+        // Which hits open an incident depends on all that were known before.
+        let settled = self.alerts.advance(end.saturating_sub(1), &mut self.ledger);
+        self.put_out(settled, out)?;
+        let hits = self.alerts.known_at(rule, end.saturating_sub(1));
+        self.tell_readers(rule, end, &hits)
+    }
+
     /// Gives features the hits of a rule that end now.
     fn tell_readers(&mut self, rule: usize, end: i64, hits: &[Hit]) -> Result<(), GraphError> {
         let (of_hits, of_alerts) = (self.readers.of_hits(rule), self.readers.of_alerts(rule));
         let mut kinds: Vec<(&[usize], Vec<&Hit>)> = Vec::new();
         if !of_hits.is_empty() {
-            kinds.push((of_hits, hits.iter().filter(|hit| hit.excepted.is_none()).collect()));
+            kinds.push((of_hits, hits.iter().filter(|hit| hit.excepted.is_none() && hit.is_in_time()).collect()));
         }
         if !of_alerts.is_empty() {
-            kinds.push((of_alerts, self.alerts.opening(hits)));
+            let mut opening = self.alerts.opening(hits);
+            opening.retain(|hit| hit.is_in_time());
+            kinds.push((of_alerts, opening));
         }
         for (readers, hits) in kinds.iter().filter(|(_, hits)| !hits.is_empty()) {
             let read = self.readers.rows(&self.rules[rule].plan, hits)?;

@@ -173,11 +173,16 @@ pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> Stri
         // A day more: all hits of the first day are needed to know which of them open an incident.
         let mut conditions = range(&t, if opening { Day::LENGTH } else { Micros(0) });
         conditions.extend(rule.exceptions.iter().map(|e| format!("NOT COALESCE({}, FALSE)", exception(e, &names))));
-        let rows = select(&items, &format!("{} AS {t}", name(&table(rule))), &conditions);
+        // A late flow's hit is among no others: what read them may be over.
+        let in_time =
+            reads_flows(rule).then(|| format!("COALESCE({t}.{ADMIT_WATERMARK} <= {event_time}, TRUE)"));
         if !opening {
-            return rows;
+            conditions.extend(in_time);
+            return select(&items, &format!("{} AS {t}", name(&table(rule))), &conditions);
         }
-        let mut opens = vec![opens(rule, &columns)];
+        let rows = select(&items, &format!("{} AS {t}", name(&table(rule))), &conditions);
+        let mut opens = vec![opens(rule, &t, &columns)];
+        opens.extend(in_time);
         opens.extend(range(&t, Micros(0)));
         format!("{rows}\nQUALIFY {}", opens.join("\n  AND "))
     });
@@ -192,14 +197,27 @@ pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> Stri
     selects.join("\nUNION ALL\n")
 }
 
-/// Does a hit of a rule over features open an incident? Among hits that no exception covers.
-fn opens(rule: &RulePlan, columns: &[String]) -> String {
+/// Does a hit open an incident? Among hits that no exception covers.
+fn opens(rule: &RulePlan, t: &str, columns: &[String]) -> String {
     let at = &columns[rule.event_time];
-    let order = std::iter::once(at).chain(rule.key.iter().map(|index| &columns[*index]));
-    let order = order.cloned().collect::<Vec<_>>().join(", ");
-    let days = format!("{}, DATE({at})", key_text(rule, columns));
-    let last = format!("LAG({at}) OVER (PARTITION BY {days} ORDER BY {order})");
-    format!("COALESCE(TIMESTAMP_ADD({last}, {}) < {at}, TRUE)", interval(rule.merge_within.0))
+    let (known, days) = match reads_flows(rule) {
+        true => {
+            let known = known_at(t, at);
+            (known.clone(), format!("DATE({at}), DATE({known})"))
+        }
+        false => (at.clone(), format!("DATE({at})")),
+    };
+    let mut order = vec![known.clone()];
+    order.extend(reads_flows(rule).then(|| at.clone()));
+    order.extend(rule.key.iter().map(|index| columns[*index].clone()));
+    let partition = format!("{}, {days}", key_text(rule, columns));
+    let last = format!("LAG({known}) OVER (PARTITION BY {partition} ORDER BY {})", order.join(", "));
+    format!("COALESCE(TIMESTAMP_ADD({last}, {}) < {known}, TRUE)", interval(rule.merge_within.0))
+}
+
+/// When a hit of a flow was known.
+fn known_at(t: &str, event_time: &str) -> String {
+    format!("GREATEST({event_time}, COALESCE({t}.{ADMIT_WATERMARK}, {event_time}))")
 }
 
 fn hit_steps(plan: &Plan, rule: &RulePlan, ranged: bool) -> [Step; 3] {
@@ -221,7 +239,7 @@ fn hit_steps(plan: &Plan, rule: &RulePlan, ranged: bool) -> [Step; 3] {
         true => format!("STRUCT({})", columns.join(", ")),
         false => t.clone(),
     };
-    let known_at = format!("GREATEST({event_time}, COALESCE({t}.{ADMIT_WATERMARK}, {event_time})) AS {KNOWN_AT}");
+    let known_at = format!("{} AS {KNOWN_AT}", known_at(&t, &event_time));
     let items = vec![
         format!("{} AS hit_id", hit_id(rule, &columns)),
         format!("{} AS rule", string(&rule.name)),
