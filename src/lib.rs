@@ -20,6 +20,7 @@
 //! | [`pipeline`] | the stages: `ingest` `normalize` `merge` `window` `detect` `alert`; `graph` drives, `admission` says where late rows count, `ledger` counts |
 //! | [`mmdb`] | files of networks that lookups read: where an address is, what its record has |
 //! | [`history`] | flows as they are kept: parts by day, manifests, a reader that prunes |
+//! | [`state`] | what a run that does not end keeps on disk: the log of its input, how far its outputs are |
 //! | [`runtime`] | a run: threads, stopping, taps, the report; `ingest` into a history, days of it (`backfill`, `replay`), compared with a run (`reconcile`); the rules' own tests (`case`) |
 //! | [`generate`] | synthetic NetLog with labelled attacks |
 //! | [`port`] | traits for what is outside: inputs, files, writers, the clock, a warehouse |
@@ -80,6 +81,13 @@
 //! (`reconcile/threshold.rs`). `runtime/warm.rs` lets a run begin with what a history has. `runtime/fetch.rs` brings days of a
 //! warehouse's flows into a history (`fetch/cells.rs`: cells to rows).
 //!
+//! # A run that does not end
+//!
+//! `runtime/live` takes messages of subscriptions ([`port::subscription`]), and does five things with each group, in this order:
+//! append to the log (`state/log.rs`), sync, acknowledge, compute, put out. What it was given and when the clock moved a watermark are
+//! entries of the log (`state/entry.rs`); `runtime/live/core.rs` computes from entries alone, so that after a crash the log read again
+//! (`recover.rs`) gives the state and all alerts, of which those that are out are left out (`outbox.rs`).
+//!
 //! # Questions, trials and training rows
 //!
 //! All are runs whose rows end in memory: `runtime/backtest.rs` counts hits and alerts and compares those of two sets of
@@ -123,7 +131,8 @@
 //! | [`target`] | `plan`, `language`, `mmdb`, `record` |
 //! | [`pipeline`] | `target`, `plan`, `language`, `port`, `record`, and for words and places `definition`, `diagnostic` |
 //! | [`history`] | `pipeline`, `port`, `record` |
-//! | [`runtime`] | `history`, `pipeline`, `target`, `plan`, `language`, `definition`, `diagnostic`, `mmdb`, `port`, `record` |
+//! | [`state`] | `pipeline`, `port`, `record` |
+//! | [`runtime`] | `history`, `state`, `pipeline`, `target`, `plan`, `language`, `definition`, `diagnostic`, `mmdb`, `port`, `record` |
 //! | [`cli`] | everything; `cli/wire.rs` alone names `adapter` |
 //!
 //! # Tests
@@ -145,4 +154,5 @@ pub mod plan;
 pub mod port;
 pub mod record;
 pub mod runtime;
+pub mod state;
 pub mod target;

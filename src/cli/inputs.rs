@@ -26,7 +26,7 @@ pub struct Inputs {
     source: Option<String>,
     /// A path, a glob, `gs://BUCKET/OBJECT` or a glob of objects, or `-` for standard input; `SOURCE=PATH` for one of
     /// another source. `.gz` and `.zst` are read too. Several inputs are merged by event time
-    #[arg(long, required = true, num_args = 1.., value_name = "INPUT")]
+    #[arg(long, required_unless_present = "subscription", num_args = 1.., value_name = "INPUT")]
     input: Vec<String>,
 }
 
@@ -79,6 +79,11 @@ impl InputsOrHistory {
 }
 
 impl Inputs {
+    /// The source of what does not name one.
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
+    }
+
     /// Inputs with their source's index.
     pub fn open(&self, plan: &Plan) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
         open(plan, self.source.as_deref(), &self.input)

@@ -13,6 +13,7 @@ mod history;
 mod ingest;
 mod init;
 mod inputs;
+mod live;
 mod lookups;
 mod near;
 mod place;

@@ -10,6 +10,7 @@ use crate::diagnostic::suggest;
 use crate::plan::Plan;
 use crate::port::Input;
 use crate::record::alert::ALERTS;
+use crate::record::flow::FLOWS;
 use crate::runtime::outlet::{AlertFormat, Outlets, own_name, relations};
 use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunFailed, RunOptions, run};
@@ -17,6 +18,7 @@ use crate::runtime::run::{RunFailed, RunOptions, run};
 use super::exit::{Exit, is_broken_pipe};
 use super::history::open_history;
 use super::inputs::Inputs;
+use super::live::{Live, Target};
 use super::lookups::strange;
 use super::place::check_outputs;
 use super::project::open_valid;
@@ -35,6 +37,8 @@ enum Format {
 pub struct Run {
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    live_from: Live,
     /// Where alerts go; `-` is standard output
     #[arg(long, short, default_value = "-", value_name = "FILE")]
     output: String,
@@ -69,8 +73,15 @@ impl Run {
         let opened = open_valid(self.project.as_deref())?;
         let mut plan = opened.plan;
         let taps = self.taps(&plan)?;
-        let shown: Vec<&str> = taps.iter().map(|(name, _)| name.as_str()).collect();
+        let mut shown: Vec<&str> = taps.iter().map(|(name, _)| name.as_str()).collect();
+        if self.live_from.given() {
+            // The log has all columns, whoever reads them later.
+            shown.push(FLOWS);
+        }
         plan.show(&shown);
+        if self.live_from.given() {
+            return self.run_live(&plan, &opened.generation, &taps);
+        }
         let inputs = self.inputs.open(&plan)?;
         let options = RunOptions {
             spill: Some(wire::spill()),
@@ -82,20 +93,9 @@ impl Run {
             history: self.history.as_deref().map(open_history).transpose()?.map(Arc::new),
             inputs,
         };
-        let format = match self.format {
-            Format::Json => AlertFormat::Json,
-            Format::Text => AlertFormat::Text,
-        };
-        let outputs: Vec<&str> = taps.iter().map(|(_, file)| file.as_str()).chain([self.output.as_str()]).collect();
+        let format = self.alert_format();
         let sources: Vec<Arc<dyn Input>> = options.inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
-        check_outputs(&outputs, &sources)?;
-        if self.output.ends_with(".parquet") {
-            bail!(
-                "alerts are JSON lines or text, not Parquet\nhelp: `--tap hits={}` writes hits as Parquet",
-                self.output
-            );
-        }
-        check_taps(&plan, &taps)?;
+        self.check(&plan, &taps, &sources)?;
         let alerts = wire::text_writer(&self.output)?;
         let mut out = Outlets::new(&plan, &taps, Some((alerts, format)), &wire::row_writer)?;
         let report = execute(&plan, &options, &mut out).inspect_err(|error| {
@@ -114,6 +114,43 @@ impl Run {
         } else {
             Exit::Fine
         })
+    }
+
+    /// Until it is stopped.
+    fn run_live(&self, plan: &Plan, generation: &str, taps: &[(String, String)]) -> anyhow::Result<Exit> {
+        self.check(plan, taps, &[])?;
+        let target = Target { output: &self.output, format: self.alert_format(), taps };
+        let (report, logged) = self.live_from.run(plan, self.inputs.source(), generation, &target)?;
+        match self.summary {
+            Format::Text => say(&(summary(&report) + &logged.to_string())),
+            Format::Json => {
+                let mut json = report.json();
+                json["log"] = logged.json();
+                say(&format!("{json}\n"));
+            }
+        }
+        report.verify().context("rows or hits were lost; this is a defect of the program")?;
+        Ok(Exit::Fine)
+    }
+
+    fn alert_format(&self) -> AlertFormat {
+        match self.format {
+            Format::Json => AlertFormat::Json,
+            Format::Text => AlertFormat::Text,
+        }
+    }
+
+    /// All that is written to is known, and destroys nothing.
+    fn check(&self, plan: &Plan, taps: &[(String, String)], sources: &[Arc<dyn Input>]) -> anyhow::Result<()> {
+        let outputs: Vec<&str> = taps.iter().map(|(_, file)| file.as_str()).chain([self.output.as_str()]).collect();
+        check_outputs(&outputs, sources)?;
+        if self.output.ends_with(".parquet") {
+            bail!(
+                "alerts are JSON lines or text, not Parquet\nhelp: `--tap hits={}` writes hits as Parquet",
+                self.output
+            );
+        }
+        check_taps(plan, taps)
     }
 
     fn summarize(&self, report: &RunReport) {

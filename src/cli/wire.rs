@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 
-use crate::adapter::gcp::{BigQuery, Options, Patience, storage};
+use crate::adapter::gcp::{BigQuery, Options, Patience, pubsub, storage};
 use crate::adapter::local::clock::SystemClock;
 use crate::adapter::local::{
-    Embedded, Folder, LocalSpill, LocalStore, MemoryInput, Revision, RevisionError, input, output,
+    Embedded, Folder, LocalDisk, LocalSpill, LocalStore, MemoryInput, Revision, RevisionError, disk, input, output,
 };
+use crate::port::disk::{Append, Disk};
+use crate::port::subscription::Subscription;
 use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Spill, Store};
 
@@ -69,6 +71,24 @@ pub fn comes_whole(path: &str) -> bool {
 
 pub fn text_writer(path: &str) -> io::Result<Box<dyn Write + Send>> {
     output::text_writer(path)
+}
+
+/// A folder whose files are appended to.
+pub fn disk(folder: &Path) -> Arc<dyn Disk> {
+    Arc::new(LocalDisk::new(folder))
+}
+
+/// The end of a file, of which at most so many bytes are kept, and how many there are.
+pub fn append_to(file: &Path, kept: u64) -> io::Result<(Box<dyn Append>, u64)> {
+    disk::append_to(file, kept)
+}
+
+pub fn is_subscription(name: &str) -> bool {
+    pubsub::is_subscription(name)
+}
+
+pub fn subscription(name: &str) -> io::Result<Box<dyn Subscription>> {
+    Ok(Box::new(pubsub::PubSub::subscribe(name)?))
 }
 
 /// A folder of files that come whole.

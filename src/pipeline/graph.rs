@@ -343,6 +343,7 @@ impl Graph {
             }
         }
         let last = flows.times.iter().copied().max().unwrap_or(i64::MIN);
+        let mut told: Vec<(usize, Vec<Hit>)> = Vec::new();
         for (index, rule) in self.rules.iter_mut().enumerate().filter(|(index, _)| last >= self.since.1[*index]) {
             for (branch, upstream) in rule.branches() {
                 if upstream != Upstream::Flows {
@@ -357,17 +358,23 @@ impl Graph {
                     }
                     let behind = Behind { admit, evidence: kept, ..Behind::default() };
                     let hits = rule.hits(&selected, &places, &behind)?;
-                    if self.readers.reads(index) {
-                        let (in_time, late): (Vec<&Hit>, Vec<&Hit>) = hits.iter().partition(|hit| hit.is_in_time());
-                        self.instants.extend(in_time.iter().map(|hit| hit.event_time.0.saturating_add(1)));
-                        self.ledger.late_windows += late.len() as u64;
+                    let in_time = || hits.iter().filter(|hit| hit.is_in_time());
+                    if self.readers.waits(index) {
+                        self.instants.extend(in_time().map(|hit| hit.event_time.0.saturating_add(1)));
+                    }
+                    if self.readers.misses_late(index) {
+                        let late = hits.iter().filter(|hit| !hit.is_in_time() && hit.excepted.is_none());
+                        self.ledger.late_windows += late.count() as u64;
+                    }
+                    if !self.readers.early(index).is_empty() {
+                        told.push((index, in_time().filter(|hit| hit.excepted.is_none()).cloned().collect()));
                     }
                     self.alerts.push(hits, &mut self.ledger);
                 }
                 work.on(&mut self.costs.rules[index], flows.times.len(), selected.num_rows());
             }
         }
-        Ok(())
+        told.iter().try_for_each(|(rule, hits)| self.tell_early(*rule, hits))
     }
 
     /// Takes out late rows: no window of any feature over flows is open for them, and no rule reads flows. Returns the
@@ -427,6 +434,11 @@ impl Graph {
     pub fn next_end(&self) -> Option<i64> {
         let windows = self.features.iter().flatten().filter_map(Stage::next_end);
         windows.chain(self.instants.first().copied()).min()
+    }
+
+    /// Would something end at this watermark?
+    pub fn is_due(&self, watermark: i64) -> bool {
+        self.next_end().is_some_and(|end| end <= watermark) || self.alerts.is_due(watermark)
     }
 
     fn put_out(&mut self, settled: Settled, out: &mut dyn Outlet) -> Result<(), GraphError> {

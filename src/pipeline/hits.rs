@@ -17,10 +17,12 @@ use super::window::evidence::FlowsBehind;
 
 /// Who reads the hits of each rule.
 pub struct HitReaders {
-    /// By rule: live features that read its hits.
+    /// By rule: live features that read its hits, each instant's when it is over.
     hits: Vec<Vec<usize>>,
     /// By rule: live features that read those that open an incident.
     alerts: Vec<Vec<usize>>,
+    /// By rule over flows: live features that take its hits in any order, as others take flows.
+    early: Vec<Vec<usize>>,
     schema: SchemaRef,
 }
 
@@ -32,19 +34,37 @@ pub struct HitRows {
 
 impl HitReaders {
     pub fn of(plan: &Plan) -> Self {
-        let (mut hits_of, mut alerts_of) = (vec![Vec::new(); plan.rules.len()], vec![Vec::new(); plan.rules.len()]);
+        let [mut hits_of, mut alerts_of, mut early] = [(); 3].map(|()| vec![Vec::new(); plan.rules.len()]);
+        let of_flows = |rule: &RulePlan| rule.upstreams().any(|upstream| upstream == Upstream::Flows);
         for (index, feature) in plan.features.iter().enumerate().filter(|(index, _)| plan.live[*index]) {
-            if let Upstream::Hits(read) = feature.upstream {
-                let features = if plan.hits[read].opening { &mut alerts_of } else { &mut hits_of };
-                plan.rules_behind(read).for_each(|(rule, _)| features[rule].push(index));
+            let Upstream::Hits(read) = feature.upstream else { continue };
+            // Rows that wait for the row before them may not be passed by those of another rule.
+            let any_order = feature.previous.is_none() || plan.rules_behind(read).all(|(_, rule)| of_flows(rule));
+            for (rule, own) in plan.rules_behind(read) {
+                let features = match plan.hits[read].opening {
+                    true => &mut alerts_of,
+                    false if any_order && of_flows(own) => &mut early,
+                    false => &mut hits_of,
+                };
+                features[rule].push(index);
             }
         }
-        Self { hits: hits_of, alerts: alerts_of, schema: batch::schema(&hits::columns()) }
+        Self { hits: hits_of, alerts: alerts_of, early, schema: batch::schema(&hits::columns()) }
     }
 
-    /// Does anyone read a rule's hits?
-    pub fn reads(&self, rule: usize) -> bool {
+    /// Those that take hits of flows as they come.
+    pub fn early(&self, rule: usize) -> &[usize] {
+        &self.early[rule]
+    }
+
+    /// Does anyone wait for a rule's hits of an instant?
+    pub fn waits(&self, rule: usize) -> bool {
         !self.hits[rule].is_empty() || !self.alerts[rule].is_empty()
+    }
+
+    /// Is a late hit missing somewhere?
+    pub fn misses_late(&self, rule: usize) -> bool {
+        !self.hits[rule].is_empty() || !self.early[rule].is_empty()
     }
 
     /// Those of a rule's hits.

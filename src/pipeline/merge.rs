@@ -98,12 +98,27 @@ impl Merge {
         if self.lanes.iter().all(|lane| lane.latest == BEFORE_ALL && lane.batch.is_none()) {
             return false;
         }
+        let watermark = self.ticked(lane, since, now);
         let lane = &mut self.lanes[lane];
-        let latest = if lane.latest == BEFORE_ALL { since.0 } else { lane.latest };
-        let watermark = latest.saturating_add(now.0.saturating_sub(since.0)).saturating_sub(lane.lateness);
         let moved = watermark > lane.watermark;
         lane.watermark = lane.watermark.max(watermark);
         moved
+    }
+
+    /// The watermark that a silence leads to.
+    pub fn ticked(&self, lane: usize, since: EventTime, now: EventTime) -> i64 {
+        let lane = &self.lanes[lane];
+        let latest = if lane.latest == BEFORE_ALL { since.0 } else { lane.latest };
+        latest.saturating_add(now.0.saturating_sub(since.0)).saturating_sub(lane.lateness)
+    }
+
+    /// The largest event time of a lane.
+    pub fn latest(&self, lane: usize) -> i64 {
+        self.lanes[lane].latest
+    }
+
+    pub fn watermark_of(&self, lane: usize) -> i64 {
+        self.lanes[lane].watermark
     }
 
     /// Live input: the watermark never passes the clock − lateness, whatever rows say.

@@ -17,7 +17,12 @@ const COLUMNS: [(&str, Type, bool, &str); 16] = [
     ("rule", Type::String, false, "The rule's name"),
     ("window_start", Type::Timestamp, false, "Of the row that hit; of a flow its event time"),
     ("window_end", Type::Timestamp, false, "Of the row that hit; of a flow its event time"),
-    ("event_time", Type::Timestamp, false, "Of the row that hit: the end of its window, less a microsecond; of a flow its own"),
+    (
+        "event_time",
+        Type::Timestamp,
+        false,
+        "Of the row that hit: the end of its window, less a microsecond; of a flow its own",
+    ),
     ("score", Type::Float64, false, "0 to 1; 1 of a rule that declares none"),
     ("weight", Type::Float64, false, "What the rule is worth among others"),
     ("severity", Type::String, false, "The rule's: info, low, medium, high or critical"),
@@ -108,11 +113,8 @@ impl Resolver<'_> {
             let finding =
                 Diagnostic::warning("feature.hits", from.span(), "there is no rule whose hits these could be");
             let which = if named.opening { "that alert by themselves and are" } else { "that are" };
-            diagnostics.push(
-                finding
-                    .label("no rows")
-                    .help(format!("rules count {which} neither drafts nor in the shadow")),
-            );
+            diagnostics
+                .push(finding.label("no rows").help(format!("rules count {which} neither drafts nor in the shadow")));
         }
         for name in &named.rules {
             let known = || self.project.rules.iter().map(|rule| rule.name.as_str());

@@ -46,7 +46,13 @@ pub(super) fn topological(project: &Project, diagnostics: &mut Vec<Diagnostic>) 
                 }
                 Mark::Open => {
                     let from = path.iter().position(|(f, _)| *f == target).unwrap_or(0);
-                    let mut names: Vec<&str> = path[from..].iter().map(|(f, _)| features[*f].name.as_str()).collect();
+                    let circle: Vec<&Feature> = path[from..].iter().map(|(f, _)| &features[*f]).collect();
+                    let next = circle.iter().skip(1).map(|feature| feature.name.as_str()).chain([name.as_str()]);
+                    let mut names = Vec::new();
+                    for (feature, next) in circle.iter().zip(next) {
+                        names.push(feature.name.as_str());
+                        names.extend(of_rules.between(feature, next));
+                    }
                     names.push(name.as_str());
                     let finding = Diagnostic::error(
                         "feature.cycle",
@@ -71,6 +77,14 @@ impl OfRules {
         let asked = project.features.iter().any(|feature| rules_of(feature.from.as_str()).is_some());
         let rules = project.rules.iter().filter(|_| asked);
         Self(rules.map(|rule| (rule.name.text.clone(), rule_reads(rule))).collect())
+    }
+}
+
+impl OfRules {
+    /// The rule through whose hits a feature reads a relation.
+    fn between<'a>(&self, feature: &'a Feature, relation: &str) -> Option<&'a str> {
+        let reads = |rule: &&str| self.0.get(*rule).is_some_and(|read| read.iter().any(|read| read.text == relation));
+        rules_of(feature.from.as_str())?.into_iter().find(reads)
     }
 }
 

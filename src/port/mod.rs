@@ -1,5 +1,7 @@
 //! Traits that adapters fill: what the program asks of the world outside.
 
+pub mod disk;
+pub mod subscription;
 pub mod warehouse;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +76,10 @@ pub enum RowFormat {
 /// A file, or another place, that takes rows of one relation.
 pub trait RowWriter {
     fn write(&mut self, rows: &RecordBatch) -> io::Result<()>;
+    /// Lets readers see what was written, where the form allows it.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
     /// Completes what was written; nothing may be written after it.
     fn finish(&mut self) -> io::Result<()>;
 }

@@ -8,6 +8,7 @@ pub mod day;
 pub mod fetch;
 pub mod ingest;
 pub mod lane;
+pub mod live;
 pub mod names;
 pub mod outlet;
 pub mod past;

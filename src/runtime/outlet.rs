@@ -177,6 +177,9 @@ impl RunOutlet for Outlets {
         if let Some((writer, _)) = &mut self.alerts {
             writer.flush().map_err(|error| OutletError { name: "alerts".to_owned(), error })?;
         }
+        for tap in self.taps.values_mut() {
+            tap.writer.flush().map_err(|error| OutletError { name: tap.path.clone(), error })?;
+        }
         Ok(())
     }
 

@@ -395,7 +395,7 @@ impl<'a> Run<'a> {
 }
 
 /// The normalization of each source, for all its inputs.
-fn normalizers(
+pub(super) fn normalizers(
     plan: &Plan,
     lookups: &Lookups,
     decoded: Option<&Arc<DecodedSchema>>,

@@ -605,8 +605,10 @@ fn oracle_agrees(scene: &Scene, log: &[Logged], outcome: &Outcome) -> Result<(),
     let late = if some_rule { Vec::new() } else { oracle::late(log, &scene.over_flows()) };
     let accepted = |flow: &Flow| !late.contains(&flow.row_id);
     let [narrow, other, everybody, visits, pauses] = scene.over_flows();
-    let late_logins = if some_rule { logins_known(log).iter().filter(|(_, time, known)| known > time).count() } else { 0 };
-    let missed = late_logins as u64 + oracle::missed(log, narrow, accepted)
+    let late_logins =
+        if some_rule { logins_known(log).iter().filter(|(_, time, known)| known > time).count() } else { 0 };
+    let missed = late_logins as u64
+        + oracle::missed(log, narrow, accepted)
         + 2 * oracle::missed(log, other, accepted)
         + oracle::missed(log, visits, accepted)
         + oracle::missed(log, pauses, |flow| accepted(flow) && paused(flow).is_some())

@@ -1,4 +1,4 @@
-//! Google Cloud: BigQuery's jobs and tables over REST, and objects of Cloud Storage as inputs.
+//! Google Cloud: BigQuery's jobs and tables over REST, objects of Cloud Storage as inputs, subscriptions of Pub/Sub.
 //!
 //! | file | does |
 //! |---|---|
@@ -12,6 +12,7 @@
 //! | `listing.rs` | names of objects that the client refuses |
 //! | `object.rs` | one object, read in ranges of one generation |
 //! | `bucket.rs` | how a bucket is reached, and what its errors mean |
+//! | `pubsub.rs` | a subscription: messages, leases, acknowledgements |
 //!
 //! Nothing else in the program knows these clients.
 
@@ -22,6 +23,7 @@ mod failure;
 mod job;
 mod listing;
 mod object;
+pub mod pubsub;
 mod retry;
 pub mod storage;
 mod upload;

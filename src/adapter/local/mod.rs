@@ -1,6 +1,7 @@
 //! Local files, memory, the machine's clock, the embedded pack, revisions of a project.
 
 pub mod clock;
+pub mod disk;
 pub mod embedded;
 pub mod folder;
 pub mod input;
@@ -10,6 +11,7 @@ pub mod revision;
 pub mod spill;
 pub mod store;
 
+pub use disk::LocalDisk;
 pub use embedded::Embedded;
 pub use folder::Folder;
 pub use memory::{MemoryInput, MemoryTree};

@@ -162,6 +162,10 @@ impl RowWriter for CsvRows {
         Ok(())
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+
     fn finish(&mut self) -> io::Result<()> {
         self.writer.flush()
     }
@@ -216,6 +220,10 @@ struct JsonRows {
 impl RowWriter for JsonRows {
     fn write(&mut self, rows: &RecordBatch) -> io::Result<()> {
         self.writer.write(rows).map_err(io_error)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.get_mut().flush()
     }
 
     fn finish(&mut self) -> io::Result<()> {

@@ -148,6 +148,12 @@ impl AlertStage {
         open.filter(|known| known.closes_at(merge_within) > end).for_each(|known| known.partial = true);
     }
 
+    /// Would a hit be settled or an incident closed?
+    pub fn is_due(&self, watermark: i64) -> bool {
+        let waits = self.waiting.first_key_value().is_some_and(|(place, _)| place.known_at.0 < watermark);
+        waits || self.closing.first().is_some_and(|(at, _)| *at <= watermark)
+    }
+
     /// Hits that wait, and incidents that are open.
     pub fn open(&self) -> (usize, usize) {
         (self.waiting.len(), self.incidents.len())

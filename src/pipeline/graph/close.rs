@@ -9,6 +9,7 @@ use crate::plan::{Asked, Node, Upstream};
 use super::{Graph, GraphError, watch};
 use crate::pipeline::cost::Spending;
 use crate::pipeline::detect::{Behind, Hit};
+use crate::pipeline::hits::HitRows;
 use crate::pipeline::outlet::Outlet;
 use crate::pipeline::past::Closed;
 use crate::pipeline::window::evidence::{EvidenceRows, FlowsBehind};
@@ -150,9 +151,32 @@ impl Graph {
         Ok(())
     }
 
+    /// Gives hits of a rule over flows to features that take them in any order, as flows are taken.
+    pub(super) fn tell_early(&mut self, rule: usize, hits: &[Hit]) -> Result<(), GraphError> {
+        let mut made: Option<(i64, HitRows)> = None;
+        for place in 0..self.readers.early(rule).len() {
+            let reader = self.readers.early(rule)[place];
+            let since = self.since.0[reader];
+            let read = match made.take().filter(|(of, _)| *of == since) {
+                Some((_, read)) => read,
+                None => {
+                    let own: Vec<&Hit> = hits.iter().filter(|hit| hit.event_time.0 >= since).collect();
+                    self.readers.rows(&self.rules[rule].plan, &own)?
+                }
+            };
+            if let (true, Some(stage)) = (read.rows.num_rows() > 0, &mut self.features[reader]) {
+                let work = Spending::begin();
+                stage.push(i64::MIN, &read.rows, Closed::default(), &read.evidence, None)?;
+                work.on(&mut self.costs.features[reader], read.rows.num_rows(), 0);
+            }
+            made = Some((since, read));
+        }
+        Ok(())
+    }
+
     /// Gives features the hits of a rule over flows, of the instant that ends now.
     fn tell_of_flows(&mut self, rule: usize, end: i64, out: &mut dyn Outlet) -> Result<(), GraphError> {
-        if !self.readers.reads(rule) {
+        if !self.readers.waits(rule) {
             return Ok(());
         }
         // Which hits open an incident depends on all that were known before.

@@ -174,8 +174,7 @@ pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> Stri
         let mut conditions = range(&t, if opening { Day::LENGTH } else { Micros(0) });
         conditions.extend(rule.exceptions.iter().map(|e| format!("NOT COALESCE({}, FALSE)", exception(e, &names))));
         // A late flow's hit is among no others: what read them may be over.
-        let in_time =
-            reads_flows(rule).then(|| format!("COALESCE({t}.{ADMIT_WATERMARK} <= {event_time}, TRUE)"));
+        let in_time = reads_flows(rule).then(|| format!("COALESCE({t}.{ADMIT_WATERMARK} <= {event_time}, TRUE)"));
         if !opening {
             conditions.extend(in_time);
             return select(&items, &format!("{} AS {t}", name(&table(rule))), &conditions);

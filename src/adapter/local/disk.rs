@@ -1,0 +1,110 @@
+//! A folder whose files are appended to and synced.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::port::disk::{Append, Disk};
+
+const LOCK: &str = "lock";
+
+#[derive(Debug, Clone)]
+pub struct LocalDisk {
+    root: PathBuf,
+}
+
+impl LocalDisk {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The names in the folder survive a crash.
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.root)?.sync_all()
+    }
+}
+
+impl Disk for LocalDisk {
+    fn name(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        fs::create_dir_all(&self.root)?;
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.root.join(file))
+    }
+
+    fn create(&self, file: &str) -> io::Result<Box<dyn Append>> {
+        let file = File::create(self.root.join(file))?;
+        self.sync_names()?;
+        Ok(Box::new(Tail(file)))
+    }
+
+    fn reopen(&self, file: &str, bytes: u64) -> io::Result<Box<dyn Append>> {
+        let mut file = OpenOptions::new().write(true).open(self.root.join(file))?;
+        file.set_len(bytes)?;
+        file.seek(SeekFrom::Start(bytes))?;
+        file.sync_all()?;
+        Ok(Box::new(Tail(file)))
+    }
+
+    fn write_at(&self, file: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(self.root.join(file))?;
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(bytes)
+    }
+
+    fn replace(&self, file: &str, content: &[u8]) -> io::Result<()> {
+        let mut next = tempfile_in(&self.root, file)?;
+        next.1.write_all(content)?;
+        next.1.sync_all()?;
+        fs::rename(&next.0, self.root.join(file))?;
+        self.sync_names()
+    }
+
+    fn lock(&self) -> io::Result<Option<Box<dyn Send + Sync>>> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(self.root.join(LOCK))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// A file beside the one that it will replace. One that a crash left is written over.
+fn tempfile_in(root: &Path, file: &str) -> io::Result<(PathBuf, File)> {
+    let path = root.join(format!("{file}.new"));
+    let file = File::create(&path)?;
+    Ok((path, file))
+}
+
+struct Tail(File);
+
+impl Append for Tail {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+/// The end of a file, which is made when it is not there; of a longer one this many bytes are kept.
+pub fn append_to(path: &Path, kept: u64) -> io::Result<(Box<dyn Append>, u64)> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    let bytes = file.metadata()?.len().min(kept);
+    file.set_len(bytes)?;
+    file.seek(SeekFrom::Start(bytes))?;
+    Ok((Box::new(Tail(file)), bytes))
+}

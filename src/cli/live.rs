@@ -1,0 +1,126 @@
+//! `tripline run --subscription`: a run that does not end.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::plan::Plan;
+use crate::port::subscription::Subscription;
+use crate::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live};
+use crate::runtime::outlet::{AlertFormat, Outlets};
+use crate::runtime::report::RunReport;
+
+use super::inputs::default_source;
+use super::say::note;
+use super::stop::stop_flag;
+use super::summary::RunBar;
+use super::wire;
+
+#[derive(Debug, Args)]
+pub struct Live {
+    /// A subscription of Pub/Sub, `projects/PROJECT/subscriptions/NAME`, in the place of inputs; `SOURCE=…` for one of another
+    /// source. The run goes on until it is stopped, and where it was when it is started again
+    #[arg(long, num_args = 1.., value_name = "SUBSCRIPTION", conflicts_with_all = ["input", "history", "live"])]
+    subscription: Vec<String>,
+    /// The folder of the run's log: what was acknowledged is in it, and nothing else may be
+    #[arg(long, value_name = "DIR", requires = "subscription")]
+    state: Option<PathBuf>,
+}
+
+/// Where alerts go.
+pub struct Target<'a> {
+    pub output: &'a str,
+    pub format: AlertFormat,
+    pub taps: &'a [(String, String)],
+}
+
+impl Live {
+    pub fn given(&self) -> bool {
+        !self.subscription.is_empty()
+    }
+
+    pub fn run(
+        &self,
+        plan: &Plan,
+        source: Option<&str>,
+        generation: &str,
+        target: &Target<'_>,
+    ) -> anyhow::Result<(RunReport, Logged)> {
+        let Some(state) = &self.state else {
+            bail!(
+                "a run over subscriptions needs a folder for its log\nhelp: add --state DIR, of which nothing may be lost"
+            );
+        };
+        let named = self.named(plan, source)?;
+        let lanes: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
+        let session = Session::open(wire::disk(state), generation, &lanes)?;
+        let (writer, file) = output(target.output, session.output_bytes())?;
+        let mut outlets = Outlets::new(plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
+        let mut outbox = Outbox::new(session, &mut outlets, file);
+        let mut subscriptions: Vec<(usize, Box<dyn Subscription>)> = Vec::with_capacity(named.len());
+        for (index, name) in named {
+            subscriptions.push((index, wire::subscription(&name)?));
+        }
+        let options = LiveOptions {
+            spill: Some(wire::spill()),
+            keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
+            ..LiveOptions::new(subscriptions, wire::clock())
+        };
+        let bar = RunBar::new(&[]);
+        let stop = stop_flag()?;
+        let done = live(plan, options, &mut outbox, &bar, &stop);
+        bar.clear();
+        let (report, logged) = done?;
+        tell(&logged);
+        Ok((report, logged))
+    }
+
+    /// Subscriptions with their source's index.
+    fn named(&self, plan: &Plan, source: Option<&str>) -> anyhow::Result<Vec<(usize, String)>> {
+        let mut named: Vec<(usize, String)> = Vec::with_capacity(self.subscription.len());
+        for given in &self.subscription {
+            let of_source = given.split_once('=').and_then(|(name, rest)| {
+                let index = plan.sources.iter().position(|source| source.name == name)?;
+                Some((index, rest.to_owned()))
+            });
+            let (index, name) = match of_source {
+                Some(named) => named,
+                None => (default_source(plan, source)?, given.clone()),
+            };
+            if !wire::is_subscription(&name) {
+                bail!("`{name}` is no subscription\nhelp: write projects/PROJECT/subscriptions/NAME");
+            }
+            if named.iter().any(|(_, other)| *other == name) {
+                bail!("{name} is named twice");
+            }
+            let source = &plan.sources[index];
+            if source.raw.format != crate::record::Format::Json {
+                bail!("messages are JSON, and the source `{}` has another format", source.name);
+            }
+            named.push((index, name));
+        }
+        Ok(named)
+    }
+}
+
+type Output = (Box<dyn std::io::Write + Send>, Option<AlertFile>);
+
+/// The end of the output: what was counted stays, what is behind it comes again. A file that is shorter has been put away.
+fn output(path: &str, counted: u64) -> anyhow::Result<Output> {
+    if path == "-" {
+        return Ok((wire::text_writer(path)?, None));
+    }
+    let (file, bytes) = wire::append_to(Path::new(path), counted).with_context(|| format!("cannot write {path}"))?;
+    let file = AlertFile::new(file, bytes);
+    Ok((Box::new(file.clone()), Some(file)))
+}
+
+fn tell(logged: &Logged) {
+    if logged.cut_bytes > 0 {
+        note(&format!(
+            "{} bytes at the end of the log were torn and never confirmed: they were cut off, and come again",
+            logged.cut_bytes
+        ));
+    }
+}

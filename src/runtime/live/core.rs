@@ -1,0 +1,94 @@
+//! Entries of the log to alerts. What comes out depends on the entries and their order alone, so that a log that is read
+//! again gives what it gave.
+
+use std::collections::VecDeque;
+
+use crate::pipeline::batch::FlowBatch;
+use crate::pipeline::graph::Graph;
+use crate::pipeline::merge::{Merge, Step};
+use crate::record::EventTime;
+use crate::state::entry::{Entry, Given};
+
+use super::super::outlet::RunOutlet;
+use super::super::run::RunError;
+
+pub struct Core {
+    pub graph: Graph,
+    pub merge: Merge,
+    /// By lane: rows that wait for those of others.
+    waiting: Vec<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    batches: VecDeque<(FlowBatch, EventTime)>,
+    rows: usize,
+}
+
+impl Core {
+    pub fn new(graph: Graph, merge: Merge, lanes: usize) -> Self {
+        Self { graph, merge, waiting: (0..lanes).map(|_| Waiting::default()).collect() }
+    }
+
+    pub fn waiting_rows(&self, lane: usize) -> usize {
+        self.waiting[lane].rows
+    }
+
+    /// Is there nothing of the lane that could be merged?
+    pub fn wants(&self, lane: usize) -> bool {
+        self.merge.wants(lane) && self.waiting[lane].batches.is_empty()
+    }
+
+    /// Would it move the watermark past the end of something?
+    pub fn moves(&self, tick: &Entry) -> bool {
+        let Entry::Tick { lane, heard, now } = tick else { return false };
+        let watermark = self.merge.ticked(*lane, *heard, *now);
+        let waits = self.merge.waiting_rows() > 0;
+        watermark > self.merge.watermark_of(*lane) && (waits || self.graph.is_due(watermark))
+    }
+
+    pub fn apply(&mut self, entry: Entry, out: &mut dyn RunOutlet) -> Result<(), RunError> {
+        match entry {
+            Entry::Given(given) => self.give(*given, out)?,
+            Entry::Tick { lane, heard, now } => {
+                if self.merge.tick(lane, heard, now) {
+                    self.graph.advance(self.merge.watermark(), None, out)?;
+                }
+            }
+        }
+        self.pump(out)
+    }
+
+    fn give(&mut self, given: Given, out: &mut dyn RunOutlet) -> Result<(), RunError> {
+        let ledger = &mut self.graph.ledger;
+        ledger.offered += given.offered;
+        ledger.filtered += given.filtered;
+        ledger.ignored_fields.merge(&given.ignored);
+        for reject in given.rejects {
+            self.graph.reject(reject, out)?;
+        }
+        let rows = given.flows.times.len();
+        if rows > 0 {
+            let waiting = &mut self.waiting[given.lane];
+            waiting.batches.push_back((given.flows, given.ceiling));
+            waiting.rows += rows;
+        }
+        Ok(())
+    }
+
+    /// Merges what can be merged.
+    fn pump(&mut self, out: &mut dyn RunOutlet) -> Result<(), RunError> {
+        loop {
+            match self.merge.step()? {
+                Step::Done => return Ok(()),
+                Step::Rows(batch) => self.graph.push(&batch, out)?,
+                Step::Need(lane) => {
+                    let Some((batch, ceiling)) = self.waiting[lane].batches.pop_front() else { return Ok(()) };
+                    self.waiting[lane].rows -= batch.times.len();
+                    self.merge.cap(lane, ceiling);
+                    self.merge.give(lane, Some(batch));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A queue on a thread of its own: messages to rows, and how far they may move the watermark.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::pipeline::ingest::MessageDecoder;
+use crate::pipeline::normalize::{Latest, Normalizer};
+use crate::port::Clock;
+use crate::port::subscription::{Delivered, Receipt, Subscription};
+use crate::record::{EventTime, Micros, RawSchema};
+use crate::state::entry::Given;
+
+use super::super::run::RunError;
+use super::LiveError;
+use super::seen::{Seen, number};
+
+/// Batches that wait between a queue's thread and the log.
+const QUEUE_BATCHES: usize = 4;
+/// How long a queue is waited for before somebody looks whether the run goes on.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// A queue has no order: as long as it delivers old messages others of their age may come.
+const SETTLE: Micros = Micros(10_000_000);
+
+pub type Message = Result<Taken, LiveError>;
+
+/// Messages that were taken together.
+pub struct Taken {
+    /// `None` when all of them are in the log.
+    pub given: Option<Box<Given>>,
+    pub receipts: Vec<Box<dyn Receipt>>,
+    pub redelivered: u64,
+    pub arrived: EventTime,
+}
+
+pub struct Inlet {
+    pub lane: usize,
+    pub schema: RawSchema,
+    pub normalizer: Arc<Normalizer>,
+    pub clock: Arc<dyn Clock>,
+    pub future_skew: Micros,
+    pub keep_raw: bool,
+    /// Until then nothing moves the watermark beyond what this event time moves it to.
+    pub hold: Option<(EventTime, EventTime)>,
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Inlet {
+    pub fn spawn(self, mut queue: Box<dyn Subscription>, mut seen: Seen) -> (Receiver<Message>, JoinHandle<()>) {
+        let (sender, receiver) = sync_channel(QUEUE_BATCHES);
+        let waiting = thread::current();
+        let thread = thread::spawn(move || {
+            let mut decoder = MessageDecoder::new(&self.schema, &queue.name(), self.keep_raw);
+            let mut oldest = Oldest::default();
+            while !self.stop.load(Ordering::Relaxed) {
+                let message = match queue.receive(PATIENCE) {
+                    Ok(messages) if messages.is_empty() => continue,
+                    Ok(messages) => self.take(messages, &mut decoder, &mut seen, &mut oldest),
+                    Err(error) => Err(LiveError::Subscription(error)),
+                };
+                let failed = message.is_err();
+                let handed = sender.send(message).is_ok();
+                waiting.unpark();
+                if failed || !handed {
+                    return;
+                }
+            }
+        });
+        (receiver, thread)
+    }
+
+    fn take(
+        &self,
+        messages: Vec<Delivered>,
+        decoder: &mut MessageDecoder,
+        seen: &mut Seen,
+        oldest: &mut Oldest,
+    ) -> Message {
+        let now = self.clock.now();
+        let count = messages.len() as u64;
+        let published = messages.iter().map(|message| message.published).min().unwrap_or(now);
+        let mut ceiling = now.min(oldest.after(now, published));
+        if let Some((until, at)) = self.hold
+            && now < until
+        {
+            ceiling = ceiling.min(at);
+        }
+        let (mut numbers, mut data, mut receipts) = (Vec::new(), Vec::new(), Vec::new());
+        for message in messages {
+            let number = number(&message.id);
+            if seen.insert(number) {
+                numbers.push(number);
+                data.push(message.data);
+            }
+            // Of one that came before too: what came before is logged first.
+            receipts.push(message.receipt);
+        }
+        let redelivered = count - numbers.len() as u64;
+        if numbers.is_empty() {
+            return Ok(Taken { given: None, receipts, redelivered, arrived: now });
+        }
+        let raw = decoder.decode(data.iter().map(Vec::as_slice)).map_err(RunError::from)?;
+        let latest = Latest { time: now.plus(self.future_skew), now };
+        let name = decoder.name();
+        let normalized = self.normalizer.run(&raw, name, Some(latest)).map_err(RunError::from)?;
+        let mut rejects = raw.rejects;
+        rejects.extend(normalized.rejects);
+        let given = Given {
+            lane: self.lane,
+            flows: normalized.flows,
+            rejects,
+            offered: raw.offered,
+            filtered: normalized.filtered,
+            bytes: raw.bytes,
+            ignored: raw.ignored,
+            ceiling,
+            messages: numbers,
+        };
+        Ok(Taken { given: Some(Box::new(given)), receipts, redelivered, arrived: now })
+    }
+}
+
+/// When the oldest of the messages was published that came lately.
+#[derive(Default)]
+struct Oldest(VecDeque<(EventTime, EventTime)>);
+
+impl Oldest {
+    /// After messages came now, of which the oldest was published then.
+    fn after(&mut self, now: EventTime, published: EventTime) -> EventTime {
+        while self.0.front().is_some_and(|(arrived, _)| arrived.plus(SETTLE) < now) {
+            self.0.pop_front();
+        }
+        // Those that came before and are younger do not matter any more.
+        while self.0.back().is_some_and(|(_, other)| *other >= published) {
+            self.0.pop_back();
+        }
+        self.0.push_back((now, published));
+        self.0.front().map_or(published, |(_, oldest)| *oldest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EventTime, Oldest, SETTLE};
+
+    #[test]
+    fn the_oldest_of_a_while() {
+        let mut oldest = Oldest::default();
+        let mut after = |now: i64, published: i64| oldest.after(EventTime(now), EventTime(published)).0;
+        assert_eq!(after(100, 90), 90);
+        assert_eq!(after(101, 50), 50);
+        assert_eq!(after(102, 95), 50);
+        assert_eq!(after(101 + SETTLE.0, 96), 50);
+        assert_eq!(after(102 + SETTLE.0, 97), 95);
+        assert_eq!(after(200 + SETTLE.0, 99), 96);
+    }
+}

@@ -1,0 +1,336 @@
+//! A run that does not end: messages of queues are logged, made durable, acknowledged, and then computed from. Its state is
+//! what the log gives when it is read again: after a crash the run goes on as if there had been none.
+//!
+//! The order is the promise. Nothing is acknowledged that is not durable, and no alert is put out that depends on what is
+//! not. What was acknowledged nobody delivers again; what was not comes again, and is left out where the log has it.
+//!
+//! | file | does |
+//! |---|---|
+//! | `lane.rs` | a queue on a thread of its own: messages to rows, and how far they may move the watermark |
+//! | `core.rs` | entries of the log to alerts, the same live and read again |
+//! | `recover.rs` | the log read again |
+//! | `outbox.rs` | which alerts are out |
+//! | `seen.rs` | which messages are in the log |
+
+mod core;
+mod lane;
+mod outbox;
+mod recover;
+mod seen;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+use crate::pipeline::graph::{Graph, GraphError};
+use crate::pipeline::merge::{BEFORE_ALL, Merge};
+use crate::plan::Plan;
+use crate::port::subscription::Subscription;
+use crate::port::{Clock, Spill};
+use crate::record::{EventTime, Micros};
+use crate::state::StateError;
+use crate::state::entry::{Entry, EntryError};
+use crate::state::log::{Log, SEGMENT_BYTES};
+use crate::target::datafusion::Lookups;
+
+use super::outlet::RunOutlet;
+use super::report::RunReport;
+use super::run::{Progress, RunError, normalizers};
+use core::Core;
+use lane::{Inlet, Message, Taken};
+pub use outbox::{AlertFile, Outbox, Session};
+use recover::recover;
+
+/// How often a waiting run looks whether it shall stop.
+const POLL: Duration = Duration::from_millis(50);
+/// How often the clock is asked whether a queue is silent.
+const TICK: Duration = Duration::from_secs(1);
+/// Entries that are synced together, where no option says otherwise.
+const GROUP_ENTRIES: usize = 64;
+/// Rows of a queue that wait for those of others. More are left where they are.
+const WAITING_ROWS_MAX: usize = 500_000;
+/// After a start what was under way before comes again: so long nothing else moves the watermark.
+const HOLD: Micros = Micros(30_000_000);
+
+pub struct LiveOptions {
+    /// Queues with the index of their source.
+    pub subscriptions: Vec<(usize, Box<dyn Subscription>)>,
+    pub clock: Arc<dyn Clock>,
+    pub spill: Option<Arc<dyn Spill>>,
+    /// Records that are refused keep their text.
+    pub keep_raw: bool,
+    /// A file of the log that is longer is followed by another.
+    pub segment_bytes: u64,
+    /// Entries that are synced together at most.
+    pub group_entries: usize,
+    /// How long what was under way before a start may take to come again.
+    pub hold: Micros,
+}
+
+impl LiveOptions {
+    pub fn new(subscriptions: Vec<(usize, Box<dyn Subscription>)>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            subscriptions,
+            clock,
+            spill: None,
+            keep_raw: false,
+            segment_bytes: SEGMENT_BYTES,
+            group_entries: GROUP_ENTRIES,
+            hold: HOLD,
+        }
+    }
+}
+
+/// What a live run did beside what it computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Logged {
+    /// Read again at the start.
+    pub recovered_entries: u64,
+    pub cut_bytes: u64,
+    /// Messages that were in the log already.
+    pub redelivered: u64,
+    pub entries: u64,
+    pub bytes: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    #[error("{0}")]
+    Subscription(io::Error),
+    #[error("a queue's thread ended")]
+    Thread,
+    #[error(
+        "{folder} is the state of a run over {known}, not over {given}\nhelp: name the same subscriptions in the same order, or a \
+         new folder"
+    )]
+    Lanes { folder: String, known: String, given: String },
+}
+
+impl From<GraphError> for LiveError {
+    fn from(error: GraphError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+/// Runs until `stop`.
+pub fn live(
+    plan: &Plan,
+    options: LiveOptions,
+    outbox: &mut Outbox<'_>,
+    progress: &dyn Progress,
+    stop: &Arc<AtomicBool>,
+) -> Result<(RunReport, Logged), LiveError> {
+    let started = Instant::now();
+    let lookups = Lookups::new(&plan.lookups);
+    let mut graph = Graph::new(plan, &lookups, outbox.generation().to_owned(), None)
+        .map_err(|error| LiveError::Run(error.into()))?;
+    options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
+    let lateness: Vec<Micros> =
+        options.subscriptions.iter().map(|(source, _)| plan.sources[*source].lateness).collect();
+    let mut core = Core::new(graph, Merge::new(&lateness), lateness.len());
+    let recovered = recover(outbox, options.segment_bytes, &mut core)?;
+
+    let normalizers = normalizers(plan, &lookups, None).map_err(RunError::from)?;
+    let begun = options.clock.now();
+    let held = recovered.opened.entries > 0;
+    let mut queues = Vec::with_capacity(lateness.len());
+    for (lane, ((index, subscription), seen)) in options.subscriptions.into_iter().zip(recovered.seen).enumerate() {
+        let source = &plan.sources[index];
+        let until = if held { begun.plus(options.hold) } else { begun };
+        let inlet = Inlet {
+            lane,
+            schema: source.raw.clone(),
+            normalizer: Arc::clone(&normalizers[index]),
+            clock: Arc::clone(&options.clock),
+            future_skew: source.future_skew,
+            keep_raw: options.keep_raw,
+            hold: held.then(|| (until, EventTime(core.merge.latest(lane)))),
+            stop: Arc::clone(stop),
+        };
+        let (taken, thread) = inlet.spawn(subscription, seen);
+        queues.push(Queue { taken, thread, heard: until, idle_after: source.idle_after });
+    }
+    let logged = Logged {
+        recovered_entries: recovered.opened.entries,
+        cut_bytes: recovered.opened.cut_bytes,
+        ..Logged::default()
+    };
+    let mut run = Live {
+        core,
+        log: recovered.log,
+        queues,
+        clock: options.clock,
+        group_entries: options.group_entries,
+        ticked: begun,
+        logged,
+        progress,
+    };
+    let driven = run.drive(outbox, stop);
+    stop.store(true, Ordering::Relaxed);
+    for queue in run.queues {
+        // What is handed over and not logged is dropped, and delivered again.
+        drop(queue.taken);
+        queue.thread.join().map_err(|_| LiveError::Thread)?;
+    }
+    let stopped = run.core.graph.stop(BEFORE_ALL, outbox);
+    let finished = outbox.finish();
+    driven?;
+    stopped?;
+    finished.map_err(RunError::from)?;
+    let mut report = RunReport::new(&run.core.graph, started.elapsed());
+    report.interrupted = true;
+    let last = run.core.merge.last_watermark();
+    report.last_watermark = Some(last).filter(|at| *at != BEFORE_ALL).map(EventTime);
+    Ok((report, Logged { entries: run.log.entries(), bytes: run.log.bytes(), ..run.logged }))
+}
+
+struct Queue {
+    taken: Receiver<Message>,
+    thread: JoinHandle<()>,
+    /// When rows came last.
+    heard: EventTime,
+    idle_after: Micros,
+}
+
+struct Live<'a> {
+    core: Core,
+    log: Log,
+    queues: Vec<Queue>,
+    clock: Arc<dyn Clock>,
+    group_entries: usize,
+    /// When silent queues were looked for last.
+    ticked: EventTime,
+    logged: Logged,
+    progress: &'a dyn Progress,
+}
+
+impl Live<'_> {
+    fn drive(&mut self, outbox: &mut Outbox<'_>, stop: &AtomicBool) -> Result<(), LiveError> {
+        while !stop.load(Ordering::Relaxed) {
+            let group = self.take()?;
+            let waits = group.is_empty();
+            self.commit(group, outbox)?;
+            self.tick(outbox)?;
+            if waits {
+                thread::park_timeout(POLL);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the queues have, as far as there is room for it.
+    fn take(&mut self) -> Result<Vec<Taken>, LiveError> {
+        let mut group = Vec::new();
+        for (lane, queue) in self.queues.iter_mut().enumerate() {
+            while group.len() < self.group_entries && self.core.waiting_rows(lane) < WAITING_ROWS_MAX {
+                match queue.taken.try_recv() {
+                    Ok(message) => {
+                        let taken = message?;
+                        queue.heard = queue.heard.max(taken.arrived);
+                        group.push(taken);
+                    }
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return Err(LiveError::Thread),
+                }
+            }
+        }
+        Ok(group)
+    }
+
+    /// Logs, makes durable, acknowledges, computes, puts out.
+    fn commit(&mut self, group: Vec<Taken>, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let mut entries = Vec::with_capacity(group.len());
+        let mut receipts = Vec::new();
+        for taken in group {
+            self.logged.redelivered += taken.redelivered;
+            receipts.extend(taken.receipts);
+            if let Some(given) = taken.given {
+                let entry = Entry::Given(given);
+                self.log.append(&entry.write()?);
+                entries.push(entry);
+            }
+        }
+        self.log.sync()?;
+        receipts.into_iter().for_each(|receipt| receipt.acknowledge());
+        for entry in entries {
+            self.apply(entry, outbox)?;
+        }
+        outbox.flush().map_err(RunError::from)?;
+        Ok(())
+    }
+
+    fn apply(&mut self, entry: Entry, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        let (bytes, rows) = match &entry {
+            Entry::Given(given) => (given.bytes, given.flows.times.len() as u64),
+            Entry::Tick { .. } => (0, 0),
+        };
+        self.core.apply(entry, outbox)?;
+        self.progress.advanced(bytes, rows, self.core.graph.ledger.alerts);
+        Ok(())
+    }
+
+    /// Lets the clock move the watermarks of silent queues. When it did is logged: nobody could find out again.
+    fn tick(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        let now = self.clock.now();
+        let due = self.ticked.plus(Micros(i64::try_from(TICK.as_micros()).unwrap_or(i64::MAX)));
+        if now < due {
+            return Ok(());
+        }
+        self.ticked = now;
+        let silent = |(lane, queue): (usize, &Queue)| {
+            let idle = self.core.wants(lane) && now >= queue.heard.plus(queue.idle_after);
+            idle.then_some(Entry::Tick { lane, heard: queue.heard, now })
+        };
+        let ticks: Vec<Entry> = self.queues.iter().enumerate().filter_map(silent).collect();
+        let ticks: Vec<Entry> = ticks.into_iter().filter(|tick| self.core.moves(tick)).collect();
+        if ticks.is_empty() {
+            return Ok(());
+        }
+        for tick in &ticks {
+            self.log.append(&tick.write()?);
+        }
+        self.log.sync()?;
+        for tick in ticks {
+            self.apply(tick, outbox)?;
+        }
+        outbox.flush().map_err(RunError::from)?;
+        Ok(())
+    }
+}
+
+impl Logged {
+    pub fn json(&self) -> Json {
+        json!({
+            "entries": self.entries,
+            "bytes": self.bytes,
+            "recovered_entries": self.recovered_entries,
+            "cut_bytes": self.cut_bytes,
+            "redelivered": self.redelivered,
+        })
+    }
+}
+
+impl fmt::Display for Logged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entries, bytes, recovered_entries, redelivered, .. } = self;
+        writeln!(
+            f,
+            "log: {entries} entries, {bytes} bytes; {recovered_entries} were there before; {redelivered} messages came again"
+        )
+    }
+}

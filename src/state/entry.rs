@@ -1,0 +1,224 @@
+//! What a run was given, as bytes: a head, and behind it rows as Arrow writes them, compressed together.
+
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::writer::StreamWriter;
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::batch::FlowBatch;
+use crate::pipeline::ingest::Ignored;
+use crate::record::{EventTime, Origin, Reject, RejectReason, flow};
+
+/// Fast: the log is written once and read after a crash.
+const COMPRESSION: i32 = 1;
+/// An entry that says it is longer is none of ours.
+const ENTRY_BYTES_MAX: usize = 1 << 30;
+
+#[derive(Debug)]
+pub enum Entry {
+    Given(Box<Given>),
+    /// A queue was silent.
+    Tick {
+        lane: usize,
+        heard: EventTime,
+        now: EventTime,
+    },
+}
+
+/// Messages of one queue.
+#[derive(Debug)]
+pub struct Given {
+    pub lane: usize,
+    pub flows: FlowBatch,
+    pub rejects: Vec<Reject>,
+    pub offered: u64,
+    pub filtered: u64,
+    pub bytes: u64,
+    pub ignored: Ignored,
+    /// Their rows move the watermark as if their event time were at most this.
+    pub ceiling: EventTime,
+    /// Messages that are in it.
+    pub messages: Vec<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    #[error("an entry of the log cannot be read: {0}")]
+    Unknown(String),
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+#[derive(Serialize, Deserialize)]
+enum Head {
+    Given(GivenHead),
+    Tick { lane: u32, heard: i64, now: i64 },
+}
+
+#[derive(Serialize, Deserialize)]
+struct GivenHead {
+    lane: u32,
+    offered: u64,
+    filtered: u64,
+    bytes: u64,
+    ignored: Vec<(String, u64)>,
+    ceiling: i64,
+    messages: Vec<u64>,
+    rejects: Vec<Refused>,
+    /// Names that origins have.
+    files: Vec<String>,
+    /// Of rows: file, line, offset.
+    origins: Vec<(u32, u64, u64)>,
+    duplicates: Vec<Option<(u128, u128)>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Refused {
+    reason: String,
+    detail: String,
+    file: String,
+    line: u64,
+    offset: u64,
+    raw: String,
+}
+
+impl Entry {
+    pub fn write(&self) -> Result<Vec<u8>, EntryError> {
+        let (head, rows) = match self {
+            Self::Given(given) => (Head::Given(given.head()), Some(&given.flows.rows)),
+            Self::Tick { lane, heard, now } => (Head::Tick { lane: number(*lane), heard: heard.0, now: now.0 }, None),
+        };
+        let head = postcard::to_allocvec(&head).map_err(|error| EntryError::Unknown(error.to_string()))?;
+        let mut bytes = u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&head);
+        if let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) {
+            let mut writer = StreamWriter::try_new(&mut bytes, &rows.schema())?;
+            writer.write(rows)?;
+            writer.finish()?;
+        }
+        Ok(zstd::bulk::compress(&bytes, COMPRESSION)?)
+    }
+
+    pub fn read(compressed: &[u8]) -> Result<Self, EntryError> {
+        let bytes = decompress(compressed)?;
+        let unknown = || EntryError::Unknown("it is shorter than its head".to_owned());
+        let length =
+            bytes.get(..4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes).ok_or_else(unknown)?;
+        let length = usize::try_from(length).map_err(|_| unknown())?;
+        let head = bytes.get(4..4 + length).ok_or_else(unknown)?;
+        let head = postcard::from_bytes(head).map_err(|error| EntryError::Unknown(error.to_string()))?;
+        match head {
+            Head::Tick { lane, heard, now } => {
+                Ok(Self::Tick { lane: lane as usize, heard: EventTime(heard), now: EventTime(now) })
+            }
+            Head::Given(head) => {
+                let rows = &bytes[4 + length..];
+                let rows = match rows.is_empty() {
+                    true => FlowBatch::empty().rows,
+                    false => read_rows(rows)?,
+                };
+                Ok(Self::Given(Box::new(head.given(rows)?)))
+            }
+        }
+    }
+}
+
+fn decompress(bytes: &[u8]) -> Result<Vec<u8>, EntryError> {
+    let mut whole = Vec::new();
+    let limit = ENTRY_BYTES_MAX as u64 + 1;
+    zstd::stream::read::Decoder::new(bytes)?.take(limit).read_to_end(&mut whole)?;
+    match whole.len() > ENTRY_BYTES_MAX {
+        true => Err(EntryError::Unknown(format!("it is longer than {ENTRY_BYTES_MAX} bytes"))),
+        false => Ok(whole),
+    }
+}
+
+fn read_rows(bytes: &[u8]) -> Result<RecordBatch, EntryError> {
+    let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
+    let batch = reader.next().ok_or_else(|| EntryError::Unknown("it has no rows".to_owned()))??;
+    let expected = FlowBatch::empty().rows.schema();
+    if batch.schema().fields() != expected.fields() {
+        return Err(EntryError::Unknown("its columns are not those of flows".to_owned()));
+    }
+    Ok(batch)
+}
+
+impl Given {
+    fn head(&self) -> GivenHead {
+        let mut files: Vec<String> = Vec::new();
+        let origins = self.flows.origins.iter().map(|origin| {
+            let place = files.iter().position(|file| **file == *origin.file).unwrap_or_else(|| {
+                files.push(origin.file.to_string());
+                files.len() - 1
+            });
+            (number(place), origin.line, origin.offset)
+        });
+        let origins = origins.collect();
+        let refused = |reject: &Reject| Refused {
+            reason: reject.reason.code().to_owned(),
+            detail: reject.detail.clone(),
+            file: reject.origin.file.to_string(),
+            line: reject.origin.line,
+            offset: reject.origin.offset,
+            raw: reject.raw.clone(),
+        };
+        GivenHead {
+            lane: number(self.lane),
+            offered: self.offered,
+            filtered: self.filtered,
+            bytes: self.bytes,
+            ignored: self.ignored.counts().iter().map(|(name, count)| (name.clone(), *count)).collect(),
+            ceiling: self.ceiling.0,
+            messages: self.messages.clone(),
+            rejects: self.rejects.iter().map(refused).collect(),
+            files,
+            origins,
+            duplicates: self.flows.duplicates.clone(),
+        }
+    }
+}
+
+impl GivenHead {
+    fn given(self, rows: RecordBatch) -> Result<Given, EntryError> {
+        let files: Vec<Arc<str>> = self.files.iter().map(|file| Arc::from(file.as_str())).collect();
+        let strange = |what: &str| EntryError::Unknown(format!("it has an unknown {what}"));
+        let origin = |(file, line, offset): &(u32, u64, u64)| {
+            let file = files.get(*file as usize).ok_or_else(|| strange("origin"))?;
+            Ok(Origin { file: Arc::clone(file), line: *line, offset: *offset })
+        };
+        let reject = |refused: Refused| {
+            let reason = RejectReason::ALL.into_iter().find(|reason| reason.code() == refused.reason);
+            let origin = Origin { file: refused.file.into(), line: refused.line, offset: refused.offset };
+            let reason = reason.ok_or_else(|| strange("reason"))?;
+            Ok(Reject { reason, detail: refused.detail, origin, raw: refused.raw })
+        };
+        let times = rows.column(flow::EVENT_TIME).as_primitive_opt::<TimestampMicrosecondType>();
+        let times = times.ok_or_else(|| strange("event time"))?.values().to_vec();
+        let mut ignored = Ignored::default();
+        self.ignored.iter().for_each(|(name, count)| ignored.add(name, *count));
+        let origins: Result<_, EntryError> = self.origins.iter().map(origin).collect();
+        let rejects: Result<_, EntryError> = self.rejects.into_iter().map(reject).collect();
+        Ok(Given {
+            lane: self.lane as usize,
+            flows: FlowBatch { rows, times, origins: origins?, duplicates: self.duplicates },
+            rejects: rejects?,
+            offered: self.offered,
+            filtered: self.filtered,
+            bytes: self.bytes,
+            ignored,
+            ceiling: EventTime(self.ceiling),
+            messages: self.messages,
+        })
+    }
+}
+
+fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}

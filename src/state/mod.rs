@@ -1,0 +1,50 @@
+//! What a run keeps on disk: the log of all that it was given, from which everything else can be computed again, and how
+//! far its outputs are.
+//!
+//! | file | does |
+//! |---|---|
+//! | `frame.rs` | a record with its length, number and checksum |
+//! | `segment.rs` | the frames of one file: what is whole, what is torn, what is damaged |
+//! | `confirmed.rs` | up to where the log was synced |
+//! | `log.rs` | segments one after the other: appended to, made durable, read again |
+//! | `entry.rs` | what a run was given, as bytes |
+//! | `folder.rs` | who holds the folder, and which version wrote it |
+//! | `outbox.rs` | how far an output is |
+//!
+//! # What is promised
+//!
+//! What [`log::Log::sync`] has returned for is read again, whatever happens to the program, or opening says that the log is
+//! damaged. What was appended and not synced is read again or cut off, and the cut is told. After a power cut the machine may
+//! have forgotten that the last few syncs were confirmed: a log that is damaged there too is taken for one that is torn.
+
+mod confirmed;
+pub mod entry;
+pub mod folder;
+mod frame;
+pub mod log;
+pub mod outbox;
+mod segment;
+
+use std::io;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("{file}: cannot {what}")]
+    Io {
+        file: String,
+        what: &'static str,
+        #[source]
+        error: io::Error,
+    },
+    #[error(
+        "{file} is damaged at byte {at}: {what}\nhelp: what was acknowledged is in it; restore the folder from a copy, or move it \
+         away and let the subscription deliver again what it retains (seek)"
+    )]
+    Damaged { file: String, at: u64, what: String },
+    #[error("{folder} is used by another run\nhelp: stop that one, or give this one a folder of its own")]
+    Locked { folder: String },
+    #[error("{folder} was written by version {found} of the state, this program has {known}\nhelp: {help}")]
+    Version { folder: String, found: u32, known: u32, help: &'static str },
+    #[error("{folder} holds files that are no state: {file}\nhelp: name a new or an empty folder")]
+    Strange { folder: String, file: String },
+}

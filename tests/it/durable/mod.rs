@@ -1,0 +1,393 @@
+//! A run that does not end, on a disk and a queue in memory: it dies at every step of its work, is started again, and gives the
+//! alerts that a run over the same records gives that nothing happens to, each once.
+
+mod disk;
+mod log;
+mod queue;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value as Json;
+use tripline::adapter::local::MemoryInput;
+use tripline::plan::Plan;
+use tripline::port::disk::Disk;
+use tripline::port::subscription::Subscription;
+use tripline::port::{Clock, RowWriter};
+use tripline::record::{EventTime, Micros};
+use tripline::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live};
+use tripline::runtime::outlet::{AlertFormat, Outlets};
+use tripline::runtime::run::{Progress, RunOptions, run};
+
+use super::arrival::{self, Flow, MINUTE, SECOND, START};
+use super::plan_of;
+use super::random::Random;
+use disk::{MemoryDisk, Mounted};
+use queue::{Message, Queue};
+
+const ALERTS: &str = "out/alerts.jsonl";
+const DAY: i64 = 86_400 * SECOND;
+/// Beyond everything: closes what is open.
+const END: i64 = START + 2 * DAY;
+
+const PROJECT: &str = "--- tripline.yaml
+name: durable
+evidence: 2
+--- sql/netlog/source.yaml
+source: netlog
+format: json
+columns:
+  time: {type: TIMESTAMP, field: at}
+  sub: STRING
+  src: STRING
+  port: INT64
+  tx: INT64
+event_time: time
+lateness: 10m
+--- sql/netlog/flows.sql
+SELECT time AS end_time, sub AS subscriber_id, src AS src_ip, port AS dst_port, tx AS tx_bytes FROM netlog
+--- features/busy_1m.yaml
+feature: busy_1m
+from: flows
+key: [subscriber_id]
+window: {size: 1m, every: 20s}
+columns:
+  flows: COUNT(*)
+  ports: COUNT(DISTINCT dst_port)
+--- features/usual.yaml
+feature: usual
+from: busy_1m
+trailing:
+  own: {key: [subscriber_id], size: 10m, columns: {mean: AVG(flows), rows: COUNT(*)}}
+--- features/visit.yaml
+feature: visit
+from: flows
+key: [src_ip]
+window: {session_gap: 1m, max: 1d}
+columns:
+  flows: COUNT(*)
+--- features/logins.yaml
+feature: logins
+from: hits(login)
+key: [actor]
+window: {size: 2m}
+columns:
+  hits: COUNT(*)
+--- rules/login.yaml
+rule: login
+title: Login
+severity: low
+sql: SELECT * FROM flows WHERE COALESCE(dst_port, 0) = 22
+entities: [{type: ip, column: src_ip, role: actor}]
+alert: {title: 'login', key: [src_ip], merge_within: 1m}
+--- rules/many_logins.yaml
+rule: many_logins
+title: Logins
+severity: low
+sql: SELECT * FROM logins WHERE hits >= 2
+alert: {title: 'logins', key: [actor], merge_within: 1m}
+--- rules/rise.yaml
+rule: rise
+title: Rise
+severity: low
+sql: SELECT * FROM usual WHERE flows > own_mean AND own_rows > 1
+alert: {title: 'rise', key: [subscriber_id], merge_within: 1m}
+--- rules/long.yaml
+rule: long
+title: Long
+severity: low
+sql: SELECT * FROM visit WHERE flows >= 3
+alert: {title: 'long', key: [src_ip], merge_within: 1m}
+";
+
+pub fn cases() -> Vec<Trial> {
+    vec![
+        Trial::test("durable::a_log_with_any_bit_flipped_or_cut_anywhere", log::every_bit_and_every_cut),
+        Trial::test("durable::a_log_whose_power_is_cut", log::power_cuts),
+        Trial::test("durable::a_run_that_dies_at_every_step", every_step),
+        Trial::test("durable::runs_that_die_again_and_again", again_and_again),
+        Trial::test("durable::other_definitions_go_on_with_what_was_there", other_definitions),
+        Trial::test("durable::a_folder_is_one_runs", one_run),
+    ]
+}
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> EventTime {
+        EventTime(END + DAY)
+    }
+}
+
+struct Silent;
+
+impl Progress for Silent {
+    fn advanced(&self, _: u64, _: u64, _: u64) {}
+}
+
+fn record(flow: &Flow) -> String {
+    let text = |value: Option<&str>| value.map_or(Json::Null, Json::from);
+    serde_json::json!({
+        "at": flow.time,
+        "sub": text(flow.subscriber_id.as_deref()),
+        "src": text(flow.src_ip.as_deref().filter(|ip| !ip.is_empty())),
+        "port": flow.dst_port,
+        "tx": flow.tx_bytes,
+    })
+    .to_string()
+}
+
+/// Messages of one record or several, a bad one among them, in an order that is within the lateness; at the end one that
+/// closes everything.
+fn messages(random: &mut Random, flows: usize) -> Vec<Message> {
+    let flows = arrival::flows(random, flows, 30 * MINUTE);
+    let delayed = arrival::delayed(random, &flows, 5 * MINUTE);
+    let mut messages = Vec::new();
+    let mut rest = delayed.as_slice();
+    while !rest.is_empty() {
+        let count = (1 + random.below(4)).min(rest.len());
+        let records: Vec<String> = rest[..count].iter().map(record).collect();
+        messages.push(records.join("\n"));
+        rest = &rest[count..];
+    }
+    messages.insert(messages.len() / 2, "{\"at\": \"never\"}".to_owned());
+    messages.push(format!("{{\"at\": {END}}}"));
+    (1000..).zip(messages).map(|(id, data)| Message { id, data }).collect()
+}
+
+fn no_taps(_: &str, _: datafusion::arrow::datatypes::SchemaRef) -> std::io::Result<Box<dyn RowWriter>> {
+    Err(std::io::Error::other("no taps"))
+}
+
+/// What a run says of these messages that nothing happens to: its alerts, as lines.
+fn undisturbed(plan: &Plan, messages: &[Message]) -> Result<BTreeSet<String>, Failed> {
+    let text: String = messages.iter().map(|message| message.data.clone() + "\n").collect();
+    let options = RunOptions {
+        inputs: vec![(0, Arc::new(MemoryInput::new("memory", text.into_bytes())))],
+        live: None,
+        threads: 1,
+        generation: "one".to_owned(),
+        fault: None,
+        watch: None,
+        history: None,
+        spill: None,
+    };
+    let lines = Lines::default();
+    let alerts: Box<dyn Write + Send> = Box::new(lines.clone());
+    let mut out = Outlets::new(plan, &[], Some((alerts, AlertFormat::Json)), &no_taps)?;
+    run(plan, &options, &mut out, &Silent, &AtomicBool::new(false)).map_err(|error| error.error.to_string())?;
+    let text = lines.0.lock().map_err(|_| "poisoned")?.clone();
+    told(&text)
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().map_err(|_| std::io::Error::other("poisoned"))?.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Alerts, without where their flows came from. Each is there once.
+fn told(bytes: &[u8]) -> Result<BTreeSet<String>, Failed> {
+    let mut told = BTreeSet::new();
+    for line in String::from_utf8_lossy(bytes).lines() {
+        let mut alert: Json = serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))?;
+        for flow in alert["evidence"].as_array_mut().into_iter().flatten() {
+            if let Some(flow) = flow.as_object_mut() {
+                flow.remove("origin");
+            }
+        }
+        if alert["state"] == "partial" {
+            continue;
+        }
+        if !told.insert(alert.to_string()) {
+            return Err(format!("twice: {line}").into());
+        }
+    }
+    Ok(told)
+}
+
+struct Machine {
+    disk: Arc<MemoryDisk>,
+    queues: Vec<Queue>,
+}
+
+impl Machine {
+    /// Starts the run, until all is acknowledged or it dies.
+    fn start(&self, plan: &Plan, generation: &str) -> Result<Logged, String> {
+        let mounted: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(&self.disk)));
+        let lanes: Vec<String> = self.queues.iter().map(|queue| queue.name().to_string()).collect();
+        let session = Session::open(mounted, generation, &lanes).map_err(|error| error.to_string())?;
+        let (tail, bytes) = self.disk.tail(ALERTS, session.output_bytes());
+        let file = AlertFile::new(tail, bytes);
+        let alerts: Box<dyn Write + Send> = Box::new(file.clone());
+        let outlets = Outlets::new(plan, &[], Some((alerts, AlertFormat::Json)), &no_taps);
+        let mut outlets = outlets.map_err(|error| error.to_string())?;
+        let mut outbox = Outbox::new(session, &mut outlets, Some(file));
+        let queues = self.queues.iter().map(|queue| (0, Box::new(queue.clone()) as Box<dyn Subscription>));
+        let mut options = LiveOptions::new(queues.collect(), Arc::new(Fixed));
+        (options.segment_bytes, options.group_entries) = (4_000, 1);
+        options.hold = Micros(0);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (watched, flag) = (self.queues.clone(), Arc::clone(&stop));
+        let watch = thread::spawn(move || {
+            while !flag.load(Ordering::Relaxed) {
+                if watched.iter().all(Queue::is_done) {
+                    flag.store(true, Ordering::Relaxed);
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let done = live(plan, options, &mut outbox, &Silent, &stop);
+        stop.store(true, Ordering::Relaxed);
+        watch.join().map_err(|_| "the watch died".to_owned())?;
+        let (report, logged) = done.map_err(|error| error.to_string())?;
+        report.verify().map_err(|error| error.to_string())?;
+        Ok(logged)
+    }
+
+    fn restart(&self, random: &mut Random) {
+        self.queues.iter().for_each(Queue::restart);
+        self.disk.restart(random);
+    }
+
+    fn alerts(&self) -> Result<BTreeSet<String>, Failed> {
+        told(&self.disk.content(ALERTS))
+    }
+}
+
+fn machine(messages: &[Message], seed: u64) -> Machine {
+    let queue = Queue::new("projects/p/subscriptions/s", messages.to_vec(), seed, EventTime(END + DAY));
+    Machine { disk: MemoryDisk::new(), queues: vec![queue] }
+}
+
+fn same(what: &str, expected: &BTreeSet<String>, found: &BTreeSet<String>) -> Result<(), Failed> {
+    if expected == found {
+        return Ok(());
+    }
+    let missing: Vec<_> = expected.difference(found).take(2).collect();
+    let added: Vec<_> = found.difference(expected).take(2).collect();
+    Err(format!("{what}: of {} alerts {missing:#?} are missing, {added:#?} are there instead", expected.len()).into())
+}
+
+/// Once at each step of small runs.
+fn every_step() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let (mut dying, mut cut, mut kinds) = (0, 0, BTreeSet::new());
+    for seed in 0..6 {
+        let mut random = Random::new(seed);
+        let messages = messages(&mut random, 80);
+        let expected = undisturbed(&plan, &messages)?;
+        let whole = machine(&messages, seed);
+        whole.start(&plan, "one")?;
+        same("a run without an accident", &expected, &whole.alerts()?)?;
+        kinds.extend(whole.disk.done.lock().map_err(|_| "poisoned")?.iter().cloned());
+        for step in 0..whole.disk.steps() {
+            let machine = machine(&messages, seed);
+            machine.disk.die_at(step);
+            dying += u64::from(machine.start(&plan, "one").is_err());
+            machine.restart(&mut random);
+            let logged = machine.start(&plan, "one");
+            let logged = logged.map_err(|error| format!("seed {seed}, after dying at step {step}: {error}"))?;
+            cut += u64::from(logged.cut_bytes > 0);
+            same(&format!("seed {seed}, after dying at step {step}"), &expected, &machine.alerts()?)?;
+        }
+    }
+    if dying < 200 || cut == 0 || kinds.len() < 12 {
+        return Err(format!("died {dying} times at steps of {} kinds, {cut} logs were cut", kinds.len()).into());
+    }
+    Ok(())
+}
+
+/// At random steps, until it gets through.
+fn again_and_again() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let (mut deaths, mut redelivered) = (0, 0);
+    for seed in 0..60 {
+        let mut random = Random::new(seed);
+        let messages = messages(&mut random, 200);
+        let expected = undisturbed(&plan, &messages)?;
+        let machine = machine(&messages, seed);
+        for _ in 0..6 {
+            machine.disk.die_at(random.next() % 60);
+            if machine.start(&plan, "one").is_ok() {
+                break;
+            }
+            deaths += 1;
+            machine.restart(&mut random);
+        }
+        machine.disk.die_at(u64::MAX);
+        redelivered += machine.start(&plan, "one").map_err(|error| format!("seed {seed}: {error}"))?.redelivered;
+        same(&format!("seed {seed}"), &expected, &machine.alerts()?)?;
+    }
+    if deaths < 100 || redelivered == 0 {
+        return Err(format!("{deaths} deaths, {redelivered} messages came again").into());
+    }
+    Ok(())
+}
+
+/// What was alerted under the definitions before is not alerted again, and what comes later stands on what was there.
+fn other_definitions() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let mut random = Random::new(3);
+    let all = messages(&mut random, 200);
+    let (first, second) = all.split_at(all.len() / 2);
+    let machine = machine(first, 3);
+    machine.start(&plan, "one")?;
+    let before = machine.alerts()?;
+    second.iter().for_each(|message| machine.queues[0].add(message.clone()));
+    machine.start(&plan, "two")?;
+    let after = machine.alerts()?;
+    let expected = undisturbed(&plan, &all)?;
+    let id = |line: &String| {
+        serde_json::from_str::<Json>(line).map(|alert| alert["alert_id"].to_string()).unwrap_or_default()
+    };
+    let ids = |lines: &BTreeSet<String>| lines.iter().map(id).collect::<BTreeSet<_>>();
+    if before.is_empty() || after.len() <= before.len() || ids(&after) != ids(&expected) {
+        return Err(format!("{} before, {} after, of {}", before.len(), after.len(), expected.len()).into());
+    }
+    let generations =
+        |name: &str| after.iter().filter(|line| line.contains(&format!("\"generation\":\"{name}\""))).count();
+    if generations("one") != before.len() || generations("two") != after.len() - before.len() {
+        return Err(format!("{} of one, {} of two", generations("one"), generations("two")).into());
+    }
+    // The same once more: nothing is new.
+    machine.start(&plan, "two")?;
+    same("started again", &after, &machine.alerts()?)
+}
+
+/// Another run, other queues, another version.
+fn one_run() -> Result<(), Failed> {
+    let disk = MemoryDisk::new();
+    let mounted = || Arc::new(Mounted(Arc::clone(&disk))) as Arc<dyn Disk>;
+    let open = |lane: &str| Session::open(mounted(), "one", &[lane.to_owned()]).map_err(|error| error.to_string());
+    let said = |opened: Result<Session, String>| opened.err().unwrap_or_default();
+    let first = open("a")?;
+    let held = said(open("a"));
+    drop(first);
+    let other = said(open("b"));
+    disk.set("version.json", b"{\"version\":2}".to_vec());
+    let newer = said(open("a"));
+    disk.set("version.json", b"{\"version\":1}".to_vec());
+    disk.set("flows.csv", Vec::new());
+    let strange = said(open("a"));
+    let wanted =
+        ["used by another run", "is the state of a run over a, not over b", "version 2", "no state: flows.csv"];
+    let found = [held, other, newer, strange];
+    match found.iter().zip(wanted).find(|(found, wanted)| !found.contains(wanted) || !found.contains("help: ")) {
+        Some((found, wanted)) => Err(format!("{found:?} does not say {wanted:?} and what to do").into()),
+        None => Ok(()),
+    }
+}

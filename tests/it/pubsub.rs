@@ -1,0 +1,319 @@
+//! Messages of Pub/Sub as input, with Google's emulator: what files give, a subscription gives, and a run that is killed goes on
+//! where it was.
+//!
+//! `TRIPLINE_PUBSUB_EMULATOR` names the jar that `tests/emulator/install-pubsub` printed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use google_cloud_auth::credentials::anonymous;
+use google_cloud_pubsub::client::{BasePublisher, SubscriptionAdmin, TopicAdmin};
+use google_cloud_pubsub::model::Message;
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::random::Random;
+
+const JAR: &str = "TRIPLINE_PUBSUB_EMULATOR";
+const TOPIC: &str = "projects/test-project/topics/flows";
+const SUBSCRIPTION: &str = "projects/test-project/subscriptions/tripline";
+const PATIENCE: Duration = Duration::from_secs(240);
+/// Behind all flows, so that everything closes.
+const LAST: &str = "2026-03-01T00:00:00Z";
+
+type Outcome = Result<(), Failed>;
+type Case = fn(&Emulator) -> Outcome;
+
+pub fn cases() -> Vec<Trial> {
+    let jar = std::env::var(JAR).ok();
+    if jar.is_none() {
+        eprintln!("skipped: pubsub::*: {JAR} names no jar of the emulator (tests/emulator/install-pubsub)");
+    }
+    let cases: [(&str, Case); 2] =
+        [("a_run_that_is_killed_loses_and_repeats_nothing", killed), ("what_is_not_there_is_said", missing)];
+    let trials = cases.into_iter().map(|(name, case)| {
+        let jar = jar.clone();
+        let skip = jar.is_none();
+        Trial::test(format!("pubsub::{name}"), move || case(&Emulator::start(&jar.unwrap_or_default())?))
+            .with_ignored_flag(skip)
+    });
+    trials.collect()
+}
+
+struct Emulator {
+    server: Child,
+    host: String,
+    runtime: Runtime,
+}
+
+impl Emulator {
+    fn start(jar: &str) -> Result<Self, Failed> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let server = Command::new("java")
+            .args(["-jar", jar, "--host=127.0.0.1", &format!("--port={port}")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let emulator = Self { server, host: format!("127.0.0.1:{port}"), runtime: Runtime::new()? };
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(&emulator.host).is_err() {
+            if Instant::now() > until {
+                return Err("the emulator does not listen".into());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(emulator)
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.host)
+    }
+
+    fn create(&self) -> Outcome {
+        let (endpoint, credentials) = (self.endpoint(), anonymous::Builder::new().build());
+        self.runtime.block_on(async {
+            let topics = TopicAdmin::builder().with_endpoint(&endpoint).with_credentials(credentials.clone()).build();
+            topics.await?.create_topic().set_name(TOPIC).send().await?;
+            let subscriptions = SubscriptionAdmin::builder().with_endpoint(&endpoint).with_credentials(credentials);
+            let made = subscriptions.build().await?.create_subscription();
+            made.set_name(SUBSCRIPTION).set_topic(TOPIC).set_ack_deadline_seconds(10).send().await?;
+            Ok(())
+        })
+    }
+
+    fn publish(&self, messages: Vec<String>) -> Outcome {
+        self.runtime.block_on(async {
+            let base = BasePublisher::builder().with_endpoint(self.endpoint());
+            let base = base.with_credentials(anonymous::Builder::new().build()).build().await?;
+            let publisher = base.publisher(TOPIC).build();
+            let sent: Vec<_> = messages
+                .into_iter()
+                .map(|data| publisher.publish(Message::new().set_data(data.into_bytes())))
+                .collect();
+            for sent in sent {
+                sent.await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// The pack, with room for what comes again after a kill.
+fn project(folder: &Path) -> Outcome {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for part in ["tripline.yaml", "sql", "features", "rules"] {
+        copy(&root.join(part), &folder.join(part))?;
+    }
+    let source = folder.join("sql/netlog/source.yaml");
+    let text = fs::read_to_string(&source)?;
+    let roomy: Vec<String> = text
+        .lines()
+        .map(|line| if line.starts_with("lateness:") { "lateness: 12h".to_owned() } else { line.to_owned() })
+        .collect();
+    if !roomy.iter().any(|line| line == "lateness: 12h") {
+        return Err("the source says no lateness".into());
+    }
+    Ok(fs::write(source, roomy.join("\n") + "\n")?)
+}
+
+fn copy(from: &Path, to: &Path) -> Outcome {
+    if !from.is_dir() {
+        fs::copy(from, to)?;
+        return Ok(());
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+fn tripline() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tripline"))
+}
+
+/// Ids of whole alerts; each is there once.
+fn alerts(file: &Path) -> Result<BTreeSet<String>, Failed> {
+    let mut ids = BTreeSet::new();
+    for line in fs::read_to_string(file).unwrap_or_default().lines() {
+        let alert: Json = serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))?;
+        let told = format!("{} {} {} {}", alert["alert_id"], alert["rule"], alert["hits"], alert["score"]);
+        if alert["state"] != "partial" && !ids.insert(told) {
+            return Err(format!("twice: {line}").into());
+        }
+    }
+    Ok(ids)
+}
+
+struct Place {
+    folder: TempDir,
+}
+
+/// A run, which does not outlive its test.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Place {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn start(&self, emulator: &Emulator) -> Result<Started, Failed> {
+        let child = tripline()
+            .args(["run", "--source", "netlog", "--summary", "json", "--subscription", SUBSCRIPTION])
+            .arg("--project")
+            .arg(self.path("project"))
+            .arg("--state")
+            .arg(self.path("state"))
+            .arg("--output")
+            .arg(self.path("alerts.jsonl"))
+            .arg("--tap")
+            .arg(format!("flows={}", self.path("flows.jsonl").display()))
+            .env("PUBSUB_EMULATOR_HOST", &emulator.host)
+            .stdout(Stdio::null())
+            .stderr(fs::OpenOptions::new().create(true).append(true).open(self.path("stderr"))?)
+            .spawn()?;
+        Ok(Started(child))
+    }
+
+    fn rows(&self) -> usize {
+        fs::read_to_string(self.path("flows.jsonl")).unwrap_or_default().lines().count()
+    }
+
+    fn wait_for(&self, what: &str, done: impl Fn() -> Result<bool, Failed>) -> Outcome {
+        let until = Instant::now() + PATIENCE;
+        while !done()? {
+            if Instant::now() > until {
+                let said = fs::read_to_string(self.path("stderr")).unwrap_or_default();
+                return Err(format!("no {what} in time, {} rows: {said}", self.rows()).into());
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+}
+
+/// The emulator is slow to deliver again what a dead client held, some ten messages a second: that is what the time goes into.
+///
+/// Kills at any moment while flows come; in the end there are the alerts of a run over files, each once, and each flow counted
+/// once.
+fn killed(emulator: &Emulator) -> Outcome {
+    const FLOWS: usize = 1_500;
+    const KILLS: usize = 4;
+    let place = Place { folder: tempfile::tempdir()? };
+    fs::create_dir(place.path("project"))?;
+    project(&place.path("project"))?;
+    let made = tripline()
+        .args(["generate", "--events", &FLOWS.to_string(), "--attacks", "all", "--seed", "5", "--output"])
+        .arg(place.path("given.jsonl"))
+        .output()?;
+    let given = fs::read_to_string(place.path("given.jsonl"))?;
+    let mut last: Json = serde_json::from_str(given.lines().next().unwrap_or_default()).map_err(|e| e.to_string())?;
+    ["startTime", "endTime", "timestamp"].iter().for_each(|time| last[*time] = LAST.into());
+    let text = format!("{given}{last}\n");
+    let flows = text.lines().count();
+    if !made.status.success() || flows < FLOWS {
+        return Err(format!("{flows} flows were made: {}", String::from_utf8_lossy(&made.stderr)).into());
+    }
+    fs::write(place.path("given.jsonl"), &text)?;
+    let batch = tripline()
+        .args(["run", "--source", "netlog", "--input"])
+        .arg(place.path("given.jsonl"))
+        .arg("--project")
+        .arg(place.path("project"))
+        .arg("--output")
+        .arg(place.path("batch.jsonl"))
+        .output()?;
+    let expected = alerts(&place.path("batch.jsonl"))?;
+    if expected.len() < 3 {
+        return Err(format!("{} alerts: {}", expected.len(), String::from_utf8_lossy(&batch.stderr)).into());
+    }
+
+    emulator.create()?;
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.pop();
+    let mut random = Random::new(u64::from(std::process::id()));
+    let mut parts = lines.chunks(lines.len() / KILLS + 1);
+    for kill in 0..KILLS {
+        let mut run = place.start(emulator)?;
+        // Some messages have several records.
+        let messages = parts.next().unwrap_or_default().chunks(1 + kill * 3).map(|lines| lines.join("\n"));
+        emulator.publish(messages.collect())?;
+        thread::sleep(Duration::from_millis(u64::try_from(random.between(200, 3_500)).unwrap_or(0)));
+        // SIGKILL.
+        run.0.kill()?;
+        run.0.wait()?;
+    }
+    let mut run = place.start(emulator)?;
+    place.wait_for("flows", || Ok(place.rows() == lines.len()))?;
+    // Until then what was under way before may come again, and nothing moves the watermark.
+    thread::sleep(Duration::from_secs(32));
+    emulator.publish(vec![last.to_string()])?;
+    place.wait_for("alerts", || Ok(alerts(&place.path("alerts.jsonl"))?.len() >= expected.len()))?;
+    thread::sleep(Duration::from_secs(1));
+    let stopped = Command::new("kill").args(["-TERM", &run.0.id().to_string()]).status()?;
+    let ended = run.0.wait()?;
+    let found = alerts(&place.path("alerts.jsonl"))?;
+    if found != expected || !stopped.success() || !ended.success() {
+        let missing: Vec<_> = expected.difference(&found).collect();
+        let added: Vec<_> = found.difference(&expected).collect();
+        return Err(format!("{ended}; missing {missing:#?}, there instead {added:#?}").into());
+    }
+    let said = fs::read_to_string(place.path("stderr"))?;
+    let summary = said.lines().rev().find_map(|line| serde_json::from_str::<Json>(line).ok());
+    let summary = summary.ok_or("no summary")?;
+    let rows = &summary["rows"];
+    if rows["offered"] != flows || rows["accepted"] != flows || rows["late"] != 0 {
+        return Err(format!("of {flows} flows: {rows}").into());
+    }
+    if summary["log"]["recovered_entries"] == 0 {
+        return Err(format!("nothing was recovered: {}", summary["log"]).into());
+    }
+    Ok(())
+}
+
+/// Names that are wrong, and a subscription that is not there.
+fn missing(emulator: &Emulator) -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let run = |name: &str| -> Result<String, Failed> {
+        let ended = tripline()
+            .args(["run", "--source", "netlog", "--subscription", name, "--project", env!("CARGO_MANIFEST_DIR")])
+            .arg("--state")
+            .arg(folder.path().join(name.replace('/', "_")))
+            .env("PUBSUB_EMULATOR_HOST", &emulator.host)
+            .output()?;
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        if ended.status.code() == Some(2) { Ok(said) } else { Err(format!("{}: {said}", ended.status).into()) }
+    };
+    let wrong = run("flows")?;
+    let absent = run("projects/test-project/subscriptions/absent")?;
+    if !wrong.contains("help: write projects/PROJECT/subscriptions/NAME") {
+        return Err(wrong.into());
+    }
+    if !absent.contains("subscriptions/absent") || !absent.contains("help: ") {
+        return Err(absent.into());
+    }
+    Ok(())
+}
