@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::plan::Plan;
 use crate::port::subscription::Subscription;
-use crate::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live};
+use crate::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live, whole_lines};
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
 
@@ -20,10 +20,10 @@ use super::wire;
 #[derive(Debug, Args)]
 pub struct Live {
     /// A subscription of Pub/Sub, `projects/PROJECT/subscriptions/NAME`, in the place of inputs; `SOURCE=…` for one of another
-    /// source. The run goes on until it is stopped, and where it was when it is started again
+    /// source. Runs until it is stopped; started again, it goes on where it was. `PUBSUB_EMULATOR_HOST` names an emulator
     #[arg(long, num_args = 1.., value_name = "SUBSCRIPTION", conflicts_with_all = ["input", "history", "live"])]
     subscription: Vec<String>,
-    /// The folder of the run's log: what was acknowledged is in it, and nothing else may be
+    /// A folder of its own for the run's log, in which everything is that was acknowledged
     #[arg(long, value_name = "DIR", requires = "subscription")]
     state: Option<PathBuf>,
 }
@@ -54,10 +54,17 @@ impl Live {
         };
         let named = self.named(plan, source)?;
         let lanes: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
+        apart(state, target)?;
         let session = Session::open(wire::disk(state), generation, &lanes)?;
-        let (writer, file) = output(target.output, session.output_bytes())?;
+        if session.is_changed() {
+            note(
+                "the definitions or the program have changed: flows of the log count for what is looked back at, and alerts about \
+                 them alone are not put out; those that were pending are in a run with the old ones",
+            );
+        }
+        let (writer, file, behind) = output(target.output, session.output_bytes())?;
         let mut outlets = Outlets::new(plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
-        let mut outbox = Outbox::new(session, &mut outlets, file);
+        let mut outbox = Outbox::new(session, &mut outlets, file, &behind);
         let mut subscriptions: Vec<(usize, Box<dyn Subscription>)> = Vec::with_capacity(named.len());
         for (index, name) in named {
             subscriptions.push((index, wire::subscription(&name)?));
@@ -104,16 +111,31 @@ impl Live {
     }
 }
 
-type Output = (Box<dyn std::io::Write + Send>, Option<AlertFile>);
+/// Nothing is written into the folder of the log but the log.
+fn apart(state: &Path, target: &Target<'_>) -> anyhow::Result<()> {
+    let Ok(state) = state.canonicalize() else { return Ok(()) };
+    let outputs = target.taps.iter().map(|(_, file)| file.as_str()).chain([target.output]);
+    for output in outputs {
+        let folder = Path::new(output).parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+        if folder.is_ok_and(|folder| folder.starts_with(&state)) {
+            bail!("{output} is in the folder of the log\nhelp: name a file in another folder");
+        }
+    }
+    Ok(())
+}
 
-/// The end of the output: what was counted stays, what is behind it comes again. A file that is shorter has been put away.
+type Output = (Box<dyn std::io::Write + Send>, Option<AlertFile>, Vec<u8>);
+
+/// The end of the output, with what stands behind the alerts that were counted. Of that a torn line goes.
 fn output(path: &str, counted: u64) -> anyhow::Result<Output> {
     if path == "-" {
-        return Ok((wire::text_writer(path)?, None));
+        return Ok((wire::text_writer(path)?, None, Vec::new()));
     }
-    let (file, bytes) = wire::append_to(Path::new(path), counted).with_context(|| format!("cannot write {path}"))?;
+    let opened = wire::append_to(Path::new(path), counted, &whole_lines);
+    let (file, bytes, behind) = opened.with_context(|| format!("cannot write {path}"))?;
     let file = AlertFile::new(file, bytes);
-    Ok((Box::new(file.clone()), Some(file)))
+    Ok((Box::new(file.clone()), Some(file), behind))
 }
 
 fn tell(logged: &Logged) {

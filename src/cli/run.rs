@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::port::Input;
 use crate::record::alert::ALERTS;
 use crate::record::flow::FLOWS;
+use crate::runtime::live::LiveError;
 use crate::runtime::outlet::{AlertFormat, Outlets, own_name, relations};
 use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunFailed, RunOptions, run};
@@ -120,7 +121,10 @@ impl Run {
     fn run_live(&self, plan: &Plan, generation: &str, taps: &[(String, String)]) -> anyhow::Result<Exit> {
         self.check(plan, taps, &[])?;
         let target = Target { output: &self.output, format: self.alert_format(), taps };
-        let (report, logged) = self.live_from.run(plan, self.inputs.source(), generation, &target)?;
+        let (report, logged) = match self.live_from.run(plan, self.inputs.source(), generation, &target) {
+            Err(error) if matches!(error.downcast_ref(), Some(LiveError::Stopped)) => return Ok(Exit::Interrupted),
+            done => done?,
+        };
         match self.summary {
             Format::Text => say(&(summary(&report) + &logged.to_string())),
             Format::Json => {

@@ -78,9 +78,13 @@ pub fn disk(folder: &Path) -> Arc<dyn Disk> {
     Arc::new(LocalDisk::new(folder))
 }
 
-/// The end of a file, of which at most so many bytes are kept, and how many there are.
-pub fn append_to(file: &Path, kept: u64) -> io::Result<(Box<dyn Append>, u64)> {
-    disk::append_to(file, kept)
+/// The end of a file, how long it is, and what is in it behind so many bytes, of which `whole` says how much stays.
+pub fn append_to(
+    file: &Path,
+    counted: u64,
+    whole: &dyn Fn(&[u8]) -> usize,
+) -> io::Result<(Box<dyn Append>, u64, Vec<u8>)> {
+    disk::append_to(file, counted, whole)
 }
 
 pub fn is_subscription(name: &str) -> bool {

@@ -10,6 +10,7 @@ use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
+use super::frame::PAYLOAD_BYTES_MAX;
 use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::ingest::Ignored;
 use crate::record::{EventTime, Origin, Reject, RejectReason, flow};
@@ -103,7 +104,12 @@ impl Entry {
             writer.write(rows)?;
             writer.finish()?;
         }
-        Ok(zstd::bulk::compress(&bytes, COMPRESSION)?)
+        let compressed = zstd::bulk::compress(&bytes, COMPRESSION)?;
+        // Nothing is written that could not be read.
+        match bytes.len() > ENTRY_BYTES_MAX || compressed.len() > PAYLOAD_BYTES_MAX {
+            true => Err(EntryError::Unknown(format!("one of {} bytes is too long for the log", bytes.len()))),
+            false => Ok(compressed),
+        }
     }
 
     pub fn read(compressed: &[u8]) -> Result<Self, EntryError> {

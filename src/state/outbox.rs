@@ -13,6 +13,8 @@ pub const FILE: &str = "outbox.json";
 pub struct Position {
     /// Of the definitions that the alerts are of.
     pub generation: String,
+    /// Of the program that computed them: another may order them otherwise.
+    pub program: String,
     /// What other definitions were given before: entries of the log that alert nobody any more.
     pub since: u64,
     /// Alerts that are out, of those behind it.

@@ -312,6 +312,17 @@ fn missing(emulator: &Emulator) -> Outcome {
     if !wrong.contains("help: write projects/PROJECT/subscriptions/NAME") {
         return Err(wrong.into());
     }
+    let inside = tripline()
+        .args(["run", "--source", "netlog", "--subscription", SUBSCRIPTION, "--project", env!("CARGO_MANIFEST_DIR")])
+        .arg("--state")
+        .arg(folder.path())
+        .arg("--output")
+        .arg(folder.path().join("alerts.jsonl"))
+        .output()?;
+    let inside = String::from_utf8_lossy(&inside.stderr).into_owned();
+    if !inside.contains("is in the folder of the log") {
+        return Err(inside.into());
+    }
     if !absent.contains("subscriptions/absent") || !absent.contains("help: ") {
         return Err(absent.into());
     }

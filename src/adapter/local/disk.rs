@@ -1,7 +1,7 @@
 //! A folder whose files are appended to and synced.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::port::disk::{Append, Disk};
@@ -100,11 +100,23 @@ impl Append for Tail {
     }
 }
 
-/// The end of a file, which is made when it is not there; of a longer one this many bytes are kept.
-pub fn append_to(path: &Path, kept: u64) -> io::Result<(Box<dyn Append>, u64)> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-    let bytes = file.metadata()?.len().min(kept);
-    file.set_len(bytes)?;
+/// A file that is appended to, which is made when it is not there, and what is in it behind so many bytes. Of that `whole` says how
+/// much stays.
+pub fn append_to(
+    path: &Path,
+    counted: u64,
+    whole: &dyn Fn(&[u8]) -> usize,
+) -> io::Result<(Box<dyn Append>, u64, Vec<u8>)> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut bytes = file.metadata()?.len();
+    let mut behind = Vec::new();
+    if bytes > counted {
+        file.seek(SeekFrom::Start(counted))?;
+        file.read_to_end(&mut behind)?;
+        behind.truncate(whole(&behind));
+        bytes = counted + behind.len() as u64;
+        file.set_len(bytes)?;
+    }
     file.seek(SeekFrom::Start(bytes))?;
-    Ok((Box::new(Tail(file)), bytes))
+    Ok((Box::new(Tail(file)), bytes, behind))
 }

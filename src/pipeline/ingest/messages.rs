@@ -15,8 +15,8 @@ use super::fields::Fields;
 use super::layout::Layout;
 use crate::record::RawSchema;
 
-/// A message is at most 10 MB in Pub/Sub; a compressed one may be longer when it is not.
-const MESSAGE_BYTES_MAX: u64 = 64 << 20;
+/// A message is at most 10 MB in Pub/Sub; one that is longer when it is not compressed any more is refused as it is.
+const MESSAGE_BYTES_MAX: u64 = 10 << 20;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
 pub struct MessageDecoder {
@@ -39,11 +39,12 @@ impl MessageDecoder {
         &self.name
     }
 
+    /// Decodes messages of which each is the lines that [`lines_of`] gave.
     pub fn decode<'a>(&mut self, messages: impl Iterator<Item = &'a [u8]>) -> Result<RawBatch, IngestError> {
         let (mut bytes, mut stored) = (Vec::new(), 0);
         for message in messages {
             stored += message.len() as u64;
-            bytes.extend_from_slice(&lines_of(message));
+            bytes.extend_from_slice(message);
             bytes.push(b'\n');
         }
         let end = bytes.len();
@@ -62,7 +63,7 @@ impl MessageDecoder {
 }
 
 /// The lines of a message. What is compressed and cannot be read stays as it is, and is rejected as a record.
-fn lines_of(message: &[u8]) -> Cow<'_, [u8]> {
+pub fn lines_of(message: &[u8]) -> Cow<'_, [u8]> {
     let mut plain = Cow::Borrowed(message);
     if message.starts_with(GZIP) {
         let mut whole = Vec::new();

@@ -36,5 +36,5 @@ pub use chunk::LINE_BYTES_MAX;
 pub use error::IngestError;
 pub use ignored::Ignored;
 pub use infer::{Inferred, infer, infer_parquet};
-pub use messages::MessageDecoder;
+pub use messages::{MessageDecoder, lines_of};
 pub use reader::{Control, Reader, ReaderOptions, Section};

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::pipeline::ingest::MessageDecoder;
+use crate::pipeline::ingest::{MessageDecoder, lines_of};
 use crate::pipeline::normalize::{Latest, Normalizer};
 use crate::port::Clock;
 use crate::port::subscription::{Delivered, Receipt, Subscription};
@@ -22,6 +22,8 @@ use super::seen::{Seen, number};
 const QUEUE_BATCHES: usize = 4;
 /// How long a queue is waited for before somebody looks whether the run goes on.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// Bytes of records, not compressed, behind which an entry ends.
+const PART_BYTES: usize = 4 << 20;
 /// A queue has no order: as long as it delivers old messages others of their age may come.
 const SETTLE: Micros = Micros(10_000_000);
 
@@ -56,31 +58,31 @@ impl Inlet {
             let mut decoder = MessageDecoder::new(&self.schema, &queue.name(), self.keep_raw);
             let mut oldest = Oldest::default();
             while !self.stop.load(Ordering::Relaxed) {
-                let message = match queue.receive(PATIENCE) {
+                let messages = match queue.receive(PATIENCE) {
                     Ok(messages) if messages.is_empty() => continue,
-                    Ok(messages) => self.take(messages, &mut decoder, &mut seen, &mut oldest),
+                    Ok(messages) => Ok(self.parts(messages, &mut seen, &mut oldest)),
                     Err(error) => Err(LiveError::Subscription(error)),
                 };
-                let failed = message.is_err();
-                let handed = sender.send(message).is_ok();
-                waiting.unpark();
-                if failed || !handed {
-                    return;
+                let taken: Vec<Message> = match messages {
+                    Ok(parts) => parts.into_iter().map(|part| self.take(part, &mut decoder)).collect(),
+                    Err(error) => vec![Err(error)],
+                };
+                for message in taken {
+                    let failed = message.is_err();
+                    let handed = sender.send(message).is_ok();
+                    waiting.unpark();
+                    if failed || !handed {
+                        return;
+                    }
                 }
             }
         });
         (receiver, thread)
     }
 
-    fn take(
-        &self,
-        messages: Vec<Delivered>,
-        decoder: &mut MessageDecoder,
-        seen: &mut Seen,
-        oldest: &mut Oldest,
-    ) -> Message {
+    /// Messages that were taken together, in parts that are not too long.
+    fn parts(&self, messages: Vec<Delivered>, seen: &mut Seen, oldest: &mut Oldest) -> Vec<Part> {
         let now = self.clock.now();
-        let count = messages.len() as u64;
         let published = messages.iter().map(|message| message.published).min().unwrap_or(now);
         let mut ceiling = now.min(oldest.after(now, published));
         if let Some((until, at)) = self.hold
@@ -88,21 +90,38 @@ impl Inlet {
         {
             ceiling = ceiling.min(at);
         }
-        let (mut numbers, mut data, mut receipts) = (Vec::new(), Vec::new(), Vec::new());
+        let new =
+            || Part { now, ceiling, numbers: Vec::new(), lines: Vec::new(), receipts: Vec::new(), redelivered: 0 };
+        let (mut parts, mut part, mut bytes) = (Vec::new(), new(), 0);
         for message in messages {
             let number = number(&message.id);
-            if seen.insert(number) {
-                numbers.push(number);
-                data.push(message.data);
-            }
             // Of one that came before too: what came before is logged first.
-            receipts.push(message.receipt);
+            part.receipts.push(message.receipt);
+            if !seen.insert(number) {
+                part.redelivered += 1;
+                continue;
+            }
+            let lines = lines_of(&message.data).into_owned();
+            bytes += lines.len();
+            part.numbers.push(number);
+            part.lines.push(lines);
+            if bytes >= PART_BYTES {
+                parts.push(std::mem::replace(&mut part, new()));
+                bytes = 0;
+            }
         }
-        let redelivered = count - numbers.len() as u64;
+        if !part.receipts.is_empty() {
+            parts.push(part);
+        }
+        parts
+    }
+
+    fn take(&self, part: Part, decoder: &mut MessageDecoder) -> Message {
+        let Part { now, ceiling, numbers, lines, receipts, redelivered } = part;
         if numbers.is_empty() {
             return Ok(Taken { given: None, receipts, redelivered, arrived: now });
         }
-        let raw = decoder.decode(data.iter().map(Vec::as_slice)).map_err(RunError::from)?;
+        let raw = decoder.decode(lines.iter().map(Vec::as_slice)).map_err(RunError::from)?;
         let latest = Latest { time: now.plus(self.future_skew), now };
         let name = decoder.name();
         let normalized = self.normalizer.run(&raw, name, Some(latest)).map_err(RunError::from)?;
@@ -121,6 +140,16 @@ impl Inlet {
         };
         Ok(Taken { given: Some(Box::new(given)), receipts, redelivered, arrived: now })
     }
+}
+
+/// Messages that become one entry of the log.
+struct Part {
+    now: EventTime,
+    ceiling: EventTime,
+    numbers: Vec<u64>,
+    lines: Vec<Vec<u8>>,
+    receipts: Vec<Box<dyn Receipt>>,
+    redelivered: u64,
 }
 
 /// When the oldest of the messages was published that came lately.

@@ -44,13 +44,15 @@ use super::report::RunReport;
 use super::run::{Progress, RunError, normalizers};
 use core::Core;
 use lane::{Inlet, Message, Taken};
-pub use outbox::{AlertFile, Outbox, Session};
+pub use outbox::{AlertFile, Outbox, Session, whole_lines};
 use recover::recover;
 
 /// How often a waiting run looks whether it shall stop.
 const POLL: Duration = Duration::from_millis(50);
 /// How often the clock is asked whether a queue is silent.
 const TICK: Duration = Duration::from_secs(1);
+/// A run that has not looked at the clock for so long stood still.
+const STALL: Micros = Micros(5_000_000);
 /// Entries that are synced together, where no option says otherwise.
 const GROUP_ENTRIES: usize = 64;
 /// Rows of a queue that wait for those of others. More are left where they are.
@@ -111,6 +113,13 @@ pub enum LiveError {
     Subscription(io::Error),
     #[error("a queue's thread ended")]
     Thread,
+    #[error("stopped before the log was read")]
+    Stopped,
+    #[error(
+        "{out} alerts are out, and the log of {folder} gives {found} of them\nhelp: its files are not of one run; restore them \
+         together, or name a new folder"
+    )]
+    Outbox { folder: String, out: u64, found: u64 },
     #[error(
         "{folder} is the state of a run over {known}, not over {given}\nhelp: name the same subscriptions in the same order, or a \
          new folder"
@@ -140,7 +149,7 @@ pub fn live(
     let lateness: Vec<Micros> =
         options.subscriptions.iter().map(|(source, _)| plan.sources[*source].lateness).collect();
     let mut core = Core::new(graph, Merge::new(&lateness), lateness.len());
-    let recovered = recover(outbox, options.segment_bytes, &mut core)?;
+    let recovered = recover(outbox, options.segment_bytes, &mut core, stop)?;
 
     let normalizers = normalizers(plan, &lookups, None).map_err(RunError::from)?;
     let begun = options.clock.now();
@@ -222,8 +231,8 @@ impl Live<'_> {
             let group = self.take()?;
             let waits = group.is_empty();
             self.commit(group, outbox)?;
-            self.tick(outbox)?;
             if waits {
+                self.tick(outbox)?;
                 thread::park_timeout(POLL);
             }
         }
@@ -290,6 +299,10 @@ impl Live<'_> {
         let due = self.ticked.plus(Micros(i64::try_from(TICK.as_micros()).unwrap_or(i64::MAX)));
         if now < due {
             return Ok(());
+        }
+        // The run itself stood still: what came meanwhile is not taken yet, and nobody was silent.
+        if now >= self.ticked.plus(STALL) {
+            self.queues.iter_mut().for_each(|queue| queue.heard = queue.heard.max(now));
         }
         self.ticked = now;
         let silent = |(lane, queue): (usize, &Queue)| {

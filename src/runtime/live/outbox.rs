@@ -11,7 +11,6 @@ use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
 use crate::port::disk::{Append, Disk};
 use crate::record::{Disposition, Reject};
-use crate::state::StateError;
 use crate::state::folder::{Held, hold};
 use crate::state::outbox::Position;
 
@@ -31,27 +30,39 @@ impl Session {
     pub fn open(disk: Arc<dyn Disk>, generation: &str, lanes: &[String]) -> Result<Self, LiveError> {
         let held = hold(disk)?;
         let known = Position::load(&*held.disk)?;
-        let new = Position { generation: generation.to_owned(), lanes: lanes.to_vec(), ..Position::default() };
+        let program = env!("CARGO_PKG_VERSION").to_owned();
+        let (generation, lanes) = (generation.to_owned(), lanes.to_vec());
+        let new = Position { generation, program, lanes, file_bytes: u64::MAX, ..Position::default() };
         let position = match known {
             None => {
                 new.save(&*held.disk)?;
                 new.clone()
             }
-            Some(known) if known.lanes != lanes => {
-                let (known, given) = (known.lanes.join(", "), lanes.join(", "));
+            Some(known) if known.lanes != new.lanes => {
+                let (known, given) = (known.lanes.join(", "), new.lanes.join(", "));
                 return Err(LiveError::Lanes { folder: held.disk.name(), known, given });
             }
             Some(known) => known,
         };
-        let same = position.generation == generation;
+        let same = position.generation == new.generation && position.program == new.program;
         let position = if same { position } else { Position { file_bytes: position.file_bytes, ..new } };
         Ok(Self { held, position, same })
     }
 
-    /// How long the output was when its alerts were counted last. What is behind that is put out again.
+    /// How long the output was when its alerts were counted last; more than any where nothing was.
     pub fn output_bytes(&self) -> u64 {
         self.position.file_bytes
     }
+
+    /// Has the log flows that other definitions were given?
+    pub fn is_changed(&self) -> bool {
+        !self.same
+    }
+}
+
+/// What stands in an output behind the alerts that were counted: how much of it is whole lines.
+pub fn whole_lines(behind: &[u8]) -> usize {
+    behind.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1)
 }
 
 /// A file to which alerts are appended; both halves of it.
@@ -63,12 +74,19 @@ struct Tail {
     /// Of the file, without what is pending.
     bytes: u64,
     pending: Vec<u8>,
+    /// Nobody knows what of the pending bytes is in it.
+    broken: bool,
 }
 
 impl Tail {
     fn flush(&mut self) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("it could not be written before"));
+        }
         if !self.pending.is_empty() {
+            self.broken = true;
             self.file.append(&self.pending)?;
+            self.broken = false;
             self.bytes += self.pending.len() as u64;
             self.pending.clear();
         }
@@ -79,7 +97,12 @@ impl Tail {
 impl AlertFile {
     /// A file of that length.
     pub fn new(file: Box<dyn Append>, bytes: u64) -> Self {
-        Self(Arc::new(Mutex::new(Tail { file, bytes, pending: Vec::new() })))
+        Self(Arc::new(Mutex::new(Tail { file, bytes, pending: Vec::new(), broken: false })))
+    }
+
+    /// How long the file is, without what is pending.
+    fn bytes(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes
     }
 
     /// Makes durable what was written, and tells how long the file is.
@@ -113,14 +136,18 @@ pub struct Outbox<'a> {
     muted: bool,
     /// Alerts that come again and are out.
     skip: u64,
+    /// What stands in the output behind those that were counted.
+    behind: String,
     /// Some were put out since the position was saved.
     changed: bool,
 }
 
 impl<'a> Outbox<'a> {
-    pub fn new(session: Session, inner: &'a mut dyn RunOutlet, file: Option<AlertFile>) -> Self {
+    /// `behind`: what stands in the file behind the alerts that were counted.
+    pub fn new(session: Session, inner: &'a mut dyn RunOutlet, file: Option<AlertFile>, behind: &[u8]) -> Self {
         let skip = session.position.delivered;
-        Self { inner, session, file, muted: false, skip, changed: false }
+        let behind = String::from_utf8_lossy(behind).into_owned();
+        Self { inner, session, file, muted: false, skip, behind, changed: false }
     }
 
     pub fn generation(&self) -> &str {
@@ -141,9 +168,17 @@ impl<'a> Outbox<'a> {
     }
 
     /// What comes now is new; so many entries were there.
-    pub(super) fn go_on(&mut self, entries: u64) -> Result<(), StateError> {
+    pub(super) fn go_on(&mut self, entries: u64) -> Result<(), LiveError> {
         self.muted = false;
-        self.skip = 0;
+        // Before the first alert: where the output began.
+        if let Some(file) = self.file.as_ref().filter(|_| self.session.position.file_bytes == u64::MAX) {
+            self.session.position.file_bytes = file.bytes();
+            self.session.position.save(&*self.session.held.disk)?;
+        }
+        if self.skip > 0 {
+            let out = self.session.position.delivered;
+            return Err(LiveError::Outbox { folder: self.session.held.disk.name(), out, found: out - self.skip });
+        }
         if !self.session.same {
             self.session.position.since = entries;
             self.session.same = true;
@@ -194,7 +229,10 @@ impl Outlet for Outbox<'_> {
             self.skip -= 1;
             return Ok(());
         }
-        self.inner.alert(alert)?;
+        // A crash came between writing it and counting it.
+        if self.behind.is_empty() || !self.behind.contains(&alert.alert_id) {
+            self.inner.alert(alert)?;
+        }
         self.session.position.delivered += 1;
         self.changed = true;
         Ok(())

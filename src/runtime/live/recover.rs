@@ -1,5 +1,7 @@
 //! The log read again: what it gave is there, and who is to be alerted knows it already.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::state::entry::Entry;
 use crate::state::log::{Log, Opened};
 
@@ -15,12 +17,20 @@ pub struct Recovered {
     pub seen: Vec<Seen>,
 }
 
-pub fn recover(outbox: &mut Outbox<'_>, segment_bytes: u64, core: &mut Core) -> Result<Recovered, LiveError> {
+pub fn recover(
+    outbox: &mut Outbox<'_>,
+    segment_bytes: u64,
+    core: &mut Core,
+    stop: &AtomicBool,
+) -> Result<Recovered, LiveError> {
     let lanes = outbox.lanes();
     let mut seen: Vec<Seen> = (0..lanes).map(|_| Seen::default()).collect();
     let mut number = 0;
     let disk = outbox.disk();
     let (log, opened) = Log::open(&disk, segment_bytes, &mut |bytes| -> Result<(), LiveError> {
+        if stop.load(Ordering::Relaxed) {
+            return Err(LiveError::Stopped);
+        }
         let entry = Entry::read(bytes)?;
         if let Entry::Given(given) = &entry
             && let Some(seen) = seen.get_mut(given.lane)

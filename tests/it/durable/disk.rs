@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tripline::port::disk::{Append, Disk};
+use tripline::runtime::live::whole_lines;
 
 use crate::random::Random;
 
@@ -75,13 +76,16 @@ impl MemoryDisk {
         copy
     }
 
-    pub fn tail(self: &Arc<Self>, file: &str, kept: u64) -> (Box<dyn Append>, u64) {
+    /// As an output is opened: what stands behind so many bytes stays as far as its lines are whole.
+    pub fn output(self: &Arc<Self>, file: &str, counted: u64) -> (Box<dyn Append>, u64, Vec<u8>) {
         let mut files = self.files();
         let found = files.entry(file.to_owned()).or_default();
-        found.content.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
+        let counted = usize::try_from(counted).unwrap_or(usize::MAX).min(found.content.len());
+        let whole = whole_lines(&found.content[counted..]);
+        found.content.truncate(counted + whole);
         found.synced = found.synced.min(found.content.len());
-        let bytes = found.content.len() as u64;
-        (Box::new(Tail { disk: Arc::clone(self), file: file.to_owned() }), bytes)
+        let (bytes, behind) = (found.content.len() as u64, found.content[counted..].to_vec());
+        (Box::new(Tail { disk: Arc::clone(self), file: file.to_owned() }), bytes, behind)
     }
 
     fn files(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
@@ -124,7 +128,11 @@ impl Disk for Mounted {
 
     fn reopen(&self, file: &str, bytes: u64) -> io::Result<Box<dyn Append>> {
         self.0.step(&format!("reopen {file}"))?;
-        Ok(self.0.tail(file, bytes).0)
+        let mut files = self.0.files();
+        let found = files.entry(file.to_owned()).or_default();
+        found.content.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+        found.synced = found.synced.min(found.content.len());
+        Ok(Box::new(Tail { disk: Arc::clone(&self.0), file: file.to_owned() }))
     }
 
     fn write_at(&self, file: &str, at: u64, bytes: &[u8]) -> io::Result<()> {

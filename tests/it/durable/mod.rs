@@ -113,6 +113,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::runs_that_die_again_and_again", again_and_again),
         Trial::test("durable::other_definitions_go_on_with_what_was_there", other_definitions),
         Trial::test("durable::a_folder_is_one_runs", one_run),
+        Trial::test("durable::what_stands_in_an_output_stays", output_of_others),
+        Trial::test("durable::files_of_two_runs_are_refused", files_of_two_runs),
     ]
 }
 
@@ -230,16 +232,17 @@ impl Machine {
         let mounted: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(&self.disk)));
         let lanes: Vec<String> = self.queues.iter().map(|queue| queue.name().to_string()).collect();
         let session = Session::open(mounted, generation, &lanes).map_err(|error| error.to_string())?;
-        let (tail, bytes) = self.disk.tail(ALERTS, session.output_bytes());
+        let (tail, bytes, behind) = self.disk.output(ALERTS, session.output_bytes());
         let file = AlertFile::new(tail, bytes);
         let alerts: Box<dyn Write + Send> = Box::new(file.clone());
         let outlets = Outlets::new(plan, &[], Some((alerts, AlertFormat::Json)), &no_taps);
         let mut outlets = outlets.map_err(|error| error.to_string())?;
-        let mut outbox = Outbox::new(session, &mut outlets, Some(file));
+        let mut outbox = Outbox::new(session, &mut outlets, Some(file), &behind);
         let queues = self.queues.iter().map(|queue| (0, Box::new(queue.clone()) as Box<dyn Subscription>));
         let mut options = LiveOptions::new(queues.collect(), Arc::new(Fixed));
         (options.segment_bytes, options.group_entries) = (4_000, 1);
         options.hold = Micros(0);
+        self.queues.iter().for_each(Queue::start);
         let stop = Arc::new(AtomicBool::new(false));
         let (watched, flag) = (self.queues.clone(), Arc::clone(&stop));
         let watch = thread::spawn(move || {
@@ -366,6 +369,49 @@ fn other_definitions() -> Result<(), Failed> {
     // The same once more: nothing is new.
     machine.start(&plan, "two")?;
     same("started again", &after, &machine.alerts()?)
+}
+
+/// What stands in an output stays there, whatever it is.
+fn output_of_others() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let mut random = Random::new(8);
+    let messages = messages(&mut random, 80);
+    let expected = undisturbed(&plan, &messages)?;
+    let machine = machine(&messages, 8);
+    machine.disk.set(ALERTS, b"{\"of\":\"others\"}\n".to_vec());
+    machine.disk.die_at(40);
+    let died = machine.start(&plan, "one").is_err();
+    machine.restart(&mut random);
+    // Somebody put the file away, and another one there.
+    machine.disk.set(ALERTS, b"{\"of\":\"still others\"}\n".repeat(3_000));
+    machine.start(&plan, "one")?;
+    let content = machine.disk.content(ALERTS);
+    let text = String::from_utf8_lossy(&content);
+    let others = text.lines().filter(|line| line.contains("still others")).count();
+    let own: Vec<&str> = text.lines().filter(|line| !line.contains("others")).collect();
+    let own = told(own.join("\n").as_bytes())?;
+    if !died || others != 3_000 || own.is_empty() || !own.is_subset(&expected) {
+        return Err(format!("{others} lines of others, {} own of {}", own.len(), expected.len()).into());
+    }
+    Ok(())
+}
+
+/// Files of a folder that are not of one run.
+fn files_of_two_runs() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let mut random = Random::new(9);
+    let machine = machine(&messages(&mut random, 80), 9);
+    machine.start(&plan, "one")?;
+    let text = String::from_utf8_lossy(&machine.disk.content("outbox.json")).into_owned();
+    let mut position: Json = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let delivered = position["delivered"].as_u64().unwrap_or(0);
+    position["delivered"] = (delivered + 1).into();
+    machine.disk.set("outbox.json", position.to_string().into_bytes());
+    let said = machine.start(&plan, "one").err().unwrap_or_default();
+    if delivered == 0 || !said.contains("alerts are out") || !said.contains("help: ") {
+        return Err(format!("{delivered} delivered: {said}").into());
+    }
+    Ok(())
 }
 
 /// Another run, other queues, another version.

@@ -23,6 +23,8 @@ struct State {
     out: Vec<Message>,
     acknowledged: usize,
     total: usize,
+    /// Somebody has asked for messages since the start.
+    asked: bool,
 }
 
 #[derive(Clone)]
@@ -64,9 +66,15 @@ impl Queue {
         }
     }
 
+    /// A program starts.
+    pub fn start(&self) {
+        locked(&self.state).asked = false;
+    }
+
+    /// Everything is acknowledged, and whoever read the log has read it.
     pub fn is_done(&self) -> bool {
         let state = locked(&self.state);
-        state.acknowledged == state.total
+        state.asked && state.acknowledged == state.total
     }
 }
 
@@ -78,6 +86,7 @@ impl Subscription for Queue {
     fn receive(&mut self, _: Duration) -> io::Result<Vec<Delivered>> {
         let mut random = locked(&self.random);
         let mut state = locked(&self.state);
+        state.asked = true;
         let count = (1 + random.below(5)).min(state.waiting.len());
         let mut taken: Vec<Message> = state.waiting.drain(..count).collect();
         if taken.is_empty() {
