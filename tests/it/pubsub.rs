@@ -24,7 +24,7 @@ use super::random::Random;
 const JAR: &str = "TRIPLINE_PUBSUB_EMULATOR";
 const TOPIC: &str = "projects/test-project/topics/flows";
 const SUBSCRIPTION: &str = "projects/test-project/subscriptions/tripline";
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(420);
 /// Behind all flows, so that everything closes.
 const LAST: &str = "2026-03-01T00:00:00Z";
 
@@ -220,7 +220,7 @@ impl Place {
 /// Kills at any moment while flows come; in the end there are the alerts of a run over files, each once, and each flow counted
 /// once.
 fn killed(emulator: &Emulator) -> Outcome {
-    const FLOWS: usize = 1_500;
+    const FLOWS: usize = 3_000;
     const KILLS: usize = 4;
     let place = Place { folder: tempfile::tempdir()? };
     fs::create_dir(place.path("project"))?;
@@ -259,7 +259,7 @@ fn killed(emulator: &Emulator) -> Outcome {
     for kill in 0..KILLS {
         let mut run = place.start(emulator)?;
         // Some messages have several records.
-        let messages = parts.next().unwrap_or_default().chunks(1 + kill * 3).map(|lines| lines.join("\n"));
+        let messages = parts.next().unwrap_or_default().chunks(5 + kill * 5).map(|lines| lines.join("\n"));
         emulator.publish(messages.collect())?;
         thread::sleep(Duration::from_millis(u64::try_from(random.between(200, 3_500)).unwrap_or(0)));
         // SIGKILL.
