@@ -52,7 +52,7 @@
 //! 2. `pipeline/normalize` evaluates event time and `flows.sql`, adds `row_id` (`row_id.rs`); on the same thread.
 //! 3. `pipeline/merge.rs` makes one log of all inputs, row by row, and gives each row the watermark before it.
 //! 4. `pipeline/graph.rs` leaves out duplicates (`dedupe.rs`), counts late rows, and hands the rest to every feature over
-//!    `flows` and every rule over it.
+//!    `flows` and every rule over it, whose hits features that read them take as they take flows (`graph/close.rs`).
 //! 5. `pipeline/window/feature.rs` is a feature with windows: `input.rs` evaluates joins, `row`, `where`, key and arguments on rows
 //!    that `lean.rs` keeps small; `previous.rs` lets rows wait for their row before; `operator.rs` keeps panes, `fill.rs` tells which
 //!    windows without rows are there too, `session.rs` keeps sessions, `accumulate.rs` exact states, `distinct.rs` sets, `evidence.rs` the first

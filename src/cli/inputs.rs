@@ -94,17 +94,19 @@ impl Inputs {
 pub fn open(plan: &Plan, source: Option<&str>, named: &[String]) -> anyhow::Result<Vec<(usize, Arc<dyn Input>)>> {
     let mut inputs = Vec::new();
     for input in named {
-        let named = input.split_once('=').and_then(|(name, path)| {
-            let index = plan.sources.iter().position(|source| source.name == name)?;
-            Some((index, path.to_owned()))
-        });
-        let (source, path) = match named {
-            Some(named) => named,
-            None => (default_source(plan, source)?, input.clone()),
-        };
+        let (source, path) = of_source(plan, source, input)?;
         inputs.extend(wire::inputs(&[path])?.into_iter().map(|input| (source, input)));
     }
     Ok(once(inputs))
+}
+
+/// What is named with its source's index; `SOURCE=NAME` is of another source than the default.
+pub fn of_source(plan: &Plan, source: Option<&str>, named: &str) -> anyhow::Result<(usize, String)> {
+    let own = named.split_once('=').and_then(|(name, rest)| {
+        let index = plan.sources.iter().position(|source| source.name == name)?;
+        Some((index, rest.to_owned()))
+    });
+    own.map_or_else(|| Ok((default_source(plan, source)?, named.to_owned())), Ok)
 }
 
 /// Each once, also where several names mean it; that is told. What is of two sources is read for both.

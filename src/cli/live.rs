@@ -11,7 +11,7 @@ use crate::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
 
-use super::inputs::default_source;
+use super::inputs::of_source;
 use super::say::note;
 use super::stop::stop_flag;
 use super::summary::RunBar;
@@ -26,6 +26,9 @@ pub struct Live {
     /// A folder of its own for the run's log, in which everything is that was acknowledged
     #[arg(long, value_name = "DIR", requires = "subscription")]
     state: Option<PathBuf>,
+    /// Under changed definitions: goes on although alerts of the ones before may not be out, which are lost then
+    #[arg(long, requires = "subscription")]
+    drop_pending: bool,
 }
 
 /// Where alerts go.
@@ -55,16 +58,21 @@ impl Live {
         let named = self.named(plan, source)?;
         let lanes: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
         apart(state, target)?;
+        if target.format == AlertFormat::Text && target.output != "-" {
+            bail!(
+                "alerts as text have no ids, by which those that are out are known after a crash\nhelp: leave --format out"
+            );
+        }
         let session = Session::open(wire::disk(state), generation, &lanes)?;
         if session.is_changed() {
             note(
-                "the definitions or the program have changed: flows of the log count for what is looked back at, and alerts about \
-                 them alone are not put out; those that were pending are in a run with the old ones",
+                "the definitions or the program have changed: what the log holds was alerted about under the ones before",
             );
         }
         let (writer, file, behind) = output(target.output, session.output_bytes())?;
         let mut outlets = Outlets::new(plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
         let mut outbox = Outbox::new(session, &mut outlets, file, &behind);
+        outbox.drop_pending = self.drop_pending;
         let mut subscriptions: Vec<(usize, Box<dyn Subscription>)> = Vec::with_capacity(named.len());
         for (index, name) in named {
             subscriptions.push((index, wire::subscription(&name)?));
@@ -87,14 +95,7 @@ impl Live {
     fn named(&self, plan: &Plan, source: Option<&str>) -> anyhow::Result<Vec<(usize, String)>> {
         let mut named: Vec<(usize, String)> = Vec::with_capacity(self.subscription.len());
         for given in &self.subscription {
-            let of_source = given.split_once('=').and_then(|(name, rest)| {
-                let index = plan.sources.iter().position(|source| source.name == name)?;
-                Some((index, rest.to_owned()))
-            });
-            let (index, name) = match of_source {
-                Some(named) => named,
-                None => (default_source(plan, source)?, given.clone()),
-            };
+            let (index, name) = of_source(plan, source, given)?;
             if !wire::is_subscription(&name) {
                 bail!("`{name}` is no subscription\nhelp: write projects/PROJECT/subscriptions/NAME");
             }

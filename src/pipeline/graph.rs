@@ -244,7 +244,7 @@ impl Graph {
     }
 
     fn flows_have_rules(&self) -> bool {
-        self.rules.iter().any(RuleStage::reads_flows)
+        self.rules.iter().any(|rule| rule.plan.reads_flows())
     }
 
     fn over_flows(&self) -> impl Iterator<Item = &FeatureStage> {

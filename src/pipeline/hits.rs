@@ -35,15 +35,14 @@ pub struct HitRows {
 impl HitReaders {
     pub fn of(plan: &Plan) -> Self {
         let [mut hits_of, mut alerts_of, mut early] = [(); 3].map(|()| vec![Vec::new(); plan.rules.len()]);
-        let of_flows = |rule: &RulePlan| rule.upstreams().any(|upstream| upstream == Upstream::Flows);
         for (index, feature) in plan.features.iter().enumerate().filter(|(index, _)| plan.live[*index]) {
             let Upstream::Hits(read) = feature.upstream else { continue };
             // Rows that wait for the row before them may not be passed by those of another rule.
-            let any_order = feature.previous.is_none() || plan.rules_behind(read).all(|(_, rule)| of_flows(rule));
+            let any_order = feature.previous.is_none() || plan.rules_behind(read).all(|(_, rule)| rule.reads_flows());
             for (rule, own) in plan.rules_behind(read) {
                 let features = match plan.hits[read].opening {
                     true => &mut alerts_of,
-                    false if any_order && of_flows(own) => &mut early,
+                    false if any_order && own.reads_flows() => &mut early,
                     false => &mut hits_of,
                 };
                 features[rule].push(index);

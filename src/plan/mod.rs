@@ -352,6 +352,11 @@ impl RulePlan {
     pub fn upstreams(&self) -> impl Iterator<Item = Upstream> {
         self.branches.iter().map(|branch| branch.upstream)
     }
+
+    /// Does it read rows that may be late? All of its SELECTs do then.
+    pub fn reads_flows(&self) -> bool {
+        self.upstreams().any(|upstream| upstream == Upstream::Flows)
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -19,6 +19,8 @@ pub struct Position {
     pub since: u64,
     /// Alerts that are out, of those behind it.
     pub delivered: u64,
+    /// Entries of the log of which all alerts are out, as of the last clean end.
+    pub complete: u64,
     /// How long the output's file was then.
     pub file_bytes: u64,
     /// The queues that the log's entries are of.

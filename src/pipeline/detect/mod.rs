@@ -102,11 +102,6 @@ impl RuleStage {
         })
     }
 
-    /// All of its SELECTs do then.
-    pub fn reads_flows(&self) -> bool {
-        self.plan.upstreams().any(|upstream| upstream == Upstream::Flows)
-    }
-
     /// Its SELECTs, by number, with what each reads.
     pub fn branches(&self) -> impl Iterator<Item = (usize, Upstream)> + use<> {
         let upstreams: Vec<Upstream> = self.plan.upstreams().collect();

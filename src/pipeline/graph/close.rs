@@ -37,7 +37,7 @@ impl Graph {
         for place in 0..self.order.len() {
             match self.order[place] {
                 Node::Feature(index) => self.close_feature(index, &mut now, out)?,
-                Node::Rule(index) if self.rules[index].reads_flows() => {
+                Node::Rule(index) if self.rules[index].plan.reads_flows() => {
                     if flows_hit {
                         self.tell_of_flows(index, end, out)?;
                     }

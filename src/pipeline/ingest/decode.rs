@@ -25,6 +25,15 @@ pub(super) struct Part {
     pub(super) spare: Option<Vec<u8>>,
 }
 
+impl Part {
+    /// The batch, its lines counted on from those before it.
+    pub(super) fn behind(mut self, lines: u64) -> RawBatch {
+        self.batch.lines.iter_mut().for_each(|line| *line += lines + 1);
+        self.batch.rejects.iter_mut().for_each(|reject| reject.origin.line += lines + 1);
+        self.batch
+    }
+}
+
 pub(super) struct ChunkDecoder {
     file: Arc<str>,
     fields: Arc<Fields>,

@@ -49,16 +49,11 @@ impl MessageDecoder {
         }
         let end = bytes.len();
         let chunk = Chunk { bytes, start: 0, end, header_lines: 0, offset: self.offset, stored, layout: Layout::Json };
-        let mut part = self.decoder.decode(chunk)?;
-        for line in &mut part.batch.lines {
-            *line += self.lines + 1;
-        }
-        for reject in &mut part.batch.rejects {
-            reject.origin.line += self.lines + 1;
-        }
+        let part = self.decoder.decode(chunk)?;
+        let before = self.lines;
         self.lines += part.lines;
         self.offset += end as u64;
-        Ok(part.batch)
+        Ok(part.behind(before))
     }
 }
 

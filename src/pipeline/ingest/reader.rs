@@ -136,15 +136,10 @@ impl Reader {
         }
         let part = self.parts.next(&self.file);
         self.ended = !matches!(part, Ok(Some(_)));
-        let Some(mut part) = part? else { return Ok(None) };
-        for line in &mut part.batch.lines {
-            *line += self.lines + 1;
-        }
-        for reject in &mut part.batch.rejects {
-            reject.origin.line += self.lines + 1;
-        }
+        let Some(part) = part? else { return Ok(None) };
+        let before = self.lines;
         self.lines += part.lines;
-        Ok(Some(part.batch))
+        Ok(Some(part.behind(before)))
     }
 }
 

@@ -113,6 +113,11 @@ pub enum LiveError {
     Subscription(io::Error),
     #[error("a queue's thread ended")]
     Thread,
+    #[error(
+        "{folder} was not left cleanly, and the definitions or the program have changed: alerts of the ones before may not be out\n\
+         help: start it once as it was and stop it; or lose them with --drop-pending"
+    )]
+    Pending { folder: String },
     #[error("stopped before the log was read")]
     Stopped,
     #[error(
@@ -188,16 +193,19 @@ pub fn live(
     };
     let driven = run.drive(outbox, stop);
     stop.store(true, Ordering::Relaxed);
-    for queue in run.queues {
+    let ended = run.queues.into_iter().map(|queue| {
         // What is handed over and not logged is dropped, and delivered again.
         drop(queue.taken);
-        queue.thread.join().map_err(|_| LiveError::Thread)?;
-    }
+        queue.thread.join().map_err(|_| LiveError::Thread)
+    });
+    let ended: Vec<Result<(), LiveError>> = ended.collect();
     let stopped = run.core.graph.stop(BEFORE_ALL, outbox);
     let finished = outbox.finish();
     driven?;
     stopped?;
     finished.map_err(RunError::from)?;
+    ended.into_iter().collect::<Result<(), LiveError>>()?;
+    outbox.complete(run.log.entries()).map_err(RunError::from)?;
     let mut report = RunReport::new(&run.core.graph, started.elapsed());
     report.interrupted = true;
     let last = run.core.merge.last_watermark();

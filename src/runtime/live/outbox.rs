@@ -45,7 +45,8 @@ impl Session {
             Some(known) => known,
         };
         let same = position.generation == new.generation && position.program == new.program;
-        let position = if same { position } else { Position { file_bytes: position.file_bytes, ..new } };
+        let Position { file_bytes, complete, .. } = position;
+        let position = if same { position } else { Position { file_bytes, complete, ..new } };
         Ok(Self { held, position, same })
     }
 
@@ -140,6 +141,8 @@ pub struct Outbox<'a> {
     behind: String,
     /// Some were put out since the position was saved.
     changed: bool,
+    /// Goes on under changed definitions although alerts of those before may not be out.
+    pub drop_pending: bool,
 }
 
 impl<'a> Outbox<'a> {
@@ -147,7 +150,7 @@ impl<'a> Outbox<'a> {
     pub fn new(session: Session, inner: &'a mut dyn RunOutlet, file: Option<AlertFile>, behind: &[u8]) -> Self {
         let skip = session.position.delivered;
         let behind = String::from_utf8_lossy(behind).into_owned();
-        Self { inner, session, file, muted: false, skip, behind, changed: false }
+        Self { inner, session, file, muted: false, skip, behind, changed: false, drop_pending: false }
     }
 
     pub fn generation(&self) -> &str {
@@ -180,11 +183,20 @@ impl<'a> Outbox<'a> {
             return Err(LiveError::Outbox { folder: self.session.held.disk.name(), out, found: out - self.skip });
         }
         if !self.session.same {
+            if self.session.position.complete < entries && !self.drop_pending {
+                return Err(LiveError::Pending { folder: self.session.held.disk.name() });
+            }
             self.session.position.since = entries;
             self.session.same = true;
             self.session.position.save(&*self.session.held.disk)?;
         }
         Ok(())
+    }
+
+    /// All alerts of so many entries are out.
+    pub(super) fn complete(&mut self, entries: u64) -> Result<(), OutletError> {
+        (self.session.position.complete, self.changed) = (entries, true);
+        self.save()
     }
 
     fn save(&mut self) -> Result<(), OutletError> {

@@ -122,7 +122,7 @@ impl Warehouse<'_> {
             }
         }
         let own = |rule: &RulePlan| rule.columns.iter().any(|c| c.name.eq_ignore_ascii_case(flow::ADMIT_WATERMARK));
-        if let Some(rule) = self.plan.rules.iter().find(|rule| rule::reads_flows(rule) && own(rule)) {
+        if let Some(rule) = self.plan.rules.iter().find(|rule| rule.reads_flows() && own(rule)) {
             let (column, who) = (flow::ADMIT_WATERMARK, &rule.name);
             return found(who, format!("the column {column} of {who} is the engine's own in BigQuery"));
         }

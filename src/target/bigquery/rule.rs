@@ -1,7 +1,7 @@
 //! Rules: rows to hits with their ids, hits to incidents and alerts.
 
 use crate::language::tree::{Expr, OrderKey, Rank};
-use crate::plan::{self, AlertWhen, BranchPlan, ExceptionPlan, Plan, RulePlan, Status, TitlePart, Upstream};
+use crate::plan::{self, AlertWhen, BranchPlan, ExceptionPlan, Plan, RulePlan, Status, TitlePart};
 use crate::record::flow::ADMIT_WATERMARK;
 use crate::record::{Column, Day, Micros, Type, Value, hit};
 
@@ -20,14 +20,9 @@ pub(super) fn table(rule: &RulePlan) -> String {
     format!("rule_{}", plain.collect::<String>())
 }
 
-/// Does it read rows that may be late? All of its SELECTs do then.
-pub(super) fn reads_flows(rule: &RulePlan) -> bool {
-    rule.upstreams().any(|upstream| upstream == Upstream::Flows)
-}
-
 /// The columns of its table: its own and, beside those of flows, the watermark before each.
 pub(super) fn columns(rule: &RulePlan) -> Vec<Column> {
-    let admit = reads_flows(rule).then(|| Column::new(ADMIT_WATERMARK, Type::Timestamp, true));
+    let admit = rule.reads_flows().then(|| Column::new(ADMIT_WATERMARK, Type::Timestamp, true));
     rule.columns.iter().cloned().chain(admit).collect()
 }
 
@@ -68,7 +63,7 @@ fn branch_body(
     let names = Names { columns: &columns, lookups: &lookups, event_time: "event_time" };
     let items = branch.select.items.iter().zip(&rule.columns);
     let mut items: Vec<String> = items.map(|(item, column)| aliased(print(&item.expr, &names), &column.name)).collect();
-    if reads_flows(rule) {
+    if rule.reads_flows() {
         items.push(ADMIT_WATERMARK.to_owned());
     }
     let mut conditions: Vec<String> =
@@ -174,7 +169,7 @@ pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> Stri
         let mut conditions = range(&t, if opening { Day::LENGTH } else { Micros(0) });
         conditions.extend(rule.exceptions.iter().map(|e| format!("NOT COALESCE({}, FALSE)", exception(e, &names))));
         // A late flow's hit is among no others: what read them may be over.
-        let in_time = reads_flows(rule).then(|| format!("COALESCE({t}.{ADMIT_WATERMARK} <= {event_time}, TRUE)"));
+        let in_time = rule.reads_flows().then(|| format!("COALESCE({t}.{ADMIT_WATERMARK} <= {event_time}, TRUE)"));
         if !opening {
             conditions.extend(in_time);
             return select(&items, &format!("{} AS {t}", name(&table(rule))), &conditions);
@@ -199,7 +194,7 @@ pub(super) fn hits_of(plan: &Plan, hits: usize, range: scope::Range<'_>) -> Stri
 /// Does a hit open an incident? Among hits that no exception covers.
 fn opens(rule: &RulePlan, t: &str, columns: &[String]) -> String {
     let at = &columns[rule.event_time];
-    let (known, days) = match reads_flows(rule) {
+    let (known, days) = match rule.reads_flows() {
         true => {
             let known = known_at(t, at);
             (known.clone(), format!("DATE({at}), DATE({known})"))
@@ -207,7 +202,7 @@ fn opens(rule: &RulePlan, t: &str, columns: &[String]) -> String {
         false => (at.clone(), format!("DATE({at})")),
     };
     let mut order = vec![known.clone()];
-    order.extend(reads_flows(rule).then(|| at.clone()));
+    order.extend(rule.reads_flows().then(|| at.clone()));
     order.extend(rule.key.iter().map(|index| columns[*index].clone()));
     let partition = format!("{}, {days}", key_text(rule, columns));
     let last = format!("LAG({known}) OVER (PARTITION BY {partition} ORDER BY {})", order.join(", "));
@@ -285,7 +280,7 @@ struct Known {
 
 impl Known {
     fn of(rule: &RulePlan) -> Self {
-        if reads_flows(rule) {
+        if rule.reads_flows() {
             let days = "alert_key, DATE(event_time), DATE(known_at), excepted";
             Self { apart: true, at: KNOWN_AT, days, order: "known_at, event_time, key_order" }
         } else {

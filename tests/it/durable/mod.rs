@@ -113,6 +113,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::runs_that_die_again_and_again", again_and_again),
         Trial::test("durable::other_definitions_go_on_with_what_was_there", other_definitions),
         Trial::test("durable::a_folder_is_one_runs", one_run),
+        Trial::test("durable::pending_alerts_are_not_lost_to_other_definitions", pending),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),
         Trial::test("durable::files_of_two_runs_are_refused", files_of_two_runs),
     ]
@@ -369,6 +370,34 @@ fn other_definitions() -> Result<(), Failed> {
     // The same once more: nothing is new.
     machine.start(&plan, "two")?;
     same("started again", &after, &machine.alerts()?)
+}
+
+/// What was computed and not put out is not lost to a change of definitions.
+fn pending() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let mut random = Random::new(4);
+    let messages = messages(&mut random, 80);
+    let expected = undisturbed(&plan, &messages)?;
+    let (mut refused, mut steps) = (0, 0);
+    for step in 10.. {
+        let machine = machine(&messages, 4);
+        machine.disk.die_at(step);
+        if machine.start(&plan, "one").is_ok() {
+            break;
+        }
+        steps += 1;
+        machine.restart(&mut random);
+        let said = machine.start(&plan, "two").err().unwrap_or_default();
+        refused += usize::from(said.contains("--drop-pending"));
+        // As it was, and then changed: nothing is missing, and nothing is there twice.
+        machine.queues.iter().for_each(Queue::restart);
+        machine.start(&plan, "one")?;
+        machine.start(&plan, "two")?;
+        if said.contains("--drop-pending") {
+            same(&format!("after dying at step {step}"), &expected, &machine.alerts()?)?;
+        }
+    }
+    if refused < 20 { Err(format!("refused after {refused} of {steps} deaths").into()) } else { Ok(()) }
 }
 
 /// What stands in an output stays there, whatever it is.
