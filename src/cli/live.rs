@@ -71,7 +71,7 @@ impl Live {
         }
         let (writer, file, behind) = output(target.output, session.output_bytes())?;
         let mut outlets = Outlets::new(plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
-        let mut outbox = Outbox::new(session, &mut outlets, file, &behind);
+        let mut outbox = Outbox::new(session, &mut outlets, file, &behind)?;
         outbox.drop_pending = self.drop_pending;
         let mut subscriptions: Vec<(usize, Box<dyn Subscription>)> = Vec::with_capacity(named.len());
         for (index, name) in named {

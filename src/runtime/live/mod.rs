@@ -8,15 +8,19 @@
 //! |---|---|
 //! | `lane.rs` | a queue on a thread of its own: messages to rows, and how far they may move the watermark |
 //! | `core.rs` | entries of the log to alerts, the same live and read again |
-//! | `recover.rs` | the log read again |
+//! | `recover.rs` | a snapshot, and the log behind it read again |
+//! | `snapshots.rs` | when a snapshot is taken, and what of the log is kept |
 //! | `outbox.rs` | which alerts are out |
+//! | `alert_file.rs` | the file that they are written to |
 //! | `seen.rs` | which messages are in the log |
 
+mod alert_file;
 mod core;
 mod lane;
 mod outbox;
 mod recover;
 mod seen;
+mod snapshots;
 
 use std::fmt;
 use std::io;
@@ -42,10 +46,14 @@ use crate::target::datafusion::Lookups;
 use super::outlet::RunOutlet;
 use super::report::RunReport;
 use super::run::{Progress, RunError, normalizers};
+pub use alert_file::{AlertFile, whole_lines};
 use core::Core;
 use lane::{Inlet, Message, Taken};
-pub use outbox::{AlertFile, Outbox, Session, whole_lines};
+pub use outbox::{Outbox, Session};
 use recover::recover;
+use seen::{Messages, Seen};
+pub use snapshots::Keeping;
+use snapshots::Snapshots;
 
 /// How often a waiting run looks whether it shall stop.
 const POLL: Duration = Duration::from_millis(50);
@@ -73,6 +81,8 @@ pub struct LiveOptions {
     pub group_entries: usize,
     /// How long what was under way before a start may take to come again.
     pub hold: Micros,
+    /// Of snapshots and of the log.
+    pub keeping: Keeping,
 }
 
 impl LiveOptions {
@@ -85,6 +95,7 @@ impl LiveOptions {
             segment_bytes: SEGMENT_BYTES,
             group_entries: GROUP_ENTRIES,
             hold: HOLD,
+            keeping: Keeping::default(),
         }
     }
 }
@@ -92,8 +103,18 @@ impl LiveOptions {
 /// What a live run did beside what it computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Logged {
+    /// Of the snapshot that the run began with.
+    pub snapshot_entries: u64,
     /// Read again at the start.
     pub recovered_entries: u64,
+    /// Snapshots that could not be read at the start.
+    pub unread_snapshots: u64,
+    /// Written by this run.
+    pub snapshots: u64,
+    /// The length of the last one.
+    pub snapshot_bytes: u64,
+    /// The longest time that one took.
+    pub snapshot_micros_max: u64,
     pub cut_bytes: u64,
     /// Messages that were in the log already.
     pub redelivered: u64,
@@ -148,19 +169,23 @@ pub fn live(
 ) -> Result<(RunReport, Logged), LiveError> {
     let started = Instant::now();
     let lookups = Lookups::new(&plan.lookups);
-    let mut graph = Graph::new(plan, &lookups, outbox.generation().to_owned(), None)
-        .map_err(|error| LiveError::Run(error.into()))?;
-    options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
     let lateness: Vec<Micros> =
         options.subscriptions.iter().map(|(source, _)| plan.sources[*source].lateness).collect();
-    let mut core = Core::new(graph, Merge::new(&lateness), lateness.len());
-    let recovered = recover(outbox, options.segment_bytes, &mut core, stop)?;
+    let generation = outbox.generation().to_owned();
+    let new_core = || -> Result<Core, RunError> {
+        let mut graph = Graph::new(plan, &lookups, generation.clone(), None)?;
+        options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
+        Ok(Core::new(graph, Merge::new(&lateness), lateness.len()))
+    };
+    let recovered = recover(outbox, options.segment_bytes, &new_core, stop)?;
+    let core = recovered.core;
 
     let normalizers = normalizers(plan, &lookups, None).map_err(RunError::from)?;
     let begun = options.clock.now();
-    let held = recovered.opened.entries > 0;
+    let held = recovered.log.end() > 0;
     let mut queues = Vec::with_capacity(lateness.len());
-    for (lane, ((index, subscription), seen)) in options.subscriptions.into_iter().zip(recovered.seen).enumerate() {
+    let seen: Vec<Seen> = recovered.messages.iter().cloned().map(Seen::from).collect();
+    for (lane, ((index, subscription), seen)) in options.subscriptions.into_iter().zip(seen).enumerate() {
         let source = &plan.sources[index];
         let until = if held { begun.plus(options.hold) } else { begun };
         let inlet = Inlet {
@@ -177,13 +202,23 @@ pub fn live(
         queues.push(Queue { taken, thread, heard: until, idle_after: source.idle_after });
     }
     let logged = Logged {
+        snapshot_entries: recovered.snapshot.unwrap_or(0),
         recovered_entries: recovered.opened.entries,
+        unread_snapshots: recovered.unread.len() as u64,
         cut_bytes: recovered.opened.cut_bytes,
         ..Logged::default()
     };
     let mut run = Live {
         core,
         log: recovered.log,
+        messages: recovered.messages,
+        snapshots: Snapshots {
+            keeping: options.keeping,
+            marks: recovered.marks,
+            entries: recovered.snapshot,
+            rows: 0,
+            taken: begun,
+        },
         queues,
         clock: options.clock,
         group_entries: options.group_entries,
@@ -193,24 +228,25 @@ pub fn live(
     };
     let driven = run.drive(outbox, stop);
     stop.store(true, Ordering::Relaxed);
-    let ended = run.queues.into_iter().map(|queue| {
+    let ended = std::mem::take(&mut run.queues).into_iter().map(|queue| {
         // What is handed over and not logged is dropped, and delivered again.
         drop(queue.taken);
         queue.thread.join().map_err(|_| LiveError::Thread)
     });
     let ended: Vec<Result<(), LiveError>> = ended.collect();
+    let saved = driven.and_then(|()| run.rest(outbox));
     let stopped = run.core.graph.stop(BEFORE_ALL, outbox);
     let finished = outbox.finish();
-    driven?;
+    saved?;
     stopped?;
     finished.map_err(RunError::from)?;
     ended.into_iter().collect::<Result<(), LiveError>>()?;
-    outbox.complete(run.log.entries()).map_err(RunError::from)?;
+    outbox.complete(run.log.end())?;
     let mut report = RunReport::new(&run.core.graph, started.elapsed());
     report.interrupted = true;
     let last = run.core.merge.last_watermark();
     report.last_watermark = Some(last).filter(|at| *at != BEFORE_ALL).map(EventTime);
-    Ok((report, Logged { entries: run.log.entries(), bytes: run.log.bytes(), ..run.logged }))
+    Ok((report, Logged { entries: run.log.end(), bytes: run.log.bytes(), ..run.logged }))
 }
 
 struct Queue {
@@ -224,6 +260,9 @@ struct Queue {
 struct Live<'a> {
     core: Core,
     log: Log,
+    /// By lane: those that are in the log.
+    messages: Vec<Messages>,
+    snapshots: Snapshots,
     queues: Vec<Queue>,
     clock: Arc<dyn Clock>,
     group_entries: usize,
@@ -239,11 +278,30 @@ impl Live<'_> {
             let group = self.take()?;
             let waits = group.is_empty();
             self.commit(group, outbox)?;
+            if self.snapshots.is_due(self.log.end(), self.clock.now()) {
+                self.snapshot(outbox)?;
+            }
             if waits {
                 self.tick(outbox)?;
                 thread::park_timeout(POLL);
             }
         }
+        Ok(())
+    }
+
+    /// The run ends: the next one begins with a snapshot of it.
+    fn rest(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        if self.snapshots.entries.unwrap_or(0) < self.log.end() { self.snapshot(outbox) } else { Ok(()) }
+    }
+
+    fn snapshot(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        let begun = Instant::now();
+        let now = self.clock.now();
+        let bytes = self.snapshots.take(&self.core, &mut self.log, &self.messages, outbox, now)?;
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let logged = &mut self.logged;
+        (logged.snapshots, logged.snapshot_bytes) = (logged.snapshots + 1, bytes);
+        logged.snapshot_micros_max = logged.snapshot_micros_max.max(micros);
         Ok(())
     }
 
@@ -283,6 +341,7 @@ impl Live<'_> {
             }
         }
         self.log.sync()?;
+        self.snapshots.marks.see(&self.log, self.core.merge.watermark());
         receipts.into_iter().for_each(|receipt| receipt.acknowledge());
         for entry in entries {
             self.apply(entry, outbox)?;
@@ -293,9 +352,13 @@ impl Live<'_> {
 
     fn apply(&mut self, entry: Entry, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let (bytes, rows) = match &entry {
-            Entry::Given(given) => (given.bytes, given.flows.times.len() as u64),
+            Entry::Given(given) => {
+                self.messages[given.lane].extend(&given.messages);
+                (given.bytes, given.flows.times.len() as u64)
+            }
             Entry::Tick { .. } => (0, 0),
         };
+        self.snapshots.rows += rows;
         self.core.apply(entry, outbox)?;
         self.progress.advanced(bytes, rows, self.core.graph.ledger.alerts);
         Ok(())
@@ -339,7 +402,12 @@ impl Logged {
         json!({
             "entries": self.entries,
             "bytes": self.bytes,
+            "snapshot_entries": self.snapshot_entries,
             "recovered_entries": self.recovered_entries,
+            "unread_snapshots": self.unread_snapshots,
+            "snapshots": self.snapshots,
+            "snapshot_bytes": self.snapshot_bytes,
+            "snapshot_micros_max": self.snapshot_micros_max,
             "cut_bytes": self.cut_bytes,
             "redelivered": self.redelivered,
         })
