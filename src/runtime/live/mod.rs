@@ -11,11 +11,13 @@
 //! | `recover.rs` | a snapshot, and the log behind it read again |
 //! | `snapshots.rs` | when a snapshot is taken, and what of the log is kept |
 //! | `outbox.rs` | which alerts are out |
+//! | `deliver.rs` | sinks, each at its own pace |
 //! | `alert_file.rs` | the file that they are written to |
 //! | `seen.rs` | which messages are in the log |
 
 mod alert_file;
 mod core;
+mod deliver;
 mod lane;
 mod outbox;
 mod recover;
@@ -35,6 +37,7 @@ use serde_json::{Value as Json, json};
 use crate::pipeline::graph::{Graph, GraphError};
 use crate::pipeline::merge::{BEFORE_ALL, Merge};
 use crate::plan::Plan;
+use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::{Clock, Spill};
 use crate::record::{EventTime, Micros};
@@ -48,6 +51,8 @@ use super::report::RunReport;
 use super::run::{Progress, RunError, normalizers};
 pub use alert_file::{AlertFile, whole_lines};
 use core::Core;
+use deliver::Deliveries;
+pub use deliver::SinkState;
 use lane::{Inlet, Message, Taken};
 pub use outbox::{Outbox, Session};
 use recover::recover;
@@ -83,6 +88,8 @@ pub struct LiveOptions {
     pub hold: Micros,
     /// Of snapshots and of the log.
     pub keeping: Keeping,
+    /// Who is told of alerts.
+    pub sinks: Vec<Box<dyn Sink>>,
 }
 
 impl LiveOptions {
@@ -96,12 +103,13 @@ impl LiveOptions {
             group_entries: GROUP_ENTRIES,
             hold: HOLD,
             keeping: Keeping::default(),
+            sinks: Vec::new(),
         }
     }
 }
 
 /// What a live run did beside what it computed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logged {
     /// Of the snapshot that the run began with.
     pub snapshot_entries: u64,
@@ -120,6 +128,10 @@ pub struct Logged {
     pub redelivered: u64,
     pub entries: u64,
     pub bytes: u64,
+    /// Alerts of all runs over the folder.
+    pub alerts: u64,
+    /// How sinks were at the end.
+    pub sinks: Vec<SinkState>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -179,6 +191,7 @@ pub fn live(
     };
     let recovered = recover(outbox, options.segment_bytes, &new_core, stop)?;
     let core = recovered.core;
+    let deliveries = Deliveries::begin(&outbox.disk(), options.sinks, &outbox.readable())?;
 
     let normalizers = normalizers(plan, &lookups, None).map_err(RunError::from)?;
     let begun = options.clock.now();
@@ -220,6 +233,7 @@ pub fn live(
             taken: begun,
         },
         queues,
+        deliveries,
         clock: options.clock,
         group_entries: options.group_entries,
         ticked: begun,
@@ -237,16 +251,19 @@ pub fn live(
     let saved = driven.and_then(|()| run.rest(outbox));
     let stopped = run.core.graph.stop(BEFORE_ALL, outbox);
     let finished = outbox.finish();
+    let sinks = run.deliveries.end();
     saved?;
     stopped?;
     finished.map_err(RunError::from)?;
     ended.into_iter().collect::<Result<(), LiveError>>()?;
+    let sinks = sinks?;
     outbox.complete(run.log.end())?;
     let mut report = RunReport::new(&run.core.graph, started.elapsed());
     report.interrupted = true;
     let last = run.core.merge.last_watermark();
     report.last_watermark = Some(last).filter(|at| *at != BEFORE_ALL).map(EventTime);
-    Ok((report, Logged { entries: run.log.end(), bytes: run.log.bytes(), ..run.logged }))
+    let alerts = outbox.readable().load(Ordering::Acquire);
+    Ok((report, Logged { alerts, sinks, entries: run.log.end(), bytes: run.log.bytes(), ..run.logged }))
 }
 
 struct Queue {
@@ -264,6 +281,7 @@ struct Live<'a> {
     messages: Vec<Messages>,
     snapshots: Snapshots,
     queues: Vec<Queue>,
+    deliveries: Deliveries,
     clock: Arc<dyn Clock>,
     group_entries: usize,
     /// When silent queues were looked for last.
@@ -281,6 +299,7 @@ impl Live<'_> {
             if self.snapshots.is_due(self.log.end(), self.clock.now()) {
                 self.snapshot(outbox)?;
             }
+            self.deliveries.check()?;
             if waits {
                 self.tick(outbox)?;
                 thread::park_timeout(POLL);
@@ -302,6 +321,7 @@ impl Live<'_> {
         let logged = &mut self.logged;
         (logged.snapshots, logged.snapshot_bytes) = (logged.snapshots + 1, bytes);
         logged.snapshot_micros_max = logged.snapshot_micros_max.max(micros);
+        outbox.forget(self.deliveries.needed())?;
         Ok(())
     }
 

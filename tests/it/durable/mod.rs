@@ -4,6 +4,7 @@
 mod disk;
 mod log;
 mod queue;
+mod sinks;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -17,6 +18,7 @@ use serde_json::Value as Json;
 use tripline::adapter::local::MemoryInput;
 use tripline::plan::Plan;
 use tripline::port::disk::Disk;
+use tripline::port::sink::Sink;
 use tripline::port::subscription::Subscription;
 use tripline::port::{Clock, RowWriter};
 use tripline::record::{EventTime, Micros};
@@ -29,6 +31,7 @@ use super::plan_of;
 use super::random::Random;
 use disk::{MemoryDisk, Mounted};
 use queue::{Message, Queue};
+use sinks::Place;
 
 const ALERTS: &str = "out/alerts.jsonl";
 const DAY: i64 = 86_400 * SECOND;
@@ -113,6 +116,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::runs_that_die_again_and_again", again_and_again),
         Trial::test("durable::other_definitions_go_on_with_what_was_there", other_definitions),
         Trial::test("durable::snapshots_that_are_damaged_are_not_used", damaged_snapshots),
+        Trial::test("durable::every_sink_is_told_of_every_alert", sinks::every_sink),
+        Trial::test("durable::a_new_sink_is_told_of_what_comes", sinks::new_sink),
         Trial::test("durable::a_folder_is_one_runs", one_run),
         Trial::test("durable::pending_alerts_are_not_lost_to_other_definitions", pending),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),
@@ -228,6 +233,7 @@ struct Machine {
     snapshot_rows: u64,
     disk: Arc<MemoryDisk>,
     queues: Vec<Queue>,
+    sinks: Vec<Place>,
 }
 
 impl Machine {
@@ -247,6 +253,7 @@ impl Machine {
         (options.segment_bytes, options.group_entries) = (4_000, 1);
         options.hold = Micros(0);
         options.keeping = Keeping { rows: self.snapshot_rows, retain: Micros(0), ..options.keeping };
+        options.sinks = self.sinks.iter().map(|place| Box::new(place.clone()) as Box<dyn Sink>).collect();
         self.queues.iter().for_each(Queue::start);
         let stop = Arc::new(AtomicBool::new(false));
         let (watched, flag) = (self.queues.clone(), Arc::clone(&stop));
@@ -280,7 +287,7 @@ fn machine(messages: &[Message], seed: u64) -> Machine {
     let queue = Queue::new("projects/p/subscriptions/s", messages.to_vec(), seed, EventTime(END + DAY));
     // Some with snapshots and some without; where there are some, what is before them goes at once.
     let snapshot_rows = if seed.is_multiple_of(3) { u64::MAX } else { 10 + seed % 25 };
-    Machine { snapshot_rows, disk: MemoryDisk::new(), queues: vec![queue] }
+    Machine { snapshot_rows, disk: MemoryDisk::new(), queues: vec![queue], sinks: Vec::new() }
 }
 
 fn same(what: &str, expected: &BTreeSet<String>, found: &BTreeSet<String>) -> Result<(), Failed> {
@@ -427,7 +434,7 @@ fn damaged_snapshots() -> Result<(), Failed> {
     let goes_on = |damaged: &[(&str, Vec<u8>)]| -> Result<Logged, String> {
         let disk = machine.disk.copy();
         damaged.iter().for_each(|(file, content)| disk.set(file, content.clone()));
-        let next = Machine { snapshot_rows: 20, disk, queues: self::machine(second, 14).queues };
+        let next = Machine { snapshot_rows: 20, disk, ..self::machine(second, 14) };
         let logged = next.start(&plan, "one")?;
         same("after a damaged snapshot", &expected, &next.alerts().map_err(|error| format!("{error:?}"))?)
             .map_err(|error| format!("{error:?}"))?;
