@@ -31,7 +31,15 @@ pub trait Disk: Send + Sync {
 
 /// The end of a file.
 pub trait Append: Send {
+    /// After an error some of it may be there: see [`Append::cut`].
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// The file is so long from now on, which it was before.
+    fn cut(&mut self, bytes: u64) -> io::Result<()>;
     /// After it what was appended survives a crash. After an error nobody knows what did.
     fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Is there no room, so that the same may succeed later?
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

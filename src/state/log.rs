@@ -65,6 +65,10 @@ pub struct Log {
     pending: Vec<u8>,
     /// Something was appended since the last sync.
     changed: bool,
+    /// Some of what is pending may be in the file.
+    torn: bool,
+    /// Nobody knows what of the file is on disk.
+    lost: bool,
     segment_bytes: u64,
 }
 
@@ -141,6 +145,8 @@ impl Log {
             syncs: 0,
             pending: Vec::new(),
             changed: false,
+            torn: false,
+            lost: false,
             segment_bytes,
         };
         match last {
@@ -160,24 +166,37 @@ impl Log {
         self.changed = true;
     }
 
-    /// Lets readers of the files see what was appended.
+    /// Lets readers of the files see what was appended. Where there is no room it may be tried again.
     pub fn flush(&mut self) -> Result<(), StateError> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.file.append(&self.pending).map_err(|error| failed(&self.name(), "be written", error))?;
+        let name = self.name();
+        let failed = |error| failed(&name, "be written", error);
+        if self.torn {
+            self.file.cut(self.file_bytes).map_err(failed)?;
+        }
+        self.torn = true;
+        self.file.append(&self.pending).map_err(failed)?;
+        self.torn = false;
         self.file_bytes += self.pending.len() as u64;
         self.pending.clear();
         Ok(())
     }
 
-    /// Makes all that was appended durable. After an error the log is not to be used any more: nobody knows what is on disk.
+    /// Makes all that was appended durable. Where there is no room it may be tried again; after an error of the disk's own
+    /// the log is not to be used any more: nobody knows what is on it.
     pub fn sync(&mut self) -> Result<(), StateError> {
-        if !std::mem::take(&mut self.changed) {
+        if self.lost {
+            return Err(failed(&self.name(), "be written", std::io::Error::other("it could not be synced before")));
+        }
+        if !self.changed {
             return Ok(());
         }
         self.flush()?;
+        self.lost = true;
         self.file.sync().map_err(|error| failed(&self.name(), "be written", error))?;
+        (self.lost, self.changed) = (false, false);
         self.syncs += 1;
         let confirmed = self.kind.confirmed();
         confirmed::write(&*self.disk, &confirmed, self.number, self.syncs)
@@ -204,9 +223,16 @@ impl Log {
         let first = self.number;
         let name = self.kind.file(first);
         let failed = |error| failed(&name, "be written", error);
-        let mut file = self.disk.create(&name).map_err(failed)?;
-        file.append(&segment::head(first)).map_err(failed)?;
-        file.sync().map_err(failed)?;
+        let made = self.disk.create(&name).and_then(|mut file| {
+            file.append(&segment::head(first))?;
+            file.sync()?;
+            Ok(file)
+        });
+        let file = made.map_err(|error| {
+            // Half of one would be taken for a damaged one.
+            let _ = self.disk.remove(&name);
+            failed(error)
+        })?;
         if self.firsts.last() != Some(&first) {
             self.firsts.push(first);
         }
@@ -241,6 +267,10 @@ struct Nothing;
 
 impl Append for Nothing {
     fn append(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Err(std::io::Error::other("there is no file"))
+    }
+
+    fn cut(&mut self, _: u64) -> std::io::Result<()> {
         Err(std::io::Error::other("there is no file"))
     }
 

@@ -29,6 +29,8 @@ pub mod snapshot;
 
 use std::io;
 
+use crate::port::disk::is_full;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     #[error("{file}: cannot {what}")]
@@ -49,6 +51,13 @@ pub enum StateError {
     Version { folder: String, found: u32, known: u32, help: &'static str },
     #[error("{folder} holds files that are no state: {file}\nhelp: name a new or an empty folder")]
     Strange { folder: String, file: String },
+}
+
+impl StateError {
+    /// Is there no room, so that the same may succeed later?
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if is_full(error))
+    }
 }
 
 fn failed(file: &str, what: &'static str, error: io::Error) -> StateError {

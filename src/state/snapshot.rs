@@ -47,10 +47,24 @@ pub fn write<E: From<StateError>>(
     entries: u64,
     write: &mut dyn FnMut(&mut dyn Write) -> Result<(), E>,
 ) -> Result<u64, E> {
+    let under_way = format!("{}.new", file(entries));
+    let written = write_as(disk, entries, &under_way, write);
+    if written.is_err() {
+        // It takes room, and nobody reads it.
+        let _ = disk.remove(&under_way);
+    }
+    written
+}
+
+fn write_as<E: From<StateError>>(
+    disk: &Arc<dyn Disk>,
+    entries: u64,
+    under_way: &str,
+    write: &mut dyn FnMut(&mut dyn Write) -> Result<(), E>,
+) -> Result<u64, E> {
     let name = file(entries);
     let failed = |error| failed(&name, "be written", error);
-    let under_way = format!("{name}.new");
-    let mut file = disk.create(&under_way).map_err(failed)?;
+    let mut file = disk.create(under_way).map_err(failed)?;
     file.append(MAGIC).map_err(failed)?;
     let mut pieces = Pieces { file, piece: Vec::with_capacity(PIECE_BYTES), number: 0, bytes: MAGIC.len() as u64 };
     {
@@ -59,7 +73,7 @@ pub fn write<E: From<StateError>>(
         compressed.finish().map_err(failed)?;
     }
     let bytes = pieces.finish().map_err(failed)?;
-    disk.rename(&under_way, &name).map_err(failed)?;
+    disk.rename(under_way, &name).map_err(failed)?;
     Ok(bytes)
 }
 

@@ -116,6 +116,11 @@ impl Append for Tail {
         self.0.write_all(bytes)
     }
 
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)?;
+        self.0.seek(SeekFrom::Start(bytes)).map(drop)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.0.sync_data()
     }

@@ -19,19 +19,19 @@ struct Tail {
     /// Of the file, without what is pending.
     bytes: u64,
     pending: Vec<u8>,
-    /// Nobody knows what of the pending bytes is in it.
-    broken: bool,
+    /// Some of what is pending may be in it.
+    torn: bool,
 }
 
 impl Tail {
     fn flush(&mut self) -> io::Result<()> {
-        if self.broken {
-            return Err(io::Error::other("it could not be written before"));
-        }
         if !self.pending.is_empty() {
-            self.broken = true;
+            if self.torn {
+                self.file.cut(self.bytes)?;
+            }
+            self.torn = true;
             self.file.append(&self.pending)?;
-            self.broken = false;
+            self.torn = false;
             self.bytes += self.pending.len() as u64;
             self.pending.clear();
         }
@@ -42,7 +42,7 @@ impl Tail {
 impl AlertFile {
     /// A file of that length.
     pub fn new(file: Box<dyn Append>, bytes: u64) -> Self {
-        Self(Arc::new(Mutex::new(Tail { file, bytes, pending: Vec::new(), broken: false })))
+        Self(Arc::new(Mutex::new(Tail { file, bytes, pending: Vec::new(), torn: false })))
     }
 
     /// How long the file is, without what is pending.

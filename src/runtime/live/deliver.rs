@@ -161,7 +161,11 @@ impl Delivery {
         self.position.next += (taken + usize::from(refused)) as u64;
         self.position.refused += u64::from(refused);
         if taken > 0 || refused {
-            self.position.save(&*self.disk, &self.sink.name())?;
+            match self.position.save(&*self.disk, &self.sink.name()) {
+                // A crash before the next one is saved: it is told again.
+                Err(error) if error.is_full() => {}
+                saved => saved?,
+            }
             self.pause = PAUSE;
         }
         self.follower.seek(self.position.next);

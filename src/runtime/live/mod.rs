@@ -36,7 +36,9 @@ use serde_json::{Value as Json, json};
 
 use crate::pipeline::graph::{Graph, GraphError};
 use crate::pipeline::merge::{BEFORE_ALL, Merge};
+use crate::pipeline::saved::SavedError;
 use crate::plan::Plan;
+use crate::port::disk::is_full;
 use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::{Clock, Spill};
@@ -70,6 +72,7 @@ const STALL: Micros = Micros(5_000_000);
 const GROUP_ENTRIES: usize = 64;
 /// Rows of a queue that wait for those of others. More are left where they are.
 const WAITING_ROWS_MAX: usize = 500_000;
+const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// After a start what was under way before comes again: so long nothing else moves the watermark.
 const HOLD: Micros = Micros(30_000_000);
 
@@ -90,6 +93,8 @@ pub struct LiveOptions {
     pub keeping: Keeping,
     /// Who is told of alerts.
     pub sinks: Vec<Box<dyn Sink>>,
+    /// How long a run waits that finds the disk full before it tries again.
+    pub full_pause: Duration,
 }
 
 impl LiveOptions {
@@ -104,6 +109,7 @@ impl LiveOptions {
             hold: HOLD,
             keeping: Keeping::default(),
             sinks: Vec::new(),
+            full_pause: FULL_PAUSE,
         }
     }
 }
@@ -128,6 +134,8 @@ pub struct Logged {
     pub redelivered: u64,
     pub entries: u64,
     pub bytes: u64,
+    /// Attempts that found the disk full.
+    pub full: u64,
     /// Alerts of all runs over the folder.
     pub alerts: u64,
     /// How sinks were at the end.
@@ -163,6 +171,18 @@ pub enum LiveError {
          new folder"
     )]
     Lanes { folder: String, known: String, given: String },
+}
+
+impl LiveError {
+    /// Is there no room on the disk, so that the same may succeed later?
+    fn is_full(&self) -> bool {
+        match self {
+            Self::State(error) => error.is_full(),
+            Self::Run(RunError::Outlet(error)) => is_full(&error.error),
+            Self::Run(RunError::Saved(SavedError::Io(error))) => is_full(error),
+            _ => false,
+        }
+    }
 }
 
 impl From<GraphError> for LiveError {
@@ -239,8 +259,10 @@ pub fn live(
         ticked: begun,
         logged,
         progress,
+        stop,
+        full_pause: options.full_pause,
     };
-    let driven = run.drive(outbox, stop);
+    let driven = run.drive(outbox);
     stop.store(true, Ordering::Relaxed);
     let ended = std::mem::take(&mut run.queues).into_iter().map(|queue| {
         // What is handed over and not logged is dropped, and delivered again.
@@ -288,11 +310,13 @@ struct Live<'a> {
     ticked: EventTime,
     logged: Logged,
     progress: &'a dyn Progress,
+    stop: &'a AtomicBool,
+    full_pause: Duration,
 }
 
 impl Live<'_> {
-    fn drive(&mut self, outbox: &mut Outbox<'_>, stop: &AtomicBool) -> Result<(), LiveError> {
-        while !stop.load(Ordering::Relaxed) {
+    fn drive(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        while !self.stop.load(Ordering::Relaxed) {
             let group = self.take()?;
             let waits = group.is_empty();
             self.commit(group, outbox)?;
@@ -316,7 +340,15 @@ impl Live<'_> {
     fn snapshot(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let begun = Instant::now();
         let now = self.clock.now();
-        let bytes = self.snapshots.take(&self.core, &mut self.log, &self.messages, outbox, now)?;
+        let bytes = match self.snapshots.take(&self.core, &mut self.log, &self.messages, outbox, now) {
+            // The log has what it would say.
+            Err(error) if error.is_full() => {
+                self.logged.full += 1;
+                self.snapshots.later(now);
+                return Ok(());
+            }
+            taken => taken?,
+        };
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         let logged = &mut self.logged;
         (logged.snapshots, logged.snapshot_bytes) = (logged.snapshots + 1, bytes);
@@ -360,14 +392,31 @@ impl Live<'_> {
                 entries.push(entry);
             }
         }
-        self.log.sync()?;
+        self.patiently(outbox, &mut |live, _| Ok(live.log.sync()?))?;
         self.snapshots.marks.see(&self.log, self.core.merge.watermark());
         receipts.into_iter().for_each(|receipt| receipt.acknowledge());
         for entry in entries {
             self.apply(entry, outbox)?;
         }
-        outbox.flush().map_err(RunError::from)?;
-        Ok(())
+        self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
+    }
+
+    /// Where the disk has no room: waits until it has, or the run is stopped. Nothing is acknowledged meanwhile.
+    fn patiently(
+        &mut self,
+        outbox: &mut Outbox<'_>,
+        attempt: &mut dyn FnMut(&mut Self, &mut Outbox<'_>) -> Result<(), LiveError>,
+    ) -> Result<(), LiveError> {
+        loop {
+            match attempt(self, outbox) {
+                Err(error) if error.is_full() && !self.stop.load(Ordering::Relaxed) => {
+                    self.logged.full += 1;
+                    self.progress.waits("the disk is full");
+                    thread::sleep(self.full_pause);
+                }
+                done => return done,
+            }
+        }
     }
 
     fn apply(&mut self, entry: Entry, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
@@ -408,12 +457,11 @@ impl Live<'_> {
         for tick in &ticks {
             self.log.append(&tick.write()?);
         }
-        self.log.sync()?;
+        self.patiently(outbox, &mut |live, _| Ok(live.log.sync()?))?;
         for tick in ticks {
             self.apply(tick, outbox)?;
         }
-        outbox.flush().map_err(RunError::from)?;
-        Ok(())
+        self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
 use crate::port::disk::Disk;
 use crate::record::{Disposition, Reject};
+use crate::state::StateError;
 use crate::state::folder::{Held, hold};
 use crate::state::log::{Kind, Log, SEGMENT_BYTES};
 use crate::state::outbox::Position;
@@ -207,7 +208,7 @@ impl<'a> Outbox<'a> {
     }
 
     fn save(&mut self) -> Result<(), OutletError> {
-        if !std::mem::take(&mut self.changed) {
+        if !self.changed {
             return Ok(());
         }
         let failed = |name: &str, error| OutletError { name: name.to_owned(), error };
@@ -215,15 +216,25 @@ impl<'a> Outbox<'a> {
             self.session.position.file_bytes = file.sync().map_err(|error| failed("alerts", error))?;
         }
         let disk = &self.session.held.disk;
-        self.session.position.save(&**disk).map_err(|error| failed(&disk.name(), io::Error::other(error)))
+        self.session.position.save(&**disk).map_err(|error| failed(&disk.name(), told(error)))?;
+        self.changed = false;
+        Ok(())
     }
 
     /// Lets sinks see what was computed.
     fn publish(&mut self) -> Result<(), OutletError> {
         let written = self.alerts.flush();
-        written.map_err(|error| OutletError { name: "alerts".to_owned(), error: io::Error::other(error) })?;
+        written.map_err(|error| OutletError { name: "alerts".to_owned(), error: told(error) })?;
         self.readable.store(self.alerts.end(), Ordering::Release);
         Ok(())
+    }
+}
+
+/// As an error of an outlet.
+fn told(error: StateError) -> io::Error {
+    match error {
+        StateError::Io { error, .. } => error,
+        other => io::Error::other(other),
     }
 }
 

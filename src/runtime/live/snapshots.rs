@@ -91,6 +91,11 @@ impl Snapshots {
         self.rows >= self.keeping.rows || aged
     }
 
+    /// There was no room for one.
+    pub fn later(&mut self, now: EventTime) {
+        (self.rows, self.taken) = (0, now);
+    }
+
     /// Writes one, and lets go what is older than what is kept; returns its length.
     pub fn take(
         &mut self,

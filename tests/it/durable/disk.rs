@@ -26,6 +26,8 @@ pub struct MemoryDisk {
     held: Arc<AtomicBool>,
     steps: AtomicU64,
     dies_at: AtomicU64,
+    /// Steps at which nothing can be written.
+    full: Mutex<std::ops::Range<u64>>,
     /// What the steps were, for whom it is to be said.
     pub done: Mutex<Vec<String>>,
 }
@@ -44,6 +46,11 @@ impl MemoryDisk {
     /// From this step on everything fails.
     pub fn die_at(&self, step: u64) {
         self.dies_at.store(step, Ordering::Relaxed);
+    }
+
+    /// At these steps there is no room.
+    pub fn full_at(&self, steps: std::ops::Range<u64>) {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = steps;
     }
 
     /// The power was cut: of what was not synced some beginning is there.
@@ -94,6 +101,10 @@ impl MemoryDisk {
 
     fn step(&self, what: &str) -> io::Result<()> {
         let step = self.steps.fetch_add(1, Ordering::Relaxed);
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner).contains(&step);
+        if full && (what.starts_with("append") || what.starts_with("create") || what.starts_with("replace")) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         if step >= self.dies_at.load(Ordering::Relaxed) {
             return Err(io::Error::other("the program is dead"));
         }
@@ -200,8 +211,22 @@ struct Tail {
 
 impl Append for Tail {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.disk.step(&format!("append {}", self.file))?;
+        if let Err(error) = self.disk.step(&format!("append {}", self.file)) {
+            // Some of it is there.
+            let half = &bytes[..bytes.len() / 2];
+            self.disk.files().entry(self.file.clone()).or_default().content.extend_from_slice(half);
+            return Err(error);
+        }
         self.disk.files().entry(self.file.clone()).or_default().content.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.disk.step(&format!("cut {}", self.file))?;
+        if let Some(file) = self.disk.files().get_mut(&self.file) {
+            file.content.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+            file.synced = file.synced.min(file.content.len());
+        }
         Ok(())
     }
 

@@ -118,6 +118,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::snapshots_that_are_damaged_are_not_used", damaged_snapshots),
         Trial::test("durable::every_sink_is_told_of_every_alert", sinks::every_sink),
         Trial::test("durable::a_new_sink_is_told_of_what_comes", sinks::new_sink),
+        Trial::test("durable::a_full_disk_is_waited_for", full_disk),
         Trial::test("durable::a_folder_is_one_runs", one_run),
         Trial::test("durable::pending_alerts_are_not_lost_to_other_definitions", pending),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),
@@ -251,7 +252,7 @@ impl Machine {
         let queues = self.queues.iter().map(|queue| (0, Box::new(queue.clone()) as Box<dyn Subscription>));
         let mut options = LiveOptions::new(queues.collect(), Arc::new(Fixed));
         (options.segment_bytes, options.group_entries) = (4_000, 1);
-        options.hold = Micros(0);
+        (options.hold, options.full_pause) = (Micros(0), Duration::from_millis(1));
         options.keeping = Keeping { rows: self.snapshot_rows, retain: Micros(0), ..options.keeping };
         options.sinks = self.sinks.iter().map(|place| Box::new(place.clone()) as Box<dyn Sink>).collect();
         self.queues.iter().for_each(Queue::start);
@@ -415,6 +416,31 @@ fn pending() -> Result<(), Failed> {
         }
     }
     if refused < 20 { Err(format!("refused after {refused} of {steps} deaths").into()) } else { Ok(()) }
+}
+
+/// No room for some steps, wherever that is: the run waits, and nothing is missing or there twice. Then it dies all the same.
+fn full_disk() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let (mut waited, mut ended) = (0, 0);
+    for seed in 0..40 {
+        let mut random = Random::new(seed);
+        let messages = messages(&mut random, 80);
+        let expected = undisturbed(&plan, &messages)?;
+        let machine = Machine { snapshot_rows: 15, ..machine(&messages, seed) };
+        // Not at the very start: there is nobody yet who could wait.
+        let first = 12 + random.below(120) as u64;
+        machine.disk.full_at(first..first + 1 + random.below(12) as u64);
+        let logged = machine.start(&plan, "one");
+        ended += u64::from(logged.is_err());
+        waited += logged.as_ref().map_or(0, |logged| u64::from(logged.full > 0));
+        machine.disk.full_at(0..0);
+        if random.one_in(2) || logged.is_err() {
+            machine.restart(&mut random);
+            machine.start(&plan, "one").map_err(|error| format!("seed {seed}: {error}"))?;
+        }
+        same(&format!("seed {seed}, full from step {first}"), &expected, &machine.alerts()?)?;
+    }
+    if waited < 25 || ended > 5 { Err(format!("{waited} waited, {ended} ended").into()) } else { Ok(()) }
 }
 
 /// Any bit of a snapshot may be another, and any length of it be left: the one before it is used then. Without one the run is
