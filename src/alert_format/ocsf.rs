@@ -52,7 +52,9 @@ pub(super) fn finding(alert: &Json) -> Json {
         let observables = observable::of(list(alert, "entities"));
         let evidences: Vec<Json> = list(alert, "evidence").iter().map(flow::evidence).collect();
         let given = [("observables", observables), ("evidences", evidences)];
-        fields.extend(given.into_iter().filter(|(_, all)| !all.is_empty()).map(|(key, all)| (key.to_owned(), all.into())));
+        fields.extend(
+            given.into_iter().filter(|(_, all)| !all.is_empty()).map(|(key, all)| (key.to_owned(), all.into())),
+        );
     }
     finding
 }
@@ -122,7 +124,16 @@ mod tests {
     const REQUIRED: &[(&str, &[&str])] = &[
         (
             "",
-            &["activity_id", "category_uid", "class_uid", "finding_info", "metadata", "severity_id", "time", "type_uid"],
+            &[
+                "activity_id",
+                "category_uid",
+                "class_uid",
+                "finding_info",
+                "metadata",
+                "severity_id",
+                "time",
+                "type_uid",
+            ],
         ),
         ("/metadata", &["product", "version"]),
         ("/metadata/product", &["name"]),
@@ -138,9 +149,28 @@ mod tests {
 
     /// Attributes of the class that are told.
     const KNOWN: &[&str] = &[
-        "activity_id", "activity_name", "category_name", "category_uid", "class_name", "class_uid", "end_time",
-        "evidences", "finding_info", "is_alert", "message", "metadata", "observables", "severity", "severity_id",
-        "start_time", "status", "status_id", "time", "type_name", "type_uid", "unmapped",
+        "activity_id",
+        "activity_name",
+        "category_name",
+        "category_uid",
+        "class_name",
+        "class_uid",
+        "end_time",
+        "evidences",
+        "finding_info",
+        "is_alert",
+        "message",
+        "metadata",
+        "observables",
+        "severity",
+        "severity_id",
+        "start_time",
+        "status",
+        "status_id",
+        "time",
+        "type_name",
+        "type_uid",
+        "unmapped",
     ];
 
     #[test]

@@ -14,7 +14,18 @@ const TEXT_MAX: usize = 255;
 const BYTES_MAX: usize = 500_000;
 /// Fields of an alert that are told as details, in the order in which they are left out where all are too many.
 const DETAILS: [&str; 12] = [
-    "evidence", "hit", "params", "runbook", "entities", "key", "references", "attack", "state", "score", "hits", "owner",
+    "evidence",
+    "hit",
+    "params",
+    "runbook",
+    "entities",
+    "key",
+    "references",
+    "attack",
+    "state",
+    "score",
+    "hits",
+    "owner",
 ];
 
 pub(super) fn event(alert: &Json, routing_key: &str) -> Json {

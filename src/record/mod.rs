@@ -11,6 +11,7 @@ pub mod reject;
 pub mod time;
 pub mod types;
 pub mod value;
+pub mod web;
 
 pub use fingerprint::fingerprint64;
 pub use float::float_text;
@@ -21,3 +22,4 @@ pub use reject::{Origin, Reject, RejectReason};
 pub use time::{Day, EventTime, MICROS_PER_SECOND, Micros, Period};
 pub use types::{Column, Type};
 pub use value::Value;
+pub use web::{WebAddress, WrongAddress};
