@@ -58,6 +58,5 @@ mod tests {
             "name: x\nevidence: 2"
         );
         assert_eq!(cut("name: x\nsinks: {}"), "name: x\n");
-        assert_eq!(cut("name: x\nsinks:\n"), "name: x\n");
     }
 }

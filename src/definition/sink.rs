@@ -224,8 +224,10 @@ fn url(name: &Text, node: &Node, out: &mut Vec<Diagnostic>) -> Option<SinkUrl> {
                 }
                 Err(wrong) => {
                     let error = bad("sink.bad-url", text.span(), format!("the URL {wrong}")).label("not sent to");
-                    let error = error.help("write `https://…`; `http://` is for 127.0.0.1, ::1 and localhost");
-                    out.push(error);
+                    out.push(error.help(match wrong {
+                        WrongAddress::Metadata => "credentials are handed out there: name the place that takes alerts",
+                        _ => "write `https://…`; `http://` is for 127.0.0.1, ::1 and localhost",
+                    }));
                     None
                 }
             }

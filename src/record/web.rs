@@ -19,7 +19,7 @@ pub struct WebAddress(Url);
 /// Why a text is none. Says nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WrongAddress {
-    #[error("is no URL")]
+    #[error("has no scheme or no host")]
     NoUrl,
     #[error("is neither https nor http")]
     Scheme,

@@ -30,6 +30,7 @@ mod random;
 mod reconcile;
 mod recorded;
 mod scale;
+mod sinks;
 mod spaces;
 mod storage;
 mod stream;
@@ -107,6 +108,7 @@ fn main() -> ExitCode {
     trials.extend(recorded::cases());
     trials.extend(scale::cases());
     trials.extend(storage::cases());
+    trials.extend(sinks::cases());
     trials.extend(spaces::cases());
     trials.extend(stream::cases());
     trials.extend(verdict::cases());
