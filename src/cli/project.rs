@@ -25,7 +25,7 @@ pub struct Opened {
     pub plan: Plan,
     pub files: SourceFiles,
     pub diagnostics: Vec<Diagnostic>,
-    /// A hash over everything that was read, but for sinks: one generation of definitions.
+    /// A hash over everything that was read, but for where alerts go: one generation of definitions.
     pub generation: String,
 }
 
@@ -150,7 +150,7 @@ pub fn parse_time(text: &str) -> anyhow::Result<EventTime> {
 fn generation(files: &SourceFiles, config: &Config) -> String {
     let mut hash = Sha256::new();
     for (file, path, text) in files.iter() {
-        for part in [path, &definition::computed(config, file, text)] {
+        for part in [path, definition::computed(config, file, text)] {
             hash.update(part.len().to_le_bytes());
             hash.update(part.as_bytes());
         }

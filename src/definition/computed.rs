@@ -1,35 +1,51 @@
-//! What of a file says what is computed: all but where alerts go.
+//! What of `tripline.yaml` says what is computed: all but where alerts go, in one form, whatever its layout and remarks.
 
 use super::model::Config;
+use super::yaml::{Kind, Node};
 use crate::diagnostic::FileId;
 
-/// The text of a file without `sinks`, as if it had never been written: with its lines go the remarks right above it.
-pub fn computed(config: &Config, file: FileId, text: &str) -> String {
-    let Some(span) = config.sinks_span.filter(|span| span.file == file) else { return text.to_owned() };
-    let at = |offset: u32| text.floor_char_boundary(usize::try_from(offset).unwrap_or(text.len()));
-    let (start, end) = (at(span.start), at(span.end).max(at(span.start)));
-    let (before, after) = text.split_at(start);
-    let after = after.get(end - start..).unwrap_or_default();
-    let line = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let (above, indent) = before.split_at(line);
-    let (rest, below) = after.split_once('\n').unwrap_or((after, ""));
-    let whole_lines = indent.trim().is_empty() && (rest.trim().is_empty() || rest.trim_start().starts_with('#'));
-    if !whole_lines {
-        return format!("{before}{after}");
-    }
-    let kept = above.split_inclusive('\n').rev().skip_while(|line| is_remark(line));
-    let kept: usize = kept.map(str::len).sum();
-    let above = above.get(..kept).unwrap_or_default();
-    // Remarks that are indented belong to what is above them.
-    let own = below.split_inclusive('\n').take_while(|line| line.starts_with([' ', '\t']) && is_remark(line));
-    let own: usize = own.map(str::len).sum();
-    let below = below.get(own..).unwrap_or_default();
-    if above.is_empty() { below.trim_start_matches(['\r', '\n']).to_owned() } else { format!("{above}{below}") }
+/// Of the file's keys, what nothing that is computed depends on.
+const OUTSIDE: [&str; 1] = ["sinks"];
+
+/// What of a file counts: its text, and of the one with the settings what it says.
+pub fn computed<'a>(config: &'a Config, file: FileId, text: &'a str) -> &'a str {
+    config.said.as_ref().filter(|(settings, _)| *settings == file).map_or(text, |(_, said)| said)
 }
 
-fn is_remark(line: &str) -> bool {
-    let line = line.trim();
-    line.is_empty() || line.starts_with('#')
+/// What the settings say.
+pub(super) fn said(node: &Node) -> String {
+    let mut said = String::new();
+    for (key, value) in node.entries().iter().filter(|(key, _)| !OUTSIDE.contains(&key.as_str())) {
+        said.push_str(&format!("{:?}: ", key.as_str()));
+        write(value, &mut said);
+        said.push('\n');
+    }
+    said
+}
+
+fn write(node: &Node, out: &mut String) {
+    match &node.kind {
+        // `5` is a number, and `'5'` a text.
+        Kind::Scalar { text, .. } if node.is_plain() => out.push_str(&format!("={:?}", text.as_str())),
+        Kind::Scalar { text, .. } => out.push_str(&format!("{:?}", text.as_str())),
+        Kind::List(items) => {
+            out.push('[');
+            for item in items {
+                write(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        Kind::Map { entries, .. } => {
+            out.push('{');
+            for (key, value) in entries {
+                out.push_str(&format!("{:?}:", key.as_str()));
+                write(value, out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+    }
 }
 
 #[cfg(test)]
@@ -37,26 +53,45 @@ mod tests {
     use super::computed;
     use crate::adapter::local::MemoryTree;
     use crate::definition::load;
-    use crate::diagnostic::FileId;
 
-    fn cut(text: &str) -> String {
-        let loaded = load(&MemoryTree::from_sections(&format!("--- tripline.yaml\n{text}")));
-        let file = loaded.files.iter().next().map_or(FileId(0), |(file, ..)| file);
-        assert!(loaded.project.config.sinks_span.is_some());
-        computed(&loaded.project.config, file, loaded.files.text(file))
+    fn said(text: &str) -> String {
+        let rest = "--- rules/a.yaml\nrule: a\n";
+        let loaded = load(&MemoryTree::from_sections(&format!("--- tripline.yaml\n{text}{rest}")));
+        let config = &loaded.project.config;
+        let files = loaded.files.iter().map(|(file, path, text)| {
+            let counted = computed(config, file, text);
+            // Of other files all counts.
+            assert!(path == "tripline.yaml" || counted == text);
+            counted.to_owned()
+        });
+        files.collect::<Vec<_>>().join("---")
     }
 
     #[test]
-    fn a_file_is_what_it_was_before_sinks_were_written() {
-        let sinks = "# Who is told.\nsinks: # all\n  # of us\n  hook:\n    type: webhook\n    url: https://example.org/x # ö\n  # none\n";
-        assert_eq!(cut(&format!("name: x\n\n{sinks}")), "name: x\n");
-        assert_eq!(cut(&format!("name: x\n\n{sinks}\nevidence: 2\n")), "name: x\n\nevidence: 2\n");
-        assert_eq!(cut(&format!("{sinks}\nname: x\n")), "name: x\n");
-        assert_eq!(cut("name: x\nsinks: {a: {type: webhook, url: 'https://example.org/x'}} # one\n"), "name: x\n");
-        assert_eq!(
-            cut("name: x\nsinks: {a: {type: webhook,\n  url: 'https://example.org/x'}}\nevidence: 2"),
-            "name: x\nevidence: 2"
-        );
-        assert_eq!(cut("name: x\nsinks: {}"), "name: x\n");
+    fn sinks_and_layout_do_not_count() {
+        let plain = said("name: x\nrules:\n  a: {params: {n: 5}}\n");
+        for same in [
+            "# A remark.\n\nname: x # another\nrules: {a: {params: {n: 5}}}\n",
+            "name: x\nsinks:\n  hook: {type: webhook, url: 'https://example.org/x'}\nrules:\n  a: {params: {n: 5}}\n",
+            "sinks: {}\nname: x\nrules:\n  a:\n    params:\n      n: 5\n",
+            "{name: x, sinks: {t: {type: pubsub, topic: projects/p/topics/t}}, rules: {a: {params: {n: 5}}}}\n",
+        ] {
+            assert_eq!(said(same), plain, "{same}");
+        }
+    }
+
+    #[test]
+    fn everything_else_counts() {
+        let plain = said("name: x\nrules:\n  a: {params: {n: 5}}\n");
+        for other in [
+            "name: y\nrules:\n  a: {params: {n: 5}}\n",
+            "name: x\nrules:\n  a: {params: {n: '5'}}\n",
+            "name: x\nrules:\n  a: {params: {n: 6}}\n",
+            "name: x\nrules:\n  a: {params: {m: 5}}\n",
+            "name: x\nevidence: 1\nrules:\n  a: {params: {n: 5}}\n",
+            "name: x\n",
+        ] {
+            assert_ne!(said(other), plain, "{other}");
+        }
     }
 }

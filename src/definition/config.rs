@@ -1,5 +1,6 @@
 //! `tripline.yaml`: the project's name, its overrides of rules, and what is outside of it.
 
+use super::computed;
 use super::model::{Config, Override, WarehouseConfig};
 use super::rule::{self, EXCEPTION, STATUS};
 use super::shape::{Shape, Table, later, optional};
@@ -99,7 +100,7 @@ impl Default for Config {
             overrides: std::collections::BTreeMap::new(),
             warehouse: WarehouseConfig::default(),
             sinks: Vec::new(),
-            sinks_span: None,
+            said: None,
         }
     }
 }
@@ -138,6 +139,6 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Config {
         overrides: overrides.collect(),
         warehouse: warehouse(node),
         sinks: sink::read(node, out),
-        sinks_span: sink::span(node),
+        said: Some((node.span.file, computed::said(node))),
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::diagnostic::{Span, Text};
+use crate::diagnostic::{FileId, Span, Text};
 use crate::mmdb::Table;
 use crate::record::{Decode, EventTime, Format, Micros, Type, Value, WebAddress};
 
@@ -36,8 +36,8 @@ pub struct Config {
     pub warehouse: WarehouseConfig,
     /// Where alerts of a run over subscriptions go, in the order of the file.
     pub sinks: Vec<SinkConfig>,
-    /// Where `sinks` stands, key and value: nothing that is computed depends on it.
-    pub sinks_span: Option<Span>,
+    /// The file, and what it says but for `sinks`, on which nothing that is computed depends.
+    pub said: Option<(FileId, String)>,
 }
 
 /// One of `sinks:` of `tripline.yaml`. Secrets are named by their variables, never written.

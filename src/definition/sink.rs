@@ -73,12 +73,6 @@ pub(super) static SINK: Table = Table {
     ],
 };
 
-/// Where `sinks` stands: the key with its value.
-pub(super) fn span(node: &Node) -> Option<Span> {
-    let (key, value) = node.entries().iter().find(|(key, _)| key.as_str() == "sinks")?;
-    Some(Span { end: value.span.end.max(key.span().end), ..key.span() })
-}
-
 pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Vec<SinkConfig> {
     node.entries_at("sinks").iter().filter_map(|(name, node)| sink(name, node, out)).collect()
 }
