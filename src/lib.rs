@@ -89,6 +89,10 @@
 //! entries of the log (`state/entry.rs`); `runtime/live/core.rs` computes from entries alone, so that after a crash the log read again
 //! (`recover.rs`) gives the state and all alerts, of which those that are out are left out (`outbox.rs`).
 //!
+//! Where alerts go says `definition/sink.rs`, and `definition/computed.rs` that nothing which is computed depends on it. A sink
+//! ([`port::sink`]) makes one attempt and tells how far it came: `adapter/http/webhook.rs` and `adapter/gcp/topic.rs`, with
+//! `adapter/severe.rs` around those that are told of some severities only. What is sent makes [`alert_format`].
+//!
 //! # Questions, trials and training rows
 //!
 //! All are runs whose rows end in memory: `runtime/backtest.rs` counts hits and alerts and compares those of two sets of

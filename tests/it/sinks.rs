@@ -59,6 +59,9 @@ pub fn cases() -> Vec<Trial> {
         cases.into_iter().map(|(name, case)| Trial::test(format!("sinks::{name}"), case)).collect();
     let jar = std::env::var(JAR).ok();
     let skip = jar.is_none();
+    if skip {
+        eprintln!("skipped: sinks::what_is_published_is_there: {JAR} names no jar of the emulator");
+    }
     let topic = move || topic(&jar.unwrap_or_default());
     trials.push(Trial::test("sinks::what_is_published_is_there", topic).with_ignored_flag(skip));
     trials
