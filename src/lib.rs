@@ -23,8 +23,9 @@
 //! | [`state`] | what a run that does not end keeps on disk: the log of its input, how far its outputs are |
 //! | [`runtime`] | a run: threads, stopping, taps, the report; `ingest` into a history, days of it (`backfill`, `replay`), compared with a run (`reconcile`); the rules' own tests (`case`) |
 //! | [`generate`] | synthetic NetLog with labelled attacks |
-//! | [`port`] | traits for what is outside: inputs, files, writers, the clock, a warehouse |
-//! | [`adapter`] | what fills them: `adapter/local`, and `adapter/gcp` for BigQuery and Cloud Storage |
+//! | [`alert_format`] | what is sent of an alert: JSON, Slack, PagerDuty, Splunk, OCSF |
+//! | [`port`] | traits for what is outside: inputs, files, writers, the clock, a warehouse, sinks of alerts |
+//! | [`adapter`] | what fills them: `adapter/local`, `adapter/gcp` for BigQuery, Cloud Storage and Pub/Sub, `adapter/http` for webhooks |
 //! | [`cli`] | one file a command; `cli/wire.rs` alone names adapters |
 //!
 //! # A definition's journey to a running plan
@@ -88,6 +89,10 @@
 //! entries of the log (`state/entry.rs`); `runtime/live/core.rs` computes from entries alone, so that after a crash the log read again
 //! (`recover.rs`) gives the state and all alerts, of which those that are out are left out (`outbox.rs`).
 //!
+//! Where alerts go says `definition/sink.rs`, and `definition/computed.rs` that nothing which is computed depends on it. A sink
+//! ([`port::sink`]) makes one attempt and tells how far it came: `adapter/http/webhook.rs` and `adapter/gcp/topic.rs`, with
+//! `adapter/severe.rs` around those that are told of some severities only. What is sent makes [`alert_format`].
+//!
 //! # Questions, trials and training rows
 //!
 //! All are runs whose rows end in memory: `runtime/backtest.rs` counts hits and alerts and compares those of two sets of
@@ -124,7 +129,8 @@
 //! | [`port`] | `record` |
 //! | [`generate`] | `record` |
 //! | [`mmdb`] | `record` |
-//! | [`adapter`] | `port`, `record` |
+//! | [`alert_format`] | `record` |
+//! | [`adapter`] | `alert_format`, `port`, `record` |
 //! | [`definition`] | `diagnostic`, `mmdb`, `port`, `record` |
 //! | [`language`] | `diagnostic`, `record` |
 //! | [`plan`] | `definition`, `diagnostic`, `language`, `mmdb`, `record` |
@@ -142,6 +148,7 @@
 //! are written. The rules of the pack are tested by their own tests (`tripline test`).
 
 pub mod adapter;
+pub mod alert_format;
 pub mod cli;
 pub mod definition;
 pub mod diagnostic;

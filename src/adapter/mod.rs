@@ -1,4 +1,6 @@
 //! Adapters.
 
 pub mod gcp;
+pub mod http;
 pub mod local;
+pub mod severe;

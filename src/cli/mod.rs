@@ -34,6 +34,8 @@ mod verify;
 mod warehouse;
 mod wire;
 
+pub use wire::sinks;
+
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;

@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use sha2::{Digest, Sha256};
 
-use crate::definition::{self, model::Project};
+use crate::definition;
+use crate::definition::model::{Config, Project};
 use crate::diagnostic::{Diagnostic, Severity, SourceFiles, render_text};
 use crate::plan::{self, Plan, ResolveOptions};
 use crate::port::FileTree;
@@ -24,7 +25,7 @@ pub struct Opened {
     pub plan: Plan,
     pub files: SourceFiles,
     pub diagnostics: Vec<Diagnostic>,
-    /// A hash over everything that was read: one generation of definitions.
+    /// A hash over everything that was read, but for where alerts go: one generation of definitions.
     pub generation: String,
 }
 
@@ -117,7 +118,7 @@ pub fn open(tree: &dyn FileTree, as_of: Option<EventTime>) -> Opened {
     diagnostics.extend(resolved.diagnostics);
     diagnostics.sort_by_key(|d| (d.span, d.code));
     diagnostics.dedup();
-    let generation = generation(&loaded.files);
+    let generation = generation(&loaded.files, &loaded.project.config);
     Opened { generation, project: loaded.project, plan: resolved.plan, files: loaded.files, diagnostics }
 }
 
@@ -146,10 +147,10 @@ pub fn parse_time(text: &str) -> anyhow::Result<EventTime> {
     Ok(EventTime(time.timestamp_micros()))
 }
 
-fn generation(files: &SourceFiles) -> String {
+fn generation(files: &SourceFiles, config: &Config) -> String {
     let mut hash = Sha256::new();
-    for (_, path, text) in files.iter() {
-        for part in [path, text] {
+    for (file, path, text) in files.iter() {
+        for part in [path, definition::computed(config, file, text)] {
             hash.update(part.len().to_le_bytes());
             hash.update(part.as_bytes());
         }

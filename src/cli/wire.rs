@@ -3,18 +3,28 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::{Context, anyhow, bail};
 use datafusion::arrow::datatypes::SchemaRef;
 
+use crate::adapter::gcp::topic::{Topic, TopicOptions};
 use crate::adapter::gcp::{BigQuery, Options, Patience, pubsub, storage};
+use crate::adapter::http::{Secret, Webhook, WebhookOptions};
 use crate::adapter::local::clock::SystemClock;
 use crate::adapter::local::{
     Embedded, Folder, LocalDisk, LocalSpill, LocalStore, MemoryInput, Revision, RevisionError, disk, input, output,
 };
+use crate::adapter::severe::Severe;
+use crate::alert_format::AlertFormat;
+use crate::definition::model::{Config, Level, SinkConfig, SinkFormat, SinkPlace, SinkUrl, WebhookConfig};
 use crate::port::disk::{Append, Disk};
+use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Spill, Store};
+
+use crate::record::WebAddress;
 
 use super::warehouse::Dataset;
 
@@ -89,6 +99,95 @@ pub fn append_to(
 
 pub fn is_subscription(name: &str) -> bool {
     pubsub::is_subscription(name)
+}
+
+/// Where alerts go. Secrets are read here, and nowhere else.
+pub fn sinks(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    config.sinks.iter().map(sink).collect()
+}
+
+fn sink(config: &SinkConfig) -> anyhow::Result<Box<dyn Sink>> {
+    let about = || format!("the sink `{}`", config.name);
+    let sink: Box<dyn Sink> = match &config.place {
+        SinkPlace::Webhook(place) => {
+            Box::new(Webhook::new(webhook(config, place).with_context(about)?).with_context(about)?)
+        }
+        SinkPlace::Topic { topic, ordering } => {
+            let options = TopicOptions {
+                name: config.name.as_str().into(),
+                topic: topic.clone(),
+                format: format(config.format, ""),
+                ordering: *ordering,
+                timeout: timeout(config),
+            };
+            Box::new(Topic::new(options).with_context(about)?)
+        }
+    };
+    let Some(least) = config.min_severity else { return Ok(sink) };
+    let told = Level::ALL.into_iter().filter(|level| *level >= least).map(Level::name);
+    Ok(Box::new(Severe::new(sink, told.collect())))
+}
+
+fn webhook(config: &SinkConfig, place: &WebhookConfig) -> anyhow::Result<WebhookOptions> {
+    let (address, variable) = match &place.url {
+        SinkUrl::Written(address) => (address.clone(), None),
+        SinkUrl::Variable(name) => {
+            let address = WebAddress::parse(&environment(name)?);
+            (address.map_err(|wrong| anyhow!("the URL in {name} {wrong}"))?, Some(name.clone()))
+        }
+    };
+    let token = place.token_env.as_deref().map(environment).transpose()?.unwrap_or_default();
+    let mut secret_headers = Vec::new();
+    for (header, name) in &place.headers_env {
+        secret_headers.push((header.clone(), environment(name)?));
+    }
+    if config.format == SinkFormat::Splunk {
+        secret_headers.push(("Authorization".to_owned(), format!("Splunk {token}")));
+    }
+    let mut secrets = vec![token.clone()];
+    let signature = match &place.secret_env {
+        Some(name) => {
+            let text = environment(name)?;
+            let secret = Secret::parse(&text).map_err(|wrong| anyhow!("the secret in {name} {wrong}"))?;
+            secrets.push(text);
+            Some(secret)
+        }
+        None => None,
+    };
+    Ok(WebhookOptions {
+        name: config.name.as_str().into(),
+        address,
+        variable,
+        format: format(config.format, &token),
+        headers: place.headers.clone(),
+        secret_headers,
+        secrets,
+        signature,
+        timeout: timeout(config),
+    })
+}
+
+fn format(format: SinkFormat, token: &str) -> AlertFormat {
+    match format {
+        SinkFormat::Json => AlertFormat::Json,
+        SinkFormat::Slack => AlertFormat::Slack,
+        SinkFormat::PagerDuty => AlertFormat::PagerDuty { routing_key: token.to_owned() },
+        SinkFormat::Splunk => AlertFormat::Splunk,
+        SinkFormat::Ocsf => AlertFormat::Ocsf,
+    }
+}
+
+fn timeout(config: &SinkConfig) -> Duration {
+    Duration::from_micros(u64::try_from(config.timeout.0).unwrap_or(0))
+}
+
+/// What an environment variable has, without the line end that a file leaves.
+fn environment(name: &str) -> anyhow::Result<String> {
+    let value = std::env::var(name).unwrap_or_default().trim().to_owned();
+    if value.is_empty() {
+        bail!("the environment variable {name} is not set, or is empty or no text");
+    }
+    Ok(value)
 }
 
 pub fn subscription(name: &str) -> io::Result<Box<dyn Subscription>> {

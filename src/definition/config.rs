@@ -1,9 +1,12 @@
-//! `tripline.yaml`: the project's name and its overrides of rules.
+//! `tripline.yaml`: the project's name, its overrides of rules, and what is outside of it.
 
+use super::computed;
 use super::model::{Config, Override, WarehouseConfig};
 use super::rule::{self, EXCEPTION, STATUS};
 use super::shape::{Shape, Table, later, optional};
+use super::sink::{self, SINK};
 use super::yaml::Node;
+use crate::diagnostic::Diagnostic;
 
 /// Raw flows kept in an alert when the project does not say.
 const EVIDENCE: u32 = 3;
@@ -36,9 +39,13 @@ pub(super) static CONFIG: Table = Table {
             "Overrides, by the rule's name",
         ),
         optional("warehouse", Shape::Object(&WAREHOUSE), "The BigQuery dataset of this project's history"),
+        optional(
+            "sinks",
+            Shape::Map { name: &Shape::RuleName, value: &Shape::Object(&SINK), empty: true },
+            "Where alerts of a run over subscriptions go, by a name of your own",
+        ),
         later("use", "copy the pack's files into the project for now: `tripline init`"),
         later("sources", OWN_FLAGS),
-        later("sinks", OWN_FLAGS),
         later("state", OWN_FLAGS),
         later("model", "leave it out: rules alert without a model"),
         later("risk", "leave it out: rules with `when: always` alert by themselves"),
@@ -92,6 +99,8 @@ impl Default for Config {
             look_back_rows: LOOK_BACK_ROWS,
             overrides: std::collections::BTreeMap::new(),
             warehouse: WarehouseConfig::default(),
+            sinks: Vec::new(),
+            said: None,
         }
     }
 }
@@ -110,7 +119,7 @@ fn warehouse(node: &Node) -> WarehouseConfig {
     }
 }
 
-pub(super) fn read(node: &Node) -> Config {
+pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Config {
     let overrides = node.entries_at("rules").iter().map(|(name, node)| {
         let change = Override {
             rule: name.clone(),
@@ -129,5 +138,7 @@ pub(super) fn read(node: &Node) -> Config {
         look_back_rows: count("look_back_rows").unwrap_or(LOOK_BACK_ROWS),
         overrides: overrides.collect(),
         warehouse: warehouse(node),
+        sinks: sink::read(node, out),
+        said: Some((node.span.file, computed::said(node))),
     }
 }

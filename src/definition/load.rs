@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::lookup::Rows;
 use super::model::Project;
 use super::shape::{Shape, Table};
+use super::sink::SECRET;
 use super::yaml::{self, Node};
 use super::{config, feature, lookup, lookup_file, rule, source, validate};
 use crate::diagnostic::{Diagnostic, FileId, Severity, SourceFiles, Span, Text};
@@ -145,7 +146,8 @@ impl Loader<'_> {
             Place::Config => {
                 let before = self.loaded.diagnostics.len();
                 if let Some(node) = self.yaml(path, &config::CONFIG) {
-                    self.loaded.project.config = config::read(&node);
+                    self.loaded.project.config = config::read(&node, &mut self.loaded.diagnostics);
+                    self.hide_secrets(before);
                 }
                 self.keep_first(before);
             }
@@ -158,6 +160,14 @@ impl Loader<'_> {
             }
             Place::Stray(help) => self.stray(path, help),
             Place::Beside(_) | Place::Other => {}
+        }
+    }
+
+    /// A finding shows its line, and a secret in it must not get into a build's log.
+    fn hide_secrets(&mut self, before: usize) {
+        let found = self.loaded.diagnostics.get(before..).unwrap_or(&[]);
+        for secret in found.iter().filter(|finding| finding.code == SECRET) {
+            self.loaded.files.mask(secret.span);
         }
     }
 

@@ -10,6 +10,7 @@ pub mod model;
 
 mod case;
 mod cells;
+mod computed;
 mod config;
 mod feature;
 mod habit;
@@ -25,10 +26,12 @@ mod rule;
 mod scalar;
 mod schema;
 mod shape;
+mod sink;
 mod source;
 mod validate;
 mod yaml;
 
+pub use computed::computed;
 pub use load::{Loaded, is_definition, load};
 pub use schema::{schema_of, schemas};
 

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::diagnostic::{Span, Text};
+use crate::diagnostic::{FileId, Span, Text};
 use crate::mmdb::Table;
-use crate::record::{Decode, EventTime, Format, Micros, Type, Value};
+use crate::record::{Decode, EventTime, Format, Micros, Type, Value, WebAddress};
 
 /// A detection project: one folder.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +34,79 @@ pub struct Config {
     pub look_back_rows: usize,
     pub overrides: BTreeMap<String, Override>,
     pub warehouse: WarehouseConfig,
+    /// Where alerts of a run over subscriptions go, in the order of the file.
+    pub sinks: Vec<SinkConfig>,
+    /// The file, and what it says but for `sinks`, on which nothing that is computed depends.
+    pub said: Option<(FileId, String)>,
+}
+
+/// One of `sinks:` of `tripline.yaml`. Secrets are named by their variables, never written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkConfig {
+    pub name: String,
+    /// Alerts below it are not told.
+    pub min_severity: Option<Level>,
+    pub format: SinkFormat,
+    /// For one attempt.
+    pub timeout: Micros,
+    pub place: SinkPlace,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkPlace {
+    Webhook(WebhookConfig),
+    Topic {
+        /// `projects/PROJECT/topics/NAME`.
+        topic: String,
+        ordering: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookConfig {
+    pub url: SinkUrl,
+    /// (header, value)
+    pub headers: Vec<(String, String)>,
+    /// (header, variable)
+    pub headers_env: Vec<(String, String)>,
+    pub secret_env: Option<String>,
+    /// Of the format.
+    pub token_env: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkUrl {
+    Written(WebAddress),
+    /// The name of an environment variable.
+    Variable(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SinkFormat {
+    Json,
+    Slack,
+    PagerDuty,
+    Splunk,
+    Ocsf,
+}
+
+impl SinkFormat {
+    pub const ALL: [Self; 5] = [Self::Json, Self::Slack, Self::PagerDuty, Self::Splunk, Self::Ocsf];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Slack => "slack",
+            Self::PagerDuty => "pagerduty",
+            Self::Splunk => "splunk",
+            Self::Ocsf => "ocsf",
+        }
+    }
+
+    /// Does it need a token?
+    pub fn has_token(self) -> bool {
+        matches!(self, Self::PagerDuty | Self::Splunk)
+    }
 }
 
 /// `warehouse:` of `tripline.yaml`: where the history lies in BigQuery, as far as it says.

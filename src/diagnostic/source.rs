@@ -37,6 +37,15 @@ impl SourceFiles {
         id
     }
 
+    /// Puts asterisks in the place of a text, so that no rendering shows it. Places stay.
+    pub fn mask(&mut self, span: Span) {
+        let Some((_, text)) = self.files.get_mut(span.file.0 as usize) else { return };
+        let (start, end) = (span.start as usize, span.end as usize);
+        if let (Some(before), Some(masked), Some(after)) = (text.get(..start), text.get(start..end), text.get(end..)) {
+            *text = format!("{before}{}{after}", "*".repeat(masked.len())).into();
+        }
+    }
+
     pub fn path(&self, id: FileId) -> &str {
         self.files.get(id.0 as usize).map_or("", |f| f.0.as_str())
     }

@@ -12,6 +12,7 @@ mod shared_text;
 pub mod time;
 pub mod types;
 pub mod value;
+pub mod web;
 
 pub use fingerprint::fingerprint64;
 pub use float::float_text;
@@ -22,3 +23,4 @@ pub use reject::{Origin, Reject, RejectReason};
 pub use time::{Day, EventTime, MICROS_PER_SECOND, Micros, Period};
 pub use types::{Column, Type};
 pub use value::Value;
+pub use web::{WebAddress, WrongAddress};

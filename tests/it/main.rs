@@ -31,6 +31,7 @@ mod random;
 mod reconcile;
 mod recorded;
 mod scale;
+mod sinks;
 mod spaces;
 mod storage;
 mod stream;
@@ -79,6 +80,9 @@ pub fn check(tree: &dyn FileTree) -> (Vec<Diagnostic>, SourceFiles) {
 }
 
 fn main() -> ExitCode {
+    if let Some(done) = sinks::part() {
+        return done;
+    }
     let arguments = Arguments::from_args();
     let mut trials = error::cases(check);
     trials.extend(case::cases());
@@ -108,6 +112,7 @@ fn main() -> ExitCode {
     trials.extend(recorded::cases());
     trials.extend(scale::cases());
     trials.extend(storage::cases());
+    trials.extend(sinks::cases());
     trials.extend(spaces::cases());
     trials.extend(stream::cases());
     trials.extend(verdict::cases());

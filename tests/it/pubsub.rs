@@ -21,9 +21,9 @@ use tokio::runtime::Runtime;
 
 use super::random::Random;
 
-const JAR: &str = "TRIPLINE_PUBSUB_EMULATOR";
-const TOPIC: &str = "projects/test-project/topics/flows";
-const SUBSCRIPTION: &str = "projects/test-project/subscriptions/tripline";
+pub const JAR: &str = "TRIPLINE_PUBSUB_EMULATOR";
+pub const TOPIC: &str = "projects/test-project/topics/flows";
+pub const SUBSCRIPTION: &str = "projects/test-project/subscriptions/tripline";
 const PATIENCE: Duration = Duration::from_secs(420);
 /// Behind all flows, so that everything closes.
 const LAST: &str = "2026-03-01T00:00:00Z";
@@ -47,14 +47,14 @@ pub fn cases() -> Vec<Trial> {
     trials.collect()
 }
 
-struct Emulator {
+pub struct Emulator {
     server: Child,
     host: String,
     runtime: Runtime,
 }
 
 impl Emulator {
-    fn start(jar: &str) -> Result<Self, Failed> {
+    pub fn start(jar: &str) -> Result<Self, Failed> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let server = Command::new("java")
@@ -73,11 +73,19 @@ impl Emulator {
         Ok(emulator)
     }
 
-    fn endpoint(&self) -> String {
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    pub fn endpoint(&self) -> String {
         format!("http://{}", self.host)
     }
 
-    fn create(&self) -> Outcome {
+    pub fn create(&self) -> Outcome {
         let (endpoint, credentials) = (self.endpoint(), anonymous::Builder::new().build());
         self.runtime.block_on(async {
             let topics = TopicAdmin::builder().with_endpoint(&endpoint).with_credentials(credentials.clone()).build();

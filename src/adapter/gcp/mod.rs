@@ -1,4 +1,4 @@
-//! Google Cloud: BigQuery's jobs and tables over REST, objects of Cloud Storage as inputs, subscriptions of Pub/Sub.
+//! Google Cloud: BigQuery's jobs and tables over REST, objects of Cloud Storage as inputs, subscriptions and topics of Pub/Sub.
 //!
 //! | file | does |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | `object.rs` | one object, read in ranges of one generation |
 //! | `bucket.rs` | how a bucket is reached, and what its errors mean |
 //! | `pubsub.rs` | a subscription: messages, leases, acknowledgements |
+//! | `topic.rs` | a topic that alerts are published to; `message.rs` an alert as a message of it |
 //!
 //! Nothing else in the program knows these clients.
 
@@ -22,10 +23,12 @@ mod credentials;
 mod failure;
 mod job;
 mod listing;
+mod message;
 mod object;
 pub mod pubsub;
 mod retry;
 pub mod storage;
+pub mod topic;
 mod upload;
 
 pub use bigquery::{BigQuery, Options};

@@ -43,6 +43,12 @@ pub struct PubSub {
     runtime: Runtime,
 }
 
+/// An emulator's address; what is there is asked without credentials.
+pub(super) fn emulator() -> Option<String> {
+    let host = std::env::var(EMULATOR).ok().filter(|host| !host.is_empty())?;
+    Some(format!("http://{host}"))
+}
+
 /// `projects/PROJECT/subscriptions/NAME`.
 pub fn is_subscription(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
@@ -63,11 +69,9 @@ impl PubSub {
 async fn open(name: &str) -> Result<MessageStream, String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Subscriber::builder();
-    let builder = match std::env::var(EMULATOR) {
-        Ok(host) if !host.is_empty() => {
-            builder.with_endpoint(format!("http://{host}")).with_credentials(anonymous::Builder::new().build())
-        }
-        _ => builder,
+    let builder = match emulator() {
+        Some(endpoint) => builder.with_endpoint(endpoint).with_credentials(anonymous::Builder::new().build()),
+        None => builder,
     };
     let client = builder.build().await.map_err(|error| error.to_string())?;
     let stream = client
