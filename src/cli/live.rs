@@ -6,8 +6,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::plan::Plan;
+use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
-use crate::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live, whole_lines};
+use crate::record::Micros;
+use crate::runtime::live::{AlertFile, Keeping, LiveOptions, Logged, Outbox, Session, live, whole_lines};
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
 
@@ -26,6 +28,12 @@ pub struct Live {
     /// A folder of its own for the run's log, in which everything is that was acknowledged
     #[arg(long, value_name = "DIR", requires = "subscription")]
     state: Option<PathBuf>,
+    /// How long the log is kept, in event time: what other definitions find when they are begun with
+    #[arg(long, value_name = "DURATION", default_value = "30d", requires = "subscription", value_parser = kept_for)]
+    retain: Micros,
+    /// Beyond so many bytes the beginning of the log goes, whatever its age
+    #[arg(long, value_name = "BYTES", requires = "subscription")]
+    retain_bytes: Option<u64>,
     /// Under changed definitions: goes on although alerts of the ones before may not be out, which are lost then
     #[arg(long, requires = "subscription")]
     drop_pending: bool,
@@ -36,6 +44,7 @@ pub struct Target<'a> {
     pub output: &'a str,
     pub format: AlertFormat,
     pub taps: &'a [(String, String)],
+    pub sinks: Vec<Box<dyn Sink>>,
 }
 
 impl Live {
@@ -48,7 +57,7 @@ impl Live {
         plan: &Plan,
         source: Option<&str>,
         generation: &str,
-        target: &Target<'_>,
+        target: Target<'_>,
     ) -> anyhow::Result<(RunReport, Logged)> {
         let Some(state) = &self.state else {
             bail!(
@@ -57,7 +66,7 @@ impl Live {
         };
         let named = self.named(plan, source)?;
         let lanes: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
-        apart(state, target)?;
+        apart(state, &target)?;
         if target.format == AlertFormat::Text && target.output != "-" {
             bail!(
                 "alerts as text have no ids, by which those that are out are known after a crash\nhelp: leave --format out"
@@ -77,8 +86,12 @@ impl Live {
         for (index, name) in named {
             subscriptions.push((index, wire::subscription(&name)?));
         }
+        let keeping =
+            Keeping { retain: self.retain, retain_bytes: self.retain_bytes.unwrap_or(u64::MAX), ..Keeping::default() };
         let options = LiveOptions {
+            keeping,
             spill: Some(wire::spill()),
+            sinks: target.sinks,
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
             ..LiveOptions::new(subscriptions, wire::clock())
         };
@@ -110,6 +123,11 @@ impl Live {
         }
         Ok(named)
     }
+}
+
+fn kept_for(text: &str) -> Result<Micros, String> {
+    let length = Micros::parse(text).filter(|length| length.0 >= 0);
+    length.ok_or_else(|| "write a length of time, such as 30d or 12h".to_owned())
 }
 
 /// Nothing is written into the folder of the log but the log.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
+use crate::definition::model::Config;
 use crate::diagnostic::suggest;
 use crate::plan::Plan;
 use crate::port::Input;
@@ -81,7 +82,7 @@ impl Run {
         }
         plan.show(&shown);
         if self.live_from.given() {
-            return self.run_live(&plan, &opened.generation, &taps);
+            return self.run_live(&plan, &opened.project.config, &opened.generation, &taps);
         }
         let inputs = self.inputs.open(&plan)?;
         let options = RunOptions {
@@ -118,10 +119,17 @@ impl Run {
     }
 
     /// Until it is stopped.
-    fn run_live(&self, plan: &Plan, generation: &str, taps: &[(String, String)]) -> anyhow::Result<Exit> {
+    fn run_live(
+        &self,
+        plan: &Plan,
+        config: &Config,
+        generation: &str,
+        taps: &[(String, String)],
+    ) -> anyhow::Result<Exit> {
         self.check(plan, taps, &[])?;
-        let target = Target { output: &self.output, format: self.alert_format(), taps };
-        let (report, logged) = match self.live_from.run(plan, self.inputs.source(), generation, &target) {
+        let sinks = wire::sinks(config)?;
+        let target = Target { output: &self.output, format: self.alert_format(), taps, sinks };
+        let (report, logged) = match self.live_from.run(plan, self.inputs.source(), generation, target) {
             Err(error) if matches!(error.downcast_ref(), Some(LiveError::Stopped)) => return Ok(Exit::Interrupted),
             done => done?,
         };

@@ -226,8 +226,8 @@ fn request() -> Result<(), Failed> {
 }
 
 fn statuses() -> Result<(), Failed> {
-    let later = [302, 307, 408, 429, 500, 502, 503, 504];
-    let refused = [400, 401, 403, 404, 409, 410, 413, 422];
+    let later = [302, 307, 401, 403, 404, 410, 408, 429, 500, 502, 503, 504];
+    let refused = [400, 409, 413, 422];
     let statuses: Vec<u16> = [200, 201, 202, 204].into_iter().chain(later).chain(refused).collect();
     let server = Server::answering(statuses.iter().map(|status| answer(&format!("{status} X"), "", "why")).collect())?;
     let mut hook = server.hook()?;

@@ -23,7 +23,10 @@ pub(super) fn trouble(
         return None;
     }
     let what = format!("{}{}{}", said(status), printable(body), help(status));
-    let passes = status.is_server_error() || status.is_redirection() || matches!(status.as_u16(), 408 | 429);
+    // What an operator can mend holds alerts up, and is seen; refused, they would be passed over.
+    let mended = matches!(status.as_u16(), 401 | 403 | 404 | 405 | 407 | 410);
+    let busy = status.is_server_error() || matches!(status.as_u16(), 408 | 429);
+    let passes = busy || mended || status.is_redirection();
     Some(if passes {
         Trouble::Later { what, after: retry_after.and_then(|value| after(value, now)) }
     } else {
@@ -93,9 +96,9 @@ mod tests {
             (302, "later"),
             (307, "later"),
             (400, "refused"),
-            (401, "refused"),
-            (403, "refused"),
-            (404, "refused"),
+            (401, "later"),
+            (403, "later"),
+            (404, "later"),
             (408, "later"),
             (413, "refused"),
             (422, "refused"),

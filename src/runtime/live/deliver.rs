@@ -3,12 +3,13 @@
 //!
 //! A sink is told of each alert once, and again where nobody knows whether it has it: the alert's id is the same then.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::port::disk::Disk;
 use crate::port::sink::{Outcome, Sink, Told, Trouble};
@@ -21,6 +22,8 @@ const POLL: Duration = Duration::from_millis(50);
 /// The first pause after a failure; each that follows is twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// No place is believed that it needs longer.
+const AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// How long a sink may go on when the run has ended.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -38,6 +41,30 @@ pub struct SinkState {
     pub error: Option<String>,
     /// Since when it has not come further although there was more.
     pub since: Option<Instant>,
+}
+
+impl SinkState {
+    /// `alerts`: how many there are.
+    pub(super) fn json(&self, alerts: u64) -> Json {
+        json!({
+            "name": &*self.name,
+            "pending": alerts.saturating_sub(self.next),
+            "refused": self.refused,
+            "failures": self.failures,
+            "error": self.error,
+        })
+    }
+
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, alerts: u64) -> fmt::Result {
+        write!(f, "sink {}: {} alerts wait", self.name, alerts.saturating_sub(self.next))?;
+        if self.refused > 0 {
+            write!(f, ", {} were refused", self.refused)?;
+        }
+        match &self.error {
+            Some(error) => writeln!(f, "; {error}"),
+            None => writeln!(f),
+        }
+    }
 }
 
 /// Sinks that are told.
@@ -172,7 +199,7 @@ impl Delivery {
         let wait = match &trouble {
             // A place that takes nothing and says nothing is asked again, not at once.
             None if taken == 0 => Some(self.pause),
-            Some(Trouble::Later { after, .. }) => Some(after.unwrap_or(self.pause).min(PAUSE_MAX)),
+            Some(Trouble::Later { after, .. }) => Some(after.map_or(self.pause, |after| after.min(AFTER_MAX))),
             _ => None,
         };
         {

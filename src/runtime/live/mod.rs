@@ -478,16 +478,21 @@ impl Logged {
             "snapshot_micros_max": self.snapshot_micros_max,
             "cut_bytes": self.cut_bytes,
             "redelivered": self.redelivered,
+            "full": self.full,
+            "alerts": self.alerts,
+            "sinks": self.sinks.iter().map(|sink| sink.json(self.alerts)).collect::<Vec<Json>>(),
         })
     }
 }
 
 impl fmt::Display for Logged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, bytes, recovered_entries, redelivered, .. } = self;
+        let Self { entries, bytes, snapshot_entries, recovered_entries, redelivered, .. } = self;
         writeln!(
             f,
-            "log: {entries} entries, {bytes} bytes; {recovered_entries} were there before; {redelivered} messages came again"
-        )
+            "log: {entries} entries, {bytes} bytes; begun with a snapshot of {snapshot_entries} and {recovered_entries} behind it; \
+             {redelivered} messages came again"
+        )?;
+        self.sinks.iter().try_for_each(|sink| sink.write(f, self.alerts))
     }
 }
