@@ -24,7 +24,7 @@
 //! | [`runtime`] | a run: threads, stopping, taps, the report; `ingest` into a history, days of it (`backfill`, `replay`), compared with a run (`reconcile`); the rules' own tests (`case`) |
 //! | [`generate`] | synthetic NetLog with labelled attacks |
 //! | [`port`] | traits for what is outside: inputs, files, writers, the clock, a warehouse |
-//! | [`adapter`] | what fills them: `adapter/local`, and `adapter/gcp` for BigQuery and Cloud Storage |
+//! | [`adapter`] | what fills them: `adapter/local`, `adapter/gcp` for BigQuery, Cloud Storage and Pub/Sub, `adapter/http` for pages about a run |
 //! | [`cli`] | one file a command; `cli/wire.rs` alone names adapters |
 //!
 //! # A definition's journey to a running plan
@@ -86,7 +86,8 @@
 //! `runtime/live` takes messages of subscriptions ([`port::subscription`]), and does five things with each group, in this order:
 //! append to the log (`state/log.rs`), sync, acknowledge, compute, put out. What it was given and when the clock moved a watermark are
 //! entries of the log (`state/entry.rs`); `runtime/live/core.rs` computes from entries alone, so that after a crash the log read again
-//! (`recover.rs`) gives the state and all alerts, of which those that are out are left out (`outbox.rs`).
+//! (`recover.rs`) gives the state and all alerts, of which those that are out are left out (`outbox.rs`). Once a second it leaves its
+//! figures in `live/vitals`, which `adapter/http` shows to whoever watches it.
 //!
 //! # Questions, trials and training rows
 //!

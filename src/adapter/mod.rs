@@ -1,4 +1,5 @@
 //! Adapters.
 
 pub mod gcp;
+pub mod http;
 pub mod local;

@@ -7,11 +7,13 @@ use clap::Args;
 
 use crate::plan::Plan;
 use crate::port::subscription::Subscription;
+use crate::runtime::live::vitals::{About, Told, Vitals};
 use crate::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live, whole_lines};
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
 
 use super::inputs::of_source;
+use super::listen;
 use super::say::note;
 use super::stop::stop_flag;
 use super::summary::RunBar;
@@ -29,6 +31,10 @@ pub struct Live {
     /// Under changed definitions: goes on although alerts of the ones before may not be out, which are lost then
     #[arg(long, requires = "subscription")]
     drop_pending: bool,
+    /// Answers /healthz, /readyz, /metrics and /status at this address of the machine itself, such as 127.0.0.1:9464, which
+    /// `tripline status` asks (default: nowhere)
+    #[arg(long, requires = "subscription", value_name = "ADDRESS")]
+    listen: Option<String>,
 }
 
 /// Where alerts go.
@@ -55,6 +61,7 @@ impl Live {
                 "a run over subscriptions needs a folder for its log\nhelp: add --state DIR, of which nothing may be lost"
             );
         };
+        let address = self.listen.as_deref().map(listen::address).transpose()?;
         let named = self.named(plan, source)?;
         let lanes: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
         apart(state, target)?;
@@ -71,7 +78,11 @@ impl Live {
         }
         let (writer, file, behind) = output(target.output, session.output_bytes())?;
         let mut outlets = Outlets::new(plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
-        let mut outbox = Outbox::new(session, &mut outlets, file, &behind);
+        let vitals = Vitals::new(About::new(plan, generation, &lanes, wire::clock().now()));
+        // It answers until this function returns.
+        let _listening = address.map(|address| listen::serve(address, &vitals)).transpose()?;
+        let mut told = Told::new(&vitals, &mut outlets);
+        let mut outbox = Outbox::new(session, &mut told, file, &behind);
         outbox.drop_pending = self.drop_pending;
         let mut subscriptions: Vec<(usize, Box<dyn Subscription>)> = Vec::with_capacity(named.len());
         for (index, name) in named {
@@ -80,6 +91,7 @@ impl Live {
         let options = LiveOptions {
             spill: Some(wire::spill()),
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
+            vitals,
             ..LiveOptions::new(subscriptions, wire::clock())
         };
         let bar = RunBar::new(&[]);

@@ -1,17 +1,22 @@
 //! The only file that names adapters.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::adapter::gcp::{BigQuery, Options, Patience, pubsub, storage};
+use crate::adapter::http;
+pub use crate::adapter::http::Serving;
 use crate::adapter::local::clock::SystemClock;
+use crate::adapter::local::process;
 use crate::adapter::local::{
     Embedded, Folder, LocalDisk, LocalSpill, LocalStore, MemoryInput, Revision, RevisionError, disk, input, output,
 };
 use crate::port::disk::{Append, Disk};
+use crate::port::pages::Pages;
 use crate::port::subscription::Subscription;
 use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Spill, Store};
@@ -93,6 +98,21 @@ pub fn is_subscription(name: &str) -> bool {
 
 pub fn subscription(name: &str) -> io::Result<Box<dyn Subscription>> {
     Ok(Box::new(pubsub::PubSub::subscribe(name)?))
+}
+
+/// Shows pages at an address until what it gives is dropped.
+pub fn serve(address: SocketAddr, pages: Arc<dyn Pages>) -> io::Result<Serving> {
+    http::serve(address, pages)
+}
+
+/// A page of another process: its status and text.
+pub fn ask(address: &str, path: &str) -> io::Result<(u16, String)> {
+    http::ask(address, path)
+}
+
+/// How much memory this process has, where the system tells.
+pub fn resident_bytes() -> Option<u64> {
+    process::resident_bytes()
 }
 
 /// A folder of files that come whole.

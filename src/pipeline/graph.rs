@@ -6,6 +6,7 @@
 mod caps;
 mod close;
 mod spaces;
+pub mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

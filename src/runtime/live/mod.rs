@@ -11,12 +11,14 @@
 //! | `recover.rs` | the log read again |
 //! | `outbox.rs` | which alerts are out |
 //! | `seen.rs` | which messages are in the log |
+//! | `vitals` | the run as others see it while it goes on |
 
 mod core;
 mod lane;
 mod outbox;
 mod recover;
 mod seen;
+pub mod vitals;
 
 use std::fmt;
 use std::io;
@@ -46,6 +48,7 @@ use core::Core;
 use lane::{Inlet, Message, Taken};
 pub use outbox::{AlertFile, Outbox, Session, whole_lines};
 use recover::recover;
+use vitals::{Figures, Vitals};
 
 /// How often a waiting run looks whether it shall stop.
 const POLL: Duration = Duration::from_millis(50);
@@ -73,6 +76,8 @@ pub struct LiveOptions {
     pub group_entries: usize,
     /// How long what was under way before a start may take to come again.
     pub hold: Micros,
+    /// Where the run's figures are left.
+    pub vitals: Arc<Vitals>,
 }
 
 impl LiveOptions {
@@ -85,6 +90,7 @@ impl LiveOptions {
             segment_bytes: SEGMENT_BYTES,
             group_entries: GROUP_ENTRIES,
             hold: HOLD,
+            vitals: Vitals::unwatched(),
         }
     }
 }
@@ -154,7 +160,7 @@ pub fn live(
     let lateness: Vec<Micros> =
         options.subscriptions.iter().map(|(source, _)| plan.sources[*source].lateness).collect();
     let mut core = Core::new(graph, Merge::new(&lateness), lateness.len());
-    let recovered = recover(outbox, options.segment_bytes, &mut core, stop)?;
+    let recovered = recover(outbox, options.segment_bytes, &mut core, stop, &options.vitals)?;
 
     let normalizers = normalizers(plan, &lookups, None).map_err(RunError::from)?;
     let begun = options.clock.now();
@@ -172,6 +178,7 @@ pub fn live(
             keep_raw: options.keep_raw,
             hold: held.then(|| (until, EventTime(core.merge.latest(lane)))),
             stop: Arc::clone(stop),
+            vitals: Arc::clone(&options.vitals),
         };
         let (taken, thread) = inlet.spawn(subscription, seen);
         queues.push(Queue { taken, thread, heard: until, idle_after: source.idle_after });
@@ -190,6 +197,7 @@ pub fn live(
         ticked: begun,
         logged,
         progress,
+        vitals: options.vitals,
     };
     let driven = run.drive(outbox, stop);
     stop.store(true, Ordering::Relaxed);
@@ -203,6 +211,9 @@ pub fn live(
     let finished = outbox.finish();
     driven?;
     stopped?;
+    // Of a subscription that is ahead of the others, rows wait; they are in the log.
+    run.core.graph.ledger.unread = run.core.unread_rows();
+    run.vitals.stop(Figures::of(&run.core, &run.log, &run.logged));
     finished.map_err(RunError::from)?;
     ended.into_iter().collect::<Result<(), LiveError>>()?;
     outbox.complete(run.log.entries()).map_err(RunError::from)?;
@@ -231,11 +242,13 @@ struct Live<'a> {
     ticked: EventTime,
     logged: Logged,
     progress: &'a dyn Progress,
+    vitals: Arc<Vitals>,
 }
 
 impl Live<'_> {
     fn drive(&mut self, outbox: &mut Outbox<'_>, stop: &AtomicBool) -> Result<(), LiveError> {
         while !stop.load(Ordering::Relaxed) {
+            self.vitals.turn(|| Figures::of(&self.core, &self.log, &self.logged));
             let group = self.take()?;
             let waits = group.is_empty();
             self.commit(group, outbox)?;
@@ -256,6 +269,7 @@ impl Live<'_> {
                     Ok(message) => {
                         let taken = message?;
                         queue.heard = queue.heard.max(taken.arrived);
+                        self.vitals.heard(lane, taken.arrived);
                         group.push(taken);
                     }
                     Err(TryRecvError::Empty) => break,
@@ -282,7 +296,8 @@ impl Live<'_> {
                 entries.push(entry);
             }
         }
-        self.log.sync()?;
+        self.vitals.sync(|| self.log.sync())?;
+        self.vitals.acknowledged(receipts.len());
         receipts.into_iter().for_each(|receipt| receipt.acknowledge());
         for entry in entries {
             self.apply(entry, outbox)?;
@@ -297,6 +312,7 @@ impl Live<'_> {
             Entry::Tick { .. } => (0, 0),
         };
         self.core.apply(entry, outbox)?;
+        self.vitals.alive();
         self.progress.advanced(bytes, rows, self.core.graph.ledger.alerts);
         Ok(())
     }
@@ -325,7 +341,7 @@ impl Live<'_> {
         for tick in &ticks {
             self.log.append(&tick.write()?);
         }
-        self.log.sync()?;
+        self.vitals.sync(|| self.log.sync())?;
         for tick in ticks {
             self.apply(tick, outbox)?;
         }

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::state::entry::Entry;
-use crate::state::log::{Log, Opened};
+use crate::state::log::{Log, Opened, confirmed_entries};
 
 use super::core::Core;
 use super::outbox::Outbox;
 use super::seen::Seen;
+use super::vitals::Vitals;
 use super::{LiveError, RunError, RunOutlet};
 
 pub struct Recovered {
@@ -22,11 +23,13 @@ pub fn recover(
     segment_bytes: u64,
     core: &mut Core,
     stop: &AtomicBool,
+    vitals: &Vitals,
 ) -> Result<Recovered, LiveError> {
     let lanes = outbox.lanes();
     let mut seen: Vec<Seen> = (0..lanes).map(|_| Seen::default()).collect();
     let mut number = 0;
     let disk = outbox.disk();
+    vitals.recovers(confirmed_entries(&*disk));
     let (log, opened) = Log::open(&disk, segment_bytes, &mut |bytes| -> Result<(), LiveError> {
         if stop.load(Ordering::Relaxed) {
             return Err(LiveError::Stopped);
@@ -42,6 +45,7 @@ pub fn recover(
         outbox.reread(number);
         core.apply(entry, outbox)?;
         number += 1;
+        vitals.recovered(number);
         Ok(())
     })?;
     outbox.go_on(number)?;
