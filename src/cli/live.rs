@@ -33,7 +33,7 @@ pub struct Live {
     drop_pending: bool,
     /// Answers /healthz, /readyz, /metrics and /status at this address of the machine itself, such as 127.0.0.1:9464, which
     /// `tripline status` asks (default: nowhere)
-    #[arg(long, requires = "subscription", value_name = "ADDRESS")]
+    #[arg(long, requires = "subscription", conflicts_with_all = ["input", "history", "live"], value_name = "ADDRESS")]
     listen: Option<String>,
 }
 

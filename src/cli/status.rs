@@ -67,7 +67,7 @@ impl Lines {
 fn text(status: &Json) -> String {
     let mut lines = Lines(String::new());
     let ready = if status["ready"] == true || status["phase"] != "running" { "" } else { ", not ready" };
-    let started = format!("since {} ({})", word(&status["started_at"]), span(&status["seconds"]));
+    let started = format!("since {} ({})", instant(&status["started_at"]), span(&status["seconds"]));
     lines.line(&word(&status["phase"]), &format!("{started}, version {}{ready}", word(&status["version"])));
     let problems: Vec<String> = items(&status["problems"]).iter().map(word).collect();
     if status["healthy"] == true {
@@ -85,7 +85,11 @@ fn text(status: &Json) -> String {
         features(status, &mut lines);
     }
     for lane in items(&status["subscriptions"]) {
-        let heard = lane["last_heard"].as_str().map_or("nothing heard yet".to_owned(), |at| format!("heard {at}"));
+        let heard = if lane["last_heard"].is_null() {
+            "nothing heard yet".to_owned()
+        } else {
+            format!("heard {}", instant(&lane["last_heard"]))
+        };
         let waiting = count(&lane["waiting_rows"]);
         lines.line("from", &format!("{}: {heard}, {waiting} rows wait for others", name(&lane["name"])));
     }
@@ -103,7 +107,7 @@ fn text(status: &Json) -> String {
     let snapshot = &status["snapshot"];
     if !snapshot.is_null() {
         let (entries, size) = (count(&snapshot["entries"]), bytes(&snapshot["bytes"]));
-        lines.line("snapshot", &format!("{} of {entries} entries, {size}", word(&snapshot["at"])));
+        lines.line("snapshot", &format!("{} of {entries} entries, {size}", instant(&snapshot["at"])));
     }
     if !status["memory_bytes"].is_null() {
         lines.line("memory", &bytes(&status["memory_bytes"]));
@@ -112,9 +116,10 @@ fn text(status: &Json) -> String {
 }
 
 fn counts(status: &Json, lines: &mut Lines) {
-    let watermark = match status["watermark"].as_str() {
-        Some(at) => format!("{at}, {} behind the clock", span(&status["lag_seconds"])),
-        None => "none yet".to_owned(),
+    let watermark = if status["watermark"].is_null() {
+        "none yet".to_owned()
+    } else {
+        format!("{}, {} behind the clock", instant(&status["watermark"]), span(&status["lag_seconds"]))
     };
     lines.line("watermark", &watermark);
     let rows = &status["rows"];
@@ -178,6 +183,12 @@ fn word(value: &Json) -> String {
     value.as_str().unwrap_or("?").to_owned()
 }
 
+/// Without parts of a second.
+fn instant(value: &Json) -> String {
+    let at = word(value);
+    at.split_once('.').map_or(at.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
 fn name(value: &Json) -> String {
     shortened(value.as_str().unwrap_or("?"), NAME_CHARS)
 }
@@ -208,7 +219,7 @@ mod tests {
     #[test]
     fn a_run_in_trouble() {
         let status = json!({
-            "phase": "running", "started_at": "2026-01-05T09:00:00Z", "seconds": 90.0, "version": "1", "ready": true,
+            "phase": "running", "started_at": "2026-01-05T09:00:00.250Z", "seconds": 90.0, "version": "1", "ready": true,
             "healthy": false, "problems": ["the run has got on with nothing for 42 s"],
             "rows": {"offered": 3000, "accepted": 2990, "filtered": 0, "rejected": 6, "duplicate": 0, "late": 0, "unread": 4},
             "rejected": {"ingest.bad-record": 6}, "late_windows": 0, "row_errors": 2, "hits": 12, "alerts": 1,

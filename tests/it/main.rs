@@ -35,6 +35,7 @@ mod storage;
 mod stream;
 mod training;
 mod verdict;
+mod vitals;
 mod warehouse;
 mod warm;
 
@@ -110,6 +111,7 @@ fn main() -> ExitCode {
     trials.extend(spaces::cases());
     trials.extend(stream::cases());
     trials.extend(verdict::cases());
+    trials.extend(vitals::cases());
     trials.extend(warehouse::cases());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

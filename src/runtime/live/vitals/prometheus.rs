@@ -189,7 +189,94 @@ fn escaped(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LANE_HEARD, Text};
+    use crate::pipeline::graph::tally::{FeatureTally, RuleTally, Tally};
+    use crate::pipeline::ledger::Ledger;
+    use crate::record::{EventTime, RejectReason};
+    use crate::runtime::live::Logged;
+
+    use super::super::{About, LaneFigures, Phase, locked};
+    use super::{Figures, LANE_HEARD, Text, Vitals, text};
+
+    /// Each count is another number, so that no two can be confused.
+    #[test]
+    fn each_count_has_its_own_line() {
+        let ledger = Ledger {
+            offered: 11,
+            accepted: 12,
+            filtered: 13,
+            rejected: [(RejectReason::BadValue, 14), (RejectReason::TooLong, 100)].into(),
+            duplicate: 15,
+            late: 16,
+            unread: 17,
+            late_windows: 18,
+            windows: 19,
+            hits: 20,
+            alerts: 21,
+            open_incidents: 22,
+            saturated: 23,
+            ..Ledger::default()
+        };
+        let feature =
+            FeatureTally { name: "f".into(), keys: 24, evicted_keys: 25, row_errors: 26, ..Default::default() };
+        let rule = RuleTally { name: "r".into(), row_errors: 27, ..Default::default() };
+        let imbalance = ledger.verify().err();
+        let tally = Tally { ledger, waiting_hits: 28, imbalance, features: vec![feature], rules: vec![rule] };
+        let lane = LaneFigures { watermark: Some(EventTime(29_500_000)), waiting_rows: 30 };
+        let log = Logged { entries: 31, bytes: 32, redelivered: 33, ..Logged::default() };
+        let figures = Figures { tally, watermark: Some(EventTime(34_000_000)), lanes: vec![lane], log };
+        let (lanes, rules) = (vec!["s".to_owned()], vec!["r".to_owned()]);
+        let vitals = Vitals::new(About { generation: "g".to_owned(), lanes, rules, started: EventTime(1_000_000) });
+        vitals.heard(0, EventTime(35_000_000));
+        vitals.acknowledged(36);
+        vitals.recovers(37);
+        vitals.recovered(38);
+        {
+            let mut kept = locked(&vitals.kept);
+            (kept.phase, kept.figures) = (Phase::Running, Some(figures));
+        }
+        let text = text(&vitals, EventTime(134_000_000), Some(39));
+        let expected = [
+            "tripline_offered_rows_total 11",
+            r#"tripline_rows_total{outcome="accepted"} 12"#,
+            r#"tripline_rows_total{outcome="filtered"} 13"#,
+            r#"tripline_rows_total{outcome="rejected"} 114"#,
+            r#"tripline_rejected_total{reason="ingest.bad-value"} 14"#,
+            r#"tripline_rejected_total{reason="ingest.too-long"} 100"#,
+            r#"tripline_rejected_total{reason="ingest.bad-record"} 0"#,
+            r#"tripline_rows_total{outcome="duplicate"} 15"#,
+            r#"tripline_rows_total{outcome="late"} 16"#,
+            "tripline_unread_rows 17",
+            "tripline_late_windows_total 18",
+            "tripline_windows_total 19",
+            "tripline_hits_total 20",
+            "tripline_alerts_total 21",
+            "tripline_open_incidents 22",
+            "tripline_saturated_sums 23",
+            r#"tripline_feature_keys{feature="f"} 24"#,
+            r#"tripline_feature_evicted_keys_total{feature="f"} 25"#,
+            r#"tripline_feature_row_errors_total{feature="f"} 26"#,
+            r#"tripline_rule_row_errors_total{rule="r"} 27"#,
+            "tripline_waiting_hits 28",
+            r#"tripline_subscription_watermark_seconds{subscription="s"} 29.5"#,
+            r#"tripline_subscription_waiting_rows{subscription="s"} 30"#,
+            "tripline_log_entries_total 31",
+            "tripline_log_bytes 32",
+            "tripline_redelivered_messages_total 33",
+            "tripline_watermark_seconds 34",
+            "tripline_watermark_lag_seconds 100",
+            r#"tripline_subscription_last_heard_seconds{subscription="s"} 35"#,
+            "tripline_acknowledged_messages_total 36",
+            "tripline_recovery_entries 37",
+            "tripline_recovery_read_entries 38",
+            "process_resident_memory_bytes 39",
+            "process_start_time_seconds 1",
+            r#"tripline_phase{phase="running"} 1"#,
+            // The sums above do not agree.
+            "tripline_conserved 0",
+        ];
+        let missing: Vec<&&str> = expected.iter().filter(|line| !text.lines().any(|found| found == **line)).collect();
+        assert!(missing.is_empty(), "{missing:?} are not in:\n{text}");
+    }
 
     #[test]
     fn a_label_ends_where_it_says() {
