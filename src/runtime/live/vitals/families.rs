@@ -68,7 +68,7 @@ families! {
     SNAPSHOT_BYTES = Gauge "tripline_snapshot_bytes" "Bytes of the last snapshot.";
     SNAPSHOT_TOOK = Gauge "tripline_snapshot_duration_seconds" "Time that the last snapshot took.";
     SNAPSHOT_AT = Gauge "tripline_snapshot_time_seconds" "When the last snapshot was made, in seconds since 1970.";
-    RULE_HITS = Counter "tripline_rule_hits_total" "Hits of the rule by what became of them, since the start.";
+    RULE_HITS = Counter "tripline_rule_hits_total" "Hits of the rule by what became of them.";
     RULE_ALERTS = Counter "tripline_rule_alerts_total" "Alerts of the rule that were put out since the start.";
     RULE_ERRORS = Counter "tripline_rule_row_errors_total" "Rows that the rule could not compute.";
     RULE_SECONDS = Counter "tripline_rule_seconds_total" "Time that the rule took.";
