@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::plan::Plan;
 use crate::port::subscription::Subscription;
-use crate::runtime::live::vitals::{About, Told, Vitals};
+use crate::runtime::live::vitals::{About, Counted, Vitals};
 use crate::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live, whole_lines};
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
@@ -81,8 +81,8 @@ impl Live {
         let vitals = Vitals::new(About::new(plan, generation, &lanes, wire::clock().now()));
         // It answers until this function returns.
         let _listening = address.map(|address| listen::serve(address, &vitals)).transpose()?;
-        let mut told = Told::new(&vitals, &mut outlets);
-        let mut outbox = Outbox::new(session, &mut told, file, &behind);
+        let mut counted = Counted::new(&vitals, &mut outlets);
+        let mut outbox = Outbox::new(session, &mut counted, file, &behind)?;
         outbox.drop_pending = self.drop_pending;
         let mut subscriptions: Vec<(usize, Box<dyn Subscription>)> = Vec::with_capacity(named.len());
         for (index, name) in named {

@@ -164,13 +164,15 @@ fn features(status: &Json, lines: &mut Lines) {
 }
 
 fn of_sink(sink: &Json) -> String {
-    let (delivered, pending) = (count(&sink["delivered"]), count(&sink["pending"]));
-    let mut text = format!("{}: {delivered} delivered, {pending} pending", name(&sink["name"]));
-    if !sink["oldest_pending_seconds"].is_null() {
-        let _ = write!(text, ", the oldest for {}", span(&sink["oldest_pending_seconds"]));
+    let mut text = format!("{}: {} alerts wait", name(&sink["name"]), count(&sink["pending"]));
+    if !sink["waits_seconds"].is_null() {
+        let _ = write!(text, ", the first for {}", span(&sink["waits_seconds"]));
     }
-    if sink["failures"] != 0 {
-        let _ = write!(text, "; {} failures, the last: {}", count(&sink["failures"]), word(&sink["last_error"]));
+    if sink["refused"] != 0 {
+        let _ = write!(text, ", {} refused", count(&sink["refused"]));
+    }
+    if !sink["error"].is_null() {
+        let _ = write!(text, "; {} failures, the last: {}", count(&sink["failures"]), word(&sink["error"]));
     }
     text
 }
@@ -228,8 +230,9 @@ mod tests {
                       {"name": "quiet", "hits": 0, "alerts": 0}],
             "features": [{"name": "f", "keys": 5, "evicted_keys": 0}, {"name": "g", "keys": 7, "evicted_keys": 3}],
             "subscriptions": [{"name": "s\u{1b}[2J", "last_heard": null, "waiting_rows": 4}],
-            "sinks": [{"name": "hook", "delivered": 1, "pending": 2, "oldest_pending_seconds": 400.0, "failures": 3,
-                       "last_error": "refused"}],
+            "sinks": [{"name": "hook", "pending": 2, "waits_seconds": 400.0, "refused": 1, "failures": 3,
+                       "error": "timeout"}, {"name": "other", "pending": 0, "waits_seconds": null, "refused": 0,
+                       "failures": 3, "error": null}],
             "log": {"entries": 5, "bytes": 2048, "last_sync_seconds": 0.0021, "largest_sync_seconds": 0.5},
             "snapshot": {"at": "2026-01-05T09:00:01Z", "entries": 4, "bytes": 1024},
             "memory_bytes": 1024,
@@ -246,7 +249,8 @@ rule       long  11 hits, 1 alerts
 rule       a     1 hits, 0 alerts
 evicted    g: 7 keys held, 3 let go
 from       s [2J: nothing heard yet, 4 rows wait for others
-to         hook: 1 delivered, 2 pending, the oldest for 6.7 min; 3 failures, the last: refused
+to         hook: 2 alerts wait, the first for 6.7 min, 1 refused; 3 failures, the last: timeout
+to         other: 0 alerts wait
 log        5 entries, 2.00 KiB; last sync 2.1 ms, largest of the last minutes 500.0 ms
 snapshot   2026-01-05T09:00:01Z of 4 entries, 1.00 KiB
 memory     1.00 KiB

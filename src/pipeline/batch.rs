@@ -7,6 +7,7 @@ use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
+use super::saved::{Loader, Saved, SavedError, Saver};
 use crate::record::{Column, Origin};
 
 /// Rows of `flows` with all its columns; those that nothing reads are NULL.
@@ -81,5 +82,18 @@ impl FlowBatch {
             origins: places.iter().filter_map(|row| self.origins.get(*row).cloned()).collect(),
             duplicates: places.iter().filter_map(|row| self.duplicates.get(*row).copied()).collect(),
         })
+    }
+}
+
+impl Saved for FlowBatch {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.batch(&self.rows)?;
+        out.put(&(&self.times, &self.origins, &self.duplicates))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.rows = from.batch()?;
+        (self.times, self.origins, self.duplicates) = from.take()?;
+        Ok(())
     }
 }

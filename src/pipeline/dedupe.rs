@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
+use super::saved::{Loader, Saved, SavedError, Saver};
 use crate::plan::Plan;
 
 /// What a row is, compared with the rows before it.
@@ -59,6 +60,20 @@ impl Dedupe {
                 self.rows.remove(&key);
             }
         }
+    }
+}
+
+impl Saved for Dedupe {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        let rows: Vec<(&u128, &u128)> = self.rows.iter().collect();
+        out.put(&(rows, &self.by_time))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        let rows: Vec<(u128, u128)>;
+        (rows, self.by_time) = from.take()?;
+        self.rows = rows.into_iter().collect();
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod caps;
 mod close;
+mod saved;
 mod spaces;
 pub mod tally;
 

@@ -2,6 +2,7 @@
 
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::error::ArrowError;
+use serde::{Deserialize, Serialize};
 
 use super::compiled::NoValue;
 use crate::diagnostic::Span;
@@ -30,7 +31,7 @@ impl From<ArrowError> for Attempt {
 pub type Failed = (usize, NoValue);
 
 /// A row that could not be computed, for people.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FailedRow {
     pub message: String,
     /// Where the expression stands that has no value for it.
@@ -52,7 +53,7 @@ impl FailedRow {
 }
 
 /// Rows that could not be computed: how many, and the first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RowErrors {
     pub count: u64,
     pub first: Option<FailedRow>,

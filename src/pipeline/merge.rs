@@ -14,6 +14,7 @@ use datafusion::arrow::error::ArrowError;
 use crate::record::{EventTime, Micros};
 
 use super::batch::{AdmittedBatch, FlowBatch};
+use super::saved::{Loader, Saved, SavedError, Saver, mismatch};
 
 /// Rows that are worth a batch when inputs alternate.
 const BATCH_ROWS: usize = 4_096;
@@ -244,6 +245,32 @@ impl Merge {
             interleave_record_batch(&rows, &picks.collect::<Vec<_>>())?
         };
         Ok(whole)
+    }
+}
+
+impl Saved for Merge {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&self.lanes.len())?;
+        for lane in &self.lanes {
+            out.put(&(lane.latest, lane.watermark, lane.ceiling, lane.finished, lane.batch.is_some()))?;
+            if let Some(batch) = &lane.batch {
+                batch.slice(lane.next, batch.times.len() - lane.next).save(out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        if from.take::<usize>()? != self.lanes.len() {
+            return Err(mismatch("inputs"));
+        }
+        for lane in &mut self.lanes {
+            let under_way: bool;
+            (lane.latest, lane.watermark, lane.ceiling, lane.finished, under_way) = from.take()?;
+            (lane.batch, lane.next) = (under_way.then(FlowBatch::empty), 0);
+            lane.batch.iter_mut().try_for_each(|batch| batch.load(from))?;
+        }
+        Ok(())
     }
 }
 

@@ -22,5 +22,6 @@ pub mod normalize;
 pub mod outlet;
 pub mod past;
 pub mod rank;
+pub mod saved;
 pub mod select;
 pub mod window;

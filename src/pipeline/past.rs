@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
+use serde::{Deserialize, Serialize};
 
 use crate::plan::{JoinPlan, JoinTarget, Plan, Upstream};
 
+use super::saved::{Loader, Saved, SavedError, Saver};
 use super::window::key::Keys;
 use super::window::operator::COMPACT_MIN;
 
@@ -61,7 +63,7 @@ struct Window {
 }
 
 /// A row of a window that was kept once.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Place {
     /// Counted from the first window that ever was, which is 1.
     window: usize,
@@ -172,6 +174,39 @@ impl Kept {
     #[cfg(test)]
     fn held(&self) -> (usize, usize) {
         (self.windows.len(), self.keys.count())
+    }
+}
+
+impl Saved for Past {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        self.features.iter().flatten().try_for_each(|kept| kept.save(out))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.features.iter_mut().flatten().try_for_each(|kept| kept.load(from))
+    }
+}
+
+impl Saved for Kept {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        self.keys.save(out)?;
+        out.put(&(&self.last, self.gone, self.compacted_at, self.windows.len()))?;
+        self.windows.iter().try_for_each(|window| {
+            out.put(&(window.end, &window.before))?;
+            out.batch(&window.rows)
+        })
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.keys.load(from)?;
+        let windows: usize;
+        (self.last, self.gone, self.compacted_at, windows) = from.take()?;
+        let window = |_| {
+            let (end, before) = from.take()?;
+            Ok(Window { end, before, rows: from.batch()? })
+        };
+        self.windows = (0..windows).map(window).collect::<Result<_, SavedError>>()?;
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod disk;
 pub mod pages;
+pub mod sink;
 pub mod subscription;
 pub mod warehouse;
 
@@ -89,6 +90,8 @@ pub trait RowWriter {
 pub trait Spill: Send + Sync {
     /// Puts pieces there and gives each a number.
     fn put(&self, pieces: &[Vec<u8>]) -> io::Result<Vec<u64>>;
+    /// A piece, which stays there.
+    fn read(&self, piece: u64) -> io::Result<Vec<u8>>;
     /// A piece, which is not there any more afterwards.
     fn take(&self, piece: u64) -> io::Result<Vec<u8>>;
     /// Pieces that nobody wants.

@@ -8,6 +8,7 @@ pub mod hit;
 pub mod network;
 pub mod raw;
 pub mod reject;
+mod shared_text;
 pub mod time;
 pub mod types;
 pub mod value;

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// Why a record was rejected. The code is permanent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RejectReason {
     /// Not valid JSON, CSV or TSV, or not an object.
     BadRecord,
@@ -54,9 +56,10 @@ impl RejectReason {
 }
 
 /// Where a record came from: its transport identity.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// File path, or `-` for standard input.
+    #[serde(with = "super::shared_text")]
     pub file: Arc<str>,
     /// 1-based; the row number for Parquet.
     pub line: u64,
@@ -64,7 +67,7 @@ pub struct Origin {
     pub offset: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     pub reason: RejectReason,
     /// What was wrong: names the field and the value.

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
+use serde::{Deserialize, Serialize};
 
 /// A GoogleSQL type that the language knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Type {
     Bool,
     Int64,

@@ -7,12 +7,13 @@ use datafusion::arrow::array::{
     TimestampMicrosecondArray, new_null_array,
 };
 use datafusion::arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use serde::{Deserialize, Serialize};
 
 use super::float::float_text;
 use super::time::EventTime;
 use super::types::Type;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// NULL of a type.
     Null(Type),

@@ -15,6 +15,7 @@ use crate::pipeline::ingest::{Control, IngestError};
 use crate::pipeline::merge::{BEFORE_ALL, Merge, Step};
 use crate::pipeline::normalize::{DecodedSchema, Keep, NormalizeError, Normalizer};
 use crate::pipeline::outlet::OutletError;
+use crate::pipeline::saved::SavedError;
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::Plan;
 use crate::port::{Clock, Input, Spill};
@@ -80,6 +81,8 @@ pub enum RunError {
     Outlet(#[from] OutletError),
     #[error(transparent)]
     Warm(#[from] WarmError),
+    #[error("the state of the run cannot be written")]
+    Saved(#[from] SavedError),
     #[error("an input's thread ended before its input did")]
     Thread,
     #[error("{0} inputs are more than the {INPUTS_MAX} of one run\nhelp: join files, or run them in parts")]

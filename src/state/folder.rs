@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{StateError, confirmed, outbox};
+use super::log::Kind;
+use super::{StateError, failed, outbox, snapshot};
 use crate::port::disk::Disk;
 
 /// Of everything in the folder. Another one is not read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const FILE: &str = "version.json";
+/// How a file's name ends that is not whole.
+const UNDER_WAY: &str = ".new";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Written {
@@ -25,19 +28,17 @@ pub struct Held {
 /// Takes a folder, which is new or holds the state of a run.
 pub fn hold(disk: Arc<dyn Disk>) -> Result<Held, StateError> {
     let folder = disk.name();
-    let failed = |what, error| StateError::Io { file: folder.clone(), what, error };
-    let files = disk.list().map_err(|error| failed("be listed", error))?;
-    let ours = |file: &String| {
-        let file = file.strip_suffix(".new").unwrap_or(file);
-        [FILE, confirmed::FILE, outbox::FILE, "lock"].contains(&file) || file.ends_with(".log")
-    };
-    if let Some(file) = files.iter().find(|file| !ours(file)) {
-        return Err(StateError::Strange { folder, file: file.clone() });
+    let files = disk.list().map_err(|error| failed(&folder, "be listed", error))?;
+    let known = files.iter().any(|file| file == FILE);
+    let strange = files.iter().find(|file| !owns(file)).cloned();
+    // What another version calls its files is not known.
+    if let Some(file) = strange.clone().filter(|_| !known) {
+        return Err(StateError::Strange { folder, file });
     }
-    let lock = disk.lock().map_err(|error| failed("be locked", error))?;
+    let lock = disk.lock().map_err(|error| failed(&folder, "be locked", error))?;
     let Some(lock) = lock else { return Err(StateError::Locked { folder }) };
-    if files.iter().any(|file| file == FILE) {
-        let bytes = disk.read(FILE).map_err(|error| failed("be read", error))?;
+    if known {
+        let bytes = disk.read(FILE).map_err(|error| failed(FILE, "be read", error))?;
         let written: Option<Written> = serde_json::from_slice(&bytes).ok();
         match written.map(|written| written.version) {
             Some(VERSION) => {}
@@ -59,7 +60,20 @@ pub fn hold(disk: Arc<dyn Disk>) -> Result<Held, StateError> {
         }
     } else {
         let text = serde_json::to_vec(&Written { version: VERSION }).unwrap_or_default();
-        disk.replace(FILE, &text).map_err(|error| failed("be written", error))?;
+        disk.replace(FILE, &text).map_err(|error| failed(FILE, "be written", error))?;
+    }
+    if let Some(file) = strange {
+        return Err(StateError::Strange { folder, file });
+    }
+    // A crash came while they were written.
+    for file in files.iter().filter(|file| file.ends_with(UNDER_WAY)) {
+        disk.remove(file).map_err(|error| failed(file, "be removed", error))?;
     }
     Ok(Held { disk, _lock: lock })
+}
+
+fn owns(file: &str) -> bool {
+    let file = file.strip_suffix(UNDER_WAY).unwrap_or(file);
+    let alone = [FILE, outbox::FILE, "lock"].contains(&file);
+    alone || snapshot::owns(file) || outbox::owns(file) || Kind::ALL.into_iter().any(|kind| kind.owns(file))
 }

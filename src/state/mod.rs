@@ -9,6 +9,7 @@
 //! | `log.rs` | segments one after the other: appended to, made durable, read again |
 //! | `entry.rs` | what a run was given, as bytes |
 //! | `folder.rs` | who holds the folder, and which version wrote it |
+//! | `snapshot.rs` | the state of a run when its log had so many entries |
 //! | `outbox.rs` | how far an output is |
 //!
 //! # What is promised
@@ -24,6 +25,7 @@ mod frame;
 pub mod log;
 pub mod outbox;
 mod segment;
+pub mod snapshot;
 
 use std::io;
 
@@ -47,4 +49,8 @@ pub enum StateError {
     Version { folder: String, found: u32, known: u32, help: &'static str },
     #[error("{folder} holds files that are no state: {file}\nhelp: name a new or an empty folder")]
     Strange { folder: String, file: String },
+}
+
+fn failed(file: &str, what: &'static str, error: io::Error) -> StateError {
+    StateError::Io { file: file.to_owned(), what, error }
 }

@@ -13,6 +13,7 @@ use tripline::target::datafusion::Lookups;
 
 use super::arrival::{self, Flow, Logged, MINUTE, SECOND, START};
 use super::kept::Kept;
+use super::moved::moved;
 use super::oracle::{Hops, text};
 use super::plan_of;
 use super::random::Random;
@@ -110,6 +111,9 @@ runbook: Look.
         graph.ledger.offered = log.0.len() as u64;
         for batch in arrival::batches(random, &log.0, log.1, longest)? {
             graph.push(&batch, &mut kept)?;
+            if random.one_in(3) {
+                graph = moved(&self.plan, &graph, None)?;
+            }
         }
         graph.finish(log.1, &mut kept)?;
         graph.ledger.verify()?;

@@ -20,6 +20,7 @@ mod history;
 mod kept;
 mod layout;
 mod live;
+mod moved;
 mod mutation;
 mod oracle;
 mod order;

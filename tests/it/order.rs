@@ -15,6 +15,7 @@ use tripline::pipeline::alert::AlertRecord;
 use tripline::pipeline::graph::Graph;
 use tripline::pipeline::ledger::Ledger;
 use tripline::pipeline::merge::{Merge, Step};
+use tripline::pipeline::saved::{Loader, Saved, Saver};
 use tripline::plan::Plan;
 use tripline::port::Spill;
 use tripline::record::{Disposition, Micros, Value};
@@ -22,6 +23,7 @@ use tripline::target::datafusion::Lookups;
 
 use super::arrival::{self, Flow, Logged, MINUTE, SECOND, START};
 use super::kept::Kept;
+use super::moved::moved;
 use super::oracle::{self, Answer, Cell, Counts, Hops, Pauses};
 use super::plan_of;
 use super::random::Random;
@@ -453,14 +455,22 @@ pub struct Outcome {
 /// Lanes through the merge, given in batches of random sizes.
 fn merged(scene: &Scene, lanes: &[(Vec<Flow>, i64)], random: &mut Random) -> Result<Outcome, Failed> {
     let mut graph = Graph::new(&scene.plan, &Lookups::new(&scene.plan.lookups), String::new(), None)?;
-    if random.one_in(2) {
-        graph.spill_to(&(Arc::new(LocalSpill::default()) as Arc<dyn Spill>), 1 + random.below(30));
-    }
+    let spill = Arc::new(LocalSpill::default()) as Arc<dyn Spill>;
+    let spill = random.one_in(2).then(|| (&spill, 1 + random.below(30)));
+    spill.iter().for_each(|(spill, rows_max)| graph.spill_to(spill, *rows_max));
+    let moves = random.one_in(2);
     let mut kept = Kept::new(&scene.plan);
     let lateness: Vec<Micros> = lanes.iter().map(|(_, lateness)| Micros(*lateness)).collect();
     let mut merge = Merge::new(&lateness);
     let mut next = vec![0; lanes.len()];
     loop {
+        if moves && random.one_in(4) {
+            graph = moved(&scene.plan, &graph, spill)?;
+            let mut bytes = Vec::new();
+            merge.save(&mut Saver::new(&mut bytes))?;
+            merge = Merge::new(&lateness);
+            merge.load(&mut Loader::new(&mut bytes.as_slice()))?;
+        }
         match merge.step()? {
             Step::Done => break,
             Step::Rows(batch) => graph.push(&batch, &mut kept)?,
@@ -489,8 +499,12 @@ fn fed(
 ) -> Result<Outcome, Failed> {
     let mut graph = Graph::new(&scene.plan, &Lookups::new(&scene.plan.lookups), String::new(), None)?;
     graph.ledger.offered = log.0.len() as u64;
+    let moves = random.one_in(3);
     for batch in arrival::batches(random, &log.0, log.1, longest)? {
         graph.push(&batch, &mut kept)?;
+        if moves && random.one_in(3) {
+            graph = moved(&scene.plan, &graph, None)?;
+        }
     }
     graph.finish(log.1, &mut kept)?;
     graph.ledger.verify()?;

@@ -8,6 +8,7 @@ use tripline::target::datafusion::Lookups;
 
 use super::arrival::{self, Flow, MINUTE, SECOND, START};
 use super::kept::Kept;
+use super::moved::moved;
 use super::plan_of;
 use super::random::Random;
 
@@ -127,6 +128,9 @@ fn run(plan: &Plan, flows: &[Flow], longest: usize, random: &mut Random) -> Resu
     graph.ledger.offered = log.len() as u64;
     for batch in arrival::batches(random, &log, last, longest)? {
         graph.push(&batch, &mut kept)?;
+        if random.one_in(3) {
+            graph = moved(plan, &graph, None)?;
+        }
     }
     graph.finish(last, &mut kept)?;
     graph.ledger.verify()?;

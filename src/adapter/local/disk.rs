@@ -43,6 +43,27 @@ impl Disk for LocalDisk {
         fs::read(self.root.join(file))
     }
 
+    fn read_at(&self, file: &str, at: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut file = File::open(self.root.join(file))?;
+        file.seek(SeekFrom::Start(at))?;
+        let mut read = Vec::new();
+        file.take(bytes as u64).read_to_end(&mut read)?;
+        Ok(read)
+    }
+
+    fn bytes(&self, file: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.root.join(file))?.len())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.root.join(from), self.root.join(to))?;
+        self.sync_names()
+    }
+
+    fn remove(&self, file: &str) -> io::Result<()> {
+        fs::remove_file(self.root.join(file))
+    }
+
     fn create(&self, file: &str) -> io::Result<Box<dyn Append>> {
         let file = File::create(self.root.join(file))?;
         self.sync_names()?;

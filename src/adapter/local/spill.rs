@@ -63,11 +63,9 @@ impl Open {
         Ok((first..self.next).collect())
     }
 
-    fn take(&mut self, piece: u64) -> Result<Option<Vec<u8>>, redb::Error> {
+    fn read(&self, piece: u64) -> Result<Option<Vec<u8>>, redb::Error> {
         let table = self.database.begin_read()?.open_table(PIECES)?;
-        let found = table.get(piece)?.map(|bytes| bytes.value().to_vec());
-        self.gone.push(piece);
-        Ok(found)
+        Ok(table.get(piece)?.map(|bytes| bytes.value().to_vec()))
     }
 }
 
@@ -81,9 +79,15 @@ impl Spill for LocalSpill {
         open.put(pieces).map_err(failed)
     }
 
-    fn take(&self, piece: u64) -> io::Result<Vec<u8>> {
-        let found = self.lock().as_mut().map(|open| open.take(piece)).transpose().map_err(failed)?.flatten();
+    fn read(&self, piece: u64) -> io::Result<Vec<u8>> {
+        let found = self.lock().as_ref().map(|open| open.read(piece)).transpose().map_err(failed)?.flatten();
         found.ok_or_else(|| io::Error::other(format!("piece {piece} is not there")))
+    }
+
+    fn take(&self, piece: u64) -> io::Result<Vec<u8>> {
+        let bytes = self.read(piece)?;
+        self.forget(&[piece])?;
+        Ok(bytes)
     }
 
     fn forget(&self, pieces: &[u64]) -> io::Result<()> {

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 
 use crate::pipeline::detect::Hit;
+use crate::pipeline::saved::{Loader, SavedError, Saver};
 use crate::record::EventTime;
 
 use super::{DAY, Place, day};
@@ -65,5 +66,21 @@ impl Incident {
     pub fn closes_at(&self, merge_within: i64) -> i64 {
         let midnight = (day(self.known_at) + 1).saturating_mul(DAY);
         self.known_at.0.saturating_add(merge_within).saturating_add(1).min(midnight)
+    }
+}
+
+impl Incident {
+    pub fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&(&self.alert_id, self.first_time, self.last_time, self.known_at))?;
+        out.put(&(self.hits, self.partial, self.warming))?;
+        self.representative.save(out)
+    }
+
+    pub fn load(from: &mut Loader<'_>) -> Result<Self, SavedError> {
+        let (alert_id, first_time, last_time, known_at) = from.take()?;
+        let (hits, partial, warming) = from.take()?;
+        let representative = Hit::load(from)?;
+        let rule = representative.rule;
+        Ok(Self { alert_id, representative, rule, first_time, last_time, known_at, hits, partial, warming })
     }
 }

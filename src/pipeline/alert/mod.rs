@@ -17,6 +17,7 @@ use crate::record::{Disposition, EventTime, Value};
 
 use super::detect::Hit;
 use super::ledger::Ledger;
+use super::saved::{Loader, Saved, SavedError, Saver, mismatch};
 use incident::Incident;
 pub use record::AlertRecord;
 
@@ -270,4 +271,34 @@ fn key_text(values: &[Value]) -> String {
 /// The UTC day of an instant: incidents do not reach over midnight.
 fn day(at: EventTime) -> i64 {
     at.0.div_euclid(DAY)
+}
+
+impl Saved for AlertStage {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&(self.waiting.len(), self.incidents.len(), self.sequence, &self.missed))?;
+        self.waiting.iter().try_for_each(|(place, hit)| {
+            out.put(&place.sequence)?;
+            hit.save(out)
+        })?;
+        self.incidents.values().try_for_each(|incident| incident.save(out))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        let (waiting, incidents): (usize, usize);
+        (waiting, incidents, self.sequence, self.missed) = from.take()?;
+        (self.waiting, self.incidents, self.closing) = Default::default();
+        for _ in 0..waiting {
+            let sequence = from.take()?;
+            let hit = Hit::load(from)?;
+            self.waiting.insert(Place::of(&hit, sequence), hit);
+        }
+        for _ in 0..incidents {
+            let incident = Incident::load(from)?;
+            let rule = self.rules.get(incident.rule).ok_or_else(|| mismatch("rules"))?;
+            let key = incident_key(&incident.representative);
+            self.closing.insert((incident.closes_at(rule.merge_within.0), key.clone()));
+            self.incidents.insert(key, incident);
+        }
+        Ok(())
+    }
 }

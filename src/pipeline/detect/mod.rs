@@ -8,6 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
+use serde::{Deserialize, Serialize};
 
 use crate::plan::{JoinTarget, RulePlan, Upstream};
 use crate::record::{EventTime, Value, hit_id};
@@ -17,13 +18,14 @@ use super::batch;
 use super::compiled::Compiled;
 use super::halve::RowErrors;
 use super::past::Closed;
+use super::saved::{Loader, SavedError, Saver};
 use super::select::SelectStage;
 use super::window::evidence::{EvidenceRow, EvidenceRows};
 use super::window::feature::BuildError;
 use nearest::Nearest;
 
 /// One row of a rule, with what an alert will say of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hit {
     /// Index into the plan's rules.
     pub rule: usize,
@@ -44,6 +46,8 @@ pub struct Hit {
     pub partial: bool,
     /// It looks back further than the data reaches.
     pub warming: bool,
+    /// Written beside it: many share a flow.
+    #[serde(skip)]
     pub evidence: Vec<EvidenceRow>,
 }
 
@@ -237,5 +241,17 @@ impl RuleStage {
         closed: Closed<'_>,
     ) -> Result<Option<Nearest>, ArrowError> {
         self.branches[branch].nearest(rows, closed)
+    }
+}
+
+impl Hit {
+    pub fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(self)?;
+        out.flows(&self.evidence)
+    }
+
+    pub fn load(from: &mut Loader<'_>) -> Result<Self, SavedError> {
+        let hit: Self = from.take()?;
+        Ok(Self { evidence: from.flows()?.into_vec(), ..hit })
     }
 }

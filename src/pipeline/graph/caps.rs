@@ -4,6 +4,7 @@
 //! Which keys go depends on the rows before the step and their watermarks, never on batch borders: a batch is cut where
 //! the watermark passes a step, and features over other relations are relieved at the instants at which those give rows.
 
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 use crate::plan::{Depends, Plan, Upstream};
 use crate::record::MICROS_PER_SECOND;
 
@@ -81,6 +82,17 @@ impl Graph {
             }
         }
         self.spaces.compact(&mut self.features);
+        Ok(())
+    }
+}
+
+impl Saved for Caps {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&(self.step, &self.until, &self.evicted))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        (self.step, self.until, self.evicted) = from.take()?;
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::error::ArrowError;
 
 use super::Stage;
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 use crate::pipeline::window::feature::Shared;
 use crate::pipeline::window::key::{KeySpace, Keys};
 use crate::plan::{KeySpacePlan, Plan, Upstream};
@@ -98,5 +99,18 @@ impl Spaces {
                 windows.into_iter().for_each(|stage| stage.rename(&live, &renamed));
             }
         }
+    }
+}
+
+impl Saved for Spaces {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        self.spaces.iter().try_for_each(|space| space.keys.lock().save(out))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.spaces.iter_mut().try_for_each(|space| {
+            space.numbers = None;
+            space.keys.lock().load(from)
+        })
     }
 }

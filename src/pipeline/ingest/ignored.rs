@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Names that are counted one by one; the rest is counted together.
 pub(super) const NAMES_MAX: usize = 1_000;
 /// Under which the rest is counted.
@@ -11,7 +13,7 @@ pub(super) const REST: &str = "(others)";
 pub(super) const NAME_CHARS_MAX: usize = 100;
 
 /// Counts records by the undeclared field that they have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignored(BTreeMap<String, u64>);
 
 impl Ignored {

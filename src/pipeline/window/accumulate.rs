@@ -17,11 +17,13 @@ use serde::{Deserialize, Serialize};
 use zetasketch::HyperLogLogPlusPlus;
 
 use crate::language::tree::{Aggregate, AggregateFunction, Listing};
+use crate::pipeline::saved::{Loader, SavedError, mismatch};
 use crate::record::{Type, Value};
 use crate::target::datafusion::scalar;
 
 use super::distinct::{Distinct, NULL_ID, Values};
 use super::exact::ExactSum;
+use super::forms;
 use super::keep::{keep, keep_bits, keep_bytes, keep_first, keep_float};
 use super::list::{self, Bound, List};
 use super::pair::{self, Pairs};
@@ -63,17 +65,12 @@ pub enum States {
     List(Bound, Vec<List>),
     Pairs(Vec<Pairs>),
     Counted(Vec<Counted>),
-    // Those that are written in another way, or never, are last: serde counts only the others when it reads.
     /// (values, sum, sum of squares)
-    #[serde(skip)]
-    SpreadInt(Vec<(i64, i128, i256)>),
-    #[serde(skip)]
+    SpreadInt(#[serde(with = "forms::wide")] Vec<(i64, i128, i256)>),
     Distinct(Vec<Distinct>),
     /// The order of the first row, as bytes, and its value.
-    #[serde(skip)]
     First(Vec<Option<Ordered>>),
-    #[serde(skip)]
-    Sketch(Vec<Option<Box<HyperLogLogPlusPlus>>>),
+    Sketch(#[serde(with = "forms::sketches")] Vec<Option<Box<HyperLogLogPlusPlus>>>),
 }
 
 /// The order of a row, as bytes that compare, and its value.
@@ -461,6 +458,18 @@ impl States {
             Self::Distinct(sets) => sets.iter_mut(),
             _ => [].iter_mut(),
         }
+    }
+}
+
+impl States {
+    /// Takes states of the same kind.
+    pub fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        let states: Self = from.take()?;
+        if std::mem::discriminant(&states) != std::mem::discriminant(self) {
+            return Err(mismatch("aggregates"));
+        }
+        *self = states;
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
 
 use crate::language::function::COUNT_DISTINCT_MAX;
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 
 /// Ids below are the integers themselves.
 const INTERNED: u32 = 1 << 31;
@@ -135,6 +136,27 @@ impl Values {
     }
 }
 
+impl Saved for Values {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&(&self.ends, &self.bytes))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        let (ends, bytes): (Vec<usize>, Vec<u8>) = from.take()?;
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        if !starts.zip(&ends).all(|(start, end)| start <= *end) || ends.last().is_some_and(|end| *end > bytes.len()) {
+            return Err(SavedError::Unknown("values end before they begin".to_owned()));
+        }
+        let (mut all, mut start) = (Self::default(), 0);
+        for end in ends {
+            all.intern(&bytes[start..end]);
+            start = end;
+        }
+        *self = all;
+        Ok(())
+    }
+}
+
 fn slice<'a>(ends: &[usize], bytes: &'a [u8], id: u32) -> &'a [u8] {
     let id = id as usize;
     let start = if id == 0 { 0 } else { ends[id - 1] };
@@ -142,7 +164,8 @@ fn slice<'a>(ends: &[usize], bytes: &'a [u8], id: u32) -> &'a [u8] {
 }
 
 /// A set of ids.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Vec<u32>", into = "Vec<u32>")]
 pub enum Distinct {
     Few { len: u8, ids: [u32; FEW] },
     Many(Box<HashSet<u32, FxBuildHasher>>),
@@ -151,6 +174,20 @@ pub enum Distinct {
 impl Default for Distinct {
     fn default() -> Self {
         Self::Few { len: 0, ids: [0; FEW] }
+    }
+}
+
+impl From<Vec<u32>> for Distinct {
+    fn from(ids: Vec<u32>) -> Self {
+        let mut set = Self::default();
+        ids.into_iter().for_each(|id| set.insert(id));
+        set
+    }
+}
+
+impl From<Distinct> for Vec<u32> {
+    fn from(set: Distinct) -> Self {
+        set.ids().collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 use crate::record::EventTime;
 
 /// A flow kept for an alert.
@@ -84,6 +85,19 @@ impl Evidence {
         if let Some(kept) = self.slots.get_mut(slot as usize) {
             add(kept, self.rows_max, rows, row);
         }
+    }
+}
+
+impl Saved for Evidence {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&self.keys)?;
+        out.flows_behind(&self.slots)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.keys = from.take()?;
+        self.slots = from.flows_behind()?;
+        Ok(())
     }
 }
 

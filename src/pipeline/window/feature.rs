@@ -25,6 +25,7 @@ use crate::pipeline::detect::focus::Focus;
 use crate::pipeline::detect::nearest::{Conditions, Nearest};
 use crate::pipeline::halve::{Attempt, Failed, RowErrors, by_halves};
 use crate::pipeline::past::Closed;
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 
 /// Why a stage could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -399,5 +400,25 @@ impl FeatureStage {
         failed.dedup_by_key(|(row, _)| *row);
         self.errors.add(&failed, &batch::leading(&self.schema, columns.clone(), results.num_rows())?);
         Ok(failed)
+    }
+}
+
+impl Saved for FeatureStage {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&self.errors)?;
+        self.previous.iter().try_for_each(|previous| previous.save(out))?;
+        match &self.windows {
+            Windows::Hops(windows) => windows.save(out),
+            Windows::Sessions(sessions) => sessions.save(out),
+        }
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.errors = from.take()?;
+        self.previous.iter_mut().try_for_each(|previous| previous.load(from))?;
+        match &mut self.windows {
+            Windows::Hops(windows) => windows.load(from),
+            Windows::Sessions(sessions) => sessions.load(from),
+        }
     }
 }

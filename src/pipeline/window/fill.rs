@@ -1,12 +1,14 @@
 //! Windows without rows, of keys that had some.
 
+use serde::{Deserialize, Serialize};
+
 use super::operator::Hop;
 
 /// Never had a window with rows.
 const NEVER: i64 = i64::MIN;
 
 /// The windows that are filled in: of a key, those that end no longer than `expire` after its last one with rows.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Fill {
     expire: i64,
     /// No window that ends later is filled in.

@@ -19,6 +19,9 @@ use std::collections::BinaryHeap;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 
 use super::accumulate::{AggregateKind, States};
 use super::distinct::Values;
@@ -60,7 +63,7 @@ pub struct Numbers {
     clean_ups: u64,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Stacks {
     /// The oldest row last.
     older: Stack,
@@ -362,6 +365,29 @@ impl Frame {
             }
         }
         self.compacted_at = (interned(self) * 2).max(COMPACT_MIN);
+    }
+}
+
+impl Saved for Frame {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        self.keys.save(out)?;
+        self.values.iter().try_for_each(|values| values.save(out))?;
+        self.states.iter().try_for_each(|states| out.put(states))?;
+        out.put(&(&self.bags, &self.stacks, self.slots, &self.free, self.held))?;
+        let ages: Vec<(i64, u32)> = self.ages.iter().map(|Reverse(age)| *age).collect();
+        out.put(&(ages, self.compacted_at, self.clean_ups, self.saturated))?;
+        self.save_pieces(out)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.keys.load(from)?;
+        self.values.iter_mut().try_for_each(|values| values.load(from))?;
+        self.states.iter_mut().try_for_each(|states| states.load(from))?;
+        (self.bags, self.stacks, self.slots, self.free, self.held) = from.take()?;
+        let ages: Vec<(i64, u32)>;
+        (ages, self.compacted_at, self.clean_ups, self.saturated) = from.take()?;
+        self.ages = ages.into_iter().map(Reverse).collect();
+        self.load_pieces(from)
     }
 }
 

@@ -14,6 +14,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
 use super::operator::COMPACT_MIN;
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver, mismatch};
 use layout::Layout;
 use stored::Stored;
 
@@ -155,6 +156,24 @@ impl Keys {
         self.table.shrink_to(room, Known::spread);
         self.crowd = (self.count() * 2).max(COMPACT_MIN);
         renamed
+    }
+}
+
+impl Saved for Keys {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&(&self.stored, self.crowd))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        let (stored, crowd): (Stored, usize) = from.take()?;
+        (self.table, self.stored, self.crowd) = (HashTable::new(), Stored::default(), crowd);
+        for number in (0u32..).take(stored.count()) {
+            let key = self.layout.front(stored.key(number));
+            if intern(&mut self.table, &mut self.stored, key, hash(key)) != number {
+                return Err(mismatch("keys"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod exact;
 pub mod feature;
 mod fill;
+mod forms;
 mod frame;
 #[cfg(test)]
 mod golden;

@@ -15,6 +15,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 
 use crate::language::tree::AggregateFunction;
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 use crate::plan::Bound;
 use crate::record::MICROS_PER_SECOND;
 
@@ -405,6 +406,52 @@ impl WindowState {
             }
         }
         self.unused = Vec::new();
+    }
+}
+
+impl Saved for WindowState {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        if !self.keys.is_shared() {
+            self.keys.lock().save(out)?;
+        }
+        self.values.iter().try_for_each(|values| values.save(out))?;
+        out.put(&(self.closed, self.values_compacted_at, self.saturated, &self.fill, self.panes.len()))?;
+        self.panes.iter().try_for_each(|(start, pane)| {
+            out.put(start)?;
+            pane.save(out)
+        })
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        if !self.keys.is_shared() {
+            self.keys.lock().load(from)?;
+        }
+        self.values.iter_mut().try_for_each(|values| values.load(from))?;
+        let panes: usize;
+        (self.closed, self.values_compacted_at, self.saturated, self.fill, panes) = from.take()?;
+        self.panes.clear();
+        for _ in 0..panes {
+            let start = from.take()?;
+            let mut pane = Pane::new(&self.kinds, self.evidence_rows);
+            pane.load(from)?;
+            self.panes.insert(start, pane);
+        }
+        Ok(())
+    }
+}
+
+/// Its slots by key number are found again when rows come.
+impl Saved for Pane {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&(&self.keys, &self.last))?;
+        self.states.iter().try_for_each(|states| out.put(states))?;
+        self.evidence.iter().try_for_each(|kept| kept.save(out))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        (self.keys, self.last) = from.take()?;
+        self.states.iter_mut().try_for_each(|states| states.load(from))?;
+        self.evidence.iter_mut().try_for_each(|kept| Arc::make_mut(kept).load(from))
     }
 }
 

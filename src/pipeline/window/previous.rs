@@ -7,7 +7,9 @@ use datafusion::arrow::compute::{concat_batches, filter_record_batch, interleave
 use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
+use serde::{Deserialize, Serialize};
 
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 use crate::plan::PreviousPlan;
 use crate::record::Column;
 
@@ -141,7 +143,7 @@ struct Lasts {
     numbers: Vec<u32>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Place {
     at: i64,
     batch: usize,
@@ -220,6 +222,39 @@ impl Lasts {
         for (row, (new, place)) in new.zip(&kept).enumerate() {
             self.last[new as usize] = Some(Place { at: place.at, batch: 0, row });
         }
+        Ok(())
+    }
+}
+
+impl Saved for Previous {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&(self.waiting.len(), self.earliest))?;
+        self.waiting.iter().try_for_each(|rows| out.batch(rows))?;
+        out.flows_behind(&self.behind)?;
+        self.lasts.save(out)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        let waiting: usize;
+        (waiting, self.earliest) = from.take()?;
+        self.waiting = (0..waiting).map(|_| from.batch()).collect::<Result<_, _>>()?;
+        self.behind = from.flows_behind()?;
+        self.lasts.load(from)
+    }
+}
+
+impl Saved for Lasts {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        self.keys.save(out)?;
+        out.put(&(&self.last, self.held, self.batches.len()))?;
+        self.batches.iter().try_for_each(|columns| out.columns(columns, columns.first().map_or(0, |c| c.len())))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.keys.load(from)?;
+        let batches: usize;
+        (self.last, self.held, batches) = from.take()?;
+        self.batches = (0..batches).map(|_| from.columns()).collect::<Result<_, _>>()?;
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! A set of distinct values is written with its values: their numbers change when unused ones are dropped.
 
-use datafusion::arrow::datatypes::i256;
 use serde::{Deserialize, Serialize};
 
 use crate::language::tree::AggregateFunction;
@@ -20,7 +19,6 @@ pub struct SavedRows {
 #[derive(Debug, Serialize, Deserialize)]
 enum SavedStates {
     Plain(States),
-    SpreadInt(Vec<(i64, i128, [u8; 32])>),
     Distinct(Vec<Vec<SavedValue>>),
 }
 
@@ -32,9 +30,6 @@ pub fn can_be_saved(kind: &AggregateKind) -> bool {
 impl SavedRows {
     pub fn of(ends: Vec<i64>, states: &[States], slots: &[u32], values: &[Values]) -> Self {
         let states = states.iter().zip(values).map(|(states, values)| match states.gather(slots) {
-            States::SpreadInt(all) => SavedStates::SpreadInt(
-                all.into_iter().map(|(n, sum, squares)| (n, sum, squares.to_le_bytes())).collect(),
-            ),
             States::Distinct(sets) => {
                 SavedStates::Distinct(sets.iter().map(|set| set.ids().map(|id| values.saved(id)).collect()).collect())
             }
@@ -47,9 +42,6 @@ impl SavedRows {
     pub fn states(self, values: &mut [Values]) -> Vec<States> {
         let states = self.states.into_iter().zip(values).map(|(saved, values)| match saved {
             SavedStates::Plain(states) => states,
-            SavedStates::SpreadInt(all) => States::SpreadInt(
-                all.into_iter().map(|(n, sum, squares)| (n, sum, i256::from_le_bytes(squares))).collect(),
-            ),
             SavedStates::Distinct(sets) => {
                 let set = |saved: Vec<SavedValue>| {
                     let mut set = Distinct::default();

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use datafusion::arrow::datatypes::DataType;
 
 use crate::language::tree::AggregateFunction;
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 
 use super::accumulate::{AggregateKind, States};
 use super::distinct::Values;
@@ -277,6 +278,28 @@ impl Sessions {
         }
         let left = self.keys.count() + self.values.iter().map(Values::count).sum::<usize>();
         self.compacted_at = (left * 2).max(COMPACT_MIN);
+    }
+}
+
+impl Saved for Sessions {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        self.keys.save(out)?;
+        self.values.iter().try_for_each(|values| values.save(out))?;
+        self.states.iter().try_for_each(|states| out.put(states))?;
+        let open: Vec<(u32, i64, i64)> = self.open.iter().map(|open| (open.key, open.first, open.last)).collect();
+        out.put(&(open, &self.free, &self.of_key, &self.ends, self.compacted_at, self.saturated))?;
+        self.open.iter().try_for_each(|open| out.flows(&open.evidence))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.keys.load(from)?;
+        self.values.iter_mut().try_for_each(|values| values.load(from))?;
+        self.states.iter_mut().try_for_each(|states| states.load(from))?;
+        let open: Vec<(u32, i64, i64)>;
+        (open, self.free, self.of_key, self.ends, self.compacted_at, self.saturated) = from.take()?;
+        let session = |(key, first, last)| Ok(Session { key, first, last, evidence: from.flows()? });
+        self.open = open.into_iter().map(session).collect::<Result<_, SavedError>>()?;
+        Ok(())
     }
 }
 

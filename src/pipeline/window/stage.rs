@@ -6,6 +6,7 @@ use datafusion::arrow::array::RecordBatch;
 
 use crate::pipeline::halve::RowErrors;
 use crate::pipeline::past::Closed;
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 use crate::plan::{FeaturePlan, Upstream};
 use crate::port::Spill;
 use crate::target::datafusion::Lookups;
@@ -155,6 +156,22 @@ impl Stage {
         match self {
             Self::Windows(stage) => stage.skip(end),
             Self::Trailing(stage) => stage.close(end).map(drop),
+        }
+    }
+}
+
+impl Saved for Stage {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        match self {
+            Self::Windows(stage) => stage.save(out),
+            Self::Trailing(stage) => stage.save(out),
+        }
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        match self {
+            Self::Windows(stage) => stage.load(from),
+            Self::Trailing(stage) => stage.load(from),
         }
     }
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::{concat_batches, filter_record_batch};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 
 use crate::pipeline::batch;
 use crate::pipeline::compiled::Compiled;
 use crate::pipeline::halve::{Attempt, Failed, RowErrors, by_halves};
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 use crate::plan::{FeaturePlan, FramePlan, TrailingPlan, Upstream, WINDOW_COLUMNS};
 use crate::port::Spill;
 use crate::record::{Column, Type};
@@ -261,4 +262,67 @@ impl Window {
 
 fn result((index, aggregate): (usize, &crate::language::tree::Aggregate)) -> Column {
     Column::new(format!("aggregate_{index}"), aggregate.ty, aggregate.nullable)
+}
+
+impl Saved for TrailingStage {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        // Between two instants no window is under way.
+        if self.now.is_some() {
+            return Err(SavedError::Unknown(format!("a window of {} is under way", self.name)));
+        }
+        out.put(&self.errors)?;
+        self.frames.iter().try_for_each(|stage| stage.frame.save(out))?;
+        out.put(&self.waiting.len())?;
+        self.waiting.iter().try_for_each(|window| window.save(out))
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.errors = from.take()?;
+        self.frames.iter_mut().try_for_each(|stage| stage.frame.load(from))?;
+        let waiting: usize = from.take()?;
+        self.waiting.clear();
+        for _ in 0..waiting {
+            let mut window = Window::empty(0);
+            window.load(from)?;
+            self.waiting.push_back(window);
+        }
+        Ok(())
+    }
+}
+
+/// One that waits: of its rows only what the frames take is still needed.
+impl Saved for Window {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&(self.end, self.parts.len()))?;
+        for part in &self.parts {
+            let rows = part.scope.num_rows();
+            out.put(&(rows, part.inputs.len()))?;
+            for Inputs { keys, args, .. } in &part.inputs {
+                let there: Vec<bool> = args.iter().map(Option::is_some).collect();
+                out.put(&there)?;
+                out.columns(keys, rows)?;
+                out.columns(&args.iter().flatten().cloned().collect::<Vec<ArrayRef>>(), rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        let parts: usize;
+        (self.end, parts) = from.take()?;
+        for _ in 0..parts {
+            let (rows, inputs): (usize, usize) = from.take()?;
+            let inputs = (0..inputs).map(|_| {
+                let there: Vec<bool> = from.take()?;
+                let (keys, mut args) = (from.columns()?, from.columns()?.into_iter());
+                let args = there.into_iter().map(|there| if there { args.next() } else { None }).collect();
+                Ok(Inputs { keys, args, numbers: None })
+            });
+            let inputs = inputs.collect::<Result<_, SavedError>>()?;
+            let nothing = Arc::new(Schema::empty());
+            let scope = batch::leading(&nothing, Vec::new(), rows)?;
+            self.parts.push(Part { scope, inputs, places: Vec::new() });
+        }
+        Ok(())
+    }
 }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::merge::{Merge, Step};
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 use crate::record::EventTime;
 use crate::state::entry::{Entry, Given};
 
@@ -99,5 +100,34 @@ impl Core {
                 }
             }
         }
+    }
+}
+
+impl Saved for Core {
+    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        self.merge.save(out)?;
+        for waiting in &self.waiting {
+            out.put(&waiting.batches.len())?;
+            for (batch, ceiling) in &waiting.batches {
+                out.put(ceiling)?;
+                batch.save(out)?;
+            }
+        }
+        self.graph.save(out)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        self.merge.load(from)?;
+        for waiting in &mut self.waiting {
+            *waiting = Waiting::default();
+            for _ in 0..from.take::<usize>()? {
+                let ceiling = from.take()?;
+                let mut batch = FlowBatch::empty();
+                batch.load(from)?;
+                waiting.rows += batch.times.len();
+                waiting.batches.push_back((batch, ceiling));
+            }
+        }
+        self.graph.load(from)
     }
 }

@@ -8,16 +8,22 @@
 //! |---|---|
 //! | `lane.rs` | a queue on a thread of its own: messages to rows, and how far they may move the watermark |
 //! | `core.rs` | entries of the log to alerts, the same live and read again |
-//! | `recover.rs` | the log read again |
+//! | `recover.rs` | a snapshot, and the log behind it read again |
+//! | `snapshots.rs` | when a snapshot is taken, and what of the log is kept |
 //! | `outbox.rs` | which alerts are out |
+//! | `deliver.rs` | sinks, each at its own pace |
+//! | `alert_file.rs` | the file that they are written to |
 //! | `seen.rs` | which messages are in the log |
 //! | `vitals` | the run as others see it while it goes on |
 
+mod alert_file;
 mod core;
+mod deliver;
 mod lane;
 mod outbox;
 mod recover;
 mod seen;
+mod snapshots;
 pub mod vitals;
 
 use std::fmt;
@@ -33,6 +39,7 @@ use serde_json::{Value as Json, json};
 use crate::pipeline::graph::{Graph, GraphError};
 use crate::pipeline::merge::{BEFORE_ALL, Merge};
 use crate::plan::Plan;
+use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::{Clock, Spill};
 use crate::record::{EventTime, Micros};
@@ -44,10 +51,16 @@ use crate::target::datafusion::Lookups;
 use super::outlet::RunOutlet;
 use super::report::RunReport;
 use super::run::{Progress, RunError, normalizers};
+pub use alert_file::{AlertFile, whole_lines};
 use core::Core;
+use deliver::Deliveries;
+pub use deliver::SinkState;
 use lane::{Inlet, Message, Taken};
-pub use outbox::{AlertFile, Outbox, Session, whole_lines};
+pub use outbox::{Outbox, Session};
 use recover::recover;
+use seen::{Messages, Seen};
+pub use snapshots::Keeping;
+use snapshots::Snapshots;
 use vitals::{Figures, Vitals};
 
 /// How often a waiting run looks whether it shall stop.
@@ -76,6 +89,10 @@ pub struct LiveOptions {
     pub group_entries: usize,
     /// How long what was under way before a start may take to come again.
     pub hold: Micros,
+    /// Of snapshots and of the log.
+    pub keeping: Keeping,
+    /// Who is told of alerts.
+    pub sinks: Vec<Box<dyn Sink>>,
     /// Where the run's figures are left.
     pub vitals: Arc<Vitals>,
 }
@@ -90,21 +107,37 @@ impl LiveOptions {
             segment_bytes: SEGMENT_BYTES,
             group_entries: GROUP_ENTRIES,
             hold: HOLD,
+            keeping: Keeping::default(),
+            sinks: Vec::new(),
             vitals: Vitals::unwatched(),
         }
     }
 }
 
 /// What a live run did beside what it computed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logged {
+    /// Of the snapshot that the run began with.
+    pub snapshot_entries: u64,
     /// Read again at the start.
     pub recovered_entries: u64,
+    /// Snapshots that could not be read at the start.
+    pub unread_snapshots: u64,
+    /// Written by this run.
+    pub snapshots: u64,
+    /// The length of the last one.
+    pub snapshot_bytes: u64,
+    /// The longest time that one took.
+    pub snapshot_micros_max: u64,
     pub cut_bytes: u64,
     /// Messages that were in the log already.
     pub redelivered: u64,
     pub entries: u64,
     pub bytes: u64,
+    /// Alerts of all runs over the folder.
+    pub alerts: u64,
+    /// How sinks were at the end.
+    pub sinks: Vec<SinkState>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -154,19 +187,24 @@ pub fn live(
 ) -> Result<(RunReport, Logged), LiveError> {
     let started = Instant::now();
     let lookups = Lookups::new(&plan.lookups);
-    let mut graph = Graph::new(plan, &lookups, outbox.generation().to_owned(), None)
-        .map_err(|error| LiveError::Run(error.into()))?;
-    options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
     let lateness: Vec<Micros> =
         options.subscriptions.iter().map(|(source, _)| plan.sources[*source].lateness).collect();
-    let mut core = Core::new(graph, Merge::new(&lateness), lateness.len());
-    let recovered = recover(outbox, options.segment_bytes, &mut core, stop, &options.vitals)?;
+    let generation = outbox.generation().to_owned();
+    let new_core = || -> Result<Core, RunError> {
+        let mut graph = Graph::new(plan, &lookups, generation.clone(), None)?;
+        options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
+        Ok(Core::new(graph, Merge::new(&lateness), lateness.len()))
+    };
+    let recovered = recover(outbox, options.segment_bytes, &new_core, stop, &options.vitals)?;
+    let core = recovered.core;
+    let deliveries = Deliveries::begin(&outbox.disk(), options.sinks, &outbox.readable())?;
 
     let normalizers = normalizers(plan, &lookups, None).map_err(RunError::from)?;
     let begun = options.clock.now();
-    let held = recovered.opened.entries > 0;
+    let held = recovered.log.end() > 0;
     let mut queues = Vec::with_capacity(lateness.len());
-    for (lane, ((index, subscription), seen)) in options.subscriptions.into_iter().zip(recovered.seen).enumerate() {
+    let seen: Vec<Seen> = recovered.messages.iter().cloned().map(Seen::from).collect();
+    for (lane, ((index, subscription), seen)) in options.subscriptions.into_iter().zip(seen).enumerate() {
         let source = &plan.sources[index];
         let until = if held { begun.plus(options.hold) } else { begun };
         let inlet = Inlet {
@@ -184,14 +222,25 @@ pub fn live(
         queues.push(Queue { taken, thread, heard: until, idle_after: source.idle_after });
     }
     let logged = Logged {
+        snapshot_entries: recovered.snapshot.unwrap_or(0),
         recovered_entries: recovered.opened.entries,
+        unread_snapshots: recovered.unread.len() as u64,
         cut_bytes: recovered.opened.cut_bytes,
         ..Logged::default()
     };
     let mut run = Live {
         core,
         log: recovered.log,
+        messages: recovered.messages,
+        snapshots: Snapshots {
+            keeping: options.keeping,
+            marks: recovered.marks,
+            entries: recovered.snapshot,
+            rows: 0,
+            taken: begun,
+        },
         queues,
+        deliveries,
         clock: options.clock,
         group_entries: options.group_entries,
         ticked: begun,
@@ -201,27 +250,31 @@ pub fn live(
     };
     let driven = run.drive(outbox, stop);
     stop.store(true, Ordering::Relaxed);
-    let ended = run.queues.into_iter().map(|queue| {
+    let ended = std::mem::take(&mut run.queues).into_iter().map(|queue| {
         // What is handed over and not logged is dropped, and delivered again.
         drop(queue.taken);
         queue.thread.join().map_err(|_| LiveError::Thread)
     });
     let ended: Vec<Result<(), LiveError>> = ended.collect();
+    let saved = driven.and_then(|()| run.rest(outbox));
     let stopped = run.core.graph.stop(BEFORE_ALL, outbox);
     let finished = outbox.finish();
-    driven?;
+    let sinks = std::mem::take(&mut run.deliveries).end();
+    saved?;
     stopped?;
     // Of a subscription that is ahead of the others, rows wait; they are in the log.
     run.core.graph.ledger.unread = run.core.unread_rows();
-    run.vitals.stop(Figures::of(&run.core, &run.log, &run.logged));
+    run.vitals.stop(run.figures(outbox, sinks.as_ref().cloned().unwrap_or_default()));
     finished.map_err(RunError::from)?;
     ended.into_iter().collect::<Result<(), LiveError>>()?;
-    outbox.complete(run.log.entries()).map_err(RunError::from)?;
+    let sinks = sinks?;
+    outbox.complete(run.log.end())?;
     let mut report = RunReport::new(&run.core.graph, started.elapsed());
     report.interrupted = true;
     let last = run.core.merge.last_watermark();
     report.last_watermark = Some(last).filter(|at| *at != BEFORE_ALL).map(EventTime);
-    Ok((report, Logged { entries: run.log.entries(), bytes: run.log.bytes(), ..run.logged }))
+    let alerts = outbox.readable().load(Ordering::Acquire);
+    Ok((report, Logged { alerts, sinks, entries: run.log.end(), bytes: run.log.bytes(), ..run.logged }))
 }
 
 struct Queue {
@@ -235,7 +288,11 @@ struct Queue {
 struct Live<'a> {
     core: Core,
     log: Log,
+    /// By lane: those that are in the log.
+    messages: Vec<Messages>,
+    snapshots: Snapshots,
     queues: Vec<Queue>,
+    deliveries: Deliveries,
     clock: Arc<dyn Clock>,
     group_entries: usize,
     /// When silent queues were looked for last.
@@ -248,16 +305,44 @@ struct Live<'a> {
 impl Live<'_> {
     fn drive(&mut self, outbox: &mut Outbox<'_>, stop: &AtomicBool) -> Result<(), LiveError> {
         while !stop.load(Ordering::Relaxed) {
-            self.vitals.turn(|| Figures::of(&self.core, &self.log, &self.logged));
+            self.vitals.turn(|| self.figures(outbox, self.deliveries.states()));
             let group = self.take()?;
             let waits = group.is_empty();
             self.commit(group, outbox)?;
+            if self.snapshots.is_due(self.log.end(), self.clock.now()) {
+                self.snapshot(outbox)?;
+            }
+            self.deliveries.check()?;
             if waits {
                 self.tick(outbox)?;
                 thread::park_timeout(POLL);
             }
         }
         Ok(())
+    }
+
+    /// The run ends: the next one begins with a snapshot of it.
+    fn rest(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        if self.snapshots.entries.unwrap_or(0) < self.log.end() { self.snapshot(outbox) } else { Ok(()) }
+    }
+
+    fn snapshot(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        let begun = Instant::now();
+        let now = self.clock.now();
+        let bytes = self.snapshots.take(&self.core, &mut self.log, &self.messages, outbox, now)?;
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let logged = &mut self.logged;
+        (logged.snapshots, logged.snapshot_bytes) = (logged.snapshots + 1, bytes);
+        logged.snapshot_micros_max = logged.snapshot_micros_max.max(micros);
+        outbox.forget(self.deliveries.needed())?;
+        self.vitals.snapshot(vitals::Snapshot { entries: self.log.end(), bytes, took: begun.elapsed(), at: now });
+        Ok(())
+    }
+
+    fn figures(&self, outbox: &Outbox<'_>, sinks: Vec<SinkState>) -> Figures {
+        let alerts = outbox.readable().load(Ordering::Acquire);
+        let (entries, bytes) = (self.log.end(), self.log.bytes());
+        Figures::of(&self.core, Logged { alerts, sinks, entries, bytes, ..self.logged.clone() })
     }
 
     /// What the queues have, as far as there is room for it.
@@ -298,6 +383,7 @@ impl Live<'_> {
         }
         self.vitals.sync(|| self.log.sync())?;
         self.vitals.acknowledged(receipts.len());
+        self.snapshots.marks.see(&self.log, self.core.merge.watermark());
         receipts.into_iter().for_each(|receipt| receipt.acknowledge());
         for entry in entries {
             self.apply(entry, outbox)?;
@@ -308,9 +394,13 @@ impl Live<'_> {
 
     fn apply(&mut self, entry: Entry, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let (bytes, rows) = match &entry {
-            Entry::Given(given) => (given.bytes, given.flows.times.len() as u64),
+            Entry::Given(given) => {
+                self.messages[given.lane].extend(&given.messages);
+                (given.bytes, given.flows.times.len() as u64)
+            }
             Entry::Tick { .. } => (0, 0),
         };
+        self.snapshots.rows += rows;
         self.core.apply(entry, outbox)?;
         self.vitals.alive();
         self.progress.advanced(bytes, rows, self.core.graph.ledger.alerts);
@@ -355,7 +445,12 @@ impl Logged {
         json!({
             "entries": self.entries,
             "bytes": self.bytes,
+            "snapshot_entries": self.snapshot_entries,
             "recovered_entries": self.recovered_entries,
+            "unread_snapshots": self.unread_snapshots,
+            "snapshots": self.snapshots,
+            "snapshot_bytes": self.snapshot_bytes,
+            "snapshot_micros_max": self.snapshot_micros_max,
             "cut_bytes": self.cut_bytes,
             "redelivered": self.redelivered,
         })

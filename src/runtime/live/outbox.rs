@@ -1,21 +1,25 @@
 //! Which alerts are out. A log that is read again gives all of its alerts again, in the same order: those that are out are
 //! counted, and left out.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::array::RecordBatch;
 
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
-use crate::port::disk::{Append, Disk};
+use crate::port::disk::Disk;
 use crate::record::{Disposition, Reject};
 use crate::state::folder::{Held, hold};
+use crate::state::log::{Kind, Log, SEGMENT_BYTES};
 use crate::state::outbox::Position;
 
 use super::super::outlet::RunOutlet;
+use super::super::run::RunError;
 use super::LiveError;
+use super::alert_file::AlertFile;
 
 /// A folder that this run holds, and how far it was.
 pub struct Session {
@@ -61,82 +65,19 @@ impl Session {
     }
 }
 
-/// What stands in an output behind the alerts that were counted: how much of it is whole lines.
-pub fn whole_lines(behind: &[u8]) -> usize {
-    behind.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1)
-}
-
-/// A file to which alerts are appended; both halves of it.
-#[derive(Clone)]
-pub struct AlertFile(Arc<Mutex<Tail>>);
-
-struct Tail {
-    file: Box<dyn Append>,
-    /// Of the file, without what is pending.
-    bytes: u64,
-    pending: Vec<u8>,
-    /// Nobody knows what of the pending bytes is in it.
-    broken: bool,
-}
-
-impl Tail {
-    fn flush(&mut self) -> io::Result<()> {
-        if self.broken {
-            return Err(io::Error::other("it could not be written before"));
-        }
-        if !self.pending.is_empty() {
-            self.broken = true;
-            self.file.append(&self.pending)?;
-            self.broken = false;
-            self.bytes += self.pending.len() as u64;
-            self.pending.clear();
-        }
-        Ok(())
-    }
-}
-
-impl AlertFile {
-    /// A file of that length.
-    pub fn new(file: Box<dyn Append>, bytes: u64) -> Self {
-        Self(Arc::new(Mutex::new(Tail { file, bytes, pending: Vec::new(), broken: false })))
-    }
-
-    /// How long the file is, without what is pending.
-    fn bytes(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes
-    }
-
-    /// Makes durable what was written, and tells how long the file is.
-    fn sync(&self) -> io::Result<u64> {
-        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.flush()?;
-        tail.file.sync()?;
-        Ok(tail.bytes)
-    }
-}
-
-impl Write for AlertFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.pending.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
-    }
-}
-
-/// Lets through what is not out.
+/// Lets through what is not out, and keeps all alerts in a log of their own, from which sinks are told.
 pub struct Outbox<'a> {
     inner: &'a mut dyn RunOutlet,
     session: Session,
+    alerts: Log,
+    /// How many alerts can be read in the files of that log.
+    readable: Arc<AtomicU64>,
     /// Where alerts go, when that is a file.
     file: Option<AlertFile>,
     /// Alerts of other definitions.
     muted: bool,
-    /// Alerts that come again and are out.
-    skip: u64,
+    /// Alerts of these definitions that were computed, now or before.
+    given: u64,
     /// What stands in the output behind those that were counted.
     behind: String,
     /// Some were put out since the position was saved.
@@ -147,22 +88,75 @@ pub struct Outbox<'a> {
 
 impl<'a> Outbox<'a> {
     /// `behind`: what stands in the file behind the alerts that were counted.
-    pub fn new(session: Session, inner: &'a mut dyn RunOutlet, file: Option<AlertFile>, behind: &[u8]) -> Self {
-        let skip = session.position.delivered;
+    pub fn new(
+        session: Session,
+        inner: &'a mut dyn RunOutlet,
+        file: Option<AlertFile>,
+        behind: &[u8],
+    ) -> Result<Self, LiveError> {
         let behind = String::from_utf8_lossy(behind).into_owned();
-        Self { inner, session, file, muted: false, skip, behind, changed: false, drop_pending: false }
+        let mut each = |_, _: &[u8]| -> Result<(), LiveError> { Ok(()) };
+        let from = Log::first(&*session.held.disk, Kind::Alerts)?;
+        let (alerts, _) = Log::open(&session.held.disk, Kind::Alerts, SEGMENT_BYTES, from, &mut each)?;
+        let readable = Arc::new(AtomicU64::new(alerts.end()));
+        Ok(Self {
+            inner,
+            session,
+            alerts,
+            readable,
+            file,
+            muted: false,
+            given: 0,
+            behind,
+            changed: false,
+            drop_pending: false,
+        })
     }
 
     pub fn generation(&self) -> &str {
         &self.session.position.generation
     }
 
+    pub(super) fn program(&self) -> &str {
+        &self.session.position.program
+    }
+
     pub(super) fn lanes(&self) -> usize {
         self.session.position.lanes.len()
     }
 
-    pub(super) fn disk(&self) -> Arc<dyn Disk> {
+    pub fn disk(&self) -> Arc<dyn Disk> {
         Arc::clone(&self.session.held.disk)
+    }
+
+    /// How many alerts there are, for those that read them.
+    pub fn readable(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.readable)
+    }
+
+    pub(super) fn is_changed(&self) -> bool {
+        self.session.is_changed()
+    }
+
+    /// The first entry that the state of these definitions was computed from.
+    pub(super) fn began(&self) -> u64 {
+        self.session.position.began
+    }
+
+    /// Alerts of these definitions that were computed.
+    pub(super) fn given(&self) -> u64 {
+        self.given
+    }
+
+    /// A snapshot says that so many were.
+    pub(super) fn was_given(&mut self, given: u64) -> Result<(), LiveError> {
+        self.given = given;
+        let known = self.alerts.end().saturating_sub(self.session.position.base);
+        if given > known || given > self.session.position.delivered {
+            let out = self.session.position.delivered.max(given);
+            return Err(LiveError::Outbox { folder: self.session.held.disk.name(), out, found: known.min(given) });
+        }
+        Ok(())
     }
 
     /// An entry of that number comes again.
@@ -170,33 +164,46 @@ impl<'a> Outbox<'a> {
         self.muted = !self.session.same || number < self.session.position.since;
     }
 
-    /// What comes now is new; so many entries were there.
-    pub(super) fn go_on(&mut self, entries: u64) -> Result<(), LiveError> {
+    /// What comes now is new; so many entries were there, and the first that is left has that number.
+    pub(super) fn go_on(&mut self, first: u64, entries: u64) -> Result<(), LiveError> {
         self.muted = false;
+        let position = &mut self.session.position;
         // Before the first alert: where the output began.
-        if let Some(file) = self.file.as_ref().filter(|_| self.session.position.file_bytes == u64::MAX) {
-            self.session.position.file_bytes = file.bytes();
-            self.session.position.save(&*self.session.held.disk)?;
+        if let Some(file) = self.file.as_ref().filter(|_| position.file_bytes == u64::MAX) {
+            position.file_bytes = file.bytes();
+            position.save(&*self.session.held.disk)?;
         }
-        if self.skip > 0 {
-            let out = self.session.position.delivered;
-            return Err(LiveError::Outbox { folder: self.session.held.disk.name(), out, found: out - self.skip });
+        if self.given < position.delivered {
+            let (out, found) = (position.delivered, self.given);
+            return Err(LiveError::Outbox { folder: self.session.held.disk.name(), out, found });
         }
         if !self.session.same {
-            if self.session.position.complete < entries && !self.drop_pending {
+            if position.complete < entries && !self.drop_pending {
                 return Err(LiveError::Pending { folder: self.session.held.disk.name() });
             }
-            self.session.position.since = entries;
+            (position.since, position.began, position.base) = (entries, first, self.alerts.end());
             self.session.same = true;
-            self.session.position.save(&*self.session.held.disk)?;
+            position.save(&*self.session.held.disk)?;
         }
         Ok(())
     }
 
+    /// Alerts are durable, as far as they were computed: a snapshot may count on them.
+    pub(super) fn sync(&mut self) -> Result<(), LiveError> {
+        Ok(self.alerts.sync()?)
+    }
+
+    /// Alerts before that number are with all sinks.
+    pub(super) fn forget(&mut self, before: u64) -> Result<(), LiveError> {
+        self.alerts.forget(before)?;
+        Ok(())
+    }
+
     /// All alerts of so many entries are out.
-    pub(super) fn complete(&mut self, entries: u64) -> Result<(), OutletError> {
+    pub(super) fn complete(&mut self, entries: u64) -> Result<(), LiveError> {
+        self.sync()?;
         (self.session.position.complete, self.changed) = (entries, true);
-        self.save()
+        Ok(self.save().map_err(RunError::from)?)
     }
 
     fn save(&mut self) -> Result<(), OutletError> {
@@ -209,6 +216,14 @@ impl<'a> Outbox<'a> {
         }
         let disk = &self.session.held.disk;
         self.session.position.save(&**disk).map_err(|error| failed(&disk.name(), io::Error::other(error)))
+    }
+
+    /// Lets sinks see what was computed.
+    fn publish(&mut self) -> Result<(), OutletError> {
+        let written = self.alerts.flush();
+        written.map_err(|error| OutletError { name: "alerts".to_owned(), error: io::Error::other(error) })?;
+        self.readable.store(self.alerts.end(), Ordering::Release);
+        Ok(())
     }
 }
 
@@ -237,15 +252,20 @@ impl Outlet for Outbox<'_> {
         if self.muted {
             return Ok(());
         }
-        if self.skip > 0 {
-            self.skip -= 1;
+        let number = self.given;
+        self.given += 1;
+        // Computed again, it may be there already.
+        if self.session.position.base + number >= self.alerts.end() {
+            self.alerts.append(alert.json().to_string().as_bytes());
+        }
+        if number < self.session.position.delivered {
             return Ok(());
         }
         // A crash came between writing it and counting it.
         if self.behind.is_empty() || !self.behind.contains(&alert.alert_id) {
             self.inner.alert(alert)?;
         }
-        self.session.position.delivered += 1;
+        self.session.position.delivered = self.given;
         self.changed = true;
         Ok(())
     }
@@ -257,11 +277,13 @@ impl Outlet for Outbox<'_> {
 
 impl RunOutlet for Outbox<'_> {
     fn flush(&mut self) -> Result<(), OutletError> {
+        self.publish()?;
         self.inner.flush()?;
         self.save()
     }
 
     fn finish(&mut self) -> Result<(), OutletError> {
+        self.publish()?;
         self.inner.finish()?;
         self.save()
     }

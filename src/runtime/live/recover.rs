@@ -1,54 +1,151 @@
-//! The log read again: what it gave is there, and who is to be alerted knows it already.
+//! A start: the newest snapshot that is whole and of these definitions, and the log behind it. What they gave is there then, and
+//! who is to be alerted knows it already.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::pipeline::saved::{Loader, Saved, SavedError};
 use crate::state::entry::Entry;
-use crate::state::log::{Log, Opened, confirmed_entries};
+use crate::state::log::{Kind, Log, Opened, confirmed_entries};
+use crate::state::{StateError, snapshot};
 
 use super::core::Core;
 use super::outbox::Outbox;
-use super::seen::Seen;
+use super::seen::Messages;
+use super::snapshots::{Head, Marks};
 use super::vitals::Vitals;
 use super::{LiveError, RunError, RunOutlet};
 
 pub struct Recovered {
+    pub core: Core,
     pub log: Log,
     pub opened: Opened,
     /// By lane: messages that the log has.
-    pub seen: Vec<Seen>,
+    pub messages: Vec<Messages>,
+    pub marks: Marks,
+    /// The entries of the newest snapshot.
+    pub snapshot: Option<u64>,
+    /// Snapshots that could not be read, and why.
+    pub unread: Vec<String>,
 }
 
+/// `core`: one that was given nothing.
 pub fn recover(
     outbox: &mut Outbox<'_>,
     segment_bytes: u64,
-    core: &mut Core,
+    core: &dyn Fn() -> Result<Core, RunError>,
     stop: &AtomicBool,
     vitals: &Vitals,
 ) -> Result<Recovered, LiveError> {
-    let lanes = outbox.lanes();
-    let mut seen: Vec<Seen> = (0..lanes).map(|_| Seen::default()).collect();
-    let mut number = 0;
     let disk = outbox.disk();
-    vitals.recovers(confirmed_entries(&*disk));
-    let (log, opened) = Log::open(&disk, segment_bytes, &mut |bytes| -> Result<(), LiveError> {
-        if stop.load(Ordering::Relaxed) {
-            return Err(LiveError::Stopped);
-        }
-        let entry = Entry::read(bytes)?;
-        if let Entry::Given(given) = &entry
-            && let Some(seen) = seen.get_mut(given.lane)
-        {
-            given.messages.iter().for_each(|message| {
-                seen.insert(*message);
-            });
-        }
-        outbox.reread(number);
-        core.apply(entry, outbox)?;
-        number += 1;
-        vitals.recovered(number);
-        Ok(())
-    })?;
-    outbox.go_on(number)?;
+    vitals.recovers(confirmed_entries(&*disk, Kind::Given));
+    let first = Log::first(&*disk, Kind::Given)?;
+    let mut unread = Vec::new();
+    let found = find(outbox, core, &mut unread)?;
+    if found.is_none() && !outbox.is_changed() && outbox.began() != first {
+        // Other alerts than before would come of what is left of the log.
+        let what = format!(
+            "no snapshot can be read, and its log begins with entry {first}, not with {}{}",
+            outbox.began(),
+            unread.iter().map(|what| format!("; {what}")).collect::<String>()
+        );
+        return Err(StateError::Damaged { file: disk.name(), at: 0, what }.into());
+    }
+    let start = found.as_ref().map(|found| found.entries);
+    vitals.recovered(start.unwrap_or(0));
+    let State { mut core, mut messages, mut marks, .. } = match found {
+        Some(found) => found,
+        None => State::new(core()?, outbox.lanes()),
+    };
+    let (log, opened) =
+        Log::open(&disk, Kind::Given, segment_bytes, start.unwrap_or(first), &mut |number,
+                                                                                   bytes|
+         -> Result<(), LiveError> {
+            if stop.load(Ordering::Relaxed) {
+                return Err(LiveError::Stopped);
+            }
+            let entry = Entry::read(bytes)?;
+            if let Entry::Given(given) = &entry
+                && let Some(messages) = messages.get_mut(given.lane)
+            {
+                messages.extend(&given.messages);
+            }
+            outbox.reread(number);
+            core.apply(entry, outbox)?;
+            vitals.recovered(number + 1);
+            Ok(())
+        })?;
+    marks.see(&log, core.merge.watermark());
+    let changed = outbox.is_changed();
+    outbox.go_on(first, log.end())?;
+    if changed {
+        // Those that are there are of other definitions.
+        snapshot::all(&*disk)?.into_iter().try_for_each(|entries| snapshot::remove(&*disk, entries))?;
+    }
     outbox.flush().map_err(RunError::from)?;
-    Ok(Recovered { log, opened, seen })
+    Ok(Recovered { core, log, opened, messages, marks, snapshot: start, unread })
+}
+
+struct State {
+    entries: u64,
+    core: Core,
+    messages: Vec<Messages>,
+    marks: Marks,
+}
+
+impl State {
+    fn new(core: Core, lanes: usize) -> Self {
+        Self { entries: 0, core, messages: vec![Messages::default(); lanes], marks: Marks::default() }
+    }
+}
+
+/// The state of the newest snapshot that can be read.
+fn find(
+    outbox: &mut Outbox<'_>,
+    core: &dyn Fn() -> Result<Core, RunError>,
+    unread: &mut Vec<String>,
+) -> Result<Option<State>, LiveError> {
+    if outbox.is_changed() {
+        return Ok(None);
+    }
+    let disk = outbox.disk();
+    for entries in snapshot::all(&*disk)? {
+        let mut state = State::new(core()?, outbox.lanes());
+        let read = snapshot::read(&disk, entries, &mut |from| -> Result<Head, SnapshotError> {
+            let mut from = Loader::new(from);
+            let head: Head = from.take()?;
+            if head.generation != outbox.generation() || head.program != outbox.program() {
+                return Ok(head);
+            }
+            state.messages = from.take()?;
+            state.marks = from.take()?;
+            state.core.load(&mut from)?;
+            state.entries = entries;
+            Ok(head)
+        });
+        match read {
+            Ok(head) if state.entries == entries && head.entries == entries => {
+                outbox.was_given(head.given)?;
+                return Ok(Some(state));
+            }
+            Ok(_) => unread.push(format!("the snapshot of {entries} entries is of other definitions")),
+            Err(error) => unread.push(format!("the snapshot of {entries} entries: {error}")),
+        }
+    }
+    Ok(None)
+}
+
+/// Why a snapshot cannot be used. Another may be.
+#[derive(Debug, thiserror::Error)]
+enum SnapshotError {
+    #[error("{}", chain(.0))]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Saved(#[from] SavedError),
+}
+
+fn chain(error: &StateError) -> String {
+    match error {
+        StateError::Io { file, what, error } => format!("{file} cannot {what}: {error}"),
+        other => other.to_string(),
+    }
 }

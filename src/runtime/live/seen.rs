@@ -3,15 +3,41 @@
 use std::collections::{HashSet, VecDeque};
 
 use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Messages that are remembered, the latest.
 const MESSAGES_MAX: usize = 2_000_000;
 
+/// Messages in the order in which they came, the latest.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Messages(VecDeque<u64>);
+
+impl Messages {
+    /// Returns the one that is forgotten.
+    pub fn add(&mut self, message: u64) -> Option<u64> {
+        self.0.push_back(message);
+        if self.0.len() > MESSAGES_MAX { self.0.pop_front() } else { None }
+    }
+
+    pub fn extend(&mut self, messages: &[u64]) {
+        for message in messages {
+            self.add(*message);
+        }
+    }
+}
+
+/// Messages that were taken.
 #[derive(Default)]
 pub struct Seen {
     known: HashSet<u64, FxBuildHasher>,
-    order: VecDeque<u64>,
+    messages: Messages,
+}
+
+impl From<Messages> for Seen {
+    fn from(messages: Messages) -> Self {
+        Self { known: messages.0.iter().copied().collect(), messages }
+    }
 }
 
 impl Seen {
@@ -20,10 +46,7 @@ impl Seen {
         if !self.known.insert(message) {
             return false;
         }
-        self.order.push_back(message);
-        if self.order.len() > MESSAGES_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
+        if let Some(oldest) = self.messages.add(message) {
             self.known.remove(&oldest);
         }
         true

@@ -120,6 +120,30 @@ impl Disk for Mounted {
         files.get(file).map(|file| file.content.clone()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
+    fn read_at(&self, file: &str, at: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        let content = self.read(file)?;
+        let at = usize::try_from(at).unwrap_or(usize::MAX).min(content.len());
+        Ok(content[at..content.len().min(at.saturating_add(bytes))].to_vec())
+    }
+
+    fn bytes(&self, file: &str) -> io::Result<u64> {
+        Ok(self.read(file)?.len() as u64)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.step(&format!("rename {from}"))?;
+        let mut files = self.0.files();
+        let file = files.remove(from).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        files.insert(to.to_owned(), file);
+        Ok(())
+    }
+
+    fn remove(&self, file: &str) -> io::Result<()> {
+        self.0.step(&format!("remove {file}"))?;
+        self.0.files().remove(file);
+        Ok(())
+    }
+
     fn create(&self, file: &str) -> io::Result<Box<dyn Append>> {
         self.0.step(&format!("create {file}"))?;
         self.0.files().insert(file.to_owned(), File::default());

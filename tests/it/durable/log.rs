@@ -5,7 +5,7 @@ use std::sync::Arc;
 use libtest_mimic::Failed;
 use tripline::port::disk::Disk;
 use tripline::state::StateError;
-use tripline::state::log::{Log, Opened};
+use tripline::state::log::{Kind, Log, Opened};
 
 use super::disk::{MemoryDisk, Mounted};
 use crate::random::Random;
@@ -18,10 +18,11 @@ type Read = Result<(Vec<Vec<u8>>, Opened), StateError>;
 fn open(disk: &Arc<MemoryDisk>) -> Result<(Log, Vec<Vec<u8>>, Opened), StateError> {
     let mounted: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(disk)));
     let mut entries = Vec::new();
-    let (log, opened) = Log::open(&mounted, SEGMENT_BYTES, &mut |entry| -> Result<(), StateError> {
-        entries.push(entry.to_vec());
-        Ok(())
-    })?;
+    let (log, opened) =
+        Log::open(&mounted, Kind::Given, SEGMENT_BYTES, 0, &mut |_, entry| -> Result<(), StateError> {
+            entries.push(entry.to_vec());
+            Ok(())
+        })?;
     Ok((log, entries, opened))
 }
 
@@ -76,7 +77,7 @@ pub fn every_bit_and_every_cut() -> Result<(), Failed> {
         Ok((found, opened)) => Err(format!("{what}: {} of {} entries, {opened:?}", found.len(), entries.len())),
         Err(error) => Err(format!("{what}: {error}")),
     };
-    for file in files.iter().chain([&"confirmed".to_owned()]) {
+    for file in files.iter().chain([&"given.confirmed".to_owned()]) {
         let content = disk.content(file);
         for bit in 0..content.len() * 8 {
             let mut flipped = content.clone();

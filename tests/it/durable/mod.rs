@@ -4,6 +4,7 @@
 pub mod disk;
 mod log;
 pub mod queue;
+mod sinks;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -17,10 +18,11 @@ use serde_json::Value as Json;
 use tripline::adapter::local::MemoryInput;
 use tripline::plan::Plan;
 use tripline::port::disk::Disk;
+use tripline::port::sink::Sink;
 use tripline::port::subscription::Subscription;
 use tripline::port::{Clock, RowWriter};
 use tripline::record::{EventTime, Micros};
-use tripline::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live};
+use tripline::runtime::live::{AlertFile, Keeping, LiveOptions, Logged, Outbox, Session, live};
 use tripline::runtime::outlet::{AlertFormat, Outlets};
 use tripline::runtime::run::{Progress, RunOptions, run};
 
@@ -29,6 +31,7 @@ use super::plan_of;
 use super::random::Random;
 use disk::{MemoryDisk, Mounted};
 use queue::{Message, Queue};
+use sinks::Place;
 
 pub const ALERTS: &str = "out/alerts.jsonl";
 pub const DAY: i64 = 86_400 * SECOND;
@@ -112,6 +115,9 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::a_run_that_dies_at_every_step", every_step),
         Trial::test("durable::runs_that_die_again_and_again", again_and_again),
         Trial::test("durable::other_definitions_go_on_with_what_was_there", other_definitions),
+        Trial::test("durable::snapshots_that_are_damaged_are_not_used", damaged_snapshots),
+        Trial::test("durable::every_sink_is_told_of_every_alert", sinks::every_sink),
+        Trial::test("durable::a_new_sink_is_told_of_what_comes", sinks::new_sink),
         Trial::test("durable::a_folder_is_one_runs", one_run),
         Trial::test("durable::pending_alerts_are_not_lost_to_other_definitions", pending),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),
@@ -223,8 +229,11 @@ fn told(bytes: &[u8]) -> Result<BTreeSet<String>, Failed> {
 }
 
 struct Machine {
+    /// Rows after which a snapshot is taken.
+    snapshot_rows: u64,
     disk: Arc<MemoryDisk>,
     queues: Vec<Queue>,
+    sinks: Vec<Place>,
 }
 
 impl Machine {
@@ -238,11 +247,13 @@ impl Machine {
         let alerts: Box<dyn Write + Send> = Box::new(file.clone());
         let outlets = Outlets::new(plan, &[], Some((alerts, AlertFormat::Json)), &no_taps);
         let mut outlets = outlets.map_err(|error| error.to_string())?;
-        let mut outbox = Outbox::new(session, &mut outlets, Some(file), &behind);
+        let mut outbox = Outbox::new(session, &mut outlets, Some(file), &behind).map_err(|error| error.to_string())?;
         let queues = self.queues.iter().map(|queue| (0, Box::new(queue.clone()) as Box<dyn Subscription>));
         let mut options = LiveOptions::new(queues.collect(), Arc::new(Fixed));
         (options.segment_bytes, options.group_entries) = (4_000, 1);
         options.hold = Micros(0);
+        options.keeping = Keeping { rows: self.snapshot_rows, retain: Micros(0), ..options.keeping };
+        options.sinks = self.sinks.iter().map(|place| Box::new(place.clone()) as Box<dyn Sink>).collect();
         self.queues.iter().for_each(Queue::start);
         let stop = Arc::new(AtomicBool::new(false));
         let (watched, flag) = (self.queues.clone(), Arc::clone(&stop));
@@ -274,7 +285,9 @@ impl Machine {
 
 fn machine(messages: &[Message], seed: u64) -> Machine {
     let queue = Queue::new("projects/p/subscriptions/s", messages.to_vec(), seed, EventTime(END + DAY));
-    Machine { disk: MemoryDisk::new(), queues: vec![queue] }
+    // Some with snapshots and some without; where there are some, what is before them goes at once.
+    let snapshot_rows = if seed.is_multiple_of(3) { u64::MAX } else { 10 + seed % 25 };
+    Machine { snapshot_rows, disk: MemoryDisk::new(), queues: vec![queue], sinks: Vec::new() }
 }
 
 fn same(what: &str, expected: &BTreeSet<String>, found: &BTreeSet<String>) -> Result<(), Failed> {
@@ -289,7 +302,7 @@ fn same(what: &str, expected: &BTreeSet<String>, found: &BTreeSet<String>) -> Re
 /// Once at each step of small runs.
 fn every_step() -> Result<(), Failed> {
     let plan = plan_of(PROJECT)?;
-    let (mut dying, mut cut, mut kinds) = (0, 0, BTreeSet::new());
+    let (mut dying, mut cut, mut restored, mut kinds) = (0, 0, 0, BTreeSet::new());
     for seed in 0..6 {
         let mut random = Random::new(seed);
         let messages = messages(&mut random, 80);
@@ -306,11 +319,15 @@ fn every_step() -> Result<(), Failed> {
             let logged = machine.start(&plan, "one");
             let logged = logged.map_err(|error| format!("seed {seed}, after dying at step {step}: {error}"))?;
             cut += u64::from(logged.cut_bytes > 0);
+            restored += u64::from(logged.snapshot_entries > 0);
             same(&format!("seed {seed}, after dying at step {step}"), &expected, &machine.alerts()?)?;
         }
     }
-    if dying < 200 || cut == 0 || kinds.len() < 12 {
-        return Err(format!("died {dying} times at steps of {} kinds, {cut} logs were cut", kinds.len()).into());
+    let forgotten = kinds.iter().any(|kind| kind.starts_with("remove given-"));
+    if dying < 200 || cut == 0 || restored < 100 || kinds.len() < 18 || !forgotten {
+        let kinds = kinds.len();
+        let what = format!("died {dying} times at steps of {kinds} kinds, {cut} logs were cut, {restored} restored");
+        return Err(what.into());
     }
     Ok(())
 }
@@ -400,6 +417,51 @@ fn pending() -> Result<(), Failed> {
     if refused < 20 { Err(format!("refused after {refused} of {steps} deaths").into()) } else { Ok(()) }
 }
 
+/// Any bit of a snapshot may be another, and any length of it be left: the one before it is used then. Without one the run is
+/// refused.
+fn damaged_snapshots() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let mut random = Random::new(13);
+    let all = messages(&mut random, 120);
+    let expected = undisturbed(&plan, &all)?;
+    let (first, second) = all.split_at(all.len() / 2);
+    let machine = Machine { snapshot_rows: 20, ..machine(first, 13) };
+    machine.start(&plan, "one")?;
+    let files = Mounted(Arc::clone(&machine.disk)).list()?;
+    let snapshots: Vec<&String> = files.iter().filter(|file| file.ends_with(".snapshot")).collect();
+    let [older, newest] = snapshots.as_slice() else { return Err(format!("{snapshots:?}").into()) };
+    let content = machine.disk.content(newest);
+    let goes_on = |damaged: &[(&str, Vec<u8>)]| -> Result<Logged, String> {
+        let disk = machine.disk.copy();
+        damaged.iter().for_each(|(file, content)| disk.set(file, content.clone()));
+        let next = Machine { snapshot_rows: 20, disk, ..self::machine(second, 14) };
+        let logged = next.start(&plan, "one")?;
+        same("after a damaged snapshot", &expected, &next.alerts().map_err(|error| format!("{error:?}"))?)
+            .map_err(|error| format!("{error:?}"))?;
+        Ok(logged)
+    };
+    if goes_on(&[])?.unread_snapshots != 0 {
+        return Err("a whole snapshot was not read".into());
+    }
+    for _ in 0..120 {
+        let mut flipped = content.clone();
+        let bit = random.below(content.len() * 8);
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let cut = content[..random.below(content.len())].to_vec();
+        for (what, damaged) in [(format!("bit {bit}"), flipped), (format!("cut to {}", cut.len()), cut)] {
+            let logged = goes_on(&[(newest.as_str(), damaged)]).map_err(|error| format!("{what}: {error}"))?;
+            if logged.unread_snapshots != 1 || logged.snapshot_entries == 0 {
+                return Err(format!("{what}: {logged:?}").into());
+            }
+        }
+    }
+    let refused = goes_on(&[(newest.as_str(), Vec::new()), (older.as_str(), Vec::new())]).err().unwrap_or_default();
+    if !refused.contains("no snapshot can be read") || !refused.contains("help: ") {
+        return Err(format!("without a snapshot: {refused}").into());
+    }
+    Ok(())
+}
+
 /// What stands in an output stays there, whatever it is.
 fn output_of_others() -> Result<(), Failed> {
     let plan = plan_of(PROJECT)?;
@@ -432,10 +494,17 @@ fn files_of_two_runs() -> Result<(), Failed> {
     let machine = machine(&messages(&mut random, 80), 9);
     machine.start(&plan, "one")?;
     let text = String::from_utf8_lossy(&machine.disk.content("outbox.json")).into_owned();
-    let mut position: Json = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let (text, _) = text.split_once('\n').ok_or("no checksum")?;
+    let mut position: Json = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let delivered = position["delivered"].as_u64().unwrap_or(0);
     position["delivered"] = (delivered + 1).into();
-    machine.disk.set("outbox.json", position.to_string().into_bytes());
+    let text = position.to_string();
+    machine.disk.set("outbox.json", format!("{text}\n00000000\n").into_bytes());
+    let changed = machine.start(&plan, "one").err().unwrap_or_default();
+    if !changed.contains("outbox.json is damaged") {
+        return Err(format!("a count that somebody changed: {changed}").into());
+    }
+    machine.disk.set("outbox.json", format!("{text}\n{:08x}\n", crc32fast::hash(text.as_bytes())).into_bytes());
     let said = machine.start(&plan, "one").err().unwrap_or_default();
     if delivered == 0 || !said.contains("alerts are out") || !said.contains("help: ") {
         return Err(format!("{delivered} delivered: {said}").into());
@@ -453,13 +522,13 @@ fn one_run() -> Result<(), Failed> {
     let held = said(open("a"));
     drop(first);
     let other = said(open("b"));
-    disk.set("version.json", b"{\"version\":2}".to_vec());
+    disk.set("version.json", b"{\"version\":3}".to_vec());
     let newer = said(open("a"));
-    disk.set("version.json", b"{\"version\":1}".to_vec());
+    disk.set("version.json", b"{\"version\":2}".to_vec());
     disk.set("flows.csv", Vec::new());
     let strange = said(open("a"));
     let wanted =
-        ["used by another run", "is the state of a run over a, not over b", "version 2", "no state: flows.csv"];
+        ["used by another run", "is the state of a run over a, not over b", "version 3", "no state: flows.csv"];
     let found = [held, other, newer, strange];
     match found.iter().zip(wanted).find(|(found, wanted)| !found.contains(wanted) || !found.contains("help: ")) {
         Some((found, wanted)) => Err(format!("{found:?} does not say {wanted:?} and what to do").into()),

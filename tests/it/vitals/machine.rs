@@ -12,9 +12,10 @@ use tripline::adapter::http::{Serving, serve};
 use tripline::adapter::local::process::resident_bytes;
 use tripline::plan::Plan;
 use tripline::port::disk::{Append, Disk};
+use tripline::port::sink::{Outcome, Sink, Told, Trouble};
 use tripline::port::subscription::Subscription;
 use tripline::record::{EventTime, Micros};
-use tripline::runtime::live::vitals::{About, Told, Vitals, VitalsPages};
+use tripline::runtime::live::vitals::{About, Counted, Vitals, VitalsPages};
 use tripline::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live};
 use tripline::runtime::outlet::{AlertFormat, Outlets};
 use tripline::runtime::report::RunReport;
@@ -95,7 +96,6 @@ impl Machine {
 
 pub struct Run {
     pub address: String,
-    pub vitals: Arc<Vitals>,
     serving: Serving,
     stop: Arc<AtomicBool>,
     ended: Receiver<Result<(RunReport, Logged), String>>,
@@ -143,17 +143,38 @@ pub fn start(machine: &Machine, shut: Option<&Shut>) -> Result<Run, Failed> {
             let alerts: Box<dyn Write + Send> = Box::new(file.clone());
             let outlets = Outlets::new(&plan, &[], Some((alerts, AlertFormat::Json)), &no_taps);
             let mut outlets = outlets.map_err(|error| error.to_string())?;
-            let mut told = Told::new(&watched, &mut outlets);
-            let mut outbox = Outbox::new(session, &mut told, Some(file), &behind);
+            let mut counted = Counted::new(&watched, &mut outlets);
+            let mut outbox =
+                Outbox::new(session, &mut counted, Some(file), &behind).map_err(|error| error.to_string())?;
             let queues = queues.iter().map(|queue| (0, Box::new(queue.clone()) as Box<dyn Subscription>));
             let mut options = LiveOptions::new(queues.collect(), Arc::new(Fixed));
             (options.group_entries, options.hold) = (1, Micros(0));
             options.vitals = Arc::clone(&watched);
+            options.sinks = vec![Box::new(Away)];
             live(&plan, options, &mut outbox, &Silent, &flag).map_err(|error| error.to_string())
         };
         let _ = sender.send(run());
     });
-    Ok(Run { address: serving.address().to_string(), vitals, serving, stop, ended, thread })
+    Ok(Run { address: serving.address().to_string(), serving, stop, ended, thread })
+}
+
+/// The name of a place that is never reached.
+pub const AWAY: &str = "https://example.org/a\\\"b\"\nc";
+
+struct Away;
+
+impl Sink for Away {
+    fn name(&self) -> Arc<str> {
+        AWAY.into()
+    }
+
+    fn batch(&self) -> usize {
+        3
+    }
+
+    fn tell(&mut self, _: &[Told]) -> Outcome {
+        Outcome { taken: 0, trouble: Some(Trouble::Later { what: "refused".to_owned(), after: None }) }
+    }
 }
 
 /// While it is closed, nothing is read and nothing is synced: whoever wants to waits.
@@ -198,10 +219,26 @@ impl Disk for Hanging {
     }
 
     fn read(&self, file: &str) -> io::Result<Vec<u8>> {
-        if file.ends_with(".log") {
+        if file.starts_with("given-") {
             self.shut.wait();
         }
         self.inner.read(file)
+    }
+
+    fn read_at(&self, file: &str, at: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        self.inner.read_at(file, at, bytes)
+    }
+
+    fn bytes(&self, file: &str) -> io::Result<u64> {
+        self.inner.bytes(file)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, file: &str) -> io::Result<()> {
+        self.inner.remove(file)
     }
 
     fn create(&self, file: &str) -> io::Result<Box<dyn Append>> {

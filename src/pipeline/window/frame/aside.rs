@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::pipeline::saved::{Loader, SavedError, Saver, mismatch};
 use crate::port::Spill;
 
 use super::super::operator::WindowError;
@@ -161,5 +162,27 @@ impl Frame {
             Some(aside) if !numbers.is_empty() => aside.spill.forget(&numbers).map_err(WindowError::Spill),
             _ => Ok(()),
         }
+    }
+
+    /// What was put aside, in the order of the stacks.
+    pub(super) fn save_pieces(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        let stacks = self.stacks.iter().flat_map(|stacks| [&stacks.older, &stacks.newer]);
+        for piece in stacks.flat_map(|stack| &stack.pieces) {
+            let aside = self.aside.as_ref().ok_or_else(|| mismatch("rows that were put aside"))?;
+            out.put(&aside.spill.read(piece.number)?)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn load_pieces(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        let stacks = self.stacks.iter_mut().flat_map(|stacks| [&mut stacks.older, &mut stacks.newer]);
+        let mut pieces: Vec<&mut Piece> = stacks.flat_map(|stack| &mut stack.pieces).collect();
+        for some in pieces.chunks_mut(PIECES) {
+            let aside = self.aside.as_ref().ok_or_else(|| mismatch("rows that were put aside"))?;
+            let bytes = some.iter().map(|_| from.take()).collect::<Result<Vec<Vec<u8>>, _>>()?;
+            let numbers = aside.spill.put(&bytes)?;
+            some.iter_mut().zip(numbers).for_each(|(piece, number)| piece.number = number);
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use super::super::accumulate::{AggregateKind, States};
 use super::super::quantile::{self, Counted};
@@ -12,6 +13,7 @@ use crate::language::function::COUNT_DISTINCT_MAX;
 use crate::language::tree::AggregateFunction;
 
 /// Of one aggregate, by key number.
+#[derive(Serialize, Deserialize)]
 pub enum Bag {
     /// By the value's id.
     Distinct(Vec<FxHashMap<u32, u32>>),

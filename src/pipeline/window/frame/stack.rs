@@ -1,14 +1,16 @@
 //! Rows of a key in their order, of which those at the front may have been put aside.
 
+use serde::{Deserialize, Serialize};
+
 /// A row in memory.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Row {
     pub end: i64,
     pub slot: u32,
 }
 
 /// Rows that were put aside together.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Piece {
     pub number: u64,
     /// When the windows of its first and its last row ended.
@@ -17,7 +19,7 @@ pub struct Piece {
 }
 
 /// The last row is taken first.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Stack {
     /// Before the rows.
     pub pieces: Vec<Piece>,

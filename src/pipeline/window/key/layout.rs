@@ -97,6 +97,13 @@ impl Layout {
         Ok(builders.into_iter().map(Builder::finish).collect())
     }
 
+    /// The key at the front of some bytes.
+    pub fn front<'k>(&self, bytes: &'k [u8]) -> &'k [u8] {
+        let mut behind = bytes;
+        self.0.iter().for_each(|form| drop(form.take(&mut behind)));
+        &bytes[..bytes.len() - behind.len()]
+    }
+
     /// In the order of the values, NULL first.
     pub fn compare(&self, mut one: &[u8], mut other: &[u8]) -> Ordering {
         for form in &self.0 {

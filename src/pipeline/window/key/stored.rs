@@ -1,10 +1,12 @@
 //! Keys one behind the other, each behind its number: who has found the key has the number near.
 
+use serde::{Deserialize, Serialize};
+
 /// Keys begin at multiples of this, so that a place is a small number.
 const UNIT: usize = 8;
 const NUMBER: usize = size_of::<u32>();
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Stored {
     bytes: Vec<u8>,
     /// By number: where it begins, in units.

@@ -68,7 +68,7 @@ families! {
     SNAPSHOT_BYTES = Gauge "tripline_snapshot_bytes" "Bytes of the last snapshot.";
     SNAPSHOT_TOOK = Gauge "tripline_snapshot_duration_seconds" "Time that the last snapshot took.";
     SNAPSHOT_AT = Gauge "tripline_snapshot_time_seconds" "When the last snapshot was made, in seconds since 1970.";
-    RULE_HITS = Counter "tripline_rule_hits_total" "Hits of the rule by what became of them.";
+    RULE_HITS = Counter "tripline_rule_hits_total" "Hits of the rule that this run computed, by what became of them.";
     RULE_ALERTS = Counter "tripline_rule_alerts_total" "Alerts of the rule that were put out since the start.";
     RULE_ERRORS = Counter "tripline_rule_row_errors_total" "Rows that the rule could not compute.";
     RULE_SECONDS = Counter "tripline_rule_seconds_total" "Time that the rule took.";
@@ -77,8 +77,9 @@ families! {
     FEATURE_EVICTED = Counter "tripline_feature_evicted_keys_total" "Keys that the feature let go because it had too many.";
     FEATURE_ERRORS = Counter "tripline_feature_row_errors_total" "Rows that the feature could not compute.";
     FEATURE_SECONDS = Counter "tripline_feature_seconds_total" "Time that the feature took.";
-    SINK_DELIVERED = Counter "tripline_sink_delivered_total" "Alerts that the sink took.";
-    SINK_PENDING = Gauge "tripline_sink_pending" "Alerts that the sink has not taken yet.";
-    SINK_OLDEST = Gauge "tripline_sink_oldest_pending_seconds" "How long the oldest of these has waited; 0 when there is none.";
-    SINK_FAILURES = Counter "tripline_sink_failures_total" "Attempts to give the sink alerts that failed.";
+    SINK_NEXT = Counter "tripline_sink_passed_total" "Alerts, counted from the first of the folder, that are behind the sink: it has them, refused them, or was not there yet.";
+    SINK_PENDING = Gauge "tripline_sink_pending" "Alerts that the sink does not have yet.";
+    SINK_WAITS = Gauge "tripline_sink_waits_seconds" "Since when the sink has not come further although there was more; 0 when it has.";
+    SINK_REFUSED = Counter "tripline_sink_refused_total" "Alerts that the sink will never take.";
+    SINK_FAILURES = Counter "tripline_sink_failures_total" "Attempts to tell the sink that failed.";
 }

@@ -3,10 +3,9 @@
 use crate::pipeline::graph::tally::Tally;
 use crate::pipeline::merge::BEFORE_ALL;
 use crate::record::EventTime;
-use crate::state::log::Log;
 
-use super::super::Logged;
 use super::super::core::Core;
+use super::super::{Logged, SinkState};
 
 #[derive(Debug, Clone)]
 pub struct Figures {
@@ -25,7 +24,7 @@ pub struct LaneFigures {
 }
 
 impl Figures {
-    pub fn of(core: &Core, log: &Log, logged: &Logged) -> Self {
+    pub fn of(core: &Core, log: Logged) -> Self {
         let known = |watermark: i64| (watermark != BEFORE_ALL && watermark != i64::MAX).then_some(EventTime(watermark));
         let lane = |lane: usize| LaneFigures {
             watermark: known(core.merge.watermark_of(lane)),
@@ -35,7 +34,12 @@ impl Figures {
             tally: core.graph.tally(core.unread_rows()),
             watermark: known(core.graph.watermark()),
             lanes: (0..core.lanes()).map(lane).collect(),
-            log: Logged { entries: log.entries(), bytes: log.bytes(), ..*logged },
+            log,
         }
+    }
+
+    /// Alerts that a sink does not have yet.
+    pub fn pending(&self, sink: &SinkState) -> u64 {
+        self.log.alerts.saturating_sub(sink.next)
     }
 }

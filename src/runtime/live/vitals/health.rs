@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
-use crate::record::EventTime;
+use crate::runtime::live::SinkState;
 
-use super::{Phase, Sink, Vitals, locked, seconds};
+use super::{Figures, Phase, Vitals, locked};
 
 /// A loop that has made no turn for so long is stuck: it waits 50 ms at most, and for disks.
 pub const STUCK: Duration = Duration::from_secs(30);
+/// While it starts so many times longer: a large snapshot is one piece of work.
+const RECOVERING: u32 = 20;
 /// A place that has not taken an alert for so long does not take any.
-const SINK_PATIENCE_SECONDS: f64 = 300.0;
+const SINK_PATIENCE: Duration = Duration::from_secs(300);
 
 impl Vitals {
     /// Why starting it again might help; `None` when it gets on.
     pub fn stuck(&self, patience: Duration) -> Option<String> {
+        let recovers = locked(&self.kept).phase == Phase::Recovering;
+        let patience = if recovers { patience.saturating_mul(RECOVERING) } else { patience };
         let since = self.turned();
         (since >= patience).then(|| format!("the run has got on with nothing for {} s", since.as_secs()))
     }
@@ -30,20 +34,45 @@ impl Vitals {
     }
 
     /// All that somebody should look at.
-    pub fn problems(&self, patience: Duration, now: EventTime) -> Vec<String> {
+    pub fn problems(&self, patience: Duration) -> Vec<String> {
+        let stuck = self.stuck(patience);
         let kept = locked(&self.kept);
         let imbalance = kept.figures.as_ref().and_then(|figures| figures.tally.imbalance.as_ref());
         let imbalance = imbalance.map(|imbalance| format!("rows or hits were lost: {imbalance}"));
-        let sinks: Vec<String> = kept.sinks.iter().filter_map(|sink| behind(sink, now)).collect();
-        drop(kept);
-        self.stuck(patience).into_iter().chain(imbalance).chain(sinks).collect()
+        let sinks = kept.figures.iter().flat_map(|figures| figures.log.sinks.iter().map(|sink| behind(figures, sink)));
+        let sinks: Vec<String> = sinks.flatten().collect();
+        stuck.into_iter().chain(imbalance).chain(sinks).collect()
     }
 }
 
-fn behind(sink: &Sink, now: EventTime) -> Option<String> {
-    let waited = seconds(sink.pending_since?, now);
-    let why = sink.last_error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-    let Sink { name, pending, .. } = sink;
-    (waited >= SINK_PATIENCE_SECONDS)
-        .then(|| format!("{name}: {pending} alerts wait, the first for {waited:.0} s{why}"))
+fn behind(figures: &Figures, sink: &SinkState) -> Option<String> {
+    let waited = sink.since?.elapsed();
+    let why = sink.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+    let (name, pending, waited_seconds) = (&sink.name, figures.pending(sink), waited.as_secs());
+    (waited >= SINK_PATIENCE).then(|| format!("{name}: {pending} alerts wait, the first for {waited_seconds} s{why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Figures, SinkState, behind};
+    use crate::pipeline::graph::tally::Tally;
+    use crate::runtime::live::Logged;
+
+    #[test]
+    fn a_place_that_does_not_take_alerts() {
+        let log = Logged { alerts: 7, ..Logged::default() };
+        let figures = Figures { tally: Tally::default(), watermark: None, lanes: Vec::new(), log };
+        let error = Some("no route".to_owned());
+        let mut sink = SinkState { name: "hook".into(), next: 5, refused: 0, failures: 9, error, since: None };
+        assert_eq!(behind(&figures, &sink), None);
+        sink.since = Some(Instant::now());
+        assert_eq!(behind(&figures, &sink), None);
+        // A machine that was just started has no such instant.
+        if let Some(since) = Instant::now().checked_sub(Duration::from_secs(400)) {
+            sink.since = Some(since);
+            assert_eq!(behind(&figures, &sink).as_deref(), Some("hook: 2 alerts wait, the first for 400 s: no route"));
+        }
+    }
 }

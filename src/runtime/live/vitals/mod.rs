@@ -4,13 +4,14 @@
 //! | file | does |
 //! |---|---|
 //! | `figures.rs` | what the loop leaves: counts, watermarks, costs |
-//! | `told.rs` | hits and alerts by rule, counted on their way out |
+//! | `counted.rs` | hits and alerts by rule, counted on their way out |
 //! | `syncs.rs` | how long syncs of the log take |
 //! | `health.rs` | is it well, and if not, why; is it ready |
 //! | `status.rs` | all of it as JSON, in the words of the closing summary |
 //! | `prometheus.rs`, `families.rs` | all of it as metrics |
 //! | `pages.rs` | the paths, and what they answer |
 
+mod counted;
 mod families;
 mod figures;
 mod health;
@@ -18,7 +19,6 @@ mod pages;
 mod prometheus;
 mod status;
 mod syncs;
-mod told;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,12 +27,12 @@ use std::time::{Duration, Instant};
 use crate::plan::Plan;
 use crate::record::EventTime;
 
+pub use counted::Counted;
+use counted::RuleCounts;
 pub use families::FAMILIES;
 pub use figures::{Figures, LaneFigures};
 pub use pages::VitalsPages;
 use syncs::Syncs;
-use told::RuleCounts;
-pub use told::Told;
 
 /// How often figures are left.
 const EVERY: Duration = Duration::from_secs(1);
@@ -85,18 +85,6 @@ pub struct Snapshot {
     pub at: EventTime,
 }
 
-/// A place that alerts go to.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sink {
-    pub name: String,
-    pub delivered: u64,
-    pub pending: u64,
-    /// Since when the oldest of those that are pending is.
-    pub pending_since: Option<EventTime>,
-    pub failures: u64,
-    pub last_error: Option<String>,
-}
-
 pub struct Vitals {
     about: About,
     began: Instant,
@@ -118,7 +106,6 @@ struct Kept {
     /// `None` until the log is read.
     figures: Option<Figures>,
     snapshot: Option<Snapshot>,
-    sinks: Vec<Sink>,
 }
 
 struct Lane {
@@ -144,7 +131,7 @@ impl Vitals {
             recovered: AtomicU64::new(0),
             recoverable: AtomicU64::new(0),
             syncs: Mutex::default(),
-            kept: Mutex::new(Kept { phase: Phase::Recovering, figures: None, snapshot: None, sinks: Vec::new() }),
+            kept: Mutex::new(Kept { phase: Phase::Recovering, figures: None, snapshot: None }),
         })
     }
 
@@ -216,10 +203,6 @@ impl Vitals {
 
     pub fn snapshot(&self, snapshot: Snapshot) {
         locked(&self.kept).snapshot = Some(snapshot);
-    }
-
-    pub fn sinks(&self, sinks: Vec<Sink>) {
-        locked(&self.kept).sinks = sinks;
     }
 
     /// Where hits and alerts are counted by rule.

@@ -33,12 +33,13 @@ pub fn text(vitals: &Vitals, now: EventTime, memory: Option<u64>) -> String {
     let heard = lanes.filter_map(|(lane, name)| Some((name.as_str(), seconds(EPOCH, vitals.heard_of(lane)?))));
     text.by(LANE_HEARD, "subscription", heard);
     syncs(&mut text, vitals);
-    kept_by_others(&mut text, &kept, now);
+    snapshot(&mut text, &kept);
     if let Some(figures) = &kept.figures {
         rows(&mut text, figures);
         watermarks(&mut text, vitals, figures, now);
         rules(&mut text, vitals, figures);
         features(&mut text, figures);
+        sinks(&mut text, figures);
     }
     text.0
 }
@@ -90,18 +91,22 @@ fn syncs(text: &mut Text, vitals: &Vitals) {
     text.one(SYNC_LARGEST, syncs.largest(vitals.began.elapsed()).as_secs_f64());
 }
 
-fn kept_by_others(text: &mut Text, kept: &Kept, now: EventTime) {
+fn snapshot(text: &mut Text, kept: &Kept) {
     if let Some(snapshot) = kept.snapshot {
         text.one(SNAPSHOT_ENTRIES, snapshot.entries);
         text.one(SNAPSHOT_BYTES, snapshot.bytes);
         text.one(SNAPSHOT_TOOK, snapshot.took.as_secs_f64());
         text.one(SNAPSHOT_AT, seconds(EPOCH, snapshot.at));
     }
-    let sinks = || kept.sinks.iter().map(|sink| (sink.name.as_str(), sink));
-    text.by(SINK_DELIVERED, "sink", sinks().map(|(name, sink)| (name, sink.delivered)));
-    text.by(SINK_PENDING, "sink", sinks().map(|(name, sink)| (name, sink.pending)));
-    let oldest = sinks().map(|(name, sink)| (name, sink.pending_since.map_or(0.0, |since| seconds(since, now))));
-    text.by(SINK_OLDEST, "sink", oldest);
+}
+
+fn sinks(text: &mut Text, figures: &Figures) {
+    let sinks = || figures.log.sinks.iter().map(|sink| (&*sink.name, sink));
+    text.by(SINK_NEXT, "sink", sinks().map(|(name, sink)| (name, sink.next)));
+    text.by(SINK_PENDING, "sink", sinks().map(|(name, sink)| (name, figures.pending(sink))));
+    let waits = sinks().map(|(name, sink)| (name, sink.since.map_or(0.0, |since| since.elapsed().as_secs_f64())));
+    text.by(SINK_WAITS, "sink", waits);
+    text.by(SINK_REFUSED, "sink", sinks().map(|(name, sink)| (name, sink.refused)));
     text.by(SINK_FAILURES, "sink", sinks().map(|(name, sink)| (name, sink.failures)));
 }
 

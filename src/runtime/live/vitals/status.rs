@@ -7,10 +7,11 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::record::{Disposition, EventTime};
 
-use super::{Figures, Kept, Sink, Vitals, locked, seconds};
+use super::{Figures, Kept, Vitals, locked, seconds};
+use crate::runtime::live::SinkState;
 
 pub fn json(vitals: &Vitals, patience: Duration, now: EventTime, memory: Option<u64>) -> Json {
-    let problems = vitals.problems(patience, now);
+    let problems = vitals.problems(patience);
     let ready = vitals.unready().is_none();
     let kept = locked(&vitals.kept);
     let mut status = json!({
@@ -34,7 +35,6 @@ pub fn json(vitals: &Vitals, patience: Duration, now: EventTime, memory: Option<
             "seconds": snapshot.took.as_secs_f64(),
             "at": snapshot.at.to_string(),
         })),
-        "sinks": kept.sinks.iter().map(|sink| of_sink(sink, now)).collect::<Vec<_>>(),
         "memory_bytes": memory,
     });
     if let (Some(figures), Some(status)) = (&kept.figures, status.as_object_mut()) {
@@ -104,6 +104,7 @@ fn add(status: &mut Map<String, Json>, vitals: &Vitals, figures: &Figures, now: 
         })
     });
     put("features", features.collect());
+    put("sinks", figures.log.sinks.iter().map(|sink| of_sink(figures, sink)).collect());
 }
 
 fn subscriptions(vitals: &Vitals, kept: &Kept) -> Json {
@@ -121,13 +122,13 @@ fn subscriptions(vitals: &Vitals, kept: &Kept) -> Json {
     lanes.collect()
 }
 
-fn of_sink(sink: &Sink, now: EventTime) -> Json {
+fn of_sink(figures: &Figures, sink: &SinkState) -> Json {
     json!({
-        "name": sink.name,
-        "delivered": sink.delivered,
-        "pending": sink.pending,
-        "oldest_pending_seconds": sink.pending_since.map(|since| seconds(since, now)),
+        "name": &*sink.name,
+        "pending": figures.pending(sink),
+        "waits_seconds": sink.since.map(|since| since.elapsed().as_secs_f64()),
+        "refused": sink.refused,
         "failures": sink.failures,
-        "last_error": sink.last_error,
+        "error": sink.error,
     })
 }

@@ -46,7 +46,7 @@ impl RuleCounts {
     fn hit(&self, rule: &str, disposition: Disposition) {
         let place = Disposition::ALL.iter().position(|known| *known == disposition);
         if let (Some(count), Some(place)) = (self.0.get(rule), place) {
-            count.hits[0].fetch_add(1, Ordering::Relaxed);
+            count.hits[place].fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -58,18 +58,18 @@ impl RuleCounts {
 }
 
 /// Lets everything through, and counts. It stands behind what keeps alerts back that are out already.
-pub struct Told<'a> {
+pub struct Counted<'a> {
     inner: &'a mut dyn RunOutlet,
     counts: Arc<RuleCounts>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> Counted<'a> {
     pub fn new(vitals: &Vitals, inner: &'a mut dyn RunOutlet) -> Self {
         Self { inner, counts: vitals.rules() }
     }
 }
 
-impl Outlet for Told<'_> {
+impl Outlet for Counted<'_> {
     fn wants(&self, relation: &str) -> bool {
         self.inner.wants(relation)
     }
@@ -102,7 +102,7 @@ impl Outlet for Told<'_> {
     }
 }
 
-impl RunOutlet for Told<'_> {
+impl RunOutlet for Counted<'_> {
     fn flush(&mut self) -> Result<(), OutletError> {
         self.inner.flush()
     }

@@ -1,0 +1,138 @@
+//! When a snapshot is taken, and what of the log is kept behind it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::saved::{Saved, Saver};
+use crate::record::{EventTime, Micros};
+use crate::state::log::Log;
+use crate::state::snapshot;
+
+use super::core::Core;
+use super::outbox::Outbox;
+use super::seen::Messages;
+use super::{LiveError, RunError};
+
+/// Snapshots that are kept: where the newest cannot be read, there is one before it.
+const KEPT: usize = 2;
+
+/// How often, and how much of the log is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    /// Rows after which a snapshot is taken.
+    pub rows: u64,
+    /// Time after which one is taken where something came.
+    pub every: Micros,
+    /// The log is kept so long, in event time.
+    pub retain: Micros,
+    /// Beyond so many bytes its beginning goes, whatever its age.
+    pub retain_bytes: u64,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self {
+            rows: 1_000_000,
+            every: Micros(600_000_000),
+            retain: Micros(30 * 86_400_000_000),
+            retain_bytes: u64::MAX,
+        }
+    }
+}
+
+/// Of whom a snapshot is.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Head {
+    pub generation: String,
+    pub program: String,
+    pub entries: u64,
+    /// Alerts that were computed.
+    pub given: u64,
+}
+
+/// For each file of the log: the watermark when it began.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Marks(Vec<(u64, i64)>);
+
+impl Marks {
+    /// A file may have begun.
+    pub fn see(&mut self, log: &Log, watermark: i64) {
+        let known = self.0.last().map(|(first, _)| *first);
+        let new = log.files().iter().filter(|first| known.is_none_or(|known| **first > known));
+        self.0.extend(new.map(|first| (*first, watermark)).collect::<Vec<_>>());
+    }
+
+    /// The first entry that is kept: files go that ended before `watermark`, none that a snapshot needs.
+    fn keep(&mut self, needed: u64, watermark: i64) -> u64 {
+        let gone = |next: &(u64, i64)| next.0 <= needed && next.1 < watermark;
+        let gone = self.0.iter().skip(1).take_while(|next| gone(next)).count();
+        self.0.drain(..gone);
+        self.0.first().map_or(0, |(first, _)| *first)
+    }
+
+    fn keep_from(&mut self, first: u64) {
+        self.0.retain(|(own, _)| *own >= first);
+    }
+}
+
+/// When the last one was taken.
+pub struct Snapshots {
+    pub keeping: Keeping,
+    pub marks: Marks,
+    /// Of the last one.
+    pub entries: Option<u64>,
+    pub rows: u64,
+    pub taken: EventTime,
+}
+
+impl Snapshots {
+    /// Is it time for one?
+    pub fn is_due(&self, entries: u64, now: EventTime) -> bool {
+        let aged = self.entries.unwrap_or(0) < entries && now >= self.taken.plus(self.keeping.every);
+        self.rows >= self.keeping.rows || aged
+    }
+
+    /// Writes one, and lets go what is older than what is kept; returns its length.
+    pub fn take(
+        &mut self,
+        core: &Core,
+        log: &mut Log,
+        messages: &[Messages],
+        outbox: &mut Outbox<'_>,
+        now: EventTime,
+    ) -> Result<u64, LiveError> {
+        // It counts on what it says of them.
+        log.sync()?;
+        outbox.sync()?;
+        let disk = outbox.disk();
+        let head = Head {
+            generation: outbox.generation().to_owned(),
+            program: outbox.program().to_owned(),
+            entries: log.end(),
+            given: outbox.given(),
+        };
+        let bytes = snapshot::write(&disk, log.end(), &mut |out| -> Result<(), LiveError> {
+            let mut out = Saver::new(out);
+            let saved = out.put(&head).and_then(|()| out.put(messages)).and_then(|()| out.put(&self.marks));
+            Ok(saved.and_then(|()| core.save(&mut out)).map_err(RunError::from)?)
+        })?;
+        (self.entries, self.rows, self.taken) = (Some(log.end()), 0, now);
+        let all = snapshot::all(&*disk)?;
+        all.iter().skip(KEPT).try_for_each(|entries| snapshot::remove(&*disk, *entries))?;
+        if let Some(oldest) = all.get(KEPT - 1) {
+            self.forget(core.merge.watermark(), *oldest, log)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Lets go the beginning of the log.
+    fn forget(&mut self, watermark: i64, needed: u64, log: &mut Log) -> Result<(), LiveError> {
+        log.forget(self.marks.keep(needed, watermark.saturating_sub(self.keeping.retain.0)))?;
+        while log.bytes() > self.keeping.retain_bytes {
+            let next = log.files().get(1).copied().filter(|next| *next <= needed);
+            let Some(next) = next else { break };
+            log.forget(next)?;
+            self.marks.keep_from(next);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! Sinks of a run that dies: each is told of every alert, in order, whatever it and the others do.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use libtest_mimic::Failed;
+use tripline::port::sink::{Outcome, Sink, Told, Trouble};
+
+use super::{Machine, machine, messages, told, undisturbed};
+use crate::plan_of;
+use crate::random::Random;
+
+/// What a place does when it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    Steady,
+    /// Takes some, then says that it is busy; or takes them and does not say so.
+    Moody,
+    /// Takes no alert whose number is divisible by 7.
+    Choosy,
+    Away,
+}
+
+#[derive(Clone)]
+pub struct Place {
+    name: Arc<str>,
+    mood: Mood,
+    random: Arc<Mutex<Random>>,
+    told: Arc<Mutex<Vec<Told>>>,
+    attempts: Arc<AtomicU64>,
+}
+
+impl Place {
+    pub fn new(name: &str, mood: Mood, seed: u64) -> Self {
+        Self {
+            name: name.into(),
+            mood,
+            random: Arc::new(Mutex::new(Random::new(seed))),
+            told: Arc::default(),
+            attempts: Arc::default(),
+        }
+    }
+
+    fn told(&self) -> Vec<Told> {
+        locked(&self.told).clone()
+    }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sink for Place {
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    fn batch(&self) -> usize {
+        5
+    }
+
+    fn tell(&mut self, alerts: &[Told]) -> Outcome {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        let busy = |taken| {
+            let after = Some(Duration::from_millis(1));
+            Outcome { taken, trouble: Some(Trouble::Later { what: "busy".to_owned(), after }) }
+        };
+        let mut random = locked(&self.random);
+        let take = |count: usize| locked(&self.told).extend_from_slice(&alerts[..count]);
+        match self.mood {
+            Mood::Away => return busy(0),
+            Mood::Moody => {
+                let took = random.below(alerts.len() + 1);
+                take(took);
+                let says = if random.one_in(3) { random.below(took + 1) } else { took };
+                if says < alerts.len() {
+                    return busy(says);
+                }
+            }
+            Mood::Choosy => {
+                let wrong = alerts.iter().position(|alert| alert.number.is_multiple_of(7));
+                take(wrong.unwrap_or(alerts.len()));
+                if let Some(taken) = wrong {
+                    return Outcome { taken, trouble: Some(Trouble::Refused { what: "never".to_owned() }) };
+                }
+            }
+            Mood::Steady => take(alerts.len()),
+        }
+        Outcome::all(alerts)
+    }
+}
+
+/// The alerts that a place was told of, as lines. They came in order, and again only the same.
+fn lines(place: &Place) -> Result<Vec<String>, Failed> {
+    let (mut by_number, mut next): (BTreeMap<u64, Told>, u64) = (BTreeMap::new(), 0);
+    for alert in place.told() {
+        match by_number.get(&alert.number) {
+            Some(known) if known.alert_id != alert.alert_id => {
+                let number = alert.number;
+                return Err(format!("{}: alert {number} is {known:?} and {alert:?}", place.name).into());
+            }
+            Some(_) => {}
+            None if alert.number < next => return Err(format!("{}: {} is late", place.name, alert.number).into()),
+            None => {
+                next = alert.number;
+                by_number.insert(alert.number, alert);
+            }
+        }
+    }
+    Ok(by_number.into_values().map(|alert| alert.alert.to_string()).collect())
+}
+
+/// Deaths at random steps; whatever a place does, the others have all.
+pub fn every_sink() -> Result<(), Failed> {
+    let plan = plan_of(super::PROJECT)?;
+    let (mut deaths, mut again, mut refused) = (0, 0, 0);
+    for seed in 0..40 {
+        let mut random = Random::new(seed);
+        let messages = messages(&mut random, 120);
+        let expected = undisturbed(&plan, &messages)?;
+        let places = [Mood::Steady, Mood::Moody, Mood::Choosy, Mood::Away];
+        let places: Vec<Place> = places.iter().map(|mood| Place::new(&format!("{mood:?}"), *mood, seed)).collect();
+        let machine = Machine { sinks: places.clone(), ..machine(&messages, seed) };
+        for _ in 0..4 {
+            machine.disk.die_at(random.below(120) as u64);
+            deaths += u64::from(machine.start(&plan, "one").is_err());
+            machine.restart(&mut random);
+        }
+        let mut last = machine.start(&plan, "one").map_err(|error| format!("seed {seed}: {error}"))?;
+        // A place that was busy when the run ended has the rest of the next.
+        for _ in 0..200 {
+            if last.sinks.iter().all(|sink| sink.name.as_ref() == "Away" || sink.next == last.alerts) {
+                break;
+            }
+            last = machine.start(&plan, "one").map_err(|error| format!("seed {seed}: {error}"))?;
+        }
+        for place in &places {
+            let text = lines(place)?.join("\n");
+            let found = told(text.as_bytes()).map_err(|error| format!("seed {seed}, {}: {error:?}", place.name))?;
+            let state = last.sinks.iter().find(|sink| sink.name == place.name).ok_or("a sink is missing")?;
+            match place.mood {
+                Mood::Away if found.is_empty() && state.next == 0 && state.error.as_deref() == Some("busy") => {}
+                Mood::Choosy => {
+                    refused += state.refused;
+                    let missing = expected.difference(&found).count() as u64;
+                    if missing > state.refused || !found.is_subset(&expected) {
+                        return Err(format!("seed {seed}: {missing} are missing, {} refused", state.refused).into());
+                    }
+                }
+                Mood::Away => return Err(format!("seed {seed}: {state:?}").into()),
+                Mood::Steady | Mood::Moody => {
+                    super::same(&format!("seed {seed}, {}", place.name), &expected, &found)?;
+                    again += place.told().len() - lines(place)?.len();
+                }
+            }
+        }
+    }
+    if deaths < 60 || again < 20 || refused < 20 {
+        return Err(format!("{deaths} deaths, {again} told again, {refused} refused").into());
+    }
+    Ok(())
+}
+
+/// A sink that is new is told of what comes from then on; one that was there has all.
+pub fn new_sink() -> Result<(), Failed> {
+    let plan = plan_of(super::PROJECT)?;
+    let mut random = Random::new(21);
+    let all = messages(&mut random, 160);
+    let (first, second) = all.split_at(all.len() / 2);
+    let old = Place::new("old", Mood::Steady, 1);
+    let new = Place::new("new", Mood::Steady, 2);
+    let mut machine = Machine { sinks: vec![old.clone()], ..machine(first, 21) };
+    machine.start(&plan, "one")?;
+    let before = lines(&old)?.len();
+    second.iter().for_each(|message| machine.queues[0].add(message.clone()));
+    machine.sinks.push(new.clone());
+    machine.start(&plan, "one")?;
+    let (of_old, of_new) = (lines(&old)?, lines(&new)?);
+    if before == 0 || of_new.is_empty() || of_old[before..] != of_new {
+        return Err(format!("{before} before, {} of the old one, {} of the new", of_old.len(), of_new.len()).into());
+    }
+    // Other definitions: what was alerted before is not told again.
+    machine.start(&plan, "two")?;
+    if lines(&old)? != of_old || lines(&new)? != of_new {
+        return Err("told again under other definitions".into());
+    }
+    Ok(())
+}
