@@ -306,7 +306,11 @@ impl Live<'_> {
     fn drive(&mut self, outbox: &mut Outbox<'_>, stop: &AtomicBool) -> Result<(), LiveError> {
         while !stop.load(Ordering::Relaxed) {
             self.vitals.turn(|| self.figures(outbox, self.deliveries.states()));
-            let group = self.take()?;
+            let group = match self.take() {
+                // Its thread was told to stop a moment before.
+                Err(LiveError::Thread) if stop.load(Ordering::Relaxed) => break,
+                taken => taken?,
+            };
             let waits = group.is_empty();
             self.commit(group, outbox)?;
             if self.snapshots.is_due(self.log.end(), self.clock.now()) {
