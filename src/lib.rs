@@ -25,7 +25,7 @@
 //! | [`generate`] | synthetic NetLog with labelled attacks |
 //! | [`alert_format`] | what is sent of an alert: JSON, Slack, PagerDuty, Splunk, OCSF |
 //! | [`port`] | traits for what is outside: inputs, files, writers, the clock, a warehouse, sinks of alerts |
-//! | [`adapter`] | what fills them: `adapter/local`, `adapter/gcp` for BigQuery, Cloud Storage and Pub/Sub, `adapter/http` for webhooks |
+//! | [`adapter`] | what fills them: `adapter/local`, `adapter/gcp` for BigQuery, Cloud Storage and Pub/Sub, `adapter/http` for webhooks and pages about a run |
 //! | [`cli`] | one file a command; `cli/wire.rs` alone names adapters |
 //!
 //! # A definition's journey to a running plan
@@ -87,7 +87,8 @@
 //! `runtime/live` takes messages of subscriptions ([`port::subscription`]), and does five things with each group, in this order:
 //! append to the log (`state/log.rs`), sync, acknowledge, compute, put out. What it was given and when the clock moved a watermark are
 //! entries of the log (`state/entry.rs`); `runtime/live/core.rs` computes from entries alone, so that after a crash the log read again
-//! (`recover.rs`) gives the state and all alerts, of which those that are out are left out (`outbox.rs`).
+//! (`recover.rs`) gives the state and all alerts, of which those that are out are left out (`outbox.rs`). Once a second it leaves its
+//! figures in `live/vitals`, which `adapter/http` shows to whoever watches it.
 //!
 //! Where alerts go says `definition/sink.rs`, and `definition/computed.rs` that nothing which is computed depends on it. A sink
 //! ([`port::sink`]) makes one attempt and tells how far it came: `adapter/http/webhook.rs` and `adapter/gcp/topic.rs`, with

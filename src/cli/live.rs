@@ -9,11 +9,13 @@ use crate::plan::Plan;
 use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::record::Micros;
+use crate::runtime::live::vitals::{About, Counted, Vitals};
 use crate::runtime::live::{AlertFile, Keeping, LiveOptions, Logged, Outbox, Session, live, whole_lines};
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
 
 use super::inputs::of_source;
+use super::listen;
 use super::say::note;
 use super::stop::stop_flag;
 use super::summary::RunBar;
@@ -37,6 +39,10 @@ pub struct Live {
     /// Under changed definitions: goes on although alerts of the ones before may not be out, which are lost then
     #[arg(long, requires = "subscription")]
     drop_pending: bool,
+    /// Answers /healthz, /readyz, /metrics and /status at this address of the machine itself, such as 127.0.0.1:9464, which
+    /// `tripline status` asks (default: nowhere)
+    #[arg(long, requires = "subscription", conflicts_with_all = ["input", "history", "live"], value_name = "ADDRESS")]
+    listen: Option<String>,
 }
 
 /// Where alerts go.
@@ -64,6 +70,7 @@ impl Live {
                 "a run over subscriptions needs a folder for its log\nhelp: add --state DIR, of which nothing may be lost"
             );
         };
+        let address = self.listen.as_deref().map(listen::address).transpose()?;
         let named = self.named(plan, source)?;
         let lanes: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
         apart(state, &target)?;
@@ -80,7 +87,11 @@ impl Live {
         }
         let (writer, file, behind) = output(target.output, session.output_bytes())?;
         let mut outlets = Outlets::new(plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
-        let mut outbox = Outbox::new(session, &mut outlets, file, &behind)?;
+        let vitals = Vitals::new(About::new(plan, generation, &lanes, wire::clock().now()));
+        // It answers until this function returns.
+        let _listening = address.map(|address| listen::serve(address, &vitals)).transpose()?;
+        let mut counted = Counted::new(&vitals, &mut outlets);
+        let mut outbox = Outbox::new(session, &mut counted, file, &behind)?;
         outbox.drop_pending = self.drop_pending;
         let mut subscriptions: Vec<(usize, Box<dyn Subscription>)> = Vec::with_capacity(named.len());
         for (index, name) in named {
@@ -93,6 +104,7 @@ impl Live {
             spill: Some(wire::spill()),
             sinks: target.sinks,
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
+            vitals,
             ..LiveOptions::new(subscriptions, wire::clock())
         };
         let bar = RunBar::new(&[]);

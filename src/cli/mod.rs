@@ -13,6 +13,7 @@ mod history;
 mod ingest;
 mod init;
 mod inputs;
+mod listen;
 mod live;
 mod lookups;
 mod near;
@@ -25,6 +26,7 @@ mod run;
 mod say;
 mod schema;
 mod source;
+mod status;
 mod stop;
 mod summary;
 mod test;
@@ -68,6 +70,8 @@ enum Command {
     Backtest(backtest::Backtest),
     /// Run the rules over inputs and write alerts
     Run(run::Run),
+    /// Tell how a run over subscriptions is, which was started with --listen
+    Status(status::Status),
     /// Ask a relation of the project with SQL: flows, features, rules, hits
     Query(query::Query),
     /// Write training rows: labels beside what features said before their time
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Backtest(command) => command.run(),
         Command::Run(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Query(command) => command.run(),
         Command::Training(command) => command.run(),
         Command::Ingest(command) => command.run(),

@@ -1,6 +1,7 @@
 //! The only file that names adapters.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,10 @@ use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::adapter::gcp::topic::{Topic, TopicOptions};
 use crate::adapter::gcp::{BigQuery, Options, Patience, pubsub, storage};
-use crate::adapter::http::{Secret, Webhook, WebhookOptions};
+pub use crate::adapter::http::Serving;
+use crate::adapter::http::{self, Secret, Webhook, WebhookOptions};
 use crate::adapter::local::clock::SystemClock;
+use crate::adapter::local::process;
 use crate::adapter::local::{
     Embedded, Folder, LocalDisk, LocalSpill, LocalStore, MemoryInput, Revision, RevisionError, disk, input, output,
 };
@@ -19,6 +22,7 @@ use crate::adapter::severe::Severe;
 use crate::alert_format::AlertFormat;
 use crate::definition::model::{Config, Level, SinkConfig, SinkFormat, SinkPlace, SinkUrl, WebhookConfig};
 use crate::port::disk::{Append, Disk};
+use crate::port::pages::Pages;
 use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::warehouse::{Warehouse, WarehouseError};
@@ -192,6 +196,21 @@ fn environment(name: &str) -> anyhow::Result<String> {
 
 pub fn subscription(name: &str) -> io::Result<Box<dyn Subscription>> {
     Ok(Box::new(pubsub::PubSub::subscribe(name)?))
+}
+
+/// Shows pages at an address until what it gives is dropped.
+pub fn serve(address: SocketAddr, pages: Arc<dyn Pages>) -> io::Result<Serving> {
+    http::serve(address, pages)
+}
+
+/// A page of another process: its status and text.
+pub fn ask(address: &str, path: &str) -> io::Result<(u16, String)> {
+    http::ask(address, path)
+}
+
+/// How much memory this process has, where the system tells.
+pub fn resident_bytes() -> Option<u64> {
+    process::resident_bytes()
 }
 
 /// A folder of files that come whole.

@@ -7,6 +7,7 @@ mod caps;
 mod close;
 mod saved;
 mod spaces;
+pub mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

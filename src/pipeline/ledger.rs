@@ -87,6 +87,11 @@ impl Ledger {
 
     /// Checks every sum.
     pub fn verify(&self) -> Result<(), Imbalance> {
+        self.verify_with(0)
+    }
+
+    /// The same of a run that goes on, where so many hits wait.
+    pub fn verify_with(&self, waiting_hits: u64) -> Result<(), Imbalance> {
         let rows = [
             ("accepted", self.accepted),
             ("filtered", self.filtered),
@@ -96,7 +101,9 @@ impl Ledger {
             ("unread", self.unread),
         ];
         balance("rows offered", self.offered, &rows)?;
-        let hits: Vec<(&str, u64)> = Disposition::ALL.iter().map(|d| (d.name(), self.disposed(*d))).collect();
+        let hits = Disposition::ALL.iter().map(|d| (d.name(), self.disposed(*d)));
+        let waiting = (waiting_hits > 0).then_some(("waiting", waiting_hits));
+        let hits: Vec<(&str, u64)> = hits.chain(waiting).collect();
         balance("hits", self.hits, &hits)?;
         let alerts = [("written", self.alerts), ("open", self.open_incidents)];
         balance("incidents", self.disposed(Disposition::Alerted), &alerts)

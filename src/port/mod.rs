@@ -1,6 +1,7 @@
 //! Traits that adapters fill: what the program asks of the world outside.
 
 pub mod disk;
+pub mod pages;
 pub mod sink;
 pub mod subscription;
 pub mod warehouse;

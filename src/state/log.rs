@@ -81,6 +81,9 @@ pub struct Opened {
     pub cut_bytes: u64,
 }
 
+/// Takes an entry by its number.
+pub type Each<'a, E> = dyn FnMut(u64, &[u8]) -> Result<(), E> + 'a;
+
 impl Log {
     /// The first entry that a folder has of a log.
     pub fn first(disk: &dyn Disk, kind: Kind) -> Result<u64, StateError> {
@@ -93,7 +96,7 @@ impl Log {
         kind: Kind,
         segment_bytes: u64,
         from: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
+        each: &mut Each<'_, E>,
     ) -> Result<(Self, Opened), E> {
         let confirmed = kind.confirmed();
         let sure = confirmed::read(&**disk, &confirmed)?;
@@ -260,6 +263,11 @@ impl Log {
     pub fn end(&self) -> u64 {
         self.number
     }
+}
+
+/// How many entries were confirmed, as far as a glance shows; 0 where nobody knows.
+pub fn confirmed_entries(disk: &dyn Disk, kind: Kind) -> u64 {
+    confirmed::read(disk, &kind.confirmed()).unwrap_or(0)
 }
 
 /// Until there is a file.

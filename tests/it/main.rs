@@ -37,6 +37,7 @@ mod storage;
 mod stream;
 mod training;
 mod verdict;
+mod vitals;
 mod warehouse;
 mod warm;
 
@@ -116,6 +117,7 @@ fn main() -> ExitCode {
     trials.extend(spaces::cases());
     trials.extend(stream::cases());
     trials.extend(verdict::cases());
+    trials.extend(vitals::cases());
     trials.extend(warehouse::cases());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

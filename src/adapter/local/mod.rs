@@ -7,6 +7,7 @@ pub mod folder;
 pub mod input;
 pub mod memory;
 pub mod output;
+pub mod process;
 pub mod revision;
 pub mod spill;
 pub mod store;

@@ -35,6 +35,15 @@ impl Core {
         self.waiting[lane].rows
     }
 
+    pub fn lanes(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Rows that were given, and that nothing was computed from yet.
+    pub fn unread_rows(&self) -> u64 {
+        self.merge.waiting_rows() + self.waiting.iter().map(|waiting| waiting.rows as u64).sum::<u64>()
+    }
+
     /// Is there nothing of the lane that could be merged?
     pub fn wants(&self, lane: usize) -> bool {
         self.merge.wants(lane) && self.waiting[lane].batches.is_empty()

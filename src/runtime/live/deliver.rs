@@ -67,9 +67,13 @@ impl SinkState {
     }
 }
 
+/// A sink's thread.
+type Telling = JoinHandle<Result<(), StateError>>;
+
 /// Sinks that are told.
+#[derive(Default)]
 pub struct Deliveries {
-    sinks: Vec<(Arc<Mutex<SinkState>>, JoinHandle<Result<(), StateError>>)>,
+    sinks: Vec<(Arc<Mutex<SinkState>>, Telling)>,
     stop: Arc<AtomicBool>,
 }
 

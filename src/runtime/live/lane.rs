@@ -17,6 +17,7 @@ use crate::state::entry::Given;
 use super::super::run::RunError;
 use super::LiveError;
 use super::seen::{Seen, number};
+use super::vitals::Vitals;
 
 /// Batches that wait between a queue's thread and the log.
 const QUEUE_BATCHES: usize = 4;
@@ -48,6 +49,7 @@ pub struct Inlet {
     /// Until then nothing moves the watermark beyond what this event time moves it to.
     pub hold: Option<(EventTime, EventTime)>,
     pub stop: Arc<AtomicBool>,
+    pub vitals: Arc<Vitals>,
 }
 
 impl Inlet {
@@ -58,7 +60,11 @@ impl Inlet {
             let mut decoder = MessageDecoder::new(&self.schema, &queue.name(), self.keep_raw);
             let mut oldest = Oldest::default();
             while !self.stop.load(Ordering::Relaxed) {
-                let messages = match queue.receive(PATIENCE) {
+                let received = queue.receive(PATIENCE);
+                if received.is_ok() {
+                    self.vitals.answered(self.lane);
+                }
+                let messages = match received {
                     Ok(messages) if messages.is_empty() => continue,
                     Ok(messages) => Ok(self.parts(messages, &mut seen, &mut oldest)),
                     Err(error) => Err(LiveError::Subscription(error)),

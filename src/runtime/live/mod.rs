@@ -14,6 +14,7 @@
 //! | `deliver.rs` | sinks, each at its own pace |
 //! | `alert_file.rs` | the file that they are written to |
 //! | `seen.rs` | which messages are in the log |
+//! | `vitals` | the run as others see it while it goes on |
 
 mod alert_file;
 mod core;
@@ -23,6 +24,7 @@ mod outbox;
 mod recover;
 mod seen;
 mod snapshots;
+pub mod vitals;
 
 use std::fmt;
 use std::io;
@@ -61,6 +63,7 @@ use recover::recover;
 use seen::{Messages, Seen};
 pub use snapshots::Keeping;
 use snapshots::Snapshots;
+use vitals::{Figures, Vitals};
 
 /// How often a waiting run looks whether it shall stop.
 const POLL: Duration = Duration::from_millis(50);
@@ -95,6 +98,8 @@ pub struct LiveOptions {
     pub sinks: Vec<Box<dyn Sink>>,
     /// How long a run waits that finds the disk full before it tries again.
     pub full_pause: Duration,
+    /// Where the run's figures are left.
+    pub vitals: Arc<Vitals>,
 }
 
 impl LiveOptions {
@@ -110,6 +115,7 @@ impl LiveOptions {
             keeping: Keeping::default(),
             sinks: Vec::new(),
             full_pause: FULL_PAUSE,
+            vitals: Vitals::unwatched(),
         }
     }
 }
@@ -209,7 +215,7 @@ pub fn live(
         options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
         Ok(Core::new(graph, Merge::new(&lateness), lateness.len()))
     };
-    let recovered = recover(outbox, options.segment_bytes, &new_core, stop)?;
+    let recovered = recover(outbox, options.segment_bytes, &new_core, stop, &options.vitals)?;
     let core = recovered.core;
     let deliveries = Deliveries::begin(&outbox.disk(), options.sinks, &outbox.readable())?;
 
@@ -230,6 +236,7 @@ pub fn live(
             keep_raw: options.keep_raw,
             hold: held.then(|| (until, EventTime(core.merge.latest(lane)))),
             stop: Arc::clone(stop),
+            vitals: Arc::clone(&options.vitals),
         };
         let (taken, thread) = inlet.spawn(subscription, seen);
         queues.push(Queue { taken, thread, heard: until, idle_after: source.idle_after });
@@ -261,6 +268,7 @@ pub fn live(
         progress,
         stop,
         full_pause: options.full_pause,
+        vitals: options.vitals,
     };
     let driven = run.drive(outbox);
     stop.store(true, Ordering::Relaxed);
@@ -273,9 +281,12 @@ pub fn live(
     let saved = driven.and_then(|()| run.rest(outbox));
     let stopped = run.core.graph.stop(BEFORE_ALL, outbox);
     let finished = outbox.finish();
-    let sinks = run.deliveries.end();
+    let sinks = std::mem::take(&mut run.deliveries).end();
     saved?;
     stopped?;
+    // Of a subscription that is ahead of the others, rows wait; they are in the log.
+    run.core.graph.ledger.unread = run.core.unread_rows();
+    run.vitals.stop(run.figures(outbox, sinks.as_ref().cloned().unwrap_or_default()));
     finished.map_err(RunError::from)?;
     ended.into_iter().collect::<Result<(), LiveError>>()?;
     let sinks = sinks?;
@@ -312,12 +323,18 @@ struct Live<'a> {
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
     full_pause: Duration,
+    vitals: Arc<Vitals>,
 }
 
 impl Live<'_> {
     fn drive(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         while !self.stop.load(Ordering::Relaxed) {
-            let group = self.take()?;
+            self.vitals.turn(|| self.figures(outbox, self.deliveries.states()));
+            let group = match self.take() {
+                // Its thread was told to stop a moment before.
+                Err(LiveError::Thread) if self.stop.load(Ordering::Relaxed) => break,
+                taken => taken?,
+            };
             let waits = group.is_empty();
             self.commit(group, outbox)?;
             if self.snapshots.is_due(self.log.end(), self.clock.now()) {
@@ -354,7 +371,14 @@ impl Live<'_> {
         (logged.snapshots, logged.snapshot_bytes) = (logged.snapshots + 1, bytes);
         logged.snapshot_micros_max = logged.snapshot_micros_max.max(micros);
         outbox.forget(self.deliveries.needed())?;
+        self.vitals.snapshot(vitals::Snapshot { entries: self.log.end(), bytes, took: begun.elapsed(), at: now });
         Ok(())
+    }
+
+    fn figures(&self, outbox: &Outbox<'_>, sinks: Vec<SinkState>) -> Figures {
+        let alerts = outbox.readable().load(Ordering::Acquire);
+        let (entries, bytes) = (self.log.end(), self.log.bytes());
+        Figures::of(&self.core, Logged { alerts, sinks, entries, bytes, ..self.logged.clone() })
     }
 
     /// What the queues have, as far as there is room for it.
@@ -366,6 +390,7 @@ impl Live<'_> {
                     Ok(message) => {
                         let taken = message?;
                         queue.heard = queue.heard.max(taken.arrived);
+                        self.vitals.heard(lane, taken.arrived);
                         group.push(taken);
                     }
                     Err(TryRecvError::Empty) => break,
@@ -392,7 +417,8 @@ impl Live<'_> {
                 entries.push(entry);
             }
         }
-        self.patiently(outbox, &mut |live, _| Ok(live.log.sync()?))?;
+        self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
+        self.vitals.acknowledged(receipts.len());
         self.snapshots.marks.see(&self.log, self.core.merge.watermark());
         receipts.into_iter().for_each(|receipt| receipt.acknowledge());
         for entry in entries {
@@ -429,6 +455,7 @@ impl Live<'_> {
         };
         self.snapshots.rows += rows;
         self.core.apply(entry, outbox)?;
+        self.vitals.alive();
         self.progress.advanced(bytes, rows, self.core.graph.ledger.alerts);
         Ok(())
     }
@@ -457,7 +484,7 @@ impl Live<'_> {
         for tick in &ticks {
             self.log.append(&tick.write()?);
         }
-        self.patiently(outbox, &mut |live, _| Ok(live.log.sync()?))?;
+        self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
         for tick in ticks {
             self.apply(tick, outbox)?;
         }

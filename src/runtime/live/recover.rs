@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::pipeline::saved::{Loader, Saved, SavedError};
 use crate::state::entry::Entry;
-use crate::state::log::{Kind, Log, Opened};
+use crate::state::log::{Kind, Log, Opened, confirmed_entries};
 use crate::state::{StateError, snapshot};
 
 use super::core::Core;
 use super::outbox::Outbox;
 use super::seen::Messages;
 use super::snapshots::{Head, Marks};
+use super::vitals::Vitals;
 use super::{LiveError, RunError, RunOutlet};
 
 pub struct Recovered {
@@ -33,8 +34,10 @@ pub fn recover(
     segment_bytes: u64,
     core: &dyn Fn() -> Result<Core, RunError>,
     stop: &AtomicBool,
+    vitals: &Vitals,
 ) -> Result<Recovered, LiveError> {
     let disk = outbox.disk();
+    vitals.recovers(confirmed_entries(&*disk, Kind::Given));
     let first = Log::first(&*disk, Kind::Given)?;
     let mut unread = Vec::new();
     let found = find(outbox, core, &mut unread)?;
@@ -48,6 +51,7 @@ pub fn recover(
         return Err(StateError::Damaged { file: disk.name(), at: 0, what }.into());
     }
     let start = found.as_ref().map(|found| found.entries);
+    vitals.recovered(start.unwrap_or(0));
     let State { mut core, mut messages, mut marks, .. } = match found {
         Some(found) => found,
         None => State::new(core()?, outbox.lanes()),
@@ -66,7 +70,9 @@ pub fn recover(
                 messages.extend(&given.messages);
             }
             outbox.reread(number);
-            Ok(core.apply(entry, outbox)?)
+            core.apply(entry, outbox)?;
+            vitals.recovered(number + 1);
+            Ok(())
         })?;
     marks.see(&log, core.merge.watermark());
     let changed = outbox.is_changed();

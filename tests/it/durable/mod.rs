@@ -1,9 +1,9 @@
 //! A run that does not end, on a disk and a queue in memory: it dies at every step of its work, is started again, and gives the
 //! alerts that a run over the same records gives that nothing happens to, each once.
 
-mod disk;
+pub mod disk;
 mod log;
-mod queue;
+pub mod queue;
 mod sinks;
 
 use std::collections::BTreeSet;
@@ -33,12 +33,12 @@ use disk::{MemoryDisk, Mounted};
 use queue::{Message, Queue};
 use sinks::Place;
 
-const ALERTS: &str = "out/alerts.jsonl";
-const DAY: i64 = 86_400 * SECOND;
+pub const ALERTS: &str = "out/alerts.jsonl";
+pub const DAY: i64 = 86_400 * SECOND;
 /// Beyond everything: closes what is open.
-const END: i64 = START + 2 * DAY;
+pub const END: i64 = START + 2 * DAY;
 
-const PROJECT: &str = "--- tripline.yaml
+pub const PROJECT: &str = "--- tripline.yaml
 name: durable
 evidence: 2
 --- sql/netlog/source.yaml
@@ -126,7 +126,7 @@ pub fn cases() -> Vec<Trial> {
     ]
 }
 
-struct Fixed;
+pub struct Fixed;
 
 impl Clock for Fixed {
     fn now(&self) -> EventTime {
@@ -134,7 +134,7 @@ impl Clock for Fixed {
     }
 }
 
-struct Silent;
+pub struct Silent;
 
 impl Progress for Silent {
     fn advanced(&self, _: u64, _: u64, _: u64) {}
@@ -154,7 +154,7 @@ fn record(flow: &Flow) -> String {
 
 /// Messages of one record or several, a bad one among them, in an order that is within the lateness; at the end one that
 /// closes everything.
-fn messages(random: &mut Random, flows: usize) -> Vec<Message> {
+pub fn messages(random: &mut Random, flows: usize) -> Vec<Message> {
     let flows = arrival::flows(random, flows, 30 * MINUTE);
     let delayed = arrival::delayed(random, &flows, 5 * MINUTE);
     let mut messages = Vec::new();
@@ -170,7 +170,7 @@ fn messages(random: &mut Random, flows: usize) -> Vec<Message> {
     (1000..).zip(messages).map(|(id, data)| Message { id, data }).collect()
 }
 
-fn no_taps(_: &str, _: datafusion::arrow::datatypes::SchemaRef) -> std::io::Result<Box<dyn RowWriter>> {
+pub fn no_taps(_: &str, _: datafusion::arrow::datatypes::SchemaRef) -> std::io::Result<Box<dyn RowWriter>> {
     Err(std::io::Error::other("no taps"))
 }
 

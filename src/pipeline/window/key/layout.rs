@@ -100,7 +100,9 @@ impl Layout {
     /// The key at the front of some bytes.
     pub fn front<'k>(&self, bytes: &'k [u8]) -> &'k [u8] {
         let mut behind = bytes;
-        self.0.iter().for_each(|form| drop(form.take(&mut behind)));
+        for form in &self.0 {
+            form.take(&mut behind);
+        }
         &bytes[..bytes.len() - behind.len()]
     }
 

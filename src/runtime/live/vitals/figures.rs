@@ -1,0 +1,45 @@
+//! What the run's loop leaves for others.
+
+use crate::pipeline::graph::tally::Tally;
+use crate::pipeline::merge::BEFORE_ALL;
+use crate::record::EventTime;
+
+use super::super::core::Core;
+use super::super::{Logged, SinkState};
+
+#[derive(Debug, Clone)]
+pub struct Figures {
+    pub tally: Tally,
+    pub watermark: Option<EventTime>,
+    pub lanes: Vec<LaneFigures>,
+    pub log: Logged,
+}
+
+/// Of a subscription.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneFigures {
+    pub watermark: Option<EventTime>,
+    /// Rows that wait for those of other subscriptions.
+    pub waiting_rows: u64,
+}
+
+impl Figures {
+    pub fn of(core: &Core, log: Logged) -> Self {
+        let known = |watermark: i64| (watermark != BEFORE_ALL && watermark != i64::MAX).then_some(EventTime(watermark));
+        let lane = |lane: usize| LaneFigures {
+            watermark: known(core.merge.watermark_of(lane)),
+            waiting_rows: core.waiting_rows(lane) as u64,
+        };
+        Self {
+            tally: core.graph.tally(core.unread_rows()),
+            watermark: known(core.graph.watermark()),
+            lanes: (0..core.lanes()).map(lane).collect(),
+            log,
+        }
+    }
+
+    /// Alerts that a sink does not have yet.
+    pub fn pending(&self, sink: &SinkState) -> u64 {
+        self.log.alerts.saturating_sub(sink.next)
+    }
+}

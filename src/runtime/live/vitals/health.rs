@@ -1,0 +1,78 @@
+//! Is the run well? What is said here can be acted on; what is only unusual is for alarms over the metrics.
+
+use std::time::Duration;
+
+use crate::runtime::live::SinkState;
+
+use super::{Figures, Phase, Vitals, locked};
+
+/// A loop that has made no turn for so long is stuck: it waits 50 ms at most, and for disks.
+pub const STUCK: Duration = Duration::from_secs(30);
+/// While it starts so many times longer: a large snapshot is one piece of work.
+const RECOVERING: u32 = 20;
+/// A place that has not taken an alert for so long does not take any.
+const SINK_PATIENCE: Duration = Duration::from_secs(300);
+
+impl Vitals {
+    /// Why starting it again might help; `None` when it gets on.
+    pub fn stuck(&self, patience: Duration) -> Option<String> {
+        let recovers = locked(&self.kept).phase == Phase::Recovering;
+        let patience = if recovers { patience.saturating_mul(RECOVERING) } else { patience };
+        let since = self.turned();
+        (since >= patience).then(|| format!("the run has got on with nothing for {} s", since.as_secs()))
+    }
+
+    /// Why it does not take messages; `None` when it does.
+    pub fn unready(&self) -> Option<String> {
+        let phase = locked(&self.kept).phase;
+        if phase != Phase::Running {
+            return Some(format!("the run is {}", phase.name()));
+        }
+        let lanes = self.about.lanes.iter().zip(&self.lanes);
+        let mut silent = lanes.filter(|(_, lane)| !lane.answered.load(std::sync::atomic::Ordering::Relaxed));
+        silent.next().map(|(name, _)| format!("{name} has not answered yet"))
+    }
+
+    /// All that somebody should look at.
+    pub fn problems(&self, patience: Duration) -> Vec<String> {
+        let stuck = self.stuck(patience);
+        let kept = locked(&self.kept);
+        let imbalance = kept.figures.as_ref().and_then(|figures| figures.tally.imbalance.as_ref());
+        let imbalance = imbalance.map(|imbalance| format!("rows or hits were lost: {imbalance}"));
+        let sinks = kept.figures.iter().flat_map(|figures| figures.log.sinks.iter().map(|sink| behind(figures, sink)));
+        let sinks: Vec<String> = sinks.flatten().collect();
+        stuck.into_iter().chain(imbalance).chain(sinks).collect()
+    }
+}
+
+fn behind(figures: &Figures, sink: &SinkState) -> Option<String> {
+    let waited = sink.since?.elapsed();
+    let why = sink.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+    let (name, pending, waited_seconds) = (&sink.name, figures.pending(sink), waited.as_secs());
+    (waited >= SINK_PATIENCE).then(|| format!("{name}: {pending} alerts wait, the first for {waited_seconds} s{why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Figures, SinkState, behind};
+    use crate::pipeline::graph::tally::Tally;
+    use crate::runtime::live::Logged;
+
+    #[test]
+    fn a_place_that_does_not_take_alerts() {
+        let log = Logged { alerts: 7, ..Logged::default() };
+        let figures = Figures { tally: Tally::default(), watermark: None, lanes: Vec::new(), log };
+        let error = Some("no route".to_owned());
+        let mut sink = SinkState { name: "hook".into(), next: 5, refused: 0, failures: 9, error, since: None };
+        assert_eq!(behind(&figures, &sink), None);
+        sink.since = Some(Instant::now());
+        assert_eq!(behind(&figures, &sink), None);
+        // A machine that was just started has no such instant.
+        if let Some(since) = Instant::now().checked_sub(Duration::from_secs(400)) {
+            sink.since = Some(since);
+            assert_eq!(behind(&figures, &sink).as_deref(), Some("hook: 2 alerts wait, the first for 400 s: no route"));
+        }
+    }
+}

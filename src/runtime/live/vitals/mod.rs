@@ -1,0 +1,241 @@
+//! A run as others see it while it goes on. The run's loop leaves its figures here at most once a second; who reads them waits for
+//! no work of the run, and the run for no reader.
+//!
+//! | file | does |
+//! |---|---|
+//! | `figures.rs` | what the loop leaves: counts, watermarks, costs |
+//! | `counted.rs` | hits and alerts by rule, counted on their way out |
+//! | `syncs.rs` | how long syncs of the log take |
+//! | `health.rs` | is it well, and if not, why; is it ready |
+//! | `status.rs` | all of it as JSON, in the words of the closing summary |
+//! | `prometheus.rs`, `families.rs` | all of it as metrics |
+//! | `pages.rs` | the paths, and what they answer |
+
+mod counted;
+mod families;
+mod figures;
+mod health;
+mod pages;
+mod prometheus;
+mod status;
+mod syncs;
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::plan::Plan;
+use crate::record::EventTime;
+
+pub use counted::Counted;
+use counted::RuleCounts;
+pub use families::FAMILIES;
+pub use figures::{Figures, LaneFigures};
+pub use pages::VitalsPages;
+use syncs::Syncs;
+
+/// How often figures are left.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What does not change while it runs.
+#[derive(Debug, Clone)]
+pub struct About {
+    pub generation: String,
+    /// Names of the subscriptions.
+    pub lanes: Vec<String>,
+    pub rules: Vec<String>,
+    pub started: EventTime,
+}
+
+impl About {
+    pub fn new(plan: &Plan, generation: &str, lanes: &[String], started: EventTime) -> Self {
+        let rules = plan.rules.iter().map(|rule| rule.name.clone()).collect();
+        Self { generation: generation.to_owned(), lanes: lanes.to_vec(), rules, started }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The log is read again.
+    Recovering,
+    Running,
+    Stopping,
+}
+
+impl Phase {
+    pub const ALL: [Self; 3] = [Self::Recovering, Self::Running, Self::Stopping];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recovering => "recovering",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The last snapshot of the state.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Snapshot {
+    /// Entries of the log that it stands for.
+    pub entries: u64,
+    pub bytes: u64,
+    /// How long it took.
+    pub took: Duration,
+    pub at: EventTime,
+}
+
+pub struct Vitals {
+    about: About,
+    began: Instant,
+    /// Since then, in milliseconds: when the loop made a turn last, and when it left its figures.
+    turned: AtomicU64,
+    left: AtomicU64,
+    lanes: Vec<Lane>,
+    acknowledged: AtomicU64,
+    /// Entries of the log that were read again, and how many there are.
+    recovered: AtomicU64,
+    recoverable: AtomicU64,
+    syncs: Mutex<Syncs>,
+    rules: Arc<RuleCounts>,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    phase: Phase,
+    /// `None` until the log is read.
+    figures: Option<Figures>,
+    snapshot: Option<Snapshot>,
+}
+
+struct Lane {
+    /// Its thread has asked it for messages, and got an answer.
+    answered: AtomicBool,
+    /// When a message came last.
+    heard: AtomicI64,
+}
+
+const NEVER: i64 = i64::MIN;
+
+impl Vitals {
+    pub fn new(about: About) -> Arc<Self> {
+        let lane = |_: &String| Lane { answered: AtomicBool::new(false), heard: AtomicI64::new(NEVER) };
+        Arc::new(Self {
+            lanes: about.lanes.iter().map(lane).collect(),
+            rules: Arc::new(RuleCounts::of(&about.rules)),
+            about,
+            began: Instant::now(),
+            turned: AtomicU64::new(0),
+            left: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            recovered: AtomicU64::new(0),
+            recoverable: AtomicU64::new(0),
+            syncs: Mutex::default(),
+            kept: Mutex::new(Kept { phase: Phase::Recovering, figures: None, snapshot: None }),
+        })
+    }
+
+    /// Of a run that nobody watches.
+    pub fn unwatched() -> Arc<Self> {
+        let (lanes, rules) = (Vec::new(), Vec::new());
+        Self::new(About { generation: String::new(), lanes, rules, started: EventTime(0) })
+    }
+
+    /// So many entries of the log are to be read again, as far as that is known.
+    pub fn recovers(&self, entries: u64) {
+        self.recoverable.store(entries, Ordering::Relaxed);
+    }
+
+    /// So many have been read.
+    pub fn recovered(&self, entries: u64) {
+        self.recovered.store(entries, Ordering::Relaxed);
+        self.alive();
+    }
+
+    /// The run gets on with its work.
+    pub fn alive(&self) {
+        self.turned.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// The loop begins a turn. Figures are asked for when the last ones are a second old.
+    pub fn turn(&self, figures: impl FnOnce() -> Figures) {
+        self.alive();
+        let due = self.now().saturating_sub(self.left.load(Ordering::Relaxed)) >= millis(EVERY);
+        let mut kept = locked(&self.kept);
+        if due || kept.figures.is_none() {
+            (kept.phase, kept.figures) = (Phase::Running, Some(figures()));
+            self.left.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// The loop has ended; what is left is to close what is open.
+    pub fn stop(&self, figures: Figures) {
+        self.alive();
+        let mut kept = locked(&self.kept);
+        (kept.phase, kept.figures) = (Phase::Stopping, Some(figures));
+    }
+
+    /// A subscription has answered, with messages or without.
+    pub fn answered(&self, lane: usize) {
+        if let Some(lane) = self.lanes.get(lane) {
+            lane.answered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Messages of a subscription came then.
+    pub fn heard(&self, lane: usize, at: EventTime) {
+        if let Some(lane) = self.lanes.get(lane) {
+            lane.heard.fetch_max(at.0, Ordering::Relaxed);
+        }
+    }
+
+    pub fn acknowledged(&self, messages: usize) {
+        self.acknowledged.fetch_add(messages as u64, Ordering::Relaxed);
+    }
+
+    /// Times a sync of the log.
+    pub fn sync<T>(&self, sync: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let done = sync();
+        locked(&self.syncs).took(began.elapsed(), self.began.elapsed());
+        done
+    }
+
+    pub fn snapshot(&self, snapshot: Snapshot) {
+        locked(&self.kept).snapshot = Some(snapshot);
+    }
+
+    /// Where hits and alerts are counted by rule.
+    pub fn rules(&self) -> Arc<RuleCounts> {
+        Arc::clone(&self.rules)
+    }
+
+    /// How long ago the loop made a turn.
+    fn turned(&self) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(self.turned.load(Ordering::Relaxed)))
+    }
+
+    fn heard_of(&self, lane: usize) -> Option<EventTime> {
+        let heard = self.lanes.get(lane)?.heard.load(Ordering::Relaxed);
+        (heard != NEVER).then_some(EventTime(heard))
+    }
+
+    /// Milliseconds since it began.
+    fn now(&self) -> u64 {
+        millis(self.began.elapsed())
+    }
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Seconds between two instants; negative where the first is later.
+#[expect(clippy::cast_precision_loss, reason = "shown to people")]
+fn seconds(from: EventTime, to: EventTime) -> f64 {
+    to.0.saturating_sub(from.0) as f64 / 1e6
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
