@@ -6,11 +6,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::plan::Plan;
-use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::record::Micros;
 use crate::runtime::live::vitals::{About, Counted, Vitals};
-use crate::runtime::live::{AlertFile, Keeping, LiveOptions, Logged, Outbox, Session, live, whole_lines};
+use crate::runtime::live::{AlertFile, Keeping, Listener, LiveOptions, Logged, Outbox, Session, live, whole_lines};
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
 
@@ -50,7 +49,7 @@ pub struct Target<'a> {
     pub output: &'a str,
     pub format: AlertFormat,
     pub taps: &'a [(String, String)],
-    pub sinks: Vec<Box<dyn Sink>>,
+    pub sinks: Vec<Listener>,
 }
 
 impl Live {

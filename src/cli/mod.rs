@@ -16,6 +16,7 @@ mod inputs;
 mod listen;
 mod live;
 mod lookups;
+mod mute;
 mod near;
 mod place;
 mod profile;
@@ -72,6 +73,8 @@ enum Command {
     Run(run::Run),
     /// Tell how a run over subscriptions is, which was started with --listen
     Status(status::Status),
+    /// Have sinks of a run not be told of some alerts for a while
+    Mute(mute::Mute),
     /// Ask a relation of the project with SQL: flows, features, rules, hits
     Query(query::Query),
     /// Write training rows: labels beside what features said before their time
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Backtest(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Mute(command) => command.run(),
         Command::Query(command) => command.run(),
         Command::Training(command) => command.run(),
         Command::Ingest(command) => command.run(),

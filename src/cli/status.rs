@@ -168,8 +168,10 @@ fn of_sink(sink: &Json) -> String {
     if !sink["waits_seconds"].is_null() {
         let _ = write!(text, ", the first for {}", span(&sink["waits_seconds"]));
     }
-    if sink["refused"] != 0 {
-        let _ = write!(text, ", {} refused", count(&sink["refused"]));
+    for (key, what) in [("refused", "refused"), ("muted", "muted"), ("held", "held back")] {
+        if sink[key].as_u64().is_some_and(|count| count > 0) {
+            let _ = write!(text, ", {} {what}", count(&sink[key]));
+        }
     }
     if !sink["error"].is_null() {
         let _ = write!(text, "; {} failures, the last: {}", count(&sink["failures"]), word(&sink["error"]));

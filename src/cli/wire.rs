@@ -27,6 +27,7 @@ use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Spill, Store};
+use crate::runtime::live::Listener;
 
 use crate::record::WebAddress;
 
@@ -106,8 +107,8 @@ pub fn is_subscription(name: &str) -> bool {
 }
 
 /// Where alerts go. Secrets are read here, and nowhere else.
-pub fn sinks(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    config.sinks.iter().map(sink).collect()
+pub fn sinks(config: &Config) -> anyhow::Result<Vec<Listener>> {
+    config.sinks.iter().map(|own| Ok(Listener { sink: sink(own)?, per_hour: own.per_hour })).collect()
 }
 
 fn sink(config: &SinkConfig) -> anyhow::Result<Box<dyn Sink>> {

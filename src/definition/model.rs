@@ -46,6 +46,8 @@ pub struct SinkConfig {
     pub name: String,
     /// Alerts below it are not told.
     pub min_severity: Option<Level>,
+    /// Alerts of one rule that it is told of in an hour.
+    pub per_hour: Option<u64>,
     pub format: SinkFormat,
     /// For one attempt.
     pub timeout: Micros,

@@ -9,6 +9,8 @@ use crate::record::{Micros, WebAddress, WrongAddress};
 /// The code of a secret that is written down; its place is not shown.
 pub(super) const SECRET: &str = "sink.secret";
 
+/// For people.
+const PER_HOUR: u64 = 100;
 const TIMEOUT: Micros = Micros(10_000_000);
 const TIMEOUT_MAX: Micros = Micros(300_000_000);
 const TYPES: [&str; 2] = ["webhook", "pubsub"];
@@ -45,6 +47,12 @@ pub(super) static SINK: Table = Table {
         required("type", Shape::Word(&TYPES), "`webhook`: a POST for each alert; `pubsub`: a topic of Pub/Sub"),
         optional("format", Shape::Word(&FORMATS), "How an alert is written (default `json`, the alert as it is)"),
         optional("min_severity", Shape::Word(&LEVELS), "Alerts below it are not told (default: all are)"),
+        optional(
+            "per_hour",
+            Shape::Integer { min: 1, max: 1_000_000 },
+            "Alerts of one rule that it is told of in an hour; then one says that there are more, which are in the record only \
+             (default 100 for `slack` and `pagerduty`, no limit for others)",
+        ),
         optional("timeout", Shape::Length { zero: false }, "For one attempt (default 10s, at most 5m)"),
         optional("url", Shape::Text, "Of a webhook: `https://…`, or `http://` on this machine"),
         optional("url_env", Shape::Text, "Of a webhook whose URL is a secret: the variable that has it"),
@@ -104,7 +112,10 @@ fn sink(name: &Text, node: &Node, out: &mut Vec<Diagnostic>) -> Option<SinkConfi
         None => None,
     };
     let right = out.len() == before;
-    place.filter(|_| right).map(|place| SinkConfig { name: name.text.clone(), min_severity, format, timeout, place })
+    let floods = matches!(format, SinkFormat::Slack | SinkFormat::PagerDuty);
+    let per_hour = node.count_at("per_hour").and_then(|n| u64::try_from(n).ok()).or(floods.then_some(PER_HOUR));
+    let name = name.text.clone();
+    place.filter(|_| right).map(|place| SinkConfig { name, min_severity, per_hour, format, timeout, place })
 }
 
 fn bad(code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {

@@ -10,7 +10,9 @@
 //! | `entry.rs` | what a run was given, as bytes |
 //! | `folder.rs` | who holds the folder, and which version wrote it |
 //! | `snapshot.rs` | the state of a run when its log had so many entries |
-//! | `outbox.rs` | how far an output is |
+//! | `outbox.rs` | how far outputs are |
+//! | `mute.rs` | alerts that sinks are not told of for a while |
+//! | `small.rs` | small files with a checksum |
 //!
 //! # What is promised
 //!
@@ -23,8 +25,10 @@ pub mod entry;
 pub mod folder;
 mod frame;
 pub mod log;
+pub mod mute;
 pub mod outbox;
 mod segment;
+mod small;
 pub mod snapshot;
 
 use std::io;
@@ -49,6 +53,8 @@ pub enum StateError {
     Locked { folder: String },
     #[error("{folder} was written by version {found} of the state, this program has {known}\nhelp: {help}")]
     Version { folder: String, found: u32, known: u32, help: &'static str },
+    #[error("{folder} is no state of a run\nhelp: name the folder that `run --state` was told")]
+    None { folder: String },
     #[error("{folder} holds files that are no state: {file}\nhelp: name a new or an empty folder")]
     Strange { folder: String, file: String },
 }

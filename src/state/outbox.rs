@@ -1,11 +1,11 @@
 //! How far outputs are. Computed again from the log, alerts come in the same order: a count says which of them are out.
 
-use std::io;
+use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{StateError, failed};
+use super::StateError;
+use super::small::{load, save};
 use crate::port::disk::Disk;
 
 pub const FILE: &str = "outbox.json";
@@ -51,11 +51,18 @@ impl Position {
 }
 
 /// Of all alerts, the number of the first that a sink does not have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkPosition {
     pub next: u64,
     /// Alerts that it will never take, and that were left out.
     pub refused: u64,
+    /// Alerts that somebody had muted.
+    pub muted: u64,
+    /// Alerts of rules that flooded.
+    pub held: u64,
+    /// The hour since 1970 in which it was told last, where it is told only so many of a rule; and how many those were.
+    pub hour: i64,
+    pub of_hour: BTreeMap<String, u64>,
 }
 
 impl SinkPosition {
@@ -66,27 +73,4 @@ impl SinkPosition {
     pub fn save(&self, disk: &dyn Disk, sink: &str) -> Result<(), StateError> {
         save(disk, &format!("{SINK}{sink}{SUFFIX}"), self)
     }
-}
-
-/// A line of JSON, and behind it its checksum.
-fn save(disk: &dyn Disk, file: &str, value: &impl Serialize) -> Result<(), StateError> {
-    let failed = |error| failed(file, "be written", error);
-    let mut text = serde_json::to_string(value).map_err(|error| failed(error.into()))?;
-    text.push_str(&format!("\n{:08x}\n", crc32fast::hash(text.as_bytes())));
-    disk.replace(file, text.as_bytes()).map_err(failed)
-}
-
-fn load<T: DeserializeOwned>(disk: &dyn Disk, file: &str) -> Result<Option<T>, StateError> {
-    let bytes = match disk.read(file) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(file, "be read", error)),
-    };
-    let damaged = |what: String| StateError::Damaged { file: file.to_owned(), at: 0, what };
-    let text = std::str::from_utf8(&bytes).map_err(|error| damaged(error.to_string()))?;
-    let (value, sum) = text.split_once('\n').unwrap_or((text, ""));
-    if sum != format!("{:08x}\n", crc32fast::hash(value.as_bytes())) {
-        return Err(damaged("its checksum is another".to_owned()));
-    }
-    serde_json::from_str(value).map(Some).map_err(|error| damaged(error.to_string()))
 }

@@ -409,10 +409,10 @@ fn environment() -> Result<(), Failed> {
 
 fn tell_all() -> Result<(), Failed> {
     let mut sinks = tripline::cli::sinks(&config(SINKS)?).map_err(|error| format!("{error:#}"))?;
-    let names: Vec<_> = sinks.iter().map(|sink| sink.name().to_string()).collect();
+    let names: Vec<_> = sinks.iter().map(|listener| listener.sink.name().to_string()).collect();
     same(names, vec!["siem".to_owned(), "pager".to_owned()])?;
     for sink in &mut sinks {
-        same(sink.tell(&[told(0), told(1)]), Outcome { taken: 2, trouble: None })?;
+        same(sink.sink.tell(&[told(0), told(1)]), Outcome { taken: 2, trouble: None })?;
     }
     Ok(())
 }

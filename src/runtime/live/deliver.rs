@@ -11,14 +11,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
+use crate::port::Clock;
 use crate::port::disk::Disk;
 use crate::port::sink::{Outcome, Sink, Told, Trouble};
+use crate::record::EventTime;
 use crate::state::StateError;
 use crate::state::log::{Follower, Kind};
 use crate::state::outbox::SinkPosition;
 
+use super::quiet::{Quiet, Verdict};
+
 /// How often a sink that has everything looks for more.
 const POLL: Duration = Duration::from_millis(50);
+/// Alerts that are looked at, at least, to find some for a sink.
+const LOOKED_AT: usize = 256;
 /// The first pause after a failure; each that follows is twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -28,13 +34,17 @@ const AFTER_MAX: Duration = Duration::from_secs(3_600);
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How a sink is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SinkState {
     pub name: Arc<str>,
     /// The first alert that it does not have.
     pub next: u64,
     /// Alerts that it will never take.
     pub refused: u64,
+    /// Alerts that it was not told of, because somebody had muted them.
+    pub muted: u64,
+    /// Alerts that it was not told of, because there were too many of their rule.
+    pub held: u64,
     /// Attempts that failed, by this run.
     pub failures: u64,
     /// Why the last one did, until one succeeds.
@@ -50,6 +60,8 @@ impl SinkState {
             "name": &*self.name,
             "pending": alerts.saturating_sub(self.next),
             "refused": self.refused,
+            "muted": self.muted,
+            "held": self.held,
             "failures": self.failures,
             "error": self.error,
         })
@@ -57,8 +69,10 @@ impl SinkState {
 
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, alerts: u64) -> fmt::Result {
         write!(f, "sink {}: {} alerts wait", self.name, alerts.saturating_sub(self.next))?;
-        if self.refused > 0 {
-            write!(f, ", {} were refused", self.refused)?;
+        for (count, what) in [(self.refused, "refused"), (self.muted, "muted"), (self.held, "held back")] {
+            if count > 0 {
+                write!(f, ", {count} were {what}")?;
+            }
         }
         match &self.error {
             Some(error) => writeln!(f, "; {error}"),
@@ -69,6 +83,12 @@ impl SinkState {
 
 /// A sink's thread.
 type Telling = JoinHandle<Result<(), StateError>>;
+
+/// A sink, and how many alerts of one rule it is told of in an hour.
+pub struct Listener {
+    pub sink: Box<dyn Sink>,
+    pub per_hour: Option<u64>,
+}
 
 /// Sinks that are told.
 #[derive(Default)]
@@ -81,24 +101,28 @@ impl Deliveries {
     /// `readable`: how many alerts the log has. A sink that is new is told of what comes from now on.
     pub fn begin(
         disk: &Arc<dyn Disk>,
-        sinks: Vec<Box<dyn Sink>>,
+        clock: &Arc<dyn Clock>,
+        sinks: Vec<Listener>,
         readable: &Arc<AtomicU64>,
     ) -> Result<Self, StateError> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut begun = Vec::with_capacity(sinks.len());
         let end = readable.load(Ordering::Acquire);
-        for sink in sinks {
+        for Listener { sink, per_hour } in sinks {
             let known = SinkPosition::load(&**disk, &sink.name())?;
-            let mut position = known.unwrap_or(SinkPosition { next: end, refused: 0 });
+            let new = || SinkPosition { next: end, ..SinkPosition::default() };
+            let mut position = known.clone().unwrap_or_else(new);
             // What a crash took from the log comes under other definitions with the same numbers.
             position.next = position.next.min(end);
-            if known != Some(position) {
+            if known.as_ref() != Some(&position) {
                 position.save(&**disk, &sink.name())?;
             }
             let state = SinkState {
                 name: sink.name(),
                 next: position.next,
                 refused: position.refused,
+                muted: position.muted,
+                held: position.held,
                 failures: 0,
                 error: None,
                 since: None,
@@ -108,6 +132,7 @@ impl Deliveries {
                 follower: Follower::new(Arc::clone(disk), Kind::Alerts, position.next),
                 disk: Arc::clone(disk),
                 sink,
+                quiet: Quiet::new(Arc::clone(disk), Arc::clone(clock), per_hour),
                 position,
                 readable: Arc::clone(readable),
                 state: Arc::clone(&state),
@@ -152,6 +177,7 @@ impl Deliveries {
 struct Delivery {
     disk: Arc<dyn Disk>,
     sink: Box<dyn Sink>,
+    quiet: Quiet,
     follower: Follower,
     position: SinkPosition,
     readable: Arc<AtomicU64>,
@@ -173,25 +199,52 @@ impl Delivery {
                     return Ok(());
                 }
             }
-            let most = self.sink.batch().max(1);
+            let most = self.sink.batch().max(LOOKED_AT);
             let alerts = self.follower.read(self.readable.load(Ordering::Acquire), most)?;
             if alerts.is_empty() {
                 thread::sleep(POLL);
                 continue;
             }
             locked(&self.state).since.get_or_insert_with(Instant::now);
-            let told: Vec<Told> = alerts.into_iter().map(told).collect();
-            let Outcome { taken, trouble } = self.sink.tell(&told);
-            self.went(taken.min(told.len()), trouble, told.len())?;
+            let alerts: Vec<Told> = alerts.into_iter().map(told).collect();
+            let now = self.quiet.look();
+            let (given, places) = self.choose(&alerts, now);
+            let Outcome { taken, trouble } =
+                if given.is_empty() { Outcome::all(&given) } else { self.sink.tell(&given) };
+            let passed = places.get(taken).copied().unwrap_or(alerts.len());
+            let refused = matches!(&trouble, Some(Trouble::Refused { .. })) && taken < given.len();
+            let passed = if refused { passed + 1 } else { passed };
+            for alert in &alerts[..passed] {
+                self.quiet.judge(alert, now, &mut self.position);
+            }
+            self.position.next += passed as u64;
+            self.position.refused += u64::from(refused);
+            self.went(passed > 0, trouble)?;
         }
     }
 
-    /// So many alerts were taken, and then there was trouble, or none.
-    fn went(&mut self, taken: usize, trouble: Option<Trouble>, told: usize) -> Result<(), StateError> {
-        let refused = matches!(&trouble, Some(Trouble::Refused { .. })) && taken < told;
-        self.position.next += (taken + usize::from(refused)) as u64;
-        self.position.refused += u64::from(refused);
-        if taken > 0 || refused {
+    /// Those of the alerts that the sink is told of now, and the place of each; then the place where it was looked no further.
+    fn choose(&self, alerts: &[Told], now: EventTime) -> (Vec<Told>, Vec<usize>) {
+        let mut position = self.position.clone();
+        let (mut given, mut places) = (Vec::new(), Vec::new());
+        for (place, alert) in alerts.iter().enumerate() {
+            if given.len() == self.sink.batch().max(1) {
+                places.push(place);
+                break;
+            }
+            match self.quiet.judge(alert, now, &mut position) {
+                Verdict::Untold => continue,
+                Verdict::Told => given.push(alert.clone()),
+                Verdict::Instead(summary) => given.push(*summary),
+            }
+            places.push(place);
+        }
+        (given, places)
+    }
+
+    /// It came further, or not, and then there was trouble, or none.
+    fn went(&mut self, further: bool, trouble: Option<Trouble>) -> Result<(), StateError> {
+        if further {
             match self.position.save(&*self.disk, &self.sink.name()) {
                 // A crash before the next one is saved: it is told again.
                 Err(error) if error.is_full() => {}
@@ -202,14 +255,15 @@ impl Delivery {
         self.follower.seek(self.position.next);
         let wait = match &trouble {
             // A place that takes nothing and says nothing is asked again, not at once.
-            None if taken == 0 => Some(self.pause),
+            None if !further => Some(self.pause),
             Some(Trouble::Later { after, .. }) => Some(after.map_or(self.pause, |after| after.min(AFTER_MAX))),
             _ => None,
         };
         {
             let mut state = locked(&self.state);
             (state.next, state.refused) = (self.position.next, self.position.refused);
-            if taken > 0 || refused {
+            (state.muted, state.held) = (self.position.muted, self.position.held);
+            if further {
                 state.since = None;
             }
             match trouble {
@@ -217,7 +271,7 @@ impl Delivery {
                     state.failures += 1;
                     state.error = Some(what);
                 }
-                None if taken > 0 => state.error = None,
+                None if further => state.error = None,
                 None => {}
             }
         }

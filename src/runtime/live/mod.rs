@@ -12,6 +12,7 @@
 //! | `snapshots.rs` | when a snapshot is taken, and what of the log is kept |
 //! | `outbox.rs` | which alerts are out |
 //! | `deliver.rs` | sinks, each at its own pace |
+//! | `quiet.rs` | which alerts they are not told of |
 //! | `alert_file.rs` | the file that they are written to |
 //! | `seen.rs` | which messages are in the log |
 //! | `vitals` | the run as others see it while it goes on |
@@ -21,6 +22,7 @@ mod core;
 mod deliver;
 mod lane;
 mod outbox;
+mod quiet;
 mod recover;
 mod seen;
 mod snapshots;
@@ -41,7 +43,6 @@ use crate::pipeline::merge::{BEFORE_ALL, Merge};
 use crate::pipeline::saved::SavedError;
 use crate::plan::Plan;
 use crate::port::disk::is_full;
-use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::{Clock, Spill};
 use crate::record::{EventTime, Micros};
@@ -56,7 +57,7 @@ use super::run::{Progress, RunError, normalizers};
 pub use alert_file::{AlertFile, whole_lines};
 use core::Core;
 use deliver::Deliveries;
-pub use deliver::SinkState;
+pub use deliver::{Listener, SinkState};
 use lane::{Inlet, Message, Taken};
 pub use outbox::{Outbox, Session};
 use recover::recover;
@@ -95,7 +96,7 @@ pub struct LiveOptions {
     /// Of snapshots and of the log.
     pub keeping: Keeping,
     /// Who is told of alerts.
-    pub sinks: Vec<Box<dyn Sink>>,
+    pub sinks: Vec<Listener>,
     /// How long a run waits that finds the disk full before it tries again.
     pub full_pause: Duration,
     /// Where the run's figures are left.
@@ -217,7 +218,7 @@ pub fn live(
     };
     let recovered = recover(outbox, options.segment_bytes, &new_core, stop, &options.vitals)?;
     let core = recovered.core;
-    let deliveries = Deliveries::begin(&outbox.disk(), options.sinks, &outbox.readable())?;
+    let deliveries = Deliveries::begin(&outbox.disk(), &options.clock, options.sinks, &outbox.readable())?;
 
     let normalizers = normalizers(plan, &lookups, None).map_err(RunError::from)?;
     let begun = options.clock.now();

@@ -18,11 +18,10 @@ use serde_json::Value as Json;
 use tripline::adapter::local::MemoryInput;
 use tripline::plan::Plan;
 use tripline::port::disk::Disk;
-use tripline::port::sink::Sink;
 use tripline::port::subscription::Subscription;
 use tripline::port::{Clock, RowWriter};
 use tripline::record::{EventTime, Micros};
-use tripline::runtime::live::{AlertFile, Keeping, LiveOptions, Logged, Outbox, Session, live};
+use tripline::runtime::live::{AlertFile, Keeping, Listener, LiveOptions, Logged, Outbox, Session, live};
 use tripline::runtime::outlet::{AlertFormat, Outlets};
 use tripline::runtime::run::{Progress, RunOptions, run};
 
@@ -117,6 +116,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::other_definitions_go_on_with_what_was_there", other_definitions),
         Trial::test("durable::snapshots_that_are_damaged_are_not_used", damaged_snapshots),
         Trial::test("durable::every_sink_is_told_of_every_alert", sinks::every_sink),
+        Trial::test("durable::what_is_muted_is_not_told", sinks::muted),
         Trial::test("durable::a_new_sink_is_told_of_what_comes", sinks::new_sink),
         Trial::test("durable::a_full_disk_is_waited_for", full_disk),
         Trial::test("durable::a_folder_is_one_runs", one_run),
@@ -254,7 +254,8 @@ impl Machine {
         (options.segment_bytes, options.group_entries) = (4_000, 1);
         (options.hold, options.full_pause) = (Micros(0), Duration::from_millis(1));
         options.keeping = Keeping { rows: self.snapshot_rows, retain: Micros(0), ..options.keeping };
-        options.sinks = self.sinks.iter().map(|place| Box::new(place.clone()) as Box<dyn Sink>).collect();
+        options.sinks =
+            self.sinks.iter().map(|place| Listener { sink: Box::new(place.clone()), per_hour: None }).collect();
         self.queues.iter().for_each(Queue::start);
         let stop = Arc::new(AtomicBool::new(false));
         let (watched, flag) = (self.queues.clone(), Arc::clone(&stop));

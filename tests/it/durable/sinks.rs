@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use tripline::port::sink::{Outcome, Sink, Told, Trouble};
+use tripline::record::EventTime;
+use tripline::state::mute::{self, Mute};
 
+use super::disk::Mounted;
 use super::{Machine, machine, messages, told, undisturbed};
 use crate::plan_of;
 use crate::random::Random;
@@ -185,6 +188,37 @@ pub fn new_sink() -> Result<(), Failed> {
     machine.start(&plan, "two")?;
     if lines(&old)? != of_old || lines(&new)? != of_new {
         return Err("told again under other definitions".into());
+    }
+    Ok(())
+}
+
+/// What somebody mutes a sink is not told of; in the file it is all the same.
+pub fn muted() -> Result<(), Failed> {
+    let plan = plan_of(super::PROJECT)?;
+    let mut random = Random::new(31);
+    let all = messages(&mut random, 200);
+    let (first, second) = all.split_at(all.len() / 2);
+    let place = Place::new("place", Mood::Moody, 3);
+    let machine = Machine { sinks: vec![place.clone()], ..machine(first, 31) };
+    machine.start(&plan, "one")?;
+    let until = EventTime(super::END + 2 * super::DAY);
+    let mute = Mute { rule: "login".to_owned(), key: BTreeMap::new(), since: until, until, reason: None };
+    mute::save(&Mounted(Arc::clone(&machine.disk)), &[mute])?;
+    second.iter().for_each(|message| machine.queues[0].add(message.clone()));
+    let mut last = machine.start(&plan, "one")?;
+    while last.sinks.iter().any(|sink| sink.next < last.alerts) {
+        last = machine.start(&plan, "one")?;
+    }
+    let (told, alerts) = (lines(&place)?, machine.alerts()?);
+    let of_login =
+        |lines: &mut dyn Iterator<Item = &String>| lines.filter(|line| line.contains("\"rule\":\"login\"")).count();
+    let (logins, logins_told) = (of_login(&mut alerts.iter()), of_login(&mut told.iter()));
+    let muted = usize::try_from(last.sinks[0].muted)?;
+    let others = alerts.len() - logins == told.len() - logins_told;
+    if muted < 3 || logins_told == 0 || logins != logins_told + muted || !others {
+        return Err(
+            format!("{logins} logins, {logins_told} told, {muted} muted; {} of {}", told.len(), alerts.len()).into()
+        );
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use tripline::port::sink::{Outcome, Sink, Told, Trouble};
 use tripline::port::subscription::Subscription;
 use tripline::record::{EventTime, Micros};
 use tripline::runtime::live::vitals::{About, Counted, Vitals, VitalsPages};
-use tripline::runtime::live::{AlertFile, LiveOptions, Logged, Outbox, Session, live};
+use tripline::runtime::live::{AlertFile, Listener, LiveOptions, Logged, Outbox, Session, live};
 use tripline::runtime::outlet::{AlertFormat, Outlets};
 use tripline::runtime::report::RunReport;
 
@@ -150,7 +150,7 @@ pub fn start(machine: &Machine, shut: Option<&Shut>) -> Result<Run, Failed> {
             let mut options = LiveOptions::new(queues.collect(), Arc::new(Fixed));
             (options.group_entries, options.hold) = (1, Micros(0));
             options.vitals = Arc::clone(&watched);
-            options.sinks = vec![Box::new(Away)];
+            options.sinks = vec![Listener { sink: Box::new(Away), per_hour: None }];
             live(&plan, options, &mut outbox, &Silent, &flag).map_err(|error| error.to_string())
         };
         let _ = sender.send(run());

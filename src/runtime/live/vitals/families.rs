@@ -80,6 +80,8 @@ families! {
     SINK_NEXT = Counter "tripline_sink_passed_total" "Alerts, counted from the first of the folder, that are behind the sink: it has them, refused them, or was not there yet.";
     SINK_PENDING = Gauge "tripline_sink_pending" "Alerts that the sink does not have yet.";
     SINK_WAITS = Gauge "tripline_sink_waits_seconds" "Since when the sink has not come further although there was more; 0 when it has.";
+    SINK_MUTED = Counter "tripline_sink_muted_total" "Alerts that the sink was not told of because somebody had muted them.";
+    SINK_HELD = Counter "tripline_sink_held_total" "Alerts that the sink was not told of because there were too many of their rule.";
     SINK_REFUSED = Counter "tripline_sink_refused_total" "Alerts that the sink will never take.";
     SINK_FAILURES = Counter "tripline_sink_failures_total" "Attempts to tell the sink that failed.";
 }

@@ -65,7 +65,7 @@ mod tests {
         let log = Logged { alerts: 7, ..Logged::default() };
         let figures = Figures { tally: Tally::default(), watermark: None, lanes: Vec::new(), log };
         let error = Some("no route".to_owned());
-        let mut sink = SinkState { name: "hook".into(), next: 5, refused: 0, failures: 9, error, since: None };
+        let mut sink = SinkState { name: "hook".into(), next: 5, failures: 9, error, ..SinkState::default() };
         assert_eq!(behind(&figures, &sink), None);
         sink.since = Some(Instant::now());
         assert_eq!(behind(&figures, &sink), None);

@@ -106,6 +106,8 @@ fn sinks(text: &mut Text, figures: &Figures) {
     text.by(SINK_PENDING, "sink", sinks().map(|(name, sink)| (name, figures.pending(sink))));
     let waits = sinks().map(|(name, sink)| (name, sink.since.map_or(0.0, |since| since.elapsed().as_secs_f64())));
     text.by(SINK_WAITS, "sink", waits);
+    text.by(SINK_MUTED, "sink", sinks().map(|(name, sink)| (name, sink.muted)));
+    text.by(SINK_HELD, "sink", sinks().map(|(name, sink)| (name, sink.held)));
     text.by(SINK_REFUSED, "sink", sinks().map(|(name, sink)| (name, sink.refused)));
     text.by(SINK_FAILURES, "sink", sinks().map(|(name, sink)| (name, sink.failures)));
 }

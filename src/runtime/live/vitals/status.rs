@@ -128,6 +128,8 @@ fn of_sink(figures: &Figures, sink: &SinkState) -> Json {
         "pending": figures.pending(sink),
         "waits_seconds": sink.since.map(|since| since.elapsed().as_secs_f64()),
         "refused": sink.refused,
+        "muted": sink.muted,
+        "held": sink.held,
         "failures": sink.failures,
         "error": sink.error,
     })
