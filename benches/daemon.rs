@@ -103,7 +103,7 @@ impl Bench<'_> {
     fn start(&self, messages: &[Vec<u8>]) -> anyhow::Result<(Duration, Logged)> {
         let begun = Instant::now();
         let names = ["bench".to_owned()];
-        let session = Session::open(Arc::new(LocalDisk::new(self.folder)), "bench", &names)?;
+        let session = Session::open(Arc::new(LocalDisk::new(self.folder)), "bench", &[], &names)?;
         let alerts: Box<dyn Write + Send> = Box::new(io::sink());
         let mut out = Outlets::new(self.plan, &[], Some((alerts, AlertFormat::Json)), &no_taps)?;
         let mut outbox = Outbox::new(session, &mut out, None, &[])?;

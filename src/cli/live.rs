@@ -72,13 +72,18 @@ impl Live {
         let address = self.listen.as_deref().map(listen::address).transpose()?;
         let named = self.named(plan, source)?;
         let lanes: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
+        // What a subscription gives depends on its source.
+        let of_sources: Vec<String> =
+            named.iter().map(|(index, name)| format!("{}={name}", plan.sources[*index].name)).collect();
         apart(state, &target)?;
         if target.format == AlertFormat::Text && target.output != "-" {
             bail!(
                 "alerts as text have no ids, by which those that are out are known after a crash\nhelp: leave --format out"
             );
         }
-        let session = Session::open(wire::disk(state), generation, &lanes)?;
+        let computed: Vec<&str> =
+            plan.features.iter().zip(&plan.live).filter(|(_, live)| **live).map(|(f, _)| f.name.as_str()).collect();
+        let session = Session::open(wire::disk(state), generation, &computed, &of_sources)?;
         if session.is_changed() {
             note(
                 "the definitions or the program have changed: what the log holds was alerted about under the ones before",
@@ -164,6 +169,9 @@ fn output(path: &str, counted: u64) -> anyhow::Result<Output> {
     }
     let opened = wire::append_to(Path::new(path), counted, &whole_lines);
     let (file, bytes, behind) = opened.with_context(|| format!("cannot write {path}"))?;
+    if counted != u64::MAX && bytes < counted {
+        note(&format!("{path} is shorter than it was when its alerts were counted: somebody has taken some away"));
+    }
     let file = AlertFile::new(file, bytes);
     Ok((Box::new(file.clone()), Some(file), behind))
 }

@@ -91,6 +91,10 @@ impl Progress for RunBar {
         let alerts = if self.rows_only { String::new() } else { format!(", {} alerts", HumanCount(alerts)) };
         self.bar.set_message(format!("{} rows{alerts}", HumanCount(rows)));
     }
+
+    fn notes(&self, what: &str) {
+        self.bar.suspend(|| super::say::note(what));
+    }
 }
 
 /// The closing lines of a run.

@@ -113,7 +113,7 @@ fn sink(name: &Text, node: &Node, out: &mut Vec<Diagnostic>) -> Option<SinkConfi
     };
     let right = out.len() == before;
     let floods = matches!(format, SinkFormat::Slack | SinkFormat::PagerDuty);
-    let per_hour = node.count_at("per_hour").and_then(|n| u64::try_from(n).ok()).or(floods.then_some(PER_HOUR));
+    let per_hour = node.count_at("per_hour").or(floods.then_some(PER_HOUR));
     let name = name.text.clone();
     place.filter(|_| right).map(|place| SinkConfig { name, min_severity, per_hour, format, timeout, place })
 }

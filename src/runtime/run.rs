@@ -61,9 +61,9 @@ pub struct RunOptions {
 /// What a run tells while it goes on.
 pub trait Progress {
     fn advanced(&self, bytes: u64, rows: u64, alerts: u64);
-    /// It cannot go on for now.
-    fn waits(&self, why: &str) {
-        let _ = why;
+    /// Something that people should know while it goes on.
+    fn notes(&self, what: &str) {
+        let _ = what;
     }
 }
 

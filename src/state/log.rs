@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::frame::Frame;
 use super::segment::{self, HEAD_BYTES};
+use super::tail::Tail;
 use super::{StateError, confirmed, failed};
-use crate::port::disk::{Append, Disk};
+use crate::port::disk::Disk;
 
 /// A file that is longer is followed by another.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
@@ -52,23 +53,17 @@ impl Kind {
 pub struct Log {
     disk: Arc<dyn Disk>,
     kind: Kind,
-    file: Box<dyn Append>,
+    /// The file that is being written.
+    file: Tail,
     /// The first frame of each file; the last is being written.
     firsts: Vec<u64>,
-    /// Of the file, with what is in `pending`.
-    file_bytes: u64,
     /// Of the files before it.
     before_bytes: u64,
     /// Of the next frame.
     number: u64,
     syncs: u64,
-    pending: Vec<u8>,
     /// Something was appended since the last sync.
     changed: bool,
-    /// Some of what is pending may be in the file.
-    torn: bool,
-    /// Nobody knows what of the file is on disk.
-    lost: bool,
     segment_bytes: u64,
 }
 
@@ -88,6 +83,11 @@ impl Log {
     /// The first entry that a folder has of a log.
     pub fn first(disk: &dyn Disk, kind: Kind) -> Result<u64, StateError> {
         Ok(files(disk, kind)?.first().map_or(0, |(first, _)| *first))
+    }
+
+    /// Has a folder files of a log?
+    pub fn is_there(disk: &dyn Disk, kind: Kind) -> Result<bool, StateError> {
+        Ok(!files(disk, kind)?.is_empty())
     }
 
     /// Opens the log of a folder, and gives each of its entries from that one on.
@@ -131,81 +131,56 @@ impl Log {
         let needed = sure.max(from);
         if number < needed || firsts.first().is_some_and(|first| *first > from) {
             let there = firsts.first().map_or(number..number, |first| *first..number);
-            let what = format!(
-                "frames {from} to {needed} are needed, and those from {} to {} are there",
-                there.start, there.end
-            );
-            return Err(StateError::Damaged { file: disk.name(), at: before_bytes, what }.into());
+            let what = format!("frames {from} to {needed} are needed, and {} to {} are there", there.start, there.end);
+            let file = format!("{}-*{SUFFIX}", kind.name());
+            return Err(StateError::Damaged { file, at: before_bytes, what }.into());
         }
-        let mut log = Self {
-            disk: Arc::clone(disk),
-            kind,
-            file: Box::new(Nothing),
-            firsts,
-            file_bytes: 0,
-            before_bytes,
-            number,
-            syncs: 0,
-            pending: Vec::new(),
-            changed: false,
-            torn: false,
-            lost: false,
-            segment_bytes,
-        };
-        match last {
+        let mut firsts = firsts;
+        let file = match last {
             Some((name, length)) if length >= HEAD_BYTES as u64 => {
-                log.file = disk.reopen(&name, length).map_err(|error| failed(&name, "be opened", error))?;
-                log.file_bytes = length;
+                let file = disk.reopen(&name, length).map_err(|error| failed(&name, "be opened", error))?;
+                Tail::new(file, length)
             }
-            _ => log.new_file()?,
-        }
+            _ => {
+                firsts.retain(|first| *first != number);
+                firsts.push(number);
+                new_file(&**disk, kind, number)?
+            }
+        };
+        let disk = Arc::clone(disk);
+        let log = Self { disk, kind, file, firsts, before_bytes, number, syncs: 0, changed: false, segment_bytes };
         Ok((log, opened))
     }
 
     /// Appends an entry. It is safe after the next [`Self::sync`].
     pub fn append(&mut self, entry: &[u8]) {
-        Frame { number: self.number, payload: entry }.write(&mut self.pending);
+        self.file.with(|out| Frame { number: self.number, payload: entry }.write(out));
         self.number += 1;
         self.changed = true;
     }
 
     /// Lets readers of the files see what was appended. Where there is no room it may be tried again.
     pub fn flush(&mut self) -> Result<(), StateError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let name = self.name();
-        let failed = |error| failed(&name, "be written", error);
-        if self.torn {
-            self.file.cut(self.file_bytes).map_err(failed)?;
-        }
-        self.torn = true;
-        self.file.append(&self.pending).map_err(failed)?;
-        self.torn = false;
-        self.file_bytes += self.pending.len() as u64;
-        self.pending.clear();
-        Ok(())
+        self.file.flush().map_err(|error| failed(&self.name(), "be written", error))
     }
 
-    /// Makes all that was appended durable. Where there is no room it may be tried again; after an error of the disk's own
-    /// the log is not to be used any more: nobody knows what is on it.
+    /// Makes all that was appended durable. Where there is no room it may be tried again; after an error of the sync itself
+    /// the log is not to be used any more: nobody knows what is on disk.
     pub fn sync(&mut self) -> Result<(), StateError> {
-        if self.lost {
-            return Err(failed(&self.name(), "be written", std::io::Error::other("it could not be synced before")));
-        }
         if !self.changed {
             return Ok(());
         }
-        self.flush()?;
-        self.lost = true;
         self.file.sync().map_err(|error| failed(&self.name(), "be written", error))?;
-        (self.lost, self.changed) = (false, false);
+        self.changed = false;
         self.syncs += 1;
         let confirmed = self.kind.confirmed();
         confirmed::write(&*self.disk, &confirmed, self.number, self.syncs)
             .map_err(|error| failed(&confirmed, "be written", error))?;
-        if self.file_bytes >= self.segment_bytes {
-            self.new_file()?;
+        if self.file.bytes() >= self.segment_bytes {
+            let file = new_file(&*self.disk, self.kind, self.number)?;
+            self.before_bytes += self.file.bytes();
+            self.file = file;
+            self.firsts.push(self.number);
         }
         Ok(())
     }
@@ -222,28 +197,6 @@ impl Log {
         Ok(gone > 0)
     }
 
-    fn new_file(&mut self) -> Result<(), StateError> {
-        let first = self.number;
-        let name = self.kind.file(first);
-        let failed = |error| failed(&name, "be written", error);
-        let made = self.disk.create(&name).and_then(|mut file| {
-            file.append(&segment::head(first))?;
-            file.sync()?;
-            Ok(file)
-        });
-        let file = made.map_err(|error| {
-            // Half of one would be taken for a damaged one.
-            let _ = self.disk.remove(&name);
-            failed(error)
-        })?;
-        if self.firsts.last() != Some(&first) {
-            self.firsts.push(first);
-        }
-        self.before_bytes += self.file_bytes;
-        (self.file, self.file_bytes) = (file, HEAD_BYTES as u64);
-        Ok(())
-    }
-
     /// Of the file that is being written.
     fn name(&self) -> String {
         self.kind.file(self.firsts.last().copied().unwrap_or(0))
@@ -256,7 +209,7 @@ impl Log {
 
     /// Of all files.
     pub fn bytes(&self) -> u64 {
-        self.before_bytes + self.file_bytes
+        self.before_bytes + self.file.bytes()
     }
 
     /// The number of the next frame.
@@ -270,21 +223,19 @@ pub fn confirmed_entries(disk: &dyn Disk, kind: Kind) -> u64 {
     confirmed::read(disk, &kind.confirmed()).unwrap_or(0)
 }
 
-/// Until there is a file.
-struct Nothing;
-
-impl Append for Nothing {
-    fn append(&mut self, _: &[u8]) -> std::io::Result<()> {
-        Err(std::io::Error::other("there is no file"))
-    }
-
-    fn cut(&mut self, _: u64) -> std::io::Result<()> {
-        Err(std::io::Error::other("there is no file"))
-    }
-
-    fn sync(&mut self) -> std::io::Result<()> {
-        Err(std::io::Error::other("there is no file"))
-    }
+/// A file that begins with that frame. It has its name when its head is durable: half of one would be taken for a damaged one.
+fn new_file(disk: &dyn Disk, kind: Kind, first: u64) -> Result<Tail, StateError> {
+    let name = kind.file(first);
+    let under_way = format!("{name}.new");
+    let make = || {
+        let mut file = disk.create(&under_way)?;
+        file.append(&segment::head(first))?;
+        file.sync()?;
+        disk.rename(&under_way, &name)?;
+        disk.reopen(&name, HEAD_BYTES as u64)
+    };
+    let file = make().map_err(|error| failed(&name, "be written", error))?;
+    Ok(Tail::new(file, HEAD_BYTES as u64))
 }
 
 /// The files of a log, with the number of the first frame of each, in order.
@@ -312,16 +263,6 @@ const READ_BYTES: usize = 1 << 20;
 impl Follower {
     pub fn new(disk: Arc<dyn Disk>, kind: Kind, number: u64) -> Self {
         Self { disk, kind, number, place: None }
-    }
-
-    /// The number of the next frame.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Goes back, or forward.
-    pub fn seek(&mut self, number: u64) {
-        (self.number, self.place) = (number, None);
     }
 
     /// Up to so many frames before `end`, which are in the files.
@@ -353,7 +294,7 @@ impl Follower {
                         self.number += 1;
                     }
                     number if number < self.number => {}
-                    number => return Err(self.damaged(name, at, number)),
+                    _ => return Err(self.damaged(name, at)),
                 }
             }
             self.place = Some((first, at + used as u64));
@@ -361,7 +302,7 @@ impl Follower {
                 // The rest is in the file that follows.
                 let next = self.find()?;
                 if next.0 <= first {
-                    return Err(self.damaged(name, at, self.number));
+                    return Err(self.damaged(name, at));
                 }
                 self.place = Some(next);
             }
@@ -375,11 +316,11 @@ impl Follower {
         let file = files.iter().rev().find(|(first, _)| *first <= self.number);
         match file {
             Some((first, _)) => Ok((*first, HEAD_BYTES as u64)),
-            None => Err(self.damaged(self.disk.name(), 0, self.number)),
+            None => Err(self.damaged(self.kind.file(self.number), 0)),
         }
     }
 
-    fn damaged(&self, file: String, at: u64, number: u64) -> StateError {
-        StateError::Damaged { file, at, what: format!("frame {} is not there, but {number}", self.number) }
+    fn damaged(&self, file: String, at: u64) -> StateError {
+        StateError::Damaged { file, at, what: format!("frame {} is not there", self.number) }
     }
 }

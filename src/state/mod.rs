@@ -10,6 +10,7 @@
 //! | `entry.rs` | what a run was given, as bytes |
 //! | `folder.rs` | who holds the folder, and which version wrote it |
 //! | `snapshot.rs` | the state of a run when its log had so many entries |
+//! | `tail.rs` | the end of a file that is appended to |
 //! | `outbox.rs` | how far outputs are |
 //! | `mute.rs` | alerts that sinks are not told of for a while |
 //! | `small.rs` | small files with a checksum |
@@ -30,6 +31,7 @@ pub mod outbox;
 mod segment;
 mod small;
 pub mod snapshot;
+pub mod tail;
 
 use std::io;
 
@@ -45,8 +47,7 @@ pub enum StateError {
         error: io::Error,
     },
     #[error(
-        "{file} is damaged at byte {at}: {what}\nhelp: what was acknowledged is in it; restore the folder from a copy, or move it \
-         away and let the subscription deliver again what it retains (seek)"
+        "{file} is damaged at byte {at}: {what}\nhelp: {}", help(.file)
     )]
     Damaged { file: String, at: u64, what: String },
     #[error("{folder} is used by another run\nhelp: stop that one, or give this one a folder of its own")]
@@ -63,6 +64,22 @@ impl StateError {
     /// Is there no room, so that the same may succeed later?
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Io { error, .. } if is_full(error))
+    }
+}
+
+/// What to do about a damaged file.
+fn help(file: &str) -> &'static str {
+    match file {
+        mute::FILE => "remove it: nothing is muted then",
+        file if outbox::owns(file) => "remove it: the sink is told of what comes from then on",
+        file if file.starts_with("alerts") => {
+            "move the files alerts-*, sink-* and *.snapshot to another folder: where the log reaches back to its beginning, alerts \
+             are computed again from it, and sinks are told of what comes from then on; otherwise restore the folder from a copy"
+        }
+        _ => {
+            "what was acknowledged is in it; restore the folder from a copy, or move it away and let the subscription deliver \
+             again what it retains (seek)"
+        }
     }
 }
 

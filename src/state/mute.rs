@@ -28,7 +28,10 @@ impl Mute {
         let has = |(column, value): (&String, &String)| match &alert["key"][column] {
             Json::String(text) => text == value,
             Json::Null => false,
-            other => other.to_string() == *value,
+            other => {
+                let text = other.to_string();
+                text == *value
+            }
         };
         now < self.until && alert["rule"] == self.rule.as_str() && self.key.iter().all(has)
     }

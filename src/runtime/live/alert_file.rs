@@ -1,9 +1,10 @@
 //! The file that alerts are written to, so that none is lost or there twice when the run dies while it writes.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::port::disk::Append;
+use crate::state::tail::Tail;
 
 /// What stands in an output behind the alerts that were counted: how much of it is whole lines.
 pub fn whole_lines(behind: &[u8]) -> usize {
@@ -14,59 +15,36 @@ pub fn whole_lines(behind: &[u8]) -> usize {
 #[derive(Clone)]
 pub struct AlertFile(Arc<Mutex<Tail>>);
 
-struct Tail {
-    file: Box<dyn Append>,
-    /// Of the file, without what is pending.
-    bytes: u64,
-    pending: Vec<u8>,
-    /// Some of what is pending may be in it.
-    torn: bool,
-}
-
-impl Tail {
-    fn flush(&mut self) -> io::Result<()> {
-        if !self.pending.is_empty() {
-            if self.torn {
-                self.file.cut(self.bytes)?;
-            }
-            self.torn = true;
-            self.file.append(&self.pending)?;
-            self.torn = false;
-            self.bytes += self.pending.len() as u64;
-            self.pending.clear();
-        }
-        Ok(())
-    }
-}
-
 impl AlertFile {
     /// A file of that length.
     pub fn new(file: Box<dyn Append>, bytes: u64) -> Self {
-        Self(Arc::new(Mutex::new(Tail { file, bytes, pending: Vec::new(), torn: false })))
+        Self(Arc::new(Mutex::new(Tail::new(file, bytes))))
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long the file is, without what is pending.
     pub(super) fn bytes(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes
+        self.tail().bytes()
     }
 
     /// Makes durable what was written, and tells how long the file is.
     pub(super) fn sync(&self) -> io::Result<u64> {
-        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.flush()?;
-        tail.file.sync()?;
-        Ok(tail.bytes)
+        let mut tail = self.tail();
+        tail.sync()?;
+        Ok(tail.bytes())
     }
 }
 
 impl Write for AlertFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.pending.extend_from_slice(bytes);
+        self.tail().append(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.tail().flush()
     }
 }

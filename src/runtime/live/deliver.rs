@@ -3,6 +3,7 @@
 //!
 //! A sink is told of each alert once, and again where nobody knows whether it has it: the alert's id is the same then.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,9 +17,11 @@ use crate::port::disk::Disk;
 use crate::port::sink::{Outcome, Sink, Told, Trouble};
 use crate::record::EventTime;
 use crate::state::StateError;
-use crate::state::log::{Follower, Kind};
+use crate::state::log::{Follower, Kind, Log};
 use crate::state::outbox::SinkPosition;
 
+use super::super::run::Progress;
+use super::LiveError;
 use super::quiet::{Quiet, Verdict};
 
 /// How often a sink that has everything looks for more.
@@ -32,6 +35,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 const AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// How long a sink may go on when the run has ended.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// And how long the attempt that is under way then.
+const LATEST: Duration = Duration::from_secs(1);
 
 /// How a sink is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub struct SinkState {
     pub name: Arc<str>,
     /// The first alert that it does not have.
     pub next: u64,
+    /// As far as a crash would not forget it.
+    pub saved: u64,
     /// Alerts that it will never take.
     pub refused: u64,
     /// Alerts that it was not told of, because somebody had muted them.
@@ -104,22 +111,32 @@ impl Deliveries {
         clock: &Arc<dyn Clock>,
         sinks: Vec<Listener>,
         readable: &Arc<AtomicU64>,
+        progress: &dyn Progress,
     ) -> Result<Self, StateError> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut begun = Vec::with_capacity(sinks.len());
         let end = readable.load(Ordering::Acquire);
+        let first = Log::first(&**disk, Kind::Alerts)?;
         for Listener { sink, per_hour } in sinks {
             let known = SinkPosition::load(&**disk, &sink.name())?;
             let new = || SinkPosition { next: end, ..SinkPosition::default() };
             let mut position = known.clone().unwrap_or_else(new);
-            // What a crash took from the log comes under other definitions with the same numbers.
-            position.next = position.next.min(end);
+            // What a crash took from the log comes under other definitions with the same numbers; what went while the sink was
+            // not one of the run's is not there any more.
+            position.next = position.next.max(first).min(end);
+            if let Some(known) = known.as_ref().filter(|known| known.next != position.next) {
+                let (was, is, name) = (known.next, position.next, sink.name());
+                progress.notes(&format!(
+                    "the sink {name} goes on with alert {is}, not {was}: what is between is not there any more"
+                ));
+            }
             if known.as_ref() != Some(&position) {
                 position.save(&**disk, &sink.name())?;
             }
             let state = SinkState {
                 name: sink.name(),
                 next: position.next,
+                saved: position.next,
                 refused: position.refused,
                 muted: position.muted,
                 held: position.held,
@@ -128,6 +145,7 @@ impl Deliveries {
                 since: None,
             };
             let state = Arc::new(Mutex::new(state));
+            let position_next = position.next;
             let delivery = Delivery {
                 follower: Follower::new(Arc::clone(disk), Kind::Alerts, position.next),
                 disk: Arc::clone(disk),
@@ -137,6 +155,8 @@ impl Deliveries {
                 readable: Arc::clone(readable),
                 state: Arc::clone(&state),
                 stop: Arc::clone(&stop),
+                saved: position_next,
+                ahead: VecDeque::new(),
                 pause: PAUSE,
             };
             begun.push((state, thread::spawn(|| delivery.run())));
@@ -150,28 +170,39 @@ impl Deliveries {
 
     /// The first alert that some sink does not have.
     pub fn needed(&self) -> u64 {
-        self.sinks.iter().map(|(state, _)| locked(state).next).min().unwrap_or(u64::MAX)
+        self.sinks.iter().map(|(state, _)| locked(state).saved).min().unwrap_or(u64::MAX)
     }
 
     /// A sink's position cannot be kept: the run must not go on as if it were.
-    pub fn check(&mut self) -> Result<(), StateError> {
+    pub fn check(&mut self) -> Result<(), LiveError> {
         let ended = self.sinks.iter().position(|(_, thread)| thread.is_finished());
         match ended {
-            Some(ended) => self.sinks.swap_remove(ended).1.join().unwrap_or(Ok(())),
+            Some(ended) => joined(self.sinks.swap_remove(ended).1),
             None => Ok(()),
         }
     }
 
     /// Waits a little for sinks that have not all; returns how they are.
-    pub fn end(self) -> Result<Vec<SinkState>, StateError> {
+    pub fn end(self) -> Result<Vec<SinkState>, LiveError> {
         self.stop.store(true, Ordering::Relaxed);
+        let begun = Instant::now();
         let mut states = Vec::with_capacity(self.sinks.len());
         for (state, thread) in self.sinks {
-            thread.join().unwrap_or(Ok(()))?;
+            // One that waits for an answer is left behind: what it was told comes again.
+            while !thread.is_finished() && begun.elapsed() < FAREWELL + LATEST {
+                thread::sleep(POLL);
+            }
+            if thread.is_finished() {
+                joined(thread)?;
+            }
             states.push(locked(&state).clone());
         }
         Ok(states)
     }
+}
+
+fn joined(thread: Telling) -> Result<(), LiveError> {
+    thread.join().map_err(|_| LiveError::Thread)?.map_err(LiveError::from)
 }
 
 struct Delivery {
@@ -183,6 +214,10 @@ struct Delivery {
     readable: Arc<AtomicU64>,
     state: Arc<Mutex<SinkState>>,
     stop: Arc<AtomicBool>,
+    /// The position that survives a crash.
+    saved: u64,
+    /// Alerts that were read.
+    ahead: VecDeque<Told>,
     /// After the next failure.
     pause: Duration,
 }
@@ -199,35 +234,47 @@ impl Delivery {
                     return Ok(());
                 }
             }
-            let most = self.sink.batch().max(LOOKED_AT);
-            let alerts = self.follower.read(self.readable.load(Ordering::Acquire), most)?;
-            if alerts.is_empty() {
+            self.read()?;
+            if self.ahead.is_empty() {
                 thread::sleep(POLL);
                 continue;
             }
             locked(&self.state).since.get_or_insert_with(Instant::now);
-            let alerts: Vec<Told> = alerts.into_iter().map(told).collect();
-            let now = self.quiet.look();
-            let (given, places) = self.choose(&alerts, now);
-            let Outcome { taken, trouble } =
-                if given.is_empty() { Outcome::all(&given) } else { self.sink.tell(&given) };
-            let passed = places.get(taken).copied().unwrap_or(alerts.len());
-            let refused = matches!(&trouble, Some(Trouble::Refused { .. })) && taken < given.len();
-            let passed = if refused { passed + 1 } else { passed };
-            for alert in &alerts[..passed] {
-                self.quiet.judge(alert, now, &mut self.position);
-            }
-            self.position.next += passed as u64;
-            self.position.refused += u64::from(refused);
-            self.went(passed > 0, trouble)?;
+            self.tell()?;
         }
     }
 
-    /// Those of the alerts that the sink is told of now, and the place of each; then the place where it was looked no further.
-    fn choose(&self, alerts: &[Told], now: EventTime) -> (Vec<Told>, Vec<usize>) {
+    /// Alerts that the sink does not have, as many as it may take.
+    fn read(&mut self) -> Result<(), StateError> {
+        let most = self.sink.batch().max(LOOKED_AT);
+        if self.ahead.len() < self.sink.batch().max(1) {
+            let readable = self.readable.load(Ordering::Acquire);
+            let more = self.follower.read(readable, most - self.ahead.len())?;
+            self.ahead.extend(more.into_iter().map(told));
+        }
+        Ok(())
+    }
+
+    /// One attempt.
+    fn tell(&mut self) -> Result<(), StateError> {
+        let now = self.quiet.look();
+        let (given, places) = self.choose(now);
+        let Outcome { taken, trouble } = if given.is_empty() { Outcome::all(&given) } else { self.sink.tell(&given) };
+        let refused = matches!(&trouble, Some(Trouble::Refused { .. })) && taken < given.len();
+        let passed = places.get(taken).copied().unwrap_or(self.ahead.len()) + usize::from(refused);
+        for alert in self.ahead.drain(..passed) {
+            self.quiet.judge(&alert, now, &mut self.position);
+        }
+        self.position.next += passed as u64;
+        self.position.refused += u64::from(refused);
+        self.went(passed > 0, trouble)
+    }
+
+    /// Those of the alerts ahead that the sink is told of now, and the place of each; then the place where it was looked no further.
+    fn choose(&self, now: EventTime) -> (Vec<Told>, Vec<usize>) {
         let mut position = self.position.clone();
         let (mut given, mut places) = (Vec::new(), Vec::new());
-        for (place, alert) in alerts.iter().enumerate() {
+        for (place, alert) in self.ahead.iter().enumerate() {
             if given.len() == self.sink.batch().max(1) {
                 places.push(place);
                 break;
@@ -248,11 +295,13 @@ impl Delivery {
             match self.position.save(&*self.disk, &self.sink.name()) {
                 // A crash before the next one is saved: it is told again.
                 Err(error) if error.is_full() => {}
-                saved => saved?,
+                saved => {
+                    saved?;
+                    self.saved = self.position.next;
+                }
             }
             self.pause = PAUSE;
         }
-        self.follower.seek(self.position.next);
         let wait = match &trouble {
             // A place that takes nothing and says nothing is asked again, not at once.
             None if !further => Some(self.pause),
@@ -261,7 +310,8 @@ impl Delivery {
         };
         {
             let mut state = locked(&self.state);
-            (state.next, state.refused) = (self.position.next, self.position.refused);
+            (state.next, state.saved) = (self.position.next, self.saved);
+            state.refused = self.position.refused;
             (state.muted, state.held) = (self.position.muted, self.position.held);
             if further {
                 state.since = None;

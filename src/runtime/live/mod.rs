@@ -45,6 +45,7 @@ use crate::plan::Plan;
 use crate::port::disk::is_full;
 use crate::port::subscription::Subscription;
 use crate::port::{Clock, Spill};
+use crate::record::alert::ALERTS;
 use crate::record::{EventTime, Micros};
 use crate::state::StateError;
 use crate::state::entry::{Entry, EntryError};
@@ -185,7 +186,8 @@ impl LiveError {
     fn is_full(&self) -> bool {
         match self {
             Self::State(error) => error.is_full(),
-            Self::Run(RunError::Outlet(error)) => is_full(&error.error),
+            // Of a tap nobody knows what of its rows is in it.
+            Self::Run(RunError::Outlet(error)) => error.name == ALERTS && is_full(&error.error),
             Self::Run(RunError::Saved(SavedError::Io(error))) => is_full(error),
             _ => false,
         }
@@ -218,9 +220,12 @@ pub fn live(
     };
     let recovered = recover(outbox, options.segment_bytes, &new_core, stop, &options.vitals)?;
     let core = recovered.core;
-    let deliveries = Deliveries::begin(&outbox.disk(), &options.clock, options.sinks, &outbox.readable())?;
 
+    for (entries, why) in &recovered.unread {
+        progress.notes(&format!("the snapshot of {entries} entries was not used: {why}"));
+    }
     let normalizers = normalizers(plan, &lookups, None).map_err(RunError::from)?;
+    let deliveries = Deliveries::begin(&outbox.disk(), &options.clock, options.sinks, &outbox.readable(), progress)?;
     let begun = options.clock.now();
     let held = recovered.log.end() > 0;
     let mut queues = Vec::with_capacity(lateness.len());
@@ -273,6 +278,7 @@ pub fn live(
     };
     let driven = run.drive(outbox);
     stop.store(true, Ordering::Relaxed);
+    run.vitals.stopping();
     let ended = std::mem::take(&mut run.queues).into_iter().map(|queue| {
         // What is handed over and not logged is dropped, and delivered again.
         drop(queue.taken);
@@ -282,16 +288,19 @@ pub fn live(
     let saved = driven.and_then(|()| run.rest(outbox));
     let stopped = run.core.graph.stop(BEFORE_ALL, outbox);
     let finished = outbox.finish();
-    let sinks = std::mem::take(&mut run.deliveries).end();
-    saved?;
-    stopped?;
     // Of a subscription that is ahead of the others, rows wait; they are in the log.
     run.core.graph.ledger.unread = run.core.unread_rows();
+    let whole = saved.and_then(|()| {
+        stopped?;
+        finished.map_err(RunError::from)?;
+        ended.into_iter().collect::<Result<(), LiveError>>()?;
+        outbox.complete(run.log.end())
+    });
+    // All is durable by now, whatever sinks do.
+    let sinks = std::mem::take(&mut run.deliveries).end();
     run.vitals.stop(run.figures(outbox, sinks.as_ref().cloned().unwrap_or_default()));
-    finished.map_err(RunError::from)?;
-    ended.into_iter().collect::<Result<(), LiveError>>()?;
+    whole?;
     let sinks = sinks?;
-    outbox.complete(run.log.end())?;
     let mut report = RunReport::new(&run.core.graph, started.elapsed());
     report.interrupted = true;
     let last = run.core.merge.last_watermark();
@@ -434,14 +443,25 @@ impl Live<'_> {
         outbox: &mut Outbox<'_>,
         attempt: &mut dyn FnMut(&mut Self, &mut Outbox<'_>) -> Result<(), LiveError>,
     ) -> Result<(), LiveError> {
+        let mut waited = false;
         loop {
             match attempt(self, outbox) {
                 Err(error) if error.is_full() && !self.stop.load(Ordering::Relaxed) => {
                     self.logged.full += 1;
-                    self.progress.waits("the disk is full");
+                    if !std::mem::replace(&mut waited, true) {
+                        self.progress
+                            .notes("the disk is full: the run waits until there is room, and acknowledges nothing");
+                    }
+                    self.vitals.waits(Some("the disk is full"));
                     thread::sleep(self.full_pause);
                 }
-                done => return done,
+                done => {
+                    if waited {
+                        self.progress.notes("the disk has room again");
+                    }
+                    self.vitals.waits(None);
+                    return done;
+                }
             }
         }
     }

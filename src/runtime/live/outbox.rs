@@ -11,16 +11,26 @@ use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
 use crate::port::disk::Disk;
+use crate::record::alert::ALERTS;
 use crate::record::{Disposition, Reject};
 use crate::state::StateError;
 use crate::state::folder::{Held, hold};
 use crate::state::log::{Kind, Log, SEGMENT_BYTES};
-use crate::state::outbox::Position;
+use crate::state::outbox::{self, Position};
+
+use sha2::{Digest, Sha256};
 
 use super::super::outlet::RunOutlet;
 use super::super::run::RunError;
 use super::LiveError;
 use super::alert_file::AlertFile;
+
+/// What a state is of, beside its definitions: the program, as it was built, and which features it computes.
+fn program(computed: &[&str]) -> String {
+    let features = Sha256::digest(computed.join("\n").as_bytes());
+    let features: String = features.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{} {} {features}", env!("CARGO_PKG_VERSION"), env!("TRIPLINE_SOURCES"))
+}
 
 /// A folder that this run holds, and how far it was.
 pub struct Session {
@@ -31,14 +41,19 @@ pub struct Session {
 }
 
 impl Session {
-    /// `lanes`: the names of the queues.
-    pub fn open(disk: Arc<dyn Disk>, generation: &str, lanes: &[String]) -> Result<Self, LiveError> {
+    /// `computed`: the features that are computed; `lanes`: the names of the queues.
+    pub fn open(disk: Arc<dyn Disk>, generation: &str, computed: &[&str], lanes: &[String]) -> Result<Self, LiveError> {
         let held = hold(disk)?;
         let known = Position::load(&*held.disk)?;
-        let program = env!("CARGO_PKG_VERSION").to_owned();
+        let program = program(computed);
         let (generation, lanes) = (generation.to_owned(), lanes.to_vec());
         let new = Position { generation, program, lanes, file_bytes: u64::MAX, ..Position::default() };
         let position = match known {
+            // It is made before everything else.
+            None if Log::is_there(&*held.disk, Kind::Given)? => {
+                let what = "it is not there".to_owned();
+                return Err(StateError::Damaged { file: outbox::FILE.to_owned(), at: 0, what }.into());
+            }
             None => {
                 new.save(&*held.disk)?;
                 new.clone()
@@ -100,6 +115,12 @@ impl<'a> Outbox<'a> {
         let from = Log::first(&*session.held.disk, Kind::Alerts)?;
         let (alerts, _) = Log::open(&session.held.disk, Kind::Alerts, SEGMENT_BYTES, from, &mut each)?;
         let readable = Arc::new(AtomicU64::new(alerts.end()));
+        let mut session = session;
+        // Before the first alert: where the output begins.
+        if let Some(file) = file.as_ref().filter(|_| session.same && session.position.file_bytes == u64::MAX) {
+            session.position.file_bytes = file.bytes();
+            session.position.save(&*session.held.disk)?;
+        }
         Ok(Self {
             inner,
             session,
@@ -139,6 +160,11 @@ impl<'a> Outbox<'a> {
         self.session.is_changed()
     }
 
+    /// The number that the first of these definitions' alerts has.
+    pub(super) fn base(&self) -> u64 {
+        self.session.position.base
+    }
+
     /// The first entry that the state of these definitions was computed from.
     pub(super) fn began(&self) -> u64 {
         self.session.position.began
@@ -149,15 +175,14 @@ impl<'a> Outbox<'a> {
         self.given
     }
 
-    /// A snapshot says that so many were.
-    pub(super) fn was_given(&mut self, given: u64) -> Result<(), LiveError> {
-        self.given = given;
+    /// A snapshot says that so many were. False where it cannot be one of this folder.
+    pub(super) fn was_given(&mut self, given: u64) -> bool {
         let known = self.alerts.end().saturating_sub(self.session.position.base);
-        if given > known || given > self.session.position.delivered {
-            let out = self.session.position.delivered.max(given);
-            return Err(LiveError::Outbox { folder: self.session.held.disk.name(), out, found: known.min(given) });
+        let fits = given <= known && given <= self.session.position.delivered;
+        if fits {
+            self.given = given;
         }
-        Ok(())
+        fits
     }
 
     /// An entry of that number comes again.
@@ -169,11 +194,6 @@ impl<'a> Outbox<'a> {
     pub(super) fn go_on(&mut self, first: u64, entries: u64) -> Result<(), LiveError> {
         self.muted = false;
         let position = &mut self.session.position;
-        // Before the first alert: where the output began.
-        if let Some(file) = self.file.as_ref().filter(|_| position.file_bytes == u64::MAX) {
-            position.file_bytes = file.bytes();
-            position.save(&*self.session.held.disk)?;
-        }
         if self.given < position.delivered {
             let (out, found) = (position.delivered, self.given);
             return Err(LiveError::Outbox { folder: self.session.held.disk.name(), out, found });
@@ -183,6 +203,9 @@ impl<'a> Outbox<'a> {
                 return Err(LiveError::Pending { folder: self.session.held.disk.name() });
             }
             (position.since, position.began, position.base) = (entries, first, self.alerts.end());
+            if let Some(file) = self.file.as_ref().filter(|_| position.file_bytes == u64::MAX) {
+                position.file_bytes = file.bytes();
+            }
             self.session.same = true;
             position.save(&*self.session.held.disk)?;
         }
@@ -211,12 +234,11 @@ impl<'a> Outbox<'a> {
         if !self.changed {
             return Ok(());
         }
-        let failed = |name: &str, error| OutletError { name: name.to_owned(), error };
+        let failed = |error| OutletError { name: ALERTS.to_owned(), error };
         if let Some(file) = &self.file {
-            self.session.position.file_bytes = file.sync().map_err(|error| failed("alerts", error))?;
+            self.session.position.file_bytes = file.sync().map_err(failed)?;
         }
-        let disk = &self.session.held.disk;
-        self.session.position.save(&**disk).map_err(|error| failed(&disk.name(), told(error)))?;
+        self.session.position.save(&*self.session.held.disk).map_err(|error| failed(told(error)))?;
         self.changed = false;
         Ok(())
     }
@@ -224,7 +246,7 @@ impl<'a> Outbox<'a> {
     /// Lets sinks see what was computed.
     fn publish(&mut self) -> Result<(), OutletError> {
         let written = self.alerts.flush();
-        written.map_err(|error| OutletError { name: "alerts".to_owned(), error: told(error) })?;
+        written.map_err(|error| OutletError { name: ALERTS.to_owned(), error: told(error) })?;
         self.readable.store(self.alerts.end(), Ordering::Release);
         Ok(())
     }

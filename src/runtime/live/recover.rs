@@ -24,8 +24,8 @@ pub struct Recovered {
     pub marks: Marks,
     /// The entries of the newest snapshot.
     pub snapshot: Option<u64>,
-    /// Snapshots that could not be read, and why.
-    pub unread: Vec<String>,
+    /// Snapshots that could not be used, and why.
+    pub unread: Vec<(u64, String)>,
 }
 
 /// `core`: one that was given nothing.
@@ -46,7 +46,10 @@ pub fn recover(
         let what = format!(
             "no snapshot can be read, and its log begins with entry {first}, not with {}{}",
             outbox.began(),
-            unread.iter().map(|what| format!("; {what}")).collect::<String>()
+            unread
+                .iter()
+                .map(|(entries, why)| format!("; the snapshot of {entries} entries: {why}"))
+                .collect::<String>()
         );
         return Err(StateError::Damaged { file: disk.name(), at: 0, what }.into());
     }
@@ -75,12 +78,14 @@ pub fn recover(
             Ok(())
         })?;
     marks.see(&log, core.merge.watermark());
-    let changed = outbox.is_changed();
+    let all = snapshot::all(&*disk)?;
+    // Those that are of no use must not be counted on.
+    let useless = match outbox.is_changed() {
+        true => all,
+        false => all.into_iter().filter(|entries| unread.iter().any(|(own, _)| own == entries)).collect(),
+    };
     outbox.go_on(first, log.end())?;
-    if changed {
-        // Those that are there are of other definitions.
-        snapshot::all(&*disk)?.into_iter().try_for_each(|entries| snapshot::remove(&*disk, entries))?;
-    }
+    useless.into_iter().try_for_each(|entries| snapshot::remove(&*disk, entries))?;
     outbox.flush().map_err(RunError::from)?;
     Ok(Recovered { core, log, opened, messages, marks, snapshot: start, unread })
 }
@@ -102,7 +107,7 @@ impl State {
 fn find(
     outbox: &mut Outbox<'_>,
     core: &dyn Fn() -> Result<Core, RunError>,
-    unread: &mut Vec<String>,
+    unread: &mut Vec<(u64, String)>,
 ) -> Result<Option<State>, LiveError> {
     if outbox.is_changed() {
         return Ok(None);
@@ -113,8 +118,9 @@ fn find(
         let read = snapshot::read(&disk, entries, &mut |from| -> Result<Head, SnapshotError> {
             let mut from = Loader::new(from);
             let head: Head = from.take()?;
-            if head.generation != outbox.generation() || head.program != outbox.program() {
-                return Ok(head);
+            let same = head.generation == outbox.generation() && head.program == outbox.program();
+            if !same || head.base != outbox.base() {
+                return Err(SnapshotError::Other);
             }
             state.messages = from.take()?;
             state.marks = from.take()?;
@@ -123,12 +129,12 @@ fn find(
             Ok(head)
         });
         match read {
-            Ok(head) if state.entries == entries && head.entries == entries => {
-                outbox.was_given(head.given)?;
-                return Ok(Some(state));
+            Ok(head) if head.entries != entries => {
+                unread.push((entries, format!("it is one of {} entries", head.entries)));
             }
-            Ok(_) => unread.push(format!("the snapshot of {entries} entries is of other definitions")),
-            Err(error) => unread.push(format!("the snapshot of {entries} entries: {error}")),
+            Ok(head) if outbox.was_given(head.given) => return Ok(Some(state)),
+            Ok(head) => unread.push((entries, format!("it counts {} alerts, more than there are", head.given))),
+            Err(error) => unread.push((entries, error.to_string())),
         }
     }
     Ok(None)
@@ -141,6 +147,8 @@ enum SnapshotError {
     State(#[from] StateError),
     #[error(transparent)]
     Saved(#[from] SavedError),
+    #[error("it is of other definitions, or another program")]
+    Other,
 }
 
 fn chain(error: &StateError) -> String {

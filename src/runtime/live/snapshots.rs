@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::merge::BEFORE_ALL;
 use crate::pipeline::saved::{Saved, Saver};
 use crate::record::{EventTime, Micros};
 use crate::state::log::Log;
@@ -45,7 +46,8 @@ pub struct Head {
     pub generation: String,
     pub program: String,
     pub entries: u64,
-    /// Alerts that were computed.
+    /// The number that the first of these definitions' alerts has, and how many were computed.
+    pub base: u64,
     pub given: u64,
 }
 
@@ -56,6 +58,8 @@ pub struct Marks(Vec<(u64, i64)>);
 impl Marks {
     /// A file may have begun.
     pub fn see(&mut self, log: &Log, watermark: i64) {
+        // Of files that began before there was a watermark.
+        self.0.iter_mut().filter(|(_, at)| *at == BEFORE_ALL).for_each(|(_, at)| *at = watermark);
         let known = self.0.last().map(|(first, _)| *first);
         let new = log.files().iter().filter(|first| known.is_none_or(|known| **first > known));
         self.0.extend(new.map(|first| (*first, watermark)).collect::<Vec<_>>());
@@ -63,7 +67,7 @@ impl Marks {
 
     /// The first entry that is kept: files go that ended before `watermark`, none that a snapshot needs.
     fn keep(&mut self, needed: u64, watermark: i64) -> u64 {
-        let gone = |next: &(u64, i64)| next.0 <= needed && next.1 < watermark;
+        let gone = |next: &(u64, i64)| next.0 <= needed && next.1 != BEFORE_ALL && next.1 < watermark;
         let gone = self.0.iter().skip(1).take_while(|next| gone(next)).count();
         self.0.drain(..gone);
         self.0.first().map_or(0, |(first, _)| *first)
@@ -113,6 +117,7 @@ impl Snapshots {
             generation: outbox.generation().to_owned(),
             program: outbox.program().to_owned(),
             entries: log.end(),
+            base: outbox.base(),
             given: outbox.given(),
         };
         let bytes = snapshot::write(&disk, log.end(), &mut |out| -> Result<(), LiveError> {

@@ -242,7 +242,7 @@ impl Machine {
     fn start(&self, plan: &Plan, generation: &str) -> Result<Logged, String> {
         let mounted: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(&self.disk)));
         let lanes: Vec<String> = self.queues.iter().map(|queue| queue.name().to_string()).collect();
-        let session = Session::open(mounted, generation, &lanes).map_err(|error| error.to_string())?;
+        let session = Session::open(mounted, generation, &[], &lanes).map_err(|error| error.to_string())?;
         let (tail, bytes, behind) = self.disk.output(ALERTS, session.output_bytes());
         let file = AlertFile::new(tail, bytes);
         let alerts: Box<dyn Write + Send> = Box::new(file.clone());
@@ -543,7 +543,7 @@ fn files_of_two_runs() -> Result<(), Failed> {
 fn one_run() -> Result<(), Failed> {
     let disk = MemoryDisk::new();
     let mounted = || Arc::new(Mounted(Arc::clone(&disk))) as Arc<dyn Disk>;
-    let open = |lane: &str| Session::open(mounted(), "one", &[lane.to_owned()]).map_err(|error| error.to_string());
+    let open = |lane: &str| Session::open(mounted(), "one", &[], &[lane.to_owned()]).map_err(|error| error.to_string());
     let said = |opened: Result<Session, String>| opened.err().unwrap_or_default();
     let first = open("a")?;
     let held = said(open("a"));

@@ -132,8 +132,12 @@ pub fn start(machine: &Machine, shut: Option<&Shut>) -> Result<Run, Failed> {
     machine.queues.iter().for_each(Queue::start);
     let mounted: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(&machine.disk)));
     let (plan, disk, queues) = (Arc::clone(&machine.plan), Arc::clone(&machine.disk), machine.queues.clone());
-    let session =
-        Session::open(Arc::new(Hanging { inner: mounted, shut: shut.cloned().unwrap_or_default() }), "one", &lanes)?;
+    let session = Session::open(
+        Arc::new(Hanging { inner: mounted, shut: shut.cloned().unwrap_or_default() }),
+        "one",
+        &[],
+        &lanes,
+    )?;
     let (watched, flag) = (Arc::clone(&vitals), Arc::clone(&stop));
     let (sender, ended) = channel();
     let thread = thread::spawn(move || {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::runtime::live::SinkState;
 
-use super::{Figures, Phase, Vitals, locked};
+use super::{Figures, Kept, Phase, Vitals, locked};
 
 /// A loop that has made no turn for so long is stuck: it waits 50 ms at most, and for disks.
 pub const STUCK: Duration = Duration::from_secs(30);
@@ -24,9 +24,12 @@ impl Vitals {
 
     /// Why it does not take messages; `None` when it does.
     pub fn unready(&self) -> Option<String> {
-        let phase = locked(&self.kept).phase;
+        let Kept { phase, waits, .. } = *locked(&self.kept);
         if phase != Phase::Running {
             return Some(format!("the run is {}", phase.name()));
+        }
+        if let Some(waits) = waits {
+            return Some(waits.to_owned());
         }
         let lanes = self.about.lanes.iter().zip(&self.lanes);
         let mut silent = lanes.filter(|(_, lane)| !lane.answered.load(std::sync::atomic::Ordering::Relaxed));
@@ -41,7 +44,8 @@ impl Vitals {
         let imbalance = imbalance.map(|imbalance| format!("rows or hits were lost: {imbalance}"));
         let sinks = kept.figures.iter().flat_map(|figures| figures.log.sinks.iter().map(|sink| behind(figures, sink)));
         let sinks: Vec<String> = sinks.flatten().collect();
-        stuck.into_iter().chain(imbalance).chain(sinks).collect()
+        let waits = kept.waits.map(str::to_owned);
+        stuck.into_iter().chain(waits).chain(imbalance).chain(sinks).collect()
     }
 }
 

@@ -106,6 +106,8 @@ struct Kept {
     /// `None` until the log is read.
     figures: Option<Figures>,
     snapshot: Option<Snapshot>,
+    /// Why it cannot go on for now.
+    waits: Option<&'static str>,
 }
 
 struct Lane {
@@ -131,7 +133,7 @@ impl Vitals {
             recovered: AtomicU64::new(0),
             recoverable: AtomicU64::new(0),
             syncs: Mutex::default(),
-            kept: Mutex::new(Kept { phase: Phase::Recovering, figures: None, snapshot: None }),
+            kept: Mutex::new(Kept { phase: Phase::Recovering, figures: None, snapshot: None, waits: None }),
         })
     }
 
@@ -157,13 +159,25 @@ impl Vitals {
         self.turned.store(self.now(), Ordering::Relaxed);
     }
 
+    /// The run waits for something that may pass, or goes on.
+    pub fn waits(&self, why: Option<&'static str>) {
+        self.alive();
+        locked(&self.kept).waits = why;
+    }
+
+    /// It takes no more messages.
+    pub fn stopping(&self) {
+        locked(&self.kept).phase = Phase::Stopping;
+    }
+
     /// The loop begins a turn. Figures are asked for when the last ones are a second old.
     pub fn turn(&self, figures: impl FnOnce() -> Figures) {
         self.alive();
         let due = self.now().saturating_sub(self.left.load(Ordering::Relaxed)) >= millis(EVERY);
-        let mut kept = locked(&self.kept);
-        if due || kept.figures.is_none() {
-            (kept.phase, kept.figures) = (Phase::Running, Some(figures()));
+        if due || locked(&self.kept).figures.is_none() {
+            let figures = figures();
+            let mut kept = locked(&self.kept);
+            (kept.phase, kept.figures) = (Phase::Running, Some(figures));
             self.left.store(self.now(), Ordering::Relaxed);
         }
     }
