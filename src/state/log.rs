@@ -64,7 +64,8 @@ pub struct Log {
     syncs: u64,
     /// Something was appended since the last sync.
     changed: bool,
-    segment_bytes: u64,
+    /// A file that is longer is followed by another.
+    pub segment_bytes: u64,
 }
 
 /// What was there when a log was opened.

@@ -135,6 +135,11 @@ impl<'a> Outbox<'a> {
         })
     }
 
+    /// Files of the alerts' own log that are longer are followed by another.
+    pub fn alert_files(&mut self, bytes: u64) {
+        self.alerts.segment_bytes = bytes;
+    }
+
     pub fn generation(&self) -> &str {
         &self.session.position.generation
     }

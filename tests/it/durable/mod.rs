@@ -116,6 +116,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::other_definitions_go_on_with_what_was_there", other_definitions),
         Trial::test("durable::snapshots_that_are_damaged_are_not_used", damaged_snapshots),
         Trial::test("durable::every_sink_is_told_of_every_alert", sinks::every_sink),
+        Trial::test("durable::a_sink_that_comes_back_goes_on", sinks::comes_back),
         Trial::test("durable::what_is_muted_is_not_told", sinks::muted),
         Trial::test("durable::a_new_sink_is_told_of_what_comes", sinks::new_sink),
         Trial::test("durable::a_full_disk_is_waited_for", full_disk),
@@ -249,6 +250,7 @@ impl Machine {
         let outlets = Outlets::new(plan, &[], Some((alerts, AlertFormat::Json)), &no_taps);
         let mut outlets = outlets.map_err(|error| error.to_string())?;
         let mut outbox = Outbox::new(session, &mut outlets, Some(file), &behind).map_err(|error| error.to_string())?;
+        outbox.alert_files(2_000);
         let queues = self.queues.iter().map(|queue| (0, Box::new(queue.clone()) as Box<dyn Subscription>));
         let mut options = LiveOptions::new(queues.collect(), Arc::new(Fixed));
         (options.segment_bytes, options.group_entries) = (4_000, 1);
@@ -301,11 +303,17 @@ fn same(what: &str, expected: &BTreeSet<String>, found: &BTreeSet<String>) -> Re
     Err(format!("{what}: of {} alerts {missing:#?} are missing, {added:#?} are there instead", expected.len()).into())
 }
 
+/// As many, or as many times that as somebody asks for who has the time.
+fn rounds(usual: u64) -> u64 {
+    let times = std::env::var("TRIPLINE_ROUNDS").ok().and_then(|times| times.parse().ok());
+    usual * times.unwrap_or(1)
+}
+
 /// Once at each step of small runs.
 fn every_step() -> Result<(), Failed> {
     let plan = plan_of(PROJECT)?;
     let (mut dying, mut cut, mut restored, mut kinds) = (0, 0, 0, BTreeSet::new());
-    for seed in 0..6 {
+    for seed in 0..rounds(6) {
         let mut random = Random::new(seed);
         let messages = messages(&mut random, 80);
         let expected = undisturbed(&plan, &messages)?;
@@ -338,7 +346,7 @@ fn every_step() -> Result<(), Failed> {
 fn again_and_again() -> Result<(), Failed> {
     let plan = plan_of(PROJECT)?;
     let (mut deaths, mut redelivered) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..rounds(60) {
         let mut random = Random::new(seed);
         let messages = messages(&mut random, 200);
         let expected = undisturbed(&plan, &messages)?;

@@ -22,6 +22,8 @@ struct State {
     /// Delivered and not acknowledged.
     out: Vec<Message>,
     acknowledged: usize,
+    /// What was acknowledged: some of it comes again.
+    old: Vec<Message>,
     total: usize,
     /// Somebody has asked for messages since the start.
     asked: bool,
@@ -99,6 +101,9 @@ impl Subscription for Queue {
         if random.one_in(3) {
             taken.push(taken[random.below(taken.len())].clone());
         }
+        if random.one_in(4) && !state.old.is_empty() {
+            taken.push(state.old[random.below(state.old.len())].clone());
+        }
         let delivered = taken.into_iter().map(|message| Delivered {
             id: message.id.to_string(),
             published: self.published,
@@ -117,8 +122,9 @@ struct Lease {
 impl Receipt for Lease {
     fn acknowledge(self: Box<Self>) {
         let mut state = locked(&self.state);
-        let before = state.out.len();
-        state.out.retain(|message| message.id != self.id);
-        state.acknowledged += before - state.out.len();
+        let (gone, out): (Vec<Message>, _) = state.out.drain(..).partition(|message| message.id == self.id);
+        state.out = out;
+        state.acknowledged += gone.len();
+        state.old.extend(gone.into_iter().take(1));
     }
 }

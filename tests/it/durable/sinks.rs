@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libtest_mimic::Failed;
+use tripline::port::disk::Disk;
 use tripline::port::sink::{Outcome, Sink, Told, Trouble};
 use tripline::record::EventTime;
 use tripline::state::mute::{self, Mute};
 
 use super::disk::Mounted;
 use super::{Machine, machine, messages, told, undisturbed};
+use crate::arrival::SECOND;
 use crate::plan_of;
 use crate::random::Random;
 
@@ -219,6 +221,41 @@ pub fn muted() -> Result<(), Failed> {
         return Err(
             format!("{logins} logins, {logins_told} told, {muted} muted; {} of {}", told.len(), alerts.len()).into()
         );
+    }
+    Ok(())
+}
+
+/// A sink that was taken out and comes back goes on with what is left of the alerts; nothing else is held up.
+pub fn comes_back() -> Result<(), Failed> {
+    let plan = plan_of(super::PROJECT)?;
+    let mut random = Random::new(41);
+    let all = messages(&mut random, 120);
+    let mut next = 5_000;
+    let mut flow = |machine: &Machine, seconds: i64, port: i64| {
+        next += 1;
+        let at = super::END + seconds * SECOND;
+        let data = format!("{{\"at\": {at}, \"src\": \"10.0.0.{}\", \"port\": {port}}}", next % 200);
+        machine.queues[0].add(super::Message { id: next, data });
+    };
+    let steady = Place::new("steady", Mood::Steady, 1);
+    let away = Place::new("other", Mood::Away, 2);
+    let back = Place { mood: Mood::Steady, ..away.clone() };
+    let mut machine = Machine { snapshot_rows: 15, sinks: vec![steady.clone(), away], ..machine(&all, 41) };
+    machine.start(&plan, "one")?;
+    machine.sinks.truncate(1);
+    (1..40).for_each(|seconds| flow(&machine, seconds, 443));
+    machine.start(&plan, "one")?;
+    let files = Mounted(Arc::clone(&machine.disk)).list()?;
+    let first = files.iter().find(|file| file.starts_with("alerts-")).cloned().unwrap_or_default();
+    machine.sinks.push(back.clone());
+    (0..5).for_each(|hour| flow(&machine, 3_600 * (hour + 1), 22));
+    flow(&machine, 12 * 3_600, 443);
+    machine.start(&plan, "one")?;
+    let (of_steady, of_back) = (lines(&steady)?, lines(&back)?);
+    // The first files have gone, and with them what it had not.
+    let gone = first > format!("alerts-{:020}.log", 0);
+    if !gone || of_back.is_empty() || of_back.len() == of_steady.len() || !of_steady.ends_with(&of_back) {
+        return Err(format!("{first}; {} of {}", of_back.len(), of_steady.len()).into());
     }
     Ok(())
 }
