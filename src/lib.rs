@@ -20,7 +20,7 @@
 //! | [`pipeline`] | the stages: `ingest` `normalize` `merge` `window` `detect` `alert`; `graph` drives, `admission` says where late rows count, `ledger` counts |
 //! | [`mmdb`] | files of networks that lookups read: where an address is, what its record has |
 //! | [`history`] | flows as they are kept: parts by day, manifests, a reader that prunes |
-//! | [`state`] | what a run that does not end keeps on disk: the log of its input, how far its outputs are |
+//! | [`state`] | what a run that does not end keeps on disk: the logs of its input and of its alerts, snapshots, how far its outputs are |
 //! | [`runtime`] | a run: threads, stopping, taps, the report; `ingest` into a history, days of it (`backfill`, `replay`), compared with a run (`reconcile`); the rules' own tests (`case`) |
 //! | [`generate`] | synthetic NetLog with labelled attacks |
 //! | [`alert_format`] | what is sent of an alert: JSON, Slack, PagerDuty, Splunk, OCSF |
@@ -87,7 +87,10 @@
 //! `runtime/live` takes messages of subscriptions ([`port::subscription`]), and does five things with each group, in this order:
 //! append to the log (`state/log.rs`), sync, acknowledge, compute, put out. What it was given and when the clock moved a watermark are
 //! entries of the log (`state/entry.rs`); `runtime/live/core.rs` computes from entries alone, so that after a crash the log read again
-//! (`recover.rs`) gives the state and all alerts, of which those that are out are left out (`outbox.rs`). Once a second it leaves its
+//! (`recover.rs`) gives the state and all alerts, of which those that are out are left out (`outbox.rs`). A snapshot (`snapshots.rs`,
+//! `state/snapshot.rs`) is that state as bytes (`pipeline/saved.rs`; each stage says what of it rows have changed): a start reads only the
+//! log behind it. Alerts are in a log of their own, from which each sink is told on a thread of its own (`deliver.rs`), but for what
+//! `quiet.rs` keeps from it. Once a second it leaves its
 //! figures in `live/vitals`, which `adapter/http` shows to whoever watches it.
 //!
 //! Where alerts go says `definition/sink.rs`, and `definition/computed.rs` that nothing which is computed depends on it. A sink

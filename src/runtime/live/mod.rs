@@ -262,7 +262,8 @@ pub fn live(
             keeping: options.keeping,
             marks: recovered.marks,
             entries: recovered.snapshot,
-            rows: 0,
+            // One is due when they are many, or a start would read ever more of them.
+            rows: recovered.rows,
             taken: begun,
         },
         queues,

@@ -24,6 +24,8 @@ pub struct Recovered {
     pub marks: Marks,
     /// The entries of the newest snapshot.
     pub snapshot: Option<u64>,
+    /// Rows that were read again behind it.
+    pub rows: u64,
     /// Snapshots that could not be used, and why.
     pub unread: Vec<(u64, String)>,
 }
@@ -59,24 +61,22 @@ pub fn recover(
         Some(found) => found,
         None => State::new(core()?, outbox.lanes()),
     };
-    let (log, opened) =
-        Log::open(&disk, Kind::Given, segment_bytes, start.unwrap_or(first), &mut |number,
-                                                                                   bytes|
-         -> Result<(), LiveError> {
-            if stop.load(Ordering::Relaxed) {
-                return Err(LiveError::Stopped);
-            }
-            let entry = Entry::read(bytes)?;
-            if let Entry::Given(given) = &entry
-                && let Some(messages) = messages.get_mut(given.lane)
-            {
-                messages.extend(&given.messages);
-            }
-            outbox.reread(number);
-            core.apply(entry, outbox)?;
-            vitals.recovered(number + 1);
-            Ok(())
-        })?;
+    let mut rows = 0;
+    let mut again = |number: u64, bytes: &[u8]| -> Result<(), LiveError> {
+        if stop.load(Ordering::Relaxed) {
+            return Err(LiveError::Stopped);
+        }
+        let entry = Entry::read(bytes)?;
+        if let Entry::Given(given) = &entry {
+            rows += given.flows.times.len() as u64;
+            messages.get_mut(given.lane).into_iter().for_each(|messages| messages.extend(&given.messages));
+        }
+        outbox.reread(number);
+        core.apply(entry, outbox)?;
+        vitals.recovered(number + 1);
+        Ok(())
+    };
+    let (log, opened) = Log::open(&disk, Kind::Given, segment_bytes, start.unwrap_or(first), &mut again)?;
     marks.see(&log, core.merge.watermark());
     let all = snapshot::all(&*disk)?;
     // Those that are of no use must not be counted on.
@@ -87,7 +87,7 @@ pub fn recover(
     outbox.go_on(first, log.end())?;
     useless.into_iter().try_for_each(|entries| snapshot::remove(&*disk, entries))?;
     outbox.flush().map_err(RunError::from)?;
-    Ok(Recovered { core, log, opened, messages, marks, snapshot: start, unread })
+    Ok(Recovered { core, log, opened, messages, marks, snapshot: start, rows, unread })
 }
 
 struct State {
