@@ -32,7 +32,8 @@ pub struct Live {
     /// How long the log is kept, in event time: what other definitions find when they are begun with
     #[arg(long, value_name = "DURATION", default_value = "30d", requires = "subscription", value_parser = kept_for)]
     retain: Micros,
-    /// Beyond so many bytes the beginning of the log goes, whatever its age
+    /// Beyond so many bytes the beginning of the log goes, whatever its age: whole files of 64 MiB, but for what the older of two
+    /// snapshots needs
     #[arg(long, value_name = "BYTES", requires = "subscription")]
     retain_bytes: Option<u64>,
     /// Under changed definitions: goes on although alerts of the ones before may not be out, which are lost then
@@ -150,6 +151,7 @@ fn kept_for(text: &str) -> Result<Micros, String> {
 fn apart(state: &Path, target: &Target<'_>) -> anyhow::Result<()> {
     let Ok(state) = state.canonicalize() else { return Ok(()) };
     let outputs = target.taps.iter().map(|(_, file)| file.as_str()).chain([target.output]);
+    let outputs = outputs.filter(|output| *output != "-");
     for output in outputs {
         let folder = Path::new(output).parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new(".")).canonicalize();

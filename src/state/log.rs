@@ -270,14 +270,19 @@ impl Follower {
     pub fn read(&mut self, end: u64, most: usize) -> Result<Vec<(u64, Vec<u8>)>, StateError> {
         let mut read = Vec::new();
         while self.number < end && read.len() < most {
-            let (first, at) = match self.place {
+            let known = self.place.take();
+            let (first, at) = match known {
                 Some(place) => place,
                 None => self.find()?,
             };
             let name = self.kind.file(first);
             let failed = |error| failed(&name, "be read", error);
             let mut length = READ_BYTES;
-            let mut bytes = self.disk.read_at(&name, at, length).map_err(failed)?;
+            let mut bytes = match self.disk.read_at(&name, at, length) {
+                // All of it was read, and nobody needs it any more: what follows is in another.
+                Err(error) if known.is_some() && error.kind() == std::io::ErrorKind::NotFound => continue,
+                bytes => bytes.map_err(failed)?,
+            };
             // A frame may be longer than what is read at once.
             while Frame::read(&bytes).is_none() && bytes.len() == length {
                 length *= 2;

@@ -277,7 +277,7 @@ fn killed(emulator: &Emulator) -> Outcome {
     let mut run = place.start(emulator)?;
     place.wait_for("flows", || Ok(place.rows() == lines.len()))?;
     // Until then what was under way before may come again, and nothing moves the watermark.
-    thread::sleep(Duration::from_secs(32));
+    thread::sleep(Duration::from_secs(92));
     emulator.publish(vec![last.to_string()])?;
     place.wait_for("alerts", || Ok(alerts(&place.path("alerts.jsonl"))?.len() >= expected.len()))?;
     thread::sleep(Duration::from_secs(1));

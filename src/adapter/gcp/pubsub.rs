@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::anonymous;
-use google_cloud_pubsub::client::Subscriber;
+use google_cloud_gax::error::rpc::Code;
+use google_cloud_pubsub::client::{Subscriber, SubscriptionAdmin};
 use google_cloud_pubsub::model::Message;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use google_cloud_pubsub::subscriber::{MessageStream, ShutdownBehavior};
@@ -26,6 +27,8 @@ const OUTSTANDING_MESSAGES: i64 = 20_000;
 const OUTSTANDING_BYTES: i64 = 100 << 20;
 /// After a crash what was under way comes again after this long.
 const LEASE: Duration = Duration::from_secs(10);
+/// How long the first answer may take.
+const ANSWER: Duration = Duration::from_secs(10);
 /// Messages that are taken at once.
 const TAKEN_MESSAGES: usize = 4_096;
 const TAKEN_BYTES: usize = 8 << 20;
@@ -58,11 +61,31 @@ pub fn is_subscription(name: &str) -> bool {
 impl PubSub {
     pub fn subscribe(name: &str) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        runtime.block_on(answers(name)).map_err(|error| io::Error::other(said(name, &error)))?;
         let stream = runtime.block_on(open(name)).map_err(|error| io::Error::other(said(name, &error)))?;
         let (sender, messages) = channel(TAKEN_MESSAGES);
         let (stop, stopped) = oneshot::channel();
         let pump = runtime.spawn(pump(stream, sender, stopped, name.to_owned()));
         Ok(Self { name: name.into(), messages, ended: None, stop: Some(stop), pump: Some(pump), runtime })
+    }
+}
+
+/// Does anybody answer? A stream does not say: it is opened again and again.
+async fn answers(name: &str) -> Result<(), String> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = SubscriptionAdmin::builder();
+    let builder = match emulator() {
+        Some(endpoint) => builder.with_endpoint(endpoint).with_credentials(anonymous::Builder::new().build()),
+        None => builder,
+    };
+    let client = builder.build().await.map_err(|error| error.to_string())?;
+    let asked = timeout(ANSWER, client.get_subscription().set_subscription(name).send()).await;
+    match asked {
+        Err(_) => Err(format!("Pub/Sub has not answered within {} s", ANSWER.as_secs())),
+        // Who may take messages need not be one who may ask about the subscription.
+        Ok(Err(error)) if error.status().is_some_and(|status| status.code == Code::PermissionDenied) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Ok(_)) => Ok(()),
     }
 }
 
@@ -134,6 +157,10 @@ fn said(name: &str, error: &str) -> String {
     let help = match error {
         error if error.contains("NOT_FOUND") || error.contains("NotFound") => {
             "\nhelp: `gcloud pubsub subscriptions create NAME --topic TOPIC` makes one"
+        }
+        error if error.contains("has not answered") || error.contains("cannot find credentials") => {
+            "\nhelp: are there credentials (`gcloud auth application-default login`), and a way to it? For an emulator set \
+             PUBSUB_EMULATOR_HOST"
         }
         error if error.contains("PERMISSION_DENIED") => "\nhelp: the account needs roles/pubsub.subscriber on it",
         _ => "",

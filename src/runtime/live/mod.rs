@@ -78,8 +78,9 @@ const GROUP_ENTRIES: usize = 64;
 /// Rows of a queue that wait for those of others. More are left where they are.
 const WAITING_ROWS_MAX: usize = 500_000;
 const FULL_PAUSE: Duration = Duration::from_secs(1);
-/// After a start what was under way before comes again: so long nothing else moves the watermark.
-const HOLD: Micros = Micros(30_000_000);
+/// After a start what was under way before comes again: so long nothing else moves the watermark. The emulator was seen to give even
+/// new messages to the streams of a dead client for a minute.
+const HOLD: Micros = Micros(90_000_000);
 
 pub struct LiveOptions {
     /// Queues with the index of their source.
@@ -263,7 +264,7 @@ pub fn live(
             marks: recovered.marks,
             entries: recovered.snapshot,
             // One is due when they are many, or a start would read ever more of them.
-            rows: recovered.rows,
+            rows: if recovered.changed { u64::MAX } else { recovered.rows },
             taken: begun,
         },
         queues,

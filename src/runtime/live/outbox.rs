@@ -195,6 +195,15 @@ impl<'a> Outbox<'a> {
         self.muted = !self.session.same || number < self.session.position.since;
     }
 
+    /// May alerts of the definitions before be left behind, when the log has so many entries?
+    pub(super) fn may_change(&self, entries: u64) -> Result<(), LiveError> {
+        let pending = !self.session.same && self.session.position.complete < entries && !self.drop_pending;
+        match pending {
+            true => Err(LiveError::Pending { folder: self.session.held.disk.name() }),
+            false => Ok(()),
+        }
+    }
+
     /// What comes now is new; so many entries were there, and the first that is left has that number.
     pub(super) fn go_on(&mut self, first: u64, entries: u64) -> Result<(), LiveError> {
         self.muted = false;
@@ -204,9 +213,8 @@ impl<'a> Outbox<'a> {
             return Err(LiveError::Outbox { folder: self.session.held.disk.name(), out, found });
         }
         if !self.session.same {
-            if position.complete < entries && !self.drop_pending {
-                return Err(LiveError::Pending { folder: self.session.held.disk.name() });
-            }
+            self.may_change(entries)?;
+            let position = &mut self.session.position;
             (position.since, position.began, position.base) = (entries, first, self.alerts.end());
             if let Some(file) = self.file.as_ref().filter(|_| position.file_bytes == u64::MAX) {
                 position.file_bytes = file.bytes();

@@ -26,6 +26,8 @@ pub struct Recovered {
     pub snapshot: Option<u64>,
     /// Rows that were read again behind it.
     pub rows: u64,
+    /// Other definitions than before: all of the log was read again.
+    pub changed: bool,
     /// Snapshots that could not be used, and why.
     pub unread: Vec<(u64, String)>,
 }
@@ -39,7 +41,10 @@ pub fn recover(
     vitals: &Vitals,
 ) -> Result<Recovered, LiveError> {
     let disk = outbox.disk();
-    vitals.recovers(confirmed_entries(&*disk, Kind::Given));
+    let confirmed = confirmed_entries(&*disk, Kind::Given);
+    vitals.recovers(confirmed);
+    // Before all of it is read for nothing.
+    outbox.may_change(confirmed)?;
     let first = Log::first(&*disk, Kind::Given)?;
     let mut unread = Vec::new();
     let found = find(outbox, core, &mut unread)?;
@@ -80,14 +85,15 @@ pub fn recover(
     marks.see(&log, core.merge.watermark());
     let all = snapshot::all(&*disk)?;
     // Those that are of no use must not be counted on.
-    let useless = match outbox.is_changed() {
+    let changed = outbox.is_changed();
+    let useless = match changed {
         true => all,
         false => all.into_iter().filter(|entries| unread.iter().any(|(own, _)| own == entries)).collect(),
     };
     outbox.go_on(first, log.end())?;
     useless.into_iter().try_for_each(|entries| snapshot::remove(&*disk, entries))?;
     outbox.flush().map_err(RunError::from)?;
-    Ok(Recovered { core, log, opened, messages, marks, snapshot: start, rows, unread })
+    Ok(Recovered { core, log, opened, messages, marks, snapshot: start, rows, changed, unread })
 }
 
 struct State {
