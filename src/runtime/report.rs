@@ -100,15 +100,7 @@ impl RunReport {
         let costs: serde_json::Map<String, Json> =
             self.costs.iter().map(|(name, of)| (name.clone(), cost(of))).collect();
         json!({
-            "rows": {
-                "offered": ledger.offered,
-                "accepted": ledger.accepted,
-                "filtered": ledger.filtered,
-                "rejected": ledger.rejected_total(),
-                "duplicate": ledger.duplicate,
-                "late": ledger.late,
-                "unread": ledger.unread,
-            },
+            "rows": rows_json(ledger),
             "rejected": rejected,
             "first_rejects": first_rejects,
             "late_windows": ledger.late_windows,
@@ -134,4 +126,17 @@ impl RunReport {
             "conserved": self.verify().is_ok(),
         })
     }
+}
+
+/// Records by what became of them.
+pub fn rows_json(ledger: &Ledger) -> Json {
+    json!({
+        "offered": ledger.offered,
+        "accepted": ledger.accepted,
+        "filtered": ledger.filtered,
+        "rejected": ledger.rejected_total(),
+        "duplicate": ledger.duplicate,
+        "late": ledger.late,
+        "unread": ledger.unread,
+    })
 }

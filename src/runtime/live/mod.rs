@@ -264,7 +264,8 @@ pub fn live(
             marks: recovered.marks,
             entries: recovered.snapshot,
             // One is due when they are many, or a start would read ever more of them.
-            rows: if recovered.changed { u64::MAX } else { recovered.rows },
+            rows: recovered.rows,
+            due: recovered.changed,
             taken: begun,
         },
         queues,

@@ -85,6 +85,8 @@ pub struct Snapshots {
     /// Of the last one.
     pub entries: Option<u64>,
     pub rows: u64,
+    /// One is wanted at once.
+    pub due: bool,
     pub taken: EventTime,
 }
 
@@ -92,12 +94,12 @@ impl Snapshots {
     /// Is it time for one?
     pub fn is_due(&self, entries: u64, now: EventTime) -> bool {
         let aged = self.entries.unwrap_or(0) < entries && now >= self.taken.plus(self.keeping.every);
-        self.rows >= self.keeping.rows || aged
+        self.due || self.rows >= self.keeping.rows || aged
     }
 
     /// There was no room for one.
     pub fn later(&mut self, now: EventTime) {
-        (self.rows, self.taken) = (0, now);
+        (self.rows, self.due, self.taken) = (0, false, now);
     }
 
     /// Writes one, and lets go what is older than what is kept; returns its length.
@@ -125,7 +127,7 @@ impl Snapshots {
             let saved = out.put(&head).and_then(|()| out.put(messages)).and_then(|()| out.put(&self.marks));
             Ok(saved.and_then(|()| core.save(&mut out)).map_err(RunError::from)?)
         })?;
-        (self.entries, self.rows, self.taken) = (Some(log.end()), 0, now);
+        (self.entries, self.rows, self.due, self.taken) = (Some(log.end()), 0, false, now);
         let all = snapshot::all(&*disk)?;
         all.iter().skip(KEPT).try_for_each(|entries| snapshot::remove(&*disk, *entries))?;
         if let Some(oldest) = all.get(KEPT - 1) {

@@ -394,8 +394,11 @@ fn other_definitions() -> Result<(), Failed> {
     if generations("one") != before.len() || generations("two") != after.len() - before.len() {
         return Err(format!("{} of one, {} of two", generations("one"), generations("two")).into());
     }
-    // The same once more: nothing is new.
-    machine.start(&plan, "two")?;
+    // The same once more: nothing is new, and nothing is read again.
+    let again = machine.start(&plan, "two")?;
+    if again.recovered_entries > 0 {
+        return Err(format!("{again:?}").into());
+    }
     same("started again", &after, &machine.alerts()?)
 }
 

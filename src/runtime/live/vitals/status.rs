@@ -9,6 +9,7 @@ use crate::record::{Disposition, EventTime};
 
 use super::{Figures, Kept, Vitals, locked, seconds};
 use crate::runtime::live::SinkState;
+use crate::runtime::report::rows_json;
 
 pub fn json(vitals: &Vitals, patience: Duration, now: EventTime, memory: Option<u64>) -> Json {
     let problems = vitals.problems(patience);
@@ -47,18 +48,7 @@ pub fn json(vitals: &Vitals, patience: Duration, now: EventTime, memory: Option<
 fn add(status: &mut Map<String, Json>, vitals: &Vitals, figures: &Figures, now: EventTime) {
     let (tally, ledger) = (&figures.tally, &figures.tally.ledger);
     let mut put = |name: &str, value: Json| status.insert(name.to_owned(), value);
-    put(
-        "rows",
-        json!({
-            "offered": ledger.offered,
-            "accepted": ledger.accepted,
-            "filtered": ledger.filtered,
-            "rejected": ledger.rejected_total(),
-            "duplicate": ledger.duplicate,
-            "late": ledger.late,
-            "unread": ledger.unread,
-        }),
-    );
+    put("rows", rows_json(ledger));
     let rejected = ledger.rejected.iter().map(|(reason, count)| (reason.code().to_owned(), (*count).into()));
     put("rejected", Json::Object(rejected.collect()));
     put("late_windows", ledger.late_windows.into());
