@@ -64,7 +64,9 @@
 //!    the two stacks of `frame.rs`, or the bags of `frame/bag.rs`, long ones partly on disk by `frame/aside.rs`; `stage.rs` is either kind) and to the rules, `pipeline/detect`; `select.rs` evaluates a branch,
 //!    `rank.rs` its ranks. Hits are rows of `hits(…)` and `alerts(…)` again for the features that read them (`hits.rs`).
 //! 7. `pipeline/alert` orders hits by when they were known, applies exceptions, merges them to incidents (`incident.rs`) and writes
-//!    alerts (`record.rs`) when no further hit can belong to one.
+//!    alerts (`record.rs`) when no further hit can belong to one. In a run that does not end it says before that there is one
+//!    (`early.rs`): for rules of which `plan/early.rs` proves that nothing can undo their condition, as soon as rows that have
+//!    come meet it (`graph/early.rs`, over the open windows of `window/operator/early.rs`).
 //! 8. `pipeline/outlet.rs` is the port for all that comes out: `runtime/outlet.rs` takes rows to taps and alerts to their file; `runtime/report.rs` tells the counts of
 //!    `pipeline/ledger.rs`, and of `pipeline/cost.rs` what each feature and rule took.
 //!

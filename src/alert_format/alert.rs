@@ -3,10 +3,24 @@
 use serde_json::Value as Json;
 
 use crate::record::EventTime;
+use crate::record::alert::Phase;
 
 /// A text, or nothing.
 pub(super) fn text<'a>(alert: &'a Json, key: &str) -> &'a str {
     alert[key].as_str().unwrap_or_default()
+}
+
+/// What one may ask for it by: of a hit whose window is open, which has no alert yet, the hit.
+pub(super) fn id(alert: &Json) -> &str {
+    match text(alert, "alert_id") {
+        "" => text(&alert["hit"], "hit_id"),
+        id => id,
+    }
+}
+
+/// Was it said before, and is not so?
+pub(super) fn is_withdrawn(alert: &Json) -> bool {
+    text(alert, "phase") == Phase::Withdrawn.name()
 }
 
 /// A list, or an empty one.

@@ -5,35 +5,43 @@ mod observable;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::alert::{list, micros, text, texts};
+use super::alert::{id, list, micros, text, texts};
 
 const SCHEMA_VERSION: &str = "1.8.0";
 const CATEGORY: u32 = 2;
 const CLASS: u32 = 2_004;
-/// An alert is told once.
-const CREATE: u32 = 1;
-/// Of `status_id`.
-const NEW: u32 = 1;
+/// Of an activity, and of `status_id`.
+const CREATE: (u32, &str) = (1, "Create");
+const UPDATE: (u32, &str) = (2, "Update");
+const CLOSE: (u32, &str) = (3, "Close");
+const NEW: (u32, &str) = (1, "New");
+const RESOLVED: (u32, &str) = (4, "Resolved");
 /// Of an analytic.
 const RULE: u32 = 1;
 /// What has no place in the class is carried along as it is.
-const UNMAPPED: [&str; 8] = ["state", "hit", "key", "params", "entities", "hits", "score", "owner"];
+const UNMAPPED: [&str; 9] = ["phase", "state", "hit", "key", "params", "entities", "hits", "score", "owner"];
 
 pub(super) fn finding(alert: &Json) -> Json {
     let (severity_id, severity) = severity(text(alert, "severity"));
+    let (activity, status) = match text(alert, "phase") {
+        "update" => (UPDATE, NEW),
+        "withdrawn" => (CLOSE, RESOLVED),
+        // Who is told only of what is over is told of it then.
+        _ => (CREATE, NEW),
+    };
     let mut finding = json!({
         "category_uid": CATEGORY,
         "category_name": "Findings",
         "class_uid": CLASS,
         "class_name": "Detection Finding",
-        "activity_id": CREATE,
-        "activity_name": "Create",
-        "type_uid": CLASS * 100 + CREATE,
-        "type_name": "Detection Finding: Create",
+        "activity_id": activity.0,
+        "activity_name": activity.1,
+        "type_uid": CLASS * 100 + activity.0,
+        "type_name": format!("Detection Finding: {}", activity.1),
         "severity_id": severity_id,
         "severity": severity,
-        "status_id": NEW,
-        "status": "New",
+        "status_id": status.0,
+        "status": status.1,
         "is_alert": true,
         "message": text(alert, "title"),
         "time": millis(alert, "last_time"),
@@ -41,7 +49,7 @@ pub(super) fn finding(alert: &Json) -> Json {
         "end_time": millis(alert, "last_time"),
         "metadata": {
             "version": SCHEMA_VERSION,
-            "uid": text(alert, "alert_id"),
+            "uid": text(alert, "message_id"),
             "event_code": text(alert, "rule"),
             "product": {"name": "tripline", "vendor_name": "tripline", "version": env!("CARGO_PKG_VERSION")},
         },
@@ -61,7 +69,7 @@ pub(super) fn finding(alert: &Json) -> Json {
 
 fn info(alert: &Json) -> Json {
     let mut info = json!({
-        "uid": text(alert, "alert_id"),
+        "uid": id(alert),
         "title": text(alert, "title"),
         "first_seen_time": millis(alert, "first_time"),
         "last_seen_time": millis(alert, "last_time"),

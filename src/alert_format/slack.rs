@@ -4,7 +4,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::alert::{about, shown, text, texts};
+use super::alert::{about, id, is_withdrawn, shown, text, texts};
 use super::cut::{escaped, escaped_lines, line};
 
 /// What Slack allows, in characters; `…_MAX` is the most that is used where less is enough.
@@ -18,7 +18,8 @@ const CONTEXT_MAX: usize = 1_000;
 
 pub(super) fn message(alert: &Json) -> Json {
     let severity = text(alert, "severity").to_uppercase();
-    let title = format!("{severity}: {}", text(alert, "title"));
+    let said = if is_withdrawn(alert) { "withdrawn, " } else { "" };
+    let title = format!("{said}{severity}: {}", text(alert, "title"));
     let mut blocks = vec![json!({
         "type": "header",
         "text": {"type": "plain_text", "text": line(&title, HEADER), "emoji": false},
@@ -62,7 +63,7 @@ fn fields(alert: &Json) -> Vec<Json> {
 }
 
 fn context(alert: &Json) -> String {
-    let mut parts = vec![format!("alert {}", text(alert, "alert_id"))];
+    let mut parts = vec![format!("alert {}", id(alert))];
     if text(alert, "state") != "ok" {
         parts.push(text(alert, "state").to_owned());
     }

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use clap::{Args, ValueEnum};
 
 use crate::diagnostic::{render_json, render_text};
+use crate::plan::Early;
 use crate::runtime::{case, names};
 
 use super::exit::Exit;
@@ -45,10 +46,11 @@ impl Check {
             Format::Json => writeln!(out, "{:#}", render_json(&opened.diagnostics, &opened.files))?,
             Format::Text if opened.diagnostics.is_empty() => writeln!(
                 out,
-                "{} sources, {} features, {} rules, {} lookups: no findings",
+                "{} sources, {} features, {} rules ({} fire early), {} lookups: no findings",
                 opened.project.sources.len(),
                 opened.project.features.len(),
                 opened.project.rules.len(),
+                opened.plan.early().iter().filter(|early| !matches!(early, Early::Not(_))).count(),
                 opened.project.lookups.len()
             )?,
             Format::Text => {

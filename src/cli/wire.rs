@@ -108,7 +108,11 @@ pub fn is_subscription(name: &str) -> bool {
 
 /// Where alerts go. Secrets are read here, and nowhere else.
 pub fn sinks(config: &Config) -> anyhow::Result<Vec<Listener>> {
-    config.sinks.iter().map(|own| Ok(Listener { sink: sink(own)?, per_hour: own.per_hour })).collect()
+    config
+        .sinks
+        .iter()
+        .map(|own| Ok(Listener { sink: sink(own)?, per_hour: own.per_hour, phases: own.phases.clone() }))
+        .collect()
 }
 
 fn sink(config: &SinkConfig) -> anyhow::Result<Box<dyn Sink>> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::{FileId, Span, Text};
 use crate::mmdb::Table;
+use crate::record::alert::Phase;
 use crate::record::{Decode, EventTime, Format, Micros, Type, Value, WebAddress};
 
 /// A detection project: one folder.
@@ -48,6 +49,8 @@ pub struct SinkConfig {
     pub min_severity: Option<Level>,
     /// Alerts of one rule that it is told of in an hour.
     pub per_hour: Option<u64>,
+    /// What it is told of an incident.
+    pub phases: Vec<Phase>,
     pub format: SinkFormat,
     /// For one attempt.
     pub timeout: Micros,

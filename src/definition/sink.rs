@@ -4,6 +4,7 @@ use super::model::{Level, SinkConfig, SinkFormat, SinkPlace, SinkUrl, WebhookCon
 use super::shape::{Shape, Table, optional, required};
 use super::yaml::Node;
 use crate::diagnostic::{Diagnostic, Span, Text};
+use crate::record::alert::Phase;
 use crate::record::{Micros, WebAddress, WrongAddress};
 
 /// The code of a secret that is written down; its place is not shown.
@@ -15,6 +16,7 @@ const TIMEOUT: Micros = Micros(10_000_000);
 const TIMEOUT_MAX: Micros = Micros(300_000_000);
 const TYPES: [&str; 2] = ["webhook", "pubsub"];
 const FORMATS: [&str; 5] = ["json", "slack", "pagerduty", "splunk", "ocsf"];
+const PHASES: [&str; 4] = ["first", "update", "final", "withdrawn"];
 const LEVELS: [&str; 5] = ["info", "low", "medium", "high", "critical"];
 /// Keys of one type only.
 const OF_WEBHOOKS: [&str; 6] = ["url", "url_env", "headers", "headers_env", "secret_env", "token_env"];
@@ -52,6 +54,13 @@ pub(super) static SINK: Table = Table {
             Shape::Integer { min: 1, max: 1_000_000 },
             "Alerts of one rule that it is told of in an hour; then one says that there are more, which are in the record only \
              (default 100 for `slack` and `pagerduty`, no limit for others)",
+        ),
+        optional(
+            "phases",
+            Shape::List { item: &Shape::Word(&PHASES), empty: false },
+            "What it is told of an incident: `first`, as soon as it is certain; `update`, each time that its hits have doubled; \
+             `final`, when it is over; `withdrawn`, where a first one came to nothing (default `first` and `withdrawn` for \
+             `slack` and `pagerduty`, all for others)",
         ),
         optional("timeout", Shape::Length { zero: false }, "For one attempt (default 10s, at most 5m)"),
         optional("url", Shape::Text, "Of a webhook: `https://…`, or `http://` on this machine"),
@@ -114,8 +123,16 @@ fn sink(name: &Text, node: &Node, out: &mut Vec<Diagnostic>) -> Option<SinkConfi
     let right = out.len() == before;
     let floods = matches!(format, SinkFormat::Slack | SinkFormat::PagerDuty);
     let per_hour = node.count_at("per_hour").or(floods.then_some(PER_HOUR));
+    let phases: Vec<Phase> = match node.get("phases") {
+        Some(_) => {
+            let named = node.strings_at("phases");
+            Phase::ALL.into_iter().filter(|phase| named.iter().any(|name| name == phase.name())).collect()
+        }
+        None if floods => vec![Phase::First, Phase::Withdrawn],
+        None => Phase::ALL.to_vec(),
+    };
     let name = name.text.clone();
-    place.filter(|_| right).map(|place| SinkConfig { name, min_severity, per_hour, format, timeout, place })
+    place.filter(|_| right).map(|place| SinkConfig { name, min_severity, per_hour, phases, format, timeout, place })
 }
 
 fn bad(code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
@@ -308,13 +325,15 @@ fn variable(node: &Node, out: &mut Vec<Diagnostic>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FORMATS, LEVELS, is_topic};
+    use super::{FORMATS, LEVELS, PHASES, is_topic};
     use crate::definition::model::{Level, SinkFormat};
+    use crate::record::alert::Phase;
 
     #[test]
     fn words_are_those_of_the_model() {
         assert_eq!(FORMATS, SinkFormat::ALL.map(SinkFormat::name));
         assert_eq!(LEVELS, Level::ALL.map(Level::name));
+        assert_eq!(PHASES, Phase::ALL.map(Phase::name));
     }
 
     #[test]

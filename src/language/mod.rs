@@ -17,6 +17,7 @@ pub mod scope;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod total;
 pub mod tree;
 
 pub use bind::{

@@ -24,19 +24,6 @@ impl Expr {
         self.kind.each_child(&mut |child| child.walk(see));
     }
 
-    /// May it have no value for some row?
-    pub fn can_fail(&self) -> bool {
-        let mut fails = false;
-        self.walk(&mut |part| {
-            fails |= match &part.kind {
-                ExprKind::Call { function, .. } => function.can_fail(),
-                ExprKind::Cast { safe, .. } => !safe,
-                _ => false,
-            }
-        });
-        fails
-    }
-
     /// Is it written like another, wherever each stands? What looks into a lookup never is.
     pub fn means(&self, other: &Self) -> bool {
         if self.ty != other.ty || !self.kind.is_alike(&other.kind) {

@@ -5,6 +5,7 @@
 
 mod caps;
 mod close;
+mod early;
 mod saved;
 mod spaces;
 pub mod tally;
@@ -17,6 +18,7 @@ use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{Asked, LookBack, Node, Plan, Upstream, hits};
 use crate::port::Spill;
+use crate::record::alert::Phase;
 use crate::record::{Reject, flow};
 use crate::target::datafusion::Lookups;
 
@@ -39,6 +41,7 @@ use super::window::feature::{Beside, BuildError, FeatureStage, StageError};
 use super::window::operator::Hop;
 use super::window::stage::Stage;
 use caps::Caps;
+use early::EarlyRules;
 use spaces::Spaces;
 
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +110,8 @@ pub struct Graph {
     /// When asked for: the row that came nearest to firing, by rule.
     nearest: Option<Vec<Option<Nearest>>>,
     focus: Focus,
+    /// Of a run that does not end: what fires before its window is over.
+    early: Option<Box<EarlyRules>>,
 }
 
 impl Graph {
@@ -155,6 +160,7 @@ impl Graph {
             begins: None,
             nearest: None,
             focus: Focus::default(),
+            early: None,
         })
     }
 
@@ -346,6 +352,7 @@ impl Graph {
         }
         let last = flows.times.iter().copied().max().unwrap_or(i64::MIN);
         let mut told: Vec<(usize, Vec<Hit>)> = Vec::new();
+        let mut certain: Vec<Settled> = Vec::new();
         for (index, rule) in self.rules.iter_mut().enumerate().filter(|(index, _)| last >= self.since.1[*index]) {
             for (branch, upstream) in rule.branches() {
                 if upstream != Upstream::Flows {
@@ -371,12 +378,17 @@ impl Graph {
                     if !self.readers.early(index).is_empty() {
                         told.push((index, in_time().filter(|hit| hit.excepted.is_none()).cloned().collect()));
                     }
+                    if self.early.is_some() {
+                        certain.push(self.alerts.certain(&hits));
+                    }
                     self.alerts.push(hits, &mut self.ledger);
                 }
                 work.on(&mut self.costs.rules[index], flows.times.len(), selected.num_rows());
             }
         }
-        told.iter().try_for_each(|(rule, hits)| self.tell_early(*rule, hits))
+        told.iter().try_for_each(|(rule, hits)| self.tell_early(*rule, hits))?;
+        certain.into_iter().try_for_each(|settled| self.put_out(settled, out))?;
+        self.fire(out)
     }
 
     /// Takes out late rows: no window of any feature over flows is open for them, and no rule reads flows. Returns the
@@ -449,7 +461,7 @@ impl Graph {
         }
         for alert in &settled.alerts {
             out.alert(alert)?;
-            self.ledger.alerts += 1;
+            self.ledger.alerts += u64::from(alert.phase == Phase::Final);
         }
         Ok(())
     }

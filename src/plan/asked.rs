@@ -74,9 +74,27 @@ fn joins(joins: &[JoinPlan], index: usize, when: impl Fn(JoinAt) -> bool) -> boo
 }
 
 /// What is asked of a row's aggregates; `None` when that is nothing that is tried first.
-fn bounds(feature: &FeaturePlan, condition: Option<&Expr>) -> Option<Vec<Bound>> {
-    let found: Vec<Bound> = conjuncts(condition?).into_iter().filter_map(|part| bound(feature, part)).collect();
+pub(super) fn bounds(feature: &FeaturePlan, condition: Option<&Expr>) -> Option<Vec<Bound>> {
+    let found: Vec<Bound> = conjuncts(condition?).into_iter().flat_map(|part| of_part(feature, part)).collect();
     (!found.is_empty()).then_some(found)
+}
+
+/// Of an OR, what all of its alternatives ask for.
+fn of_part(feature: &FeaturePlan, part: &Expr) -> Vec<Bound> {
+    match &part.kind {
+        ExprKind::Call { function, args } if function.id == Id::Or && !part.can_fail() => {
+            let each = args.iter().map(|arg| bounds(feature, Some(arg)).unwrap_or_default());
+            each.reduce(|some, others| some.iter().filter_map(|bound| either(*bound, &others)).collect())
+                .unwrap_or_default()
+        }
+        _ => bound(feature, part).into_iter().collect(),
+    }
+}
+
+/// Within a bound, or within one of these on the same aggregate.
+fn either(bound: Bound, others: &[Bound]) -> Option<Bound> {
+    let other = others.iter().find(|other| other.aggregate == bound.aggregate)?;
+    Some(Bound { least: bound.least.min(other.least), most: bound.most.max(other.most), ..bound })
 }
 
 fn bound(feature: &FeaturePlan, condition: &Expr) -> Option<Bound> {

@@ -1,8 +1,34 @@
-//! The columns of the relation `alerts`, wherever its rows are written.
+//! What is said of an incident, and the columns of the relation `alerts`, wherever its rows are written.
 
 use super::types::{Column, Type};
 
 pub const ALERTS: &str = "alerts";
+
+/// What an alert says of its incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// There is one: a hit is certain.
+    First,
+    /// It has grown.
+    Update,
+    /// It is over.
+    Final,
+    /// There is none: the hit that was certain has not come.
+    Withdrawn,
+}
+
+impl Phase {
+    pub const ALL: [Self; 4] = [Self::First, Self::Update, Self::Final, Self::Withdrawn];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Update => "update",
+            Self::Final => "final",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
 
 /// Of its table in a warehouse.
 const COLUMNS: [(&str, Type); 11] = [

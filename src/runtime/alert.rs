@@ -19,7 +19,7 @@ pub fn alert_rows(alerts: &[AlertRecord]) -> Vec<ArrayRef> {
     };
     let hits = alerts.iter().map(|alert| i64::try_from(alert.hits).unwrap_or(i64::MAX));
     vec![
-        text(&|alert| alert.alert_id.clone()),
+        text(&|alert| alert.alert_id.clone().unwrap_or_default()),
         text(&|alert| alert.rule.clone()),
         text(&|alert| alert.severity.name().to_owned()),
         time(&|alert| alert.first_time_us),

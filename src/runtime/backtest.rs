@@ -106,7 +106,7 @@ impl Outlet for Tally {
         about.into_iter().for_each(|entity| *tally.entities.entry(entity).or_default() += 1);
         let key = alert.key.iter().map(|(name, value)| format!("{name}={}", value.display()));
         tally.alerts.push(Found {
-            alert_id: alert.alert_id.clone(),
+            alert_id: alert.alert_id.clone().unwrap_or_default(),
             title: alert.title.clone(),
             key: key.collect::<Vec<_>>().join(" "),
             first: EventTime(alert.first_time_us),

@@ -17,7 +17,7 @@ use crate::pipeline::merge::BEFORE_ALL;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
 use crate::plan::{Plan, RulePlan};
 use crate::port::RowWriter;
-use crate::record::alert::{self, ALERTS};
+use crate::record::alert::{self, ALERTS, Phase};
 use crate::record::flow::{self, LATE};
 use crate::record::{Column, Disposition, EventTime, Reject, Type};
 use crate::target::bigquery::rule_table;
@@ -236,7 +236,8 @@ impl Outlet for Outlets {
         if let Some(kept) = &mut self.kept_alerts {
             kept.push(alert.clone());
         }
-        if self.taps.contains_key(ALERTS) {
+        // A row of the relation is an incident that is over.
+        if self.taps.contains_key(ALERTS) && alert.phase == Phase::Final {
             self.alert_rows.push(alert.clone());
             if self.alert_rows.len() >= BUFFER_ROWS {
                 self.flush_alerts()?;

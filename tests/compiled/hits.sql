@@ -74,7 +74,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'cce30b65276e83f4' AS fingerprint,
+        'dee868b6cbcee7e4' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_amplification__gaps
     ),
@@ -294,7 +294,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '304631b7b1683993' AS fingerprint,
+        'c2a81cf0a2fc829a' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_bruteforce__gaps
     ),
@@ -398,7 +398,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        'b607990e8090f1f6' AS fingerprint,
+        'b19d62bad3fa3449' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_bruteforce_success__gaps
     ),
@@ -448,7 +448,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '44dc55f105282e3c' AS fingerprint,
+        '50094236e6f15281' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_compromise_exfiltration__gaps
     ),
@@ -548,7 +548,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '70c2c63390251b61' AS fingerprint,
+        'a2770cb29266cfef' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_dns_tunnel__gaps
     ),
@@ -697,7 +697,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '1b79c1487ea71658' AS fingerprint,
+        'c9feae0184642417' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_flood_syn__gaps
     ),
@@ -988,7 +988,7 @@ USING (
           PARTITION BY alert_key, DATE(event_time), excepted ORDER BY event_time, key_order, opens DESC
           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )) AS opened_at,
-        '6ab69bc88d576229' AS fingerprint,
+        '827a99440787f8bf' AS fingerprint,
         'high' AS severity
       FROM hits__rule_net_risk__gaps
     ),

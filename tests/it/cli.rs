@@ -126,7 +126,7 @@ fn the_project_is_here_or_above() -> Outcome {
         let (_, err) = run(top, 2, &[command])?;
         expect(&err, &["no tripline.yaml here or in a folder above", "`--built-in`"])?;
     }
-    expect(&run(top, 0, &["check", "--built-in"])?.0, &["29 rules, 9 lookups: no findings"])?;
+    expect(&run(top, 0, &["check", "--built-in"])?.0, &["29 rules (7 fire early), 9 lookups: no findings"])?;
     expect(&run(top, 0, &["test", "--built-in", "net.beacon"])?.0, &[" passed, 0 failed"])?;
     expect(&run(top, 0, &["explain", "contact_1m"])?.1, &["using the built-in pack"])?;
     run(top, 0, &["init", "p"])?;

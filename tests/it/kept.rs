@@ -6,6 +6,7 @@ use tripline::pipeline::alert::AlertRecord;
 use tripline::pipeline::detect::Hit;
 use tripline::pipeline::outlet::{Outlet, OutletError};
 use tripline::plan::Plan;
+use tripline::record::alert::Phase;
 use tripline::record::{Column, Disposition, Reject, Value, flow};
 
 use datafusion::arrow::array::RecordBatch;
@@ -40,11 +41,15 @@ impl Kept {
         Self { alerts_alone: true, ..Self::default() }
     }
 
+    /// Alerts of incidents that are over.
+    pub fn finals(&self) -> impl Iterator<Item = &AlertRecord> {
+        self.alerts.iter().filter(|alert| alert.phase == Phase::Final)
+    }
+
     /// Hits and alerts as sorted lines.
     pub fn told(&self) -> Vec<String> {
         let hits = self.hits.iter().map(|hit| format!("hit {hit:?}"));
-        let mut lines: Vec<String> =
-            hits.chain(self.alerts.iter().map(|alert| format!("alert {}", alert.json()))).collect();
+        let mut lines: Vec<String> = hits.chain(self.finals().map(|alert| format!("alert {}", alert.json()))).collect();
         lines.sort();
         lines
     }
@@ -54,7 +59,7 @@ impl Kept {
         let rows = self.rows.iter().filter(|(relation, _)| *relation != flow::FLOWS);
         let rows = rows.flat_map(|(relation, rows)| rows.iter().map(move |row| format!("{relation} {row:?}")));
         let hits = self.hits.iter().map(|hit| format!("hit {hit:?}"));
-        let alerts = self.alerts.iter().map(|alert| format!("alert {}", alert.json()));
+        let alerts = self.finals().map(|alert| format!("alert {}", alert.json()));
         let late = self.late.iter().map(|late| format!("late {late:?}"));
         let mut lines: Vec<String> = rows.chain(hits).chain(alerts).chain(late).collect();
         lines.sort();

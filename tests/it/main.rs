@@ -10,6 +10,7 @@ mod conserve;
 mod crowd;
 mod docs;
 mod durable;
+mod early;
 mod error;
 mod expressions;
 mod fetch;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
     trials.extend(crowd::cases());
     trials.extend(docs::trials());
     trials.extend(durable::cases());
+    trials.extend(early::cases());
     trials.extend(fingerprint::cases());
     trials.extend(pruned::cases());
     trials.extend(pubsub::cases());

@@ -14,6 +14,9 @@ pub fn moved(plan: &Plan, graph: &Graph, spill: Option<(&Arc<dyn Spill>, usize)>
     let mut bytes = Vec::new();
     graph.save(&mut Saver::new(&mut bytes))?;
     let mut next = Graph::new(plan, &Lookups::new(&plan.lookups), String::new(), None)?;
+    if graph.fires_early() {
+        next.fire_early(plan, &Lookups::new(&plan.lookups))?;
+    }
     if let Some((spill, rows_max)) = spill {
         next.spill_to(spill, rows_max);
     }

@@ -499,6 +499,9 @@ fn fed(
 ) -> Result<Outcome, Failed> {
     let mut graph = Graph::new(&scene.plan, &Lookups::new(&scene.plan.lookups), String::new(), None)?;
     graph.ledger.offered = log.0.len() as u64;
+    if random.one_in(2) {
+        graph.fire_early(&scene.plan, &Lookups::new(&scene.plan.lookups))?;
+    }
     let moves = random.one_in(3);
     for batch in arrival::batches(random, &log.0, log.1, longest)? {
         graph.push(&batch, &mut kept)?;
@@ -508,6 +511,10 @@ fn fed(
     }
     graph.finish(log.1, &mut kept)?;
     graph.ledger.verify()?;
+    let came: BTreeSet<&str> = kept.hits.iter().map(|(_, hit, _)| hit.as_str()).collect();
+    if let Some(alert) = kept.alerts.iter().find(|alert| !came.contains(alert.hit_id.as_str())) {
+        return Err(format!("a hit was told of that did not come: {}", alert.json()).into());
+    }
     Ok(Outcome { kept, ledger: graph.ledger.clone() })
 }
 
@@ -589,7 +596,7 @@ fn without_partial(kept: &Kept) -> Vec<String> {
     let mut lines: Vec<String> =
         rows.flat_map(|(name, rows)| rows.iter().map(move |(row, _)| format!("{name} {row:?}"))).collect();
     lines.extend(kept.hits.iter().map(|hit| format!("{hit:?}")));
-    lines.extend(kept.alerts.iter().map(|alert| format!("{} {} {:?}", alert.alert_id, alert.hits, alert.evidence)));
+    lines.extend(kept.alerts.iter().map(|alert| format!("{:?} {} {:?}", alert.alert_id, alert.hits, alert.evidence)));
     lines.sort();
     lines
 }
@@ -678,7 +685,7 @@ fn differences(scene: &Scene, log: &[Logged], outcome: &Outcome, counts: Counts)
         all.extend(flow_hits::differences(log, (&by_subscriber, &everybody), scene, counts, found));
     }
     for (rule, expected) in expected.into_iter().filter(|(rule, _)| known(rule)) {
-        let alerts = outcome.kept.alerts.iter().filter(|alert| alert.rule == rule);
+        let alerts = outcome.kept.finals().filter(|alert| alert.rule == rule);
         let key = |alert: &AlertRecord| alert.key.first().map(|(_, value)| key_text(value)).unwrap_or_default();
         let mut found: Vec<Incident> =
             alerts.map(|alert| (key(alert), alert.first_time_us, alert.last_time_us, alert.hits)).collect();
@@ -999,8 +1006,8 @@ fn opened_once(kept: &Kept) -> Option<String> {
         other => format!("{other:?}"),
     });
     let ids: BTreeSet<String> = ids.flat_map(|ids| ids.split(',').map(str::to_owned).collect::<Vec<_>>()).collect();
-    let alerts = kept.alerts.iter().filter(|alert| alert.rule == "busy");
-    let alerts: BTreeSet<String> = alerts.map(|alert| alert.alert_id.clone()).collect();
+    let alerts = kept.finals().filter(|alert| alert.rule == "busy");
+    let alerts: BTreeSet<String> = alerts.filter_map(|alert| alert.alert_id.clone()).collect();
     (ids != alerts).then(|| format!("alerts of busy: {alerts:?}, rows of alerts(busy): {ids:?}"))
 }
 

@@ -6,9 +6,12 @@ use crate::cli::project::Opened;
 use crate::definition::model::{Lookup, Override, Rule, Source};
 use crate::diagnostic::{SourceFiles, Span};
 use crate::language::Expr;
-use crate::language::function::AGGREGATES;
+use crate::language::function::{AGGREGATES, Id};
 use crate::language::functions;
-use crate::plan::{AlertWhen, FeaturePlan, JoinAt, JoinPlan, JoinTarget, Plan, RulePlan, Upstream};
+use crate::language::tree::ExprKind;
+use crate::plan::{
+    AlertWhen, Early, EarlySelect, FeaturePlan, JoinAt, JoinPlan, JoinTarget, NotEarly, Plan, RulePlan, Upstream,
+};
 use crate::record::{Column, Day, Decode, EventTime, flow};
 use crate::target::bigquery;
 
@@ -42,6 +45,9 @@ pub(super) fn rule(opened: &Opened, rule: &RulePlan) -> String {
         AlertWhen::Never => "none: its hits are for other rules".to_owned(),
     };
     text.push_str(&format!("  alerts   {alerts}\n"));
+    if rule.when == AlertWhen::Always {
+        text.push_str(&fires(opened, rule));
+    }
     let reads = |feature: &&FeaturePlan| match feature.upstream {
         Upstream::Hits(hits) => plan.rules_behind(hits).any(|(_, read)| read.name == rule.name),
         _ => false,
@@ -51,6 +57,54 @@ pub(super) fn rule(opened: &Opened, rule: &RulePlan) -> String {
         text.push_str(&format!("  read by  {}\n", readers.join(", ")));
     }
     text
+}
+
+/// When its first hit of an incident is told of, in a run that does not end.
+fn fires(opened: &Opened, rule: &RulePlan) -> String {
+    let plan = &opened.plan;
+    let at = plan.rules.iter().position(|own| own.name == rule.name);
+    let early = at.and_then(|at| plan.early().into_iter().nth(at));
+    let lines = match early {
+        Some(Early::Flows) => vec!["with its flow".to_owned()],
+        Some(Early::Windows(selects)) => {
+            let one = rule.branches.len() == 1;
+            let when = |select: EarlySelect| {
+                let condition = select.condition.map(|condition| written(&opened.files, &condition, false));
+                let condition = condition.unwrap_or_else(|| "there is a row".to_owned());
+                let of = if one { String::new() } else { format!(" (SELECT {})", select.branch + 1) };
+                format!("as soon as {condition}{of}, before the window is over")
+            };
+            selects.into_iter().map(when).collect()
+        }
+        Some(Early::Not(NotEarly { why, at })) => {
+            let at = at.map(|span| {
+                let (line, column) = opened.files.line_column(span.file, span.start);
+                format!(" ({}:{line}:{column})", opened.files.path(span.file))
+            });
+            vec![format!("when the window is over: {why}{}", at.unwrap_or_default())]
+        }
+        None => Vec::new(),
+    };
+    lines.into_iter().map(|line| format!("  fires    {line}\n")).collect()
+}
+
+/// A condition as its author wrote it, where parts of it may be left out. `among`: it stands among others of an AND.
+fn written(files: &SourceFiles, condition: &Expr, among: bool) -> String {
+    let joined = |args: &[Expr], word: &str, among: bool| {
+        args.iter().map(|arg| written(files, arg, among)).collect::<Vec<_>>().join(word)
+    };
+    match &condition.kind {
+        ExprKind::Call { function, args } if function.id == Id::And => joined(args, " AND ", true),
+        ExprKind::Call { function, args } if function.id == Id::Or => match joined(args, " OR ", false) {
+            text if among => format!("({text})"),
+            text => text,
+        },
+        _ => {
+            let Span { file, start, end } = condition.span;
+            let text = files.text(file).get(start as usize..end as usize).unwrap_or_default();
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        }
+    }
 }
 
 /// What the project's `tripline.yaml` changes in one rule, and where.

@@ -4,6 +4,7 @@
 //! watermark passes that instant and are then taken in the order of (known, event time, rule, key), so that incidents
 //! depend neither on the order in which windows were computed nor on which rows came in one batch.
 
+mod early;
 mod incident;
 pub mod record;
 
@@ -13,11 +14,13 @@ use std::sync::Arc;
 
 use crate::definition::model::{AlertWhen, Status};
 use crate::plan::RulePlan;
+use crate::record::alert::Phase;
 use crate::record::{Disposition, EventTime, Value};
 
 use super::detect::Hit;
 use super::ledger::Ledger;
 use super::saved::{Loader, Saved, SavedError, Saver, mismatch};
+use early::Early;
 use incident::Incident;
 pub use record::AlertRecord;
 
@@ -40,6 +43,8 @@ pub struct AlertStage {
     /// By rule: the end of the last window of which hits may be missing.
     missed: Vec<i64>,
     generation: String,
+    /// In a run that does not end.
+    early: Option<Early>,
     /// A fault that a test plants: the next hit is counted and lost.
     lose_hit: bool,
 }
@@ -98,8 +103,29 @@ impl AlertStage {
             sequence: 0,
             missed: vec![i64::MIN; rules.len()],
             generation,
+            early: None,
             lose_hit,
         }
+    }
+
+    /// From now on incidents are told of before they are over.
+    pub fn tell_early(&mut self) {
+        self.early = Some(Early::new());
+    }
+
+    /// Hits that will come for certain: those that begin an incident are told of.
+    pub fn certain(&mut self, hits: &[Hit]) -> Settled {
+        let mut told = Settled::default();
+        let hits: Vec<&Hit> = hits.iter().filter(|hit| self.alone(hit).is_none()).collect();
+        let Some(early) = &mut self.early else { return told };
+        for hit in hits {
+            let rule = &self.rules[hit.rule];
+            if early.opens(hit, incident_key(hit), rule.merge_within.0) {
+                early.await_hit(hit);
+                told.alerts.push(of_open(Phase::First, rule, hit, &self.generation));
+            }
+        }
+        told
     }
 
     pub fn push(&mut self, hits: Vec<Hit>, ledger: &mut Ledger) {
@@ -108,6 +134,7 @@ impl AlertStage {
             if std::mem::take(&mut self.lose_hit) {
                 continue;
             }
+            self.early.iter_mut().for_each(|early| early.came(&hit));
             self.sequence += 1;
             self.waiting.insert(Place::of(&hit, self.sequence), hit);
         }
@@ -172,7 +199,19 @@ impl AlertStage {
             self.take(hit, &mut settled, ledger);
         }
         self.close_before(watermark, &mut settled);
+        self.withdraw(watermark, &mut settled);
         settled
+    }
+
+    /// Tells of hits that were certain and have not come: their rows went, because there were too many keys.
+    fn withdraw(&mut self, watermark: i64, settled: &mut Settled) {
+        let Some(early) = &mut self.early else { return };
+        for hit in early.missed(watermark) {
+            early.forget(&incident_key(&hit));
+            let rule = &self.rules[hit.rule];
+            settled.alerts.push(of_open(Phase::Withdrawn, rule, &hit, &self.generation));
+        }
+        early.prune(watermark, |rule| self.rules.get(rule).map_or(0, |rule| rule.merge_within.0));
     }
 
     /// The run ends. Of the days before that of `end` all rows have come: their late hits are settled, whenever they were
@@ -201,7 +240,28 @@ impl AlertStage {
         self.close_before(hit.known_at.0, settled);
         let disposition = self.settle(&hit);
         ledger.dispose(disposition);
+        self.tell_of(&hit, disposition, settled);
         settled.hits.push((hit, disposition));
+    }
+
+    /// What is said of the incident that a hit has become part of: that there is one, unless it was said before, and each time that
+    /// its hits have doubled.
+    fn tell_of(&mut self, hit: &Hit, disposition: Disposition, settled: &mut Settled) {
+        let Some(early) = &mut self.early else { return };
+        if !matches!(disposition, Disposition::Alerted | Disposition::Merged) {
+            return;
+        }
+        let (rule, key) = (&self.rules[hit.rule], incident_key(hit));
+        let opens = early.opens(hit, key.clone(), rule.merge_within.0);
+        let phase = match disposition {
+            Disposition::Alerted => opens.then_some(Phase::First),
+            _ => Some(Phase::Update),
+        };
+        let incident = self.incidents.get(&key);
+        let doubled = |incident: &&Incident| incident.hits.is_power_of_two();
+        if let (Some(phase), Some(incident)) = (phase, incident.filter(doubled)) {
+            settled.alerts.push(AlertRecord::new(phase, rule, incident, &self.generation));
+        }
     }
 
     /// What becomes of a hit that belongs to no incident.
@@ -249,10 +309,20 @@ impl AlertStage {
 
     fn close(&mut self, at: i64, key: IncidentKey, settled: &mut Settled) {
         if let Some(incident) = self.incidents.remove(&key) {
-            settled.alerts.push(AlertRecord::new(&self.rules[incident.rule], &incident, &self.generation));
+            settled.alerts.push(AlertRecord::new(
+                Phase::Final,
+                &self.rules[incident.rule],
+                &incident,
+                &self.generation,
+            ));
         }
         self.closing.remove(&(at, key));
     }
+}
+
+/// An alert of a hit that belongs to no incident yet.
+fn of_open(phase: Phase, rule: &RulePlan, hit: &Hit, generation: &str) -> AlertRecord {
+    AlertRecord { alert_id: None, ..AlertRecord::new(phase, rule, &Incident::new(hit), generation) }
 }
 
 fn incident_key(hit: &Hit) -> IncidentKey {
@@ -280,7 +350,8 @@ impl Saved for AlertStage {
             out.put(&place.sequence)?;
             hit.save(out)
         })?;
-        self.incidents.values().try_for_each(|incident| incident.save(out))
+        self.incidents.values().try_for_each(|incident| incident.save(out))?;
+        self.early.iter().try_for_each(|early| early.save(out))
     }
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
@@ -299,6 +370,6 @@ impl Saved for AlertStage {
             self.closing.insert((incident.closes_at(rule.merge_within.0), key.clone()));
             self.incidents.insert(key, incident);
         }
-        Ok(())
+        self.early.iter_mut().try_for_each(|early| early.load(from))
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::definition::model::Level;
 use crate::plan::{RulePlan, TitlePart};
+use crate::record::alert::Phase;
 use crate::record::{EventTime, Value};
 
 use super::incident::Incident;
@@ -14,7 +15,9 @@ pub const ALERT_VERSION: u32 = 1;
 
 #[derive(Debug, Clone)]
 pub struct AlertRecord {
-    pub alert_id: String,
+    pub phase: Phase,
+    /// Of a hit whose window is open there is none: which hit begins an incident is known when it is over.
+    pub alert_id: Option<String>,
     pub rule: String,
     pub title: String,
     pub severity: Level,
@@ -44,14 +47,15 @@ pub struct AlertRecord {
 }
 
 impl AlertRecord {
-    pub fn new(rule: &RulePlan, incident: &Incident, generation: &str) -> Self {
+    pub fn new(phase: Phase, rule: &RulePlan, incident: &Incident, generation: &str) -> Self {
         let hit = &incident.representative;
         let name = |index: &usize| rule.columns[*index].name.clone();
         let named = |indexes: &[usize]| indexes.iter().map(|i| (name(i), hit.values[*i].clone())).collect();
         let all: Vec<usize> = (0..rule.columns.len()).collect();
         let entities = rule.entities.iter().map(|e| (e.ty.clone(), e.role.clone(), hit.values[e.column].clone()));
         Self {
-            alert_id: incident.alert_id.clone(),
+            phase,
+            alert_id: Some(incident.alert_id.clone()),
             rule: rule.name.clone(),
             title: title(rule, &hit.values),
             severity: rule.severity,
@@ -78,6 +82,16 @@ impl AlertRecord {
         }
     }
 
+    /// The same for the same input and definitions, and another for each thing that is said of an incident.
+    pub fn message_id(&self) -> String {
+        let id = self.alert_id.as_ref().unwrap_or(&self.hit_id);
+        match self.phase {
+            Phase::Final => id.clone(),
+            Phase::Update => format!("{id}.{}", self.hits),
+            Phase::First | Phase::Withdrawn => format!("{}.{}", self.hit_id, self.phase.name()),
+        }
+    }
+
     /// `ok`; `partial` where a window reaches beyond the end of the data or keys of it were let go, `warming` where a look-back reaches beyond its
     /// beginning.
     pub fn state(&self) -> &'static str {
@@ -96,8 +110,9 @@ impl AlertRecord {
             .collect();
         json!({
             "version": ALERT_VERSION,
+            "message_id": self.message_id(),
             "alert_id": self.alert_id,
-            "phase": "final",
+            "phase": self.phase.name(),
             "state": self.state(),
             "rule": self.rule,
             "title": self.title,
@@ -132,9 +147,10 @@ impl AlertRecord {
         let first = EventTime(self.first_time_us);
         let last = EventTime(self.last_time_us);
         let mut text = format!(
-            "{:<8} {}  {}\n         {} to {} · {} {} · score {:.2} · {}\n",
+            "{:<8} {}  {}{}\n         {} to {} · {} {} · score {:.2} · {}\n",
             self.severity.name().to_uppercase(),
             self.rule,
+            self.said(),
             printable(&self.title),
             first,
             last,
@@ -157,6 +173,16 @@ impl AlertRecord {
 }
 
 impl AlertRecord {
+    /// Of what is not the last word.
+    fn said(&self) -> &'static str {
+        match self.phase {
+            Phase::Final => "",
+            Phase::First => "first: ",
+            Phase::Update => "update: ",
+            Phase::Withdrawn => "withdrawn: ",
+        }
+    }
+
     /// Who and what it is about: its entities, or its key where the rule names none.
     fn about(&self) -> Vec<String> {
         if self.entities.is_empty() {

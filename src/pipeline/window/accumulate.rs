@@ -83,6 +83,13 @@ pub enum Extreme {
     Largest,
 }
 
+/// What a pane adds to a window, at most.
+#[derive(Debug, Clone, Copy)]
+pub enum Grown {
+    Sum(i128),
+    Largest(Option<i64>),
+}
+
 /// Error of a state that cannot go on.
 #[derive(Debug, thiserror::Error)]
 #[error("sketch of APPROX_COUNT_DISTINCT: {0}")]
@@ -395,6 +402,18 @@ impl States {
             Self::Int(_, s) => known(s[slot].map(i128::from)),
             Self::Distinct(s) => i64::try_from(s[slot].count()).is_ok_and(|count| (least..=most).contains(&count)),
             _ => true,
+        }
+    }
+
+    /// How far a slot is, of aggregates that only grow and whose result is an INT64.
+    pub fn grown(&self, slot: usize) -> Option<Grown> {
+        match self {
+            Self::Count(s) => Some(Grown::Sum(s[slot].into())),
+            Self::SumInt(s) => Some(Grown::Sum(s[slot].unwrap_or(0))),
+            // At most so many, if no two panes share a value.
+            Self::Distinct(s) => Some(Grown::Sum(i128::try_from(s[slot].count()).unwrap_or(i128::MAX))),
+            Self::Int(Extreme::Largest, s) => Some(Grown::Largest(s[slot])),
+            _ => None,
         }
     }
 

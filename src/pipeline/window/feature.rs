@@ -1,5 +1,6 @@
 //! One feature as a stage: rows of its upstream in, rows of its windows out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
@@ -16,7 +17,7 @@ use super::evict::Evicted;
 use super::evidence::{EvidenceRows, FlowsBehind, Picked};
 use super::input::{Input, Prepared};
 use super::key::{KeySpace, Keys};
-use super::operator::{ClosedWindow, Hop, Wanted, WindowError, WindowRows, WindowState};
+use super::operator::{Ask, ClosedWindow, Hop, Wanted, WindowError, WindowRows, WindowState};
 use super::previous::Previous;
 use super::session::Sessions;
 use crate::pipeline::batch;
@@ -354,7 +355,43 @@ impl FeatureStage {
 
     /// Takes out the window that ends at `end`: the rows that are `wanted`.
     pub fn close(&mut self, end: i64, wanted: Wanted<'_>) -> Result<FeatureRows, StageError> {
-        let mut closed = self.windows.close(end, wanted)?;
+        let closed = self.windows.close(end, wanted)?;
+        self.rows(closed, end)
+    }
+
+    /// From now on [`Self::candidates`] can tell, for each who asks.
+    pub fn look_ahead(&mut self, asks: Vec<Ask>) {
+        if let Windows::Hops(windows) = &mut self.windows {
+            windows.look_ahead(asks);
+        }
+    }
+
+    /// Of windows that are open: by end, the keys of rows that may meet the condition of somebody who asks.
+    pub fn candidates(&mut self) -> BTreeMap<i64, Vec<u32>> {
+        match &mut self.windows {
+            Windows::Hops(windows) => windows.candidates(),
+            Windows::Sessions(_) => BTreeMap::new(),
+        }
+    }
+
+    /// The rows of these keys in the window that ends at `end`, as far as they are.
+    pub fn so_far(&mut self, end: i64, keys: &[u32]) -> Result<FeatureRows, StageError> {
+        let rows = match &mut self.windows {
+            Windows::Hops(windows) => windows.so_far(end, keys)?,
+            Windows::Sessions(_) => ClosedWindow::empty(),
+        };
+        self.rows(rows, end)
+    }
+
+    /// Who asks, by place, has got these keys of a window.
+    pub fn met(&mut self, end: i64, place: usize, keys: impl Iterator<Item = u32>) {
+        if let Windows::Hops(windows) = &mut self.windows {
+            windows.met(end, place, keys);
+        }
+    }
+
+    /// Rows of the feature from those of a window that ends at `end`.
+    fn rows(&mut self, mut closed: ClosedWindow, end: i64) -> Result<FeatureRows, StageError> {
         let count = closed.starts.len();
         if count == 0 {
             let rows = RecordBatch::new_empty(Arc::clone(&self.schema));

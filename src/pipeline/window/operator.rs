@@ -4,6 +4,7 @@
 //! already, [`WindowState::close`] takes out the window with a given end, [`WindowState::pass`] says that time went on.
 //! A row counts in every window that contains it and is not over; the pane it lands in is shared by them.
 
+mod early;
 mod evict;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ use super::distinct::Values;
 use super::evidence::{Evidence, EvidenceRows, FlowsBehind};
 use super::fill::Fill;
 use super::key::{KeySpace, Keys};
+pub use early::Ask;
+use early::EarlyKeys;
 
 /// Size and step, in microseconds; the size is a multiple of the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +124,8 @@ pub struct WindowState {
     /// Sums that stopped at the bounds of INT64.
     pub saturated: u64,
     fill: Option<Fill>,
+    /// When somebody asks for rows of windows that are open.
+    early: Option<Box<EarlyKeys>>,
 }
 
 /// Interned keys and values below this are not worth a clean-up: they are near the processor.
@@ -153,6 +158,7 @@ impl WindowState {
             values_compacted_at: COMPACT_MIN,
             saturated: 0,
             fill: None,
+            early: None,
         }
     }
 
@@ -228,9 +234,11 @@ impl WindowState {
         if !self.panes.contains_key(&start) {
             self.panes.insert(start, Pane::new(&self.kinds, self.evidence_rows));
             // Rows go to the newest panes; the others find their slots again when a straggler comes.
-            let old = self.panes.values_mut().rev().skip(PANES_WRITTEN);
+            let read = self.early.as_ref().map_or(0, |_| self.steps() + 1);
+            let old = self.panes.values_mut().rev().skip(PANES_WRITTEN.max(read));
             self.unused.extend(old.filter_map(Pane::without_slots));
         }
+        self.early.iter_mut().for_each(|early| early.touch(start, numbers));
         let Some(pane) = self.panes.get_mut(&start) else { return Ok(()) };
         let slots = pane.slots_of(numbers, self.keys.lock().count(), &mut self.unused);
         pane.states.iter_mut().for_each(|states| states.grow(pane.keys.len()));
@@ -271,6 +279,7 @@ impl WindowState {
     pub fn pass(&mut self, watermark: i64) {
         let over = self.hop.pane(watermark);
         self.closed = Some(self.closed.map_or(over, |closed| closed.max(over)));
+        self.early.iter_mut().for_each(|early| early.pass(over));
     }
 
     /// Leaves out the window that ends at `end`, which is [`Self::next_end`]: nothing asks for it.
@@ -406,6 +415,7 @@ impl WindowState {
             }
         }
         self.unused = Vec::new();
+        self.early.iter_mut().for_each(|early| early.rename(live, renamed));
     }
 }
 
@@ -419,7 +429,8 @@ impl Saved for WindowState {
         self.panes.iter().try_for_each(|(start, pane)| {
             out.put(start)?;
             pane.save(out)
-        })
+        })?;
+        self.early.iter().try_for_each(|early| early.save(out))
     }
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
@@ -436,7 +447,7 @@ impl Saved for WindowState {
             pane.load(from)?;
             self.panes.insert(start, pane);
         }
-        Ok(())
+        self.early.iter_mut().try_for_each(|early| early.load(from))
     }
 }
 
@@ -456,7 +467,7 @@ impl Saved for Pane {
 }
 
 impl ClosedWindow {
-    fn empty() -> Self {
+    pub fn empty() -> Self {
         Self { columns: Vec::new(), numbers: Vec::new(), starts: Vec::new(), evidence: FlowsBehind::none() }
     }
 }

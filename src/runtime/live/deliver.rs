@@ -16,6 +16,7 @@ use crate::port::Clock;
 use crate::port::disk::Disk;
 use crate::port::sink::{Outcome, Sink, Told, Trouble};
 use crate::record::EventTime;
+use crate::record::alert::Phase;
 use crate::state::StateError;
 use crate::state::log::{Follower, Kind, Log};
 use crate::state::outbox::SinkPosition;
@@ -91,10 +92,13 @@ impl SinkState {
 /// A sink's thread.
 type Telling = JoinHandle<Result<(), StateError>>;
 
-/// A sink, and how many alerts of one rule it is told of in an hour.
+/// A sink, and what it is told of.
 pub struct Listener {
     pub sink: Box<dyn Sink>,
+    /// Alerts of one rule, in an hour.
     pub per_hour: Option<u64>,
+    /// What it is told of an incident.
+    pub phases: Vec<Phase>,
 }
 
 /// Sinks that are told.
@@ -117,7 +121,7 @@ impl Deliveries {
         let mut begun = Vec::with_capacity(sinks.len());
         let end = readable.load(Ordering::Acquire);
         let first = Log::first(&**disk, Kind::Alerts)?;
-        for Listener { sink, per_hour } in sinks {
+        for Listener { sink, per_hour, phases } in sinks {
             let known = SinkPosition::load(&**disk, &sink.name())?;
             let new = || SinkPosition { next: end, ..SinkPosition::default() };
             let mut position = known.clone().unwrap_or_else(new);
@@ -150,7 +154,7 @@ impl Deliveries {
                 follower: Follower::new(Arc::clone(disk), Kind::Alerts, position.next),
                 disk: Arc::clone(disk),
                 sink,
-                quiet: Quiet::new(Arc::clone(disk), Arc::clone(clock), per_hour),
+                quiet: Quiet::new(Arc::clone(disk), Arc::clone(clock), per_hour, phases),
                 position,
                 readable: Arc::clone(readable),
                 state: Arc::clone(&state),
@@ -343,7 +347,7 @@ impl Delivery {
 
 fn told((number, bytes): (u64, Vec<u8>)) -> Told {
     let alert: Json = serde_json::from_slice(&bytes).unwrap_or_default();
-    let alert_id = alert["alert_id"].as_str().unwrap_or_default().to_owned();
+    let alert_id = alert["message_id"].as_str().unwrap_or_default().to_owned();
     Told { alert_id, number, alert }
 }
 

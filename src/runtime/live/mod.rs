@@ -216,6 +216,7 @@ pub fn live(
     let generation = outbox.generation().to_owned();
     let new_core = || -> Result<Core, RunError> {
         let mut graph = Graph::new(plan, &lookups, generation.clone(), None)?;
+        graph.fire_early(plan, &lookups).map_err(RunError::from)?;
         options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
         Ok(Core::new(graph, Merge::new(&lateness), lateness.len()))
     };

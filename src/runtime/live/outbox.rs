@@ -265,6 +265,11 @@ impl<'a> Outbox<'a> {
     }
 }
 
+/// How its line in an output is known.
+fn said(alert: &AlertRecord) -> String {
+    format!("\"message_id\":\"{}\"", alert.message_id())
+}
+
 /// As an error of an outlet.
 fn told(error: StateError) -> io::Error {
     match error {
@@ -308,7 +313,7 @@ impl Outlet for Outbox<'_> {
             return Ok(());
         }
         // A crash came between writing it and counting it.
-        if self.behind.is_empty() || !self.behind.contains(&alert.alert_id) {
+        if self.behind.is_empty() || !self.behind.contains(&said(alert)) {
             self.inner.alert(alert)?;
         }
         self.session.position.delivered = self.given;

@@ -10,6 +10,7 @@ use crate::port::Clock;
 use crate::port::disk::Disk;
 use crate::port::sink::Told;
 use crate::record::EventTime;
+use crate::record::alert::Phase;
 use crate::state::mute::{self, Mute};
 use crate::state::outbox::SinkPosition;
 
@@ -31,13 +32,15 @@ pub struct Quiet {
     clock: Arc<dyn Clock>,
     /// Alerts of one rule in an hour.
     per_hour: Option<u64>,
+    /// What is told of an incident.
+    phases: Vec<Phase>,
     mutes: Vec<Mute>,
     looked: i64,
 }
 
 impl Quiet {
-    pub fn new(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, per_hour: Option<u64>) -> Self {
-        Self { disk, clock, per_hour, mutes: Vec::new(), looked: i64::MIN }
+    pub fn new(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, per_hour: Option<u64>, phases: Vec<Phase>) -> Self {
+        Self { disk, clock, per_hour, phases, mutes: Vec::new(), looked: i64::MIN }
     }
 
     /// Looks what is muted now; returns when that is. Where that cannot be read it is what it was.
@@ -54,6 +57,11 @@ impl Quiet {
 
     /// What becomes of an alert, behind those that `position` has counted; counts it there too.
     pub fn judge(&self, told: &Told, now: EventTime, position: &mut SinkPosition) -> Verdict {
+        // What does not say which is from before there were others.
+        let phase = told.alert["phase"].as_str().unwrap_or(Phase::Final.name());
+        if !self.phases.iter().any(|own| own.name() == phase) {
+            return Verdict::Untold;
+        }
         if self.mutes.iter().any(|mute| mute.covers(&told.alert, now)) {
             position.muted += 1;
             return Verdict::Untold;
@@ -88,6 +96,7 @@ fn summary(told: &Told, rule: &str, hour: i64, most: u64) -> Told {
     let alert_id: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let mut alert = told.alert.clone();
     alert["alert_id"] = alert_id.as_str().into();
+    alert["message_id"] = alert_id.as_str().into();
     alert["title"] =
         format!("{rule}: more than {most} alerts since {from}; the others of this hour are in the record").into();
     alert["entities"] = Json::Array(Vec::new());
@@ -103,7 +112,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{Clock, EventTime, HOUR, Quiet, SinkPosition, Told, Verdict};
+    use super::{Clock, EventTime, HOUR, Phase, Quiet, SinkPosition, Told, Verdict};
     use crate::adapter::local::LocalDisk;
 
     struct At(AtomicI64);
@@ -115,11 +124,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_sink_does_not_ask_for_is_neither_told_nor_counted() {
+        let clock = Arc::new(At(AtomicI64::new(5 * HOUR)));
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = Arc::new(LocalDisk::new(folder.path()));
+        let phases = vec![Phase::First, Phase::Withdrawn];
+        let mut quiet = Quiet::new(disk, Arc::clone(&clock) as Arc<dyn Clock>, Some(2), phases);
+        let mut position = SinkPosition::default();
+        let mut said = |phase: &str| {
+            let alert = json!({"rule": "often", "phase": phase});
+            let now = quiet.look();
+            quiet.judge(&Told { alert_id: phase.to_owned(), number: 0, alert }, now, &mut position)
+        };
+        let phases = ["update", "final", "first", "final", "withdrawn", "update"];
+        let expected = [false, false, true, false, true, false];
+        assert_eq!(phases.map(|phase| said(phase) == Verdict::Told), expected);
+        assert_eq!((position.held, position.muted), (0, 0));
+    }
+
+    #[test]
     fn of_a_rule_that_floods_the_first_are_told_and_that_there_are_more() {
         let clock = Arc::new(At(AtomicI64::new(5 * HOUR)));
         let folder = tempfile::tempdir().expect("a folder");
         let disk = Arc::new(LocalDisk::new(folder.path()));
-        let mut quiet = Quiet::new(disk, Arc::clone(&clock) as Arc<dyn Clock>, Some(2));
+        let mut quiet = Quiet::new(disk, Arc::clone(&clock) as Arc<dyn Clock>, Some(2), Phase::ALL.to_vec());
         let mut position = SinkPosition::default();
         let mut said = Vec::new();
         for number in 0..12u64 {

@@ -6,6 +6,7 @@ use datafusion::common::ScalarValue;
 use serde_json::Value as Json;
 
 use crate::pipeline::batch;
+use crate::record::alert::Phase;
 use crate::record::{Column, EventTime, Type, Value};
 use crate::target::datafusion::scalar;
 
@@ -37,9 +38,12 @@ pub fn columns() -> Vec<Column> {
     columns
 }
 
-/// The columns of a record; `None` where it is not an alert.
+/// The columns of a record; `None` where it is not an alert, or one of an incident that is not over.
 pub fn row(record: &Json) -> Option<Vec<Value>> {
     record.get("alert_id")?.as_str()?;
+    if record.get("phase").is_some_and(|phase| phase != Phase::Final.name()) {
+        return None;
+    }
     let mut row: Vec<Value> = COLUMNS.iter().map(|(_, ty, path)| value(record.pointer(path), *ty)).collect();
     let EventTime(_) = match row[2] {
         Value::Timestamp(at) => EventTime(at),

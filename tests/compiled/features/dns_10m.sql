@@ -49,9 +49,9 @@ USING (
         dst_ip,
         pane_start,
         COUNT(*) AS queries,
-        SUM(COALESCE(tx_bytes, 0)) AS tx_bytes,
+        SUM(GREATEST(COALESCE(tx_bytes, 0), 0)) AS tx_bytes,
         COUNTIF(long) AS long_queries,
-        SUM(IF(long, COALESCE(tx_bytes, 0), 0)) AS long_bytes,
+        SUM(IF(long, GREATEST(COALESCE(tx_bytes, 0), 0), 0)) AS long_bytes,
         SUM(COALESCE(rx_bytes, 0)) AS rx_bytes
       FROM dns_10m__rows
       WHERE (admit_watermark IS NULL OR admit_watermark < TIMESTAMP_ADD(pane_start, INTERVAL 10 MINUTE))

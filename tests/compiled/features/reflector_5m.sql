@@ -72,7 +72,7 @@ USING (
         pane_start,
         COUNT(*) AS flows,
         SUM(COALESCE(tx_bytes, 0)) AS requested_bytes,
-        SUM(COALESCE(rx_bytes, 0)) AS answered_bytes,
+        SUM(GREATEST(COALESCE(rx_bytes, 0), 0)) AS answered_bytes,
         LEAST(COUNT(DISTINCT src_ip), 1000000) AS victims,
         ARRAY_AGG(src_ip IGNORE NULLS ORDER BY rx_bytes DESC, row_id LIMIT 1)[SAFE_OFFSET(0)] AS top_victim
       FROM reflector_5m__rows

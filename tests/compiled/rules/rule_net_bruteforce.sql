@@ -1,6 +1,7 @@
 -- Rule net.bruteforce: Repeated login attempts
 -- @min_sessions is 60
 -- @min_share is 0.8
+-- @min_alone is 300
 DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
 DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
@@ -33,8 +34,7 @@ USING (
     sessions,
     short_sessions
   FROM session_5m
-  WHERE short_sessions >= 60
-    AND CAST(short_sessions AS FLOAT64) >= 0.8 * CAST(sessions AS FLOAT64)
+  WHERE (short_sessions >= 60 AND CAST(short_sessions AS FLOAT64) >= 0.8 * CAST(sessions AS FLOAT64) OR short_sessions >= 300)
     AND COALESCE(dst_port, 0) IN (SELECT port FROM login_ports)
     AND COALESCE(src_ip, '') NOT IN (SELECT value FROM allow_scanners)
     AND session_5m.event_time >= tripline_from

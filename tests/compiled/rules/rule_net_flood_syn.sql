@@ -1,6 +1,7 @@
 -- Rule net.flood.syn: SYN flood
 -- @min_unanswered is 1000
 -- @min_share is 0.9
+-- @min_alone is 10000
 DECLARE tripline_to TIMESTAMP DEFAULT TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY);
 DECLARE tripline_from TIMESTAMP DEFAULT TIMESTAMP_SUB(tripline_to, INTERVAL 1 DAY);
 
@@ -31,8 +32,7 @@ USING (
     unanswered,
     sources
   FROM service_1m
-  WHERE unanswered >= 1000
-    AND CAST(unanswered AS FLOAT64) >= 0.9 * CAST(flows AS FLOAT64)
+  WHERE (unanswered >= 1000 AND CAST(unanswered AS FLOAT64) >= 0.9 * CAST(flows AS FLOAT64) OR unanswered >= 10000)
     AND service_1m.event_time >= tripline_from
     AND service_1m.event_time < tripline_to
 ) AS computed

@@ -20,6 +20,7 @@ use tripline::plan::Plan;
 use tripline::port::disk::Disk;
 use tripline::port::subscription::Subscription;
 use tripline::port::{Clock, RowWriter};
+use tripline::record::alert::Phase;
 use tripline::record::{EventTime, Micros};
 use tripline::runtime::live::{AlertFile, Keeping, Listener, LiveOptions, Logged, Outbox, Session, live};
 use tripline::runtime::outlet::{AlertFormat, Outlets};
@@ -210,9 +211,9 @@ impl Write for Lines {
     }
 }
 
-/// Alerts, without where their flows came from. Each is there once.
+/// Alerts of incidents that are over, without where their flows came from. Each is there once, and so is what was said before.
 fn told(bytes: &[u8]) -> Result<BTreeSet<String>, Failed> {
-    let mut told = BTreeSet::new();
+    let (mut told, mut said) = (BTreeSet::new(), BTreeSet::new());
     for line in String::from_utf8_lossy(bytes).lines() {
         let mut alert: Json = serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))?;
         for flow in alert["evidence"].as_array_mut().into_iter().flatten() {
@@ -221,6 +222,12 @@ fn told(bytes: &[u8]) -> Result<BTreeSet<String>, Failed> {
             }
         }
         if alert["state"] == "partial" {
+            continue;
+        }
+        if alert["phase"] != "final" {
+            if !said.insert(alert["message_id"].to_string()) {
+                return Err(format!("said twice: {line}").into());
+            }
             continue;
         }
         if !told.insert(alert.to_string()) {
@@ -256,8 +263,11 @@ impl Machine {
         (options.segment_bytes, options.group_entries) = (4_000, 1);
         (options.hold, options.full_pause) = (Micros(0), Duration::from_millis(1));
         options.keeping = Keeping { rows: self.snapshot_rows, retain: Micros(0), ..options.keeping };
-        options.sinks =
-            self.sinks.iter().map(|place| Listener { sink: Box::new(place.clone()), per_hour: None }).collect();
+        options.sinks = self
+            .sinks
+            .iter()
+            .map(|place| Listener { sink: Box::new(place.clone()), per_hour: None, phases: Phase::ALL.to_vec() })
+            .collect();
         self.queues.iter().for_each(Queue::start);
         let stop = Arc::new(AtomicBool::new(false));
         let (watched, flag) = (self.queues.clone(), Arc::clone(&stop));

@@ -14,6 +14,7 @@ use tripline::plan::Plan;
 use tripline::port::disk::{Append, Disk};
 use tripline::port::sink::{Outcome, Sink, Told, Trouble};
 use tripline::port::subscription::Subscription;
+use tripline::record::alert::Phase;
 use tripline::record::{EventTime, Micros};
 use tripline::runtime::live::vitals::{About, Counted, Vitals, VitalsPages};
 use tripline::runtime::live::{AlertFile, Listener, LiveOptions, Logged, Outbox, Session, live};
@@ -154,7 +155,7 @@ pub fn start(machine: &Machine, shut: Option<&Shut>) -> Result<Run, Failed> {
             let mut options = LiveOptions::new(queues.collect(), Arc::new(Fixed));
             (options.group_entries, options.hold) = (1, Micros(0));
             options.vitals = Arc::clone(&watched);
-            options.sinks = vec![Listener { sink: Box::new(Away), per_hour: None }];
+            options.sinks = vec![Listener { sink: Box::new(Away), per_hour: None, phases: Phase::ALL.to_vec() }];
             live(&plan, options, &mut outbox, &Silent, &flag).map_err(|error| error.to_string())
         };
         let _ = sender.send(run());

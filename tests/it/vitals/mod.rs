@@ -152,14 +152,24 @@ fn each_figure() -> Outcome {
         let found = sum(&now, "tripline_rule_hits_total", Some(("disposition", disposition)));
         same(disposition, found, hits.as_f64())?;
     }
-    let mut alerts: BTreeMap<String, f64> = BTreeMap::new();
+    let (mut alerts, mut told): (BTreeMap<String, f64>, BTreeMap<String, f64>) = Default::default();
     for line in String::from_utf8_lossy(&machine.alerts()).lines() {
         let alert: Json = serde_json::from_str(line)?;
+        if alert["phase"] != "final" {
+            *told.entry(alert["phase"].as_str().unwrap_or_default().to_owned()).or_default() += 1.0;
+            continue;
+        }
         *alerts.entry(alert["rule"].as_str().unwrap_or_default().to_owned()).or_default() += 1.0;
     }
     same("alerts of all rules", sum(&now, "tripline_rule_alerts_total", None), alerts.values().sum::<f64>())?;
     for (rule, written) in &alerts {
         same(rule, one(&now, "tripline_rule_alerts_total", &[("rule", rule)]), *written)?;
+    }
+    if told.get("first").is_none_or(|first| *first < 1.0) {
+        return Err("nothing was told of before it was over".into());
+    }
+    for (phase, written) in &told {
+        same(phase, one(&now, "tripline_told_total", &[("phase", phase)]), *written)?;
     }
     for rule in ["login", "many_logins", "rise", "long"] {
         costs(&now, &report, "rule", rule)?;

@@ -9,6 +9,7 @@ use datafusion::arrow::array::RecordBatch;
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
+use crate::record::alert::Phase;
 use crate::record::{Disposition, Reject};
 use crate::runtime::outlet::RunOutlet;
 
@@ -20,7 +21,7 @@ pub struct RuleCounts(BTreeMap<String, RuleCount>);
 #[derive(Default)]
 struct RuleCount {
     hits: [AtomicU64; Disposition::ALL.len()],
-    alerts: AtomicU64,
+    told: [AtomicU64; Phase::ALL.len()],
 }
 
 impl RuleCounts {
@@ -38,9 +39,14 @@ impl RuleCounts {
         counts
     }
 
-    /// Alerts of a rule that were put out.
+    /// Alerts of a rule that were put out: incidents that are over.
     pub fn alerts(&self, rule: &str) -> u64 {
-        self.0.get(rule).map_or(0, |count| count.alerts.load(Ordering::Relaxed))
+        self.0.get(rule).map_or(0, |count| count.told(Phase::Final))
+    }
+
+    /// What was said of incidents, of all rules.
+    pub fn told(&self, phase: Phase) -> u64 {
+        self.0.values().map(|count| count.told(phase)).sum()
     }
 
     fn hit(&self, rule: &str, disposition: Disposition) {
@@ -50,10 +56,20 @@ impl RuleCounts {
         }
     }
 
-    fn alert(&self, rule: &str) {
-        if let Some(count) = self.0.get(rule) {
-            count.alerts.fetch_add(1, Ordering::Relaxed);
+    fn alert(&self, rule: &str, phase: Phase) {
+        if let Some(told) = self.0.get(rule).and_then(|count| count.of(phase)) {
+            told.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+impl RuleCount {
+    fn of(&self, phase: Phase) -> Option<&AtomicU64> {
+        self.told.get(Phase::ALL.iter().position(|known| *known == phase)?)
+    }
+
+    fn told(&self, phase: Phase) -> u64 {
+        self.of(phase).map_or(0, |told| told.load(Ordering::Relaxed))
     }
 }
 
@@ -93,7 +109,7 @@ impl Outlet for Counted<'_> {
 
     fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError> {
         self.inner.alert(alert)?;
-        self.counts.alert(&alert.rule);
+        self.counts.alert(&alert.rule, alert.phase);
         Ok(())
     }
 

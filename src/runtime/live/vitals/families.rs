@@ -70,6 +70,7 @@ families! {
     SNAPSHOT_AT = Gauge "tripline_snapshot_time_seconds" "When the last snapshot was made, in seconds since 1970.";
     RULE_HITS = Counter "tripline_rule_hits_total" "Hits of the rule that this run computed, by what became of them.";
     RULE_ALERTS = Counter "tripline_rule_alerts_total" "Alerts of the rule that were put out since the start.";
+    TOLD = Counter "tripline_told_total" "What was said of incidents since the start: that there is one, that it has grown, that it is over, or that there is none.";
     RULE_ERRORS = Counter "tripline_rule_row_errors_total" "Rows that the rule could not compute.";
     RULE_SECONDS = Counter "tripline_rule_seconds_total" "Time that the rule took.";
     FEATURE_KEYS = Gauge "tripline_feature_keys" "Keys that the feature holds.";

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::record::{EventTime, RejectReason};
+use crate::record::{EventTime, RejectReason, alert};
 
 use super::families::*;
 use super::{Figures, Kept, Phase, Vitals, locked, seconds};
@@ -120,6 +120,7 @@ fn rules(text: &mut Text, vitals: &Vitals, figures: &Figures) {
     let hits: Vec<([(&str, &str); 2], u64)> = hits.collect();
     text.family(RULE_HITS, hits.iter().map(|(labels, hits)| (labels.as_slice(), *hits)));
     text.by(RULE_ALERTS, "rule", rules().map(|(name, _)| (name, vitals.rules.alerts(name))));
+    text.by(TOLD, "phase", alert::Phase::ALL.map(|phase| (phase.name(), vitals.rules.told(phase))));
     text.by(RULE_ERRORS, "rule", rules().map(|(name, rule)| (name, rule.row_errors)));
     text.by(RULE_SECONDS, "rule", rules().map(|(name, rule)| (name, spent(rule.cost.time))));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::record::{Disposition, EventTime};
+use crate::record::{Disposition, EventTime, alert};
 
 use super::{Figures, Kept, Vitals, locked, seconds};
 use crate::runtime::live::SinkState;
@@ -59,6 +59,8 @@ fn add(status: &mut Map<String, Json>, vitals: &Vitals, figures: &Figures, now: 
     put("hits_by_disposition", Json::Object(hits.collect()));
     put("waiting_hits", tally.waiting_hits.into());
     put("alerts", ledger.alerts.into());
+    let told = alert::Phase::ALL.map(|phase| (phase.name().to_owned(), vitals.rules.told(phase).into()));
+    put("told", Json::Object(told.into_iter().collect()));
     put("open_incidents", ledger.open_incidents.into());
     put("row_errors", ledger.row_errors.into());
     put("evicted_keys", json!(ledger.evicted_keys));

@@ -1,0 +1,106 @@
+//! What is said of incidents before they are over, in a run that does not end: once that there is one, as soon as a hit of it is
+//! certain; then that it has grown.
+//!
+//! Which hit of an incident is the first to be certain depends on the order of arrival, and so does what is said here. What
+//! is said at the end does not.
+
+use std::collections::BTreeMap;
+
+use crate::pipeline::detect::Hit;
+use crate::pipeline::saved::{Loader, SavedError, Saver};
+
+use super::{IncidentKey, day};
+
+/// Chains that nothing can be added to any more are dropped when there are so many.
+const CHAINS_MIN: usize = 1_024;
+
+/// Hits that were said to be certain, or that came, in a row: at most `merge_within` apart.
+type Chain = (i64, i64);
+
+pub struct Early {
+    chains: BTreeMap<IncidentKey, Vec<Chain>>,
+    prune_at: usize,
+    /// Hits that were told of and have not come yet, by event time and id.
+    awaited: BTreeMap<(i64, String), Hit>,
+}
+
+impl Early {
+    pub fn new() -> Self {
+        Self { chains: BTreeMap::new(), prune_at: CHAINS_MIN, awaited: BTreeMap::new() }
+    }
+
+    /// Is a hit that is certain the first of its incident, as far as anybody knows?
+    pub fn opens(&mut self, hit: &Hit, key: IncidentKey, merge_within: i64) -> bool {
+        let at = hit.known_at.0;
+        let chains = self.chains.entry(key).or_default();
+        let near = |(first, last): &Chain| {
+            let within = first.saturating_sub(merge_within)..=last.saturating_add(merge_within);
+            within.contains(&at) && day(hit.known_at) == last.div_euclid(super::DAY)
+        };
+        match chains.iter_mut().find(|chain| near(chain)) {
+            Some(chain) => {
+                *chain = (chain.0.min(at), chain.1.max(at));
+                false
+            }
+            None => {
+                chains.push((at, at));
+                true
+            }
+        }
+    }
+
+    /// It was said of a hit that it will come.
+    pub fn await_hit(&mut self, hit: &Hit) {
+        self.awaited.insert((hit.event_time.0, hit.hit_id.clone()), hit.clone());
+    }
+
+    /// A hit has come.
+    pub fn came(&mut self, hit: &Hit) {
+        if !self.awaited.is_empty() && hit.excepted.is_none() {
+            self.awaited.remove(&(hit.event_time.0, hit.hit_id.clone()));
+        }
+    }
+
+    /// All hits before the watermark have come: those that are not among them.
+    pub fn missed(&mut self, watermark: i64) -> Vec<Hit> {
+        let mut missed = Vec::new();
+        while let Some(entry) = self.awaited.first_entry().filter(|entry| entry.key().0 < watermark) {
+            missed.push(entry.remove());
+        }
+        missed
+    }
+
+    /// It is not said again of these incidents that there is one.
+    pub fn forget(&mut self, key: &IncidentKey) {
+        self.chains.remove(key);
+    }
+
+    /// Drops what can have no part in anything any more. `merge_within`: of a rule.
+    pub fn prune(&mut self, watermark: i64, merge_within: impl Fn(usize) -> i64) {
+        if self.chains.len() < self.prune_at {
+            return;
+        }
+        self.chains.retain(|(rule, ..), chains| {
+            chains.retain(|(_, last)| last.saturating_add(merge_within(*rule)) >= watermark);
+            !chains.is_empty()
+        });
+        self.prune_at = (self.chains.len() * 2).max(CHAINS_MIN);
+    }
+
+    pub fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
+        out.put(&self.chains.iter().collect::<Vec<_>>())?;
+        out.put(&self.awaited.len())?;
+        self.awaited.values().try_for_each(|hit| hit.save(out))
+    }
+
+    pub fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
+        let chains: Vec<(IncidentKey, Vec<Chain>)> = from.take()?;
+        self.chains = chains.into_iter().collect();
+        self.awaited.clear();
+        for _ in 0..from.take::<usize>()? {
+            let hit = Hit::load(from)?;
+            self.await_hit(&hit);
+        }
+        Ok(())
+    }
+}
