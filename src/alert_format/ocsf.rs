@@ -26,7 +26,6 @@ pub(super) fn finding(alert: &Json) -> Json {
     let (activity, status) = match text(alert, "phase") {
         "update" => (UPDATE, NEW),
         "withdrawn" => (CLOSE, RESOLVED),
-        // Who is told only of what is over is told of it then.
         _ => (CREATE, NEW),
     };
     let mut finding = json!({

@@ -1,10 +1,8 @@
-//! An event of PagerDuty's Events API v2: opens an incident, or is added to the one of the same rule, key and day
-//! that is open.
+//! An event of PagerDuty's Events API v2: opens an incident, or is added to the open one of the same id.
 
 use serde_json::{Map, Value as Json, json};
-use sha2::{Digest, Sha256};
 
-use super::alert::{about, is_withdrawn, text, texts};
+use super::alert::{about, id, is_withdrawn, text, texts};
 use super::cut::line;
 
 /// What PagerDuty allows, in characters.
@@ -48,7 +46,7 @@ fn with_details(alert: &Json, routing_key: &str, details: &[&str]) -> Json {
     json!({
         "routing_key": routing_key,
         "event_action": if is_withdrawn(alert) { "resolve" } else { "trigger" },
-        "dedup_key": dedup_key(alert),
+        "dedup_key": line(id(alert), KEY),
         "client": "tripline",
         "links": links.map(|link| json!({"href": link, "text": line(link, TEXT_MAX)})).collect::<Vec<_>>(),
         "payload": {
@@ -60,16 +58,6 @@ fn with_details(alert: &Json, routing_key: &str, details: &[&str]) -> Json {
             "custom_details": details,
         },
     })
-}
-
-/// The same for all that is said of an incident: its rule, key and day. Those of one day are one while nobody has resolved it.
-fn dedup_key(alert: &Json) -> String {
-    let day = text(alert, "first_time").split('T').next().unwrap_or_default();
-    let text = format!("{} {} {day}", text(alert, "rule"), alert["key"]);
-    match text.chars().count() {
-        ..=KEY => text,
-        _ => Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
 }
 
 /// It must not be empty.
@@ -100,12 +88,13 @@ mod tests {
     use super::{BYTES_MAX, event, severity};
     use crate::alert_format::tests::alert;
 
-    const DEDUP: &str = "net.bruteforce {\"dst_port\":22,\"src_ip\":\"10.1.2.3\"} 2026-01-05";
-
     #[test]
     fn an_incident_has_one_key() {
         let event = event(&alert(), "R0");
-        assert_eq!([&event["routing_key"], &event["event_action"], &event["dedup_key"]], ["R0", "trigger", DEDUP]);
+        assert_eq!(
+            [&event["routing_key"], &event["event_action"], &event["dedup_key"]],
+            ["R0", "trigger", "a1b2c3d4e5f60718"]
+        );
         let payload = &event["payload"];
         assert_eq!(payload["severity"], "error");
         assert_eq!(payload["source"], "10.1.2.3");
@@ -117,16 +106,13 @@ mod tests {
     #[test]
     fn what_was_withdrawn_is_resolved() {
         let mut alert = alert();
+        alert["alert_id"] = Json::Null;
+        alert["hit"]["hit_id"] = json!("h1");
+        let told = event(&alert, "R0");
         alert["phase"] = json!("withdrawn");
-        let event = event(&alert, "R0");
-        assert_eq!((&event["event_action"], &event["dedup_key"]), (&json!("resolve"), &json!(DEDUP)));
-    }
-
-    #[test]
-    fn a_long_key_is_a_hash() {
-        let mut alert = alert();
-        alert["key"] = json!({"name": "x".repeat(300)});
-        assert_eq!(event(&alert, "R0")["dedup_key"].as_str().map(str::len), Some(64));
+        let withdrawn = event(&alert, "R0");
+        assert_eq!([&told["event_action"], &told["dedup_key"]], ["trigger", "h1"]);
+        assert_eq!([&withdrawn["event_action"], &withdrawn["dedup_key"]], ["resolve", "h1"]);
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(super) static SINK: Table = Table {
             Shape::List { item: &Shape::Word(&PHASES), empty: false },
             "What it is told of an incident: `first`, as soon as it is certain; `update`, each time that its hits have doubled; \
              `final`, when it is over; `withdrawn`, where a first one came to nothing (default `first` and `withdrawn` for \
-             `slack` and `pagerduty`, all for others)",
+             `slack` and `pagerduty`, `final` for `ocsf`, all for others)",
         ),
         optional("timeout", Shape::Length { zero: false }, "For one attempt (default 10s, at most 5m)"),
         optional("url", Shape::Text, "Of a webhook: `https://…`, or `http://` on this machine"),
@@ -129,6 +129,8 @@ fn sink(name: &Text, node: &Node, out: &mut Vec<Diagnostic>) -> Option<SinkConfi
             Phase::ALL.into_iter().filter(|phase| named.iter().any(|name| name == phase.name())).collect()
         }
         None if floods => vec![Phase::First, Phase::Withdrawn],
+        // One finding an incident.
+        None if format == SinkFormat::Ocsf => vec![Phase::Final],
         None => Phase::ALL.to_vec(),
     };
     let name = name.text.clone();

@@ -2,7 +2,7 @@
 
 use crate::record::{Type, Value};
 
-use super::function::Id;
+use super::function::{Function, Id};
 use super::tree::{Expr, ExprKind};
 
 /// Larger than every INT64.
@@ -14,12 +14,35 @@ const LOGARITHM: f64 = 1e3;
 /// What something is divided by is no smaller.
 const SMALLEST: f64 = 1e-100;
 
+/// May a call have no value for some arguments?
+fn call_can_fail(function: &Function, args: &[Expr]) -> bool {
+    match function.id {
+        // The smallest INT64 has no counterpart.
+        Id::Div => !matches!(args.get(1).map(|by| &by.kind), Some(ExprKind::Literal(Value::Int64(by))) if *by != -1),
+        // A position may be before the text.
+        Id::RegexpExtract | Id::RegexpInstr => args.len() > 2,
+        Id::ParseTimestamp | Id::ParseDate => true,
+        _ => function.can_fail(),
+    }
+}
+
+/// Has a type a value for each value of the other?
+fn has_all(to: Type, from: Type) -> bool {
+    to == from
+        || matches!(
+            (from, to),
+            (Type::Int64, Type::Float64 | Type::String)
+                | (Type::Bool, Type::Int64 | Type::String)
+                | (Type::Date, Type::String)
+        )
+}
+
 impl Expr {
     /// May it have no value for some row?
     pub fn can_fail(&self) -> bool {
         let own = match &self.kind {
-            ExprKind::Call { function, .. } => function.can_fail() && self.magnitude().is_none(),
-            ExprKind::Cast { safe, .. } => !safe && self.magnitude().is_none(),
+            ExprKind::Call { function, args } => call_can_fail(function, args) && self.magnitude().is_none(),
+            ExprKind::Cast { expr, safe } => !safe && !has_all(self.ty, expr.ty),
             // NULL where the call has none.
             ExprKind::Safe(call) => return call.children_can_fail(),
             _ => false,

@@ -256,25 +256,26 @@ impl Expr {
             (_, true) => Trend::Falling,
             _ => Trend::Free,
         };
+        // Of a BOOL that is not yet TRUE it is not known whether it is FALSE or NULL: it has no order.
+        let ordered = args.iter().all(|arg| arg.ty != Type::Bool);
         match (function.id, trends.as_slice(), args.as_slice()) {
             (Id::And | Id::Or, _, _) => either,
             // NULL where one of them is.
-            (Id::Greatest | Id::Least, _, _) => either,
+            (Id::Greatest | Id::Least, _, _) if ordered => either,
             (Id::Not, [of], _) => match of {
                 Trend::Falling => Trend::Rising,
                 trend if trend.is_up() => Trend::Falling,
                 _ => Trend::Free,
             },
-            (Id::GtEq | Id::Gt, [more, less], _) | (Id::LtEq | Id::Lt, [less, more], _) => {
+            (Id::GtEq | Id::Gt, [more, less], _) | (Id::LtEq | Id::Lt, [less, more], _) if ordered => {
                 match (more.is_up() && less.is_down(), more.is_down() && less.is_up()) {
                     (true, _) => Trend::Rising,
                     (_, true) => Trend::Falling,
                     _ => Trend::Free,
                 }
             }
-            // Of a BOOL that is not TRUE nothing is known.
-            (Id::IsNotNull, [of], [arg]) if arg.ty != Type::Bool && *of != Trend::Free => Trend::Rising,
-            (Id::IsNull, [of], [arg]) if arg.ty != Type::Bool && *of != Trend::Free => Trend::Falling,
+            (Id::IsNotNull, [of], _) if ordered && *of != Trend::Free => Trend::Rising,
+            (Id::IsNull, [of], _) if ordered && *of != Trend::Free => Trend::Falling,
             // Zero in the place of no rows is not more than what rows give.
             (Id::Coalesce | Id::IfNull, [Trend::RisingFromZero, _], [_, instead]) => match instead.kind {
                 ExprKind::Literal(Value::Int64(0)) => Trend::RisingFromZero,

@@ -26,6 +26,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("early::rules_fire_as_soon_as_their_condition_is_certain", as_soon_as_certain),
         Trial::test("early::an_incident_is_told_of_once_and_as_it_grows", once_an_incident),
         Trial::test("early::what_came_to_nothing_is_withdrawn", withdrawn),
+        Trial::test("early::of_an_incident_that_there_is_nothing_is_withdrawn", not_withdrawn),
+        Trial::test("early::a_stop_takes_nothing_back", stopped),
     ]
 }
 
@@ -68,7 +70,7 @@ alert: {title: T, key: [src_ip, dst_port], merge_within: 1h}
 ";
 
 /// A condition, and the part of it that is proven; nothing where none is.
-const CONDITIONS: [(&str, &str); 38] = [
+const CONDITIONS: [(&str, &str); 45] = [
     ("flows >= 3", "flows >= 3"),
     ("3 < flows", "3 < flows"),
     ("NOT (flows < 3)", "NOT flows < 3"),
@@ -103,6 +105,14 @@ const CONDITIONS: [(&str, &str); 38] = [
     ("NOT all_tcp", "NOT all_tcp"),
     ("sample = '10.0.0.1'", ""),
     ("GREATEST(flows, ips) > 10", "GREATEST(flows, ips) > 10"),
+    // FALSE, and then NULL.
+    ("(longest > 10 AND flows > 1) >= FALSE", ""),
+    ("GREATEST(longest > 10 AND flows > 1, flows > 0)", ""),
+    ("NOT LEAST(all_tcp AND shortest > 10, flows > 3)", ""),
+    ("any_tcp IS NOT NULL", ""),
+    ("CAST(dst_port AS STRING) = '22' AND flows > 3", "CAST(dst_port AS STRING) = '22' AND flows > 3"),
+    ("DIV(flows, 2) > 1", ""),
+    ("DIV(dst_port, 100) = 4 AND flows > 3", "DIV(dst_port, 100) = 4 AND flows > 3"),
     ("LEAST(flows, 9 - ips) > 10", ""),
     ("p.use = 'login' AND flows > 3", "use = 'login' AND flows > 3"),
     ("src_ip NOT IN ('10.0.0.1') AND dst_port IN (SELECT port FROM ports)", "src_ip NOT IN ('10.0.0.1')"),
@@ -110,7 +120,7 @@ const CONDITIONS: [(&str, &str); 38] = [
 ];
 
 /// What is changed in the definitions of a rule that fires early, and why it does not then.
-const REASONS: [(&str, &str, &str); 12] = [
+const REASONS: [(&str, &str, &str); 14] = [
     ("flows >= 3", "flows <= 3", "rows that come later may undo a part of its condition"),
     ("every: 1m", "every: 10s", "its windows have more than 16 steps"),
     ("window: {size: 5m, every: 1m}", "window: {session_gap: 1m, max: 1h}", "it reads sessions"),
@@ -125,6 +135,8 @@ const REASONS: [(&str, &str, &str); 12] = [
         "a column of its feature has no value for some rows",
     ),
     ("SELECT * FROM f", "SELECT *, LN(flows) AS inverse FROM f", "it has no value for some rows"),
+    ("SELECT * FROM f", "SELECT *, PARSE_DATE('%F', sample) AS day FROM f", "it has no value for some rows"),
+    ("SELECT * FROM f", "SELECT *, DIV(flows, -1) AS less FROM f", "it has no value for some rows"),
     ("merge_within: 1h}", "merge_within: 1h, when: risk}", "it alerts nobody by itself"),
     ("severity: low", "severity: low\nstatus: shadow", "it alerts nobody by itself"),
     ("key: [src_ip, dst_port], merge", "key: [src_ip, sample], merge", "a column of its alert key changes"),
@@ -444,6 +456,73 @@ fn once_an_incident() -> Result<(), Failed> {
         ("final", 121, true, 20, title(6)),
     ];
     if found != expected {
+        return Err(format!("{found:#?}").into());
+    }
+    Ok(())
+}
+
+/// What is certain when a run stops comes when it goes on: nothing is taken back.
+fn stopped() -> Result<(), Failed> {
+    let plan = plan_of(BURST)?;
+    let lookups = Lookups::new(&plan.lookups);
+    let mut graph = Graph::new(&plan, &lookups, String::new(), None)?;
+    graph.fire_early(&plan, &lookups)?;
+    let (mut kept, mut rest) = (Kept::alerts_alone(), Kept::alerts_alone());
+    let flows: Vec<_> = (0..4).map(|n| flow(1_200 + n, "10.0.0.1")).collect();
+    let batch = AdmittedBatch { flows: arrival::batch_of(&flows)?, admit: vec![i64::MIN; 4], watermark: flows[3].time };
+    graph.push(&batch, &mut kept)?;
+    let mut next = moved(&plan, &graph, None)?;
+    graph.stop(i64::MIN, &mut kept)?;
+    let end = flow(9_000, "10.0.0.2");
+    let batch = AdmittedBatch {
+        flows: arrival::batch_of(std::slice::from_ref(&end))?,
+        admit: vec![flows[3].time],
+        watermark: end.time,
+    };
+    next.push(&batch, &mut rest)?;
+    let phases = |kept: &Kept| kept.alerts.iter().map(|alert| alert.phase.name()).collect::<Vec<_>>();
+    if (phases(&kept), phases(&rest)) != (vec!["first"], vec!["final"]) {
+        return Err(format!("{:?} {:?}", phases(&kept), phases(&rest)).into());
+    }
+    Ok(())
+}
+
+/// Of an incident that has hits nothing is withdrawn; where hits that were certain did not come, the next incident is told of.
+fn not_withdrawn() -> Result<(), Failed> {
+    let two = BURST.replace(
+        "SELECT * FROM by_source WHERE flows >= 3",
+        "SELECT * FROM by_source WHERE flows >= 3 UNION ALL SELECT * FROM long WHERE flows >= 3",
+    ) + "--- features/long.yaml
+feature: long
+from: flows
+key: [src_ip]
+window: {size: 30m}
+columns: {flows: COUNT(*)}
+";
+    // Half past eleven to midnight is one window of half an hour.
+    let crowd = |from: i64| (0..40).map(move |n| flow(from + n * 4, &format!("10.0.1.{n}")));
+    let mut flows: Vec<_> = (0..4).map(|n| flow(1_200 + n, "10.0.0.1")).collect();
+    flows.extend(crowd(1_320));
+    flows.push(flow(4_000, "10.0.2.1"));
+    flows.push(flow(9_000, "10.0.2.1"));
+    let words = |flows: &[arrival::Flow], text: &str| -> Result<Vec<(&'static str, String)>, Failed> {
+        Ok(said(text, flows)?.into_iter().map(|(phase, _, _, _, title)| (phase, title)).collect())
+    };
+    let found = words(&flows, &two)?;
+    if found.iter().any(|(phase, _)| *phase == "withdrawn") || !found.iter().any(|(phase, _)| *phase == "final") {
+        return Err(format!("{found:#?}").into());
+    }
+    // Three flows each at 0, 40 and 90 minutes; those of the second time go.
+    let text = BURST.replace("size: 1m", "size: 10m");
+    let mut flows: Vec<_> = (0..3).map(|n| flow(1_200 + n, "10.0.0.1")).collect();
+    flows.extend((0..3).map(|n| flow(3_600 + n, "10.0.0.1")));
+    flows.extend(crowd(3_610));
+    flows.extend((0..3).map(|n| flow(6_600 + n, "10.0.0.1")));
+    flows.push(flow(20_000, "10.0.2.1"));
+    let found = words(&flows, &text)?;
+    let of_source: Vec<&str> =
+        found.iter().filter(|(_, title)| title.starts_with("10.0.0.1 ")).map(|(phase, _)| *phase).collect();
+    if of_source != ["first", "final", "first", "final"] {
         return Err(format!("{found:#?}").into());
     }
     Ok(())

@@ -99,10 +99,14 @@ fn written(files: &SourceFiles, condition: &Expr, among: bool) -> String {
             text if among => format!("({text})"),
             text => text,
         },
+        ExprKind::Call { function, args } if function.id == Id::Not => format!("NOT ({})", joined(args, "", false)),
         _ => {
             let Span { file, start, end } = condition.span;
             let text = files.text(file).get(start as usize..end as usize).unwrap_or_default();
-            text.split_whitespace().collect::<Vec<_>>().join(" ")
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            // Where it begins or ends with a parenthesis, that is left out.
+            let (open, close) = (text.matches('(').count(), text.matches(')').count());
+            format!("{}{text}{}", "(".repeat(close.saturating_sub(open)), ")".repeat(open.saturating_sub(close)))
         }
     }
 }

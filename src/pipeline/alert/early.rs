@@ -20,19 +20,28 @@ type Chain = (i64, i64);
 pub struct Early {
     chains: BTreeMap<IncidentKey, Vec<Chain>>,
     prune_at: usize,
-    /// Hits that were told of and have not come yet, by event time and id.
-    awaited: BTreeMap<(i64, String), Hit>,
+    /// Hits that are certain and have not come yet, by event time and id.
+    awaited: BTreeMap<(i64, String), Awaited>,
+    watermark: i64,
+}
+
+/// Of an incident, and whole where it was told of.
+struct Awaited {
+    key: IncidentKey,
+    told: Option<Hit>,
 }
 
 impl Early {
     pub fn new() -> Self {
-        Self { chains: BTreeMap::new(), prune_at: CHAINS_MIN, awaited: BTreeMap::new() }
+        Self { chains: BTreeMap::new(), prune_at: CHAINS_MIN, awaited: BTreeMap::new(), watermark: i64::MIN }
     }
 
     /// Is a hit that is certain the first of its incident, as far as anybody knows?
     pub fn opens(&mut self, hit: &Hit, key: IncidentKey, merge_within: i64) -> bool {
         let at = hit.known_at.0;
         let chains = self.chains.entry(key).or_default();
+        // What comes is known at the watermark or later.
+        chains.retain(|(_, last)| last.saturating_add(merge_within) >= self.watermark);
         let near = |(first, last): &Chain| {
             let within = first.saturating_sub(merge_within)..=last.saturating_add(merge_within);
             within.contains(&at) && day(hit.known_at) == last.div_euclid(super::DAY)
@@ -49,9 +58,14 @@ impl Early {
         }
     }
 
-    /// It was said of a hit that it will come.
-    pub fn await_hit(&mut self, hit: &Hit) {
-        self.awaited.insert((hit.event_time.0, hit.hit_id.clone()), hit.clone());
+    /// A hit will come; was it told of?
+    pub fn await_hit(&mut self, hit: &Hit, key: IncidentKey, told: bool) {
+        let awaited = self.awaited.entry((hit.event_time.0, hit.hit_id.clone()));
+        // It may be certain once more, after a start.
+        let awaited = awaited.or_insert(Awaited { key, told: None });
+        if told {
+            awaited.told = Some(hit.clone());
+        }
     }
 
     /// A hit has come.
@@ -61,25 +75,25 @@ impl Early {
         }
     }
 
-    /// All hits before the watermark have come: those that are not among them.
-    pub fn missed(&mut self, watermark: i64) -> Vec<Hit> {
+    /// All hits before the watermark have come. Those that are not among them leave no trace; returns those that were told of.
+    pub fn missed(&mut self, watermark: i64) -> Vec<(IncidentKey, Hit)> {
+        self.watermark = self.watermark.max(watermark);
         let mut missed = Vec::new();
         while let Some(entry) = self.awaited.first_entry().filter(|entry| entry.key().0 < watermark) {
-            missed.push(entry.remove());
+            let Awaited { key, told } = entry.remove();
+            // Nobody can say which of its chains it was part of: rather is something told twice than not at all.
+            self.chains.remove(&key);
+            missed.extend(told.map(|hit| (key, hit)));
         }
         missed
     }
 
-    /// It is not said again of these incidents that there is one.
-    pub fn forget(&mut self, key: &IncidentKey) {
-        self.chains.remove(key);
-    }
-
     /// Drops what can have no part in anything any more. `merge_within`: of a rule.
-    pub fn prune(&mut self, watermark: i64, merge_within: impl Fn(usize) -> i64) {
+    pub fn prune(&mut self, merge_within: impl Fn(usize) -> i64) {
         if self.chains.len() < self.prune_at {
             return;
         }
+        let watermark = self.watermark;
         self.chains.retain(|(rule, ..), chains| {
             chains.retain(|(_, last)| last.saturating_add(merge_within(*rule)) >= watermark);
             !chains.is_empty()
@@ -88,18 +102,22 @@ impl Early {
     }
 
     pub fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
-        out.put(&self.chains.iter().collect::<Vec<_>>())?;
-        out.put(&self.awaited.len())?;
-        self.awaited.values().try_for_each(|hit| hit.save(out))
+        out.put(&(self.watermark, self.chains.iter().collect::<Vec<_>>(), self.awaited.len()))?;
+        self.awaited.iter().try_for_each(|((at, id), Awaited { key, told })| {
+            out.put(&(at, id, key, told.is_some()))?;
+            told.iter().try_for_each(|hit| hit.save(out))
+        })
     }
 
     pub fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
-        let chains: Vec<(IncidentKey, Vec<Chain>)> = from.take()?;
+        let (chains, awaited): (Vec<(IncidentKey, Vec<Chain>)>, usize);
+        (self.watermark, chains, awaited) = from.take()?;
         self.chains = chains.into_iter().collect();
         self.awaited.clear();
-        for _ in 0..from.take::<usize>()? {
-            let hit = Hit::load(from)?;
-            self.await_hit(&hit);
+        for _ in 0..awaited {
+            let (at, id, key, told): (i64, String, IncidentKey, bool) = from.take()?;
+            let told = told.then(|| Hit::load(from)).transpose()?;
+            self.awaited.insert((at, id), Awaited { key, told });
         }
         Ok(())
     }

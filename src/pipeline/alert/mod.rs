@@ -119,9 +119,11 @@ impl AlertStage {
         let hits: Vec<&Hit> = hits.iter().filter(|hit| self.alone(hit).is_none()).collect();
         let Some(early) = &mut self.early else { return told };
         for hit in hits {
-            let rule = &self.rules[hit.rule];
-            if early.opens(hit, incident_key(hit), rule.merge_within.0) {
-                early.await_hit(hit);
+            let (rule, key) = (&self.rules[hit.rule], incident_key(hit));
+            let open = self.incidents.get(&key).is_some_and(|own| own.closes_at(rule.merge_within.0) > hit.known_at.0);
+            let opens = early.opens(hit, key.clone(), rule.merge_within.0) && !open;
+            early.await_hit(hit, key, opens);
+            if opens {
                 told.alerts.push(of_open(Phase::First, rule, hit, &self.generation));
             }
         }
@@ -203,15 +205,19 @@ impl AlertStage {
         settled
     }
 
-    /// Tells of hits that were certain and have not come: their rows went, because there were too many keys.
+    /// Takes back what was told of hits that have not come: their rows went, because there were too many keys.
     fn withdraw(&mut self, watermark: i64, settled: &mut Settled) {
         let Some(early) = &mut self.early else { return };
-        for hit in early.missed(watermark) {
-            early.forget(&incident_key(&hit));
+        for (key, hit) in early.missed(watermark) {
+            // There is an incident all the same, or one that has ended since.
+            let came = |hit: &Hit| incident_key(hit) == key;
+            if self.incidents.contains_key(&key) || self.waiting.values().any(came) {
+                continue;
+            }
             let rule = &self.rules[hit.rule];
             settled.alerts.push(of_open(Phase::Withdrawn, rule, &hit, &self.generation));
         }
-        early.prune(watermark, |rule| self.rules.get(rule).map_or(0, |rule| rule.merge_within.0));
+        early.prune(|rule| self.rules.get(rule).map_or(0, |rule| rule.merge_within.0));
     }
 
     /// The run ends. Of the days before that of `end` all rows have come: their late hits are settled, whenever they were
@@ -220,7 +226,10 @@ impl AlertStage {
         let end = day(EventTime(end));
         let later = self.waiting.extract_if(.., |_, hit| day(hit.event_time) >= end).collect();
         let closing = self.closing.extract_if(.., |(_, key)| key.2 >= end).collect();
+        // What is certain still comes when the run goes on.
+        let early = self.early.take();
         let mut settled = self.advance(i64::MAX, ledger);
+        self.early = early;
         (self.waiting, self.closing) = (later, closing);
         // Nothing is sure of the others, so that they alert nobody; what became of each hit is told.
         let mut open = Settled::default();

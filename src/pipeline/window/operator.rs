@@ -429,8 +429,7 @@ impl Saved for WindowState {
         self.panes.iter().try_for_each(|(start, pane)| {
             out.put(start)?;
             pane.save(out)
-        })?;
-        self.early.iter().try_for_each(|early| early.save(out))
+        })
     }
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
@@ -447,7 +446,8 @@ impl Saved for WindowState {
             pane.load(from)?;
             self.panes.insert(start, pane);
         }
-        self.early.iter_mut().try_for_each(|early| early.load(from))
+        self.early.iter_mut().for_each(|early| early.clear());
+        Ok(())
     }
 }
 

@@ -66,7 +66,8 @@ impl Quiet {
             position.muted += 1;
             return Verdict::Untold;
         }
-        let Some(most) = self.per_hour else { return Verdict::Told };
+        // Who was told that there is something is told that there is nothing.
+        let Some(most) = self.per_hour.filter(|_| phase != Phase::Withdrawn.name()) else { return Verdict::Told };
         let hour = now.0.div_euclid(HOUR);
         if position.hour != hour {
             position.hour = hour;
@@ -99,6 +100,9 @@ fn summary(told: &Told, rule: &str, hour: i64, most: u64) -> Told {
     alert["message_id"] = alert_id.as_str().into();
     alert["title"] =
         format!("{rule}: more than {most} alerts since {from}; the others of this hour are in the record").into();
+    // Of no incident.
+    alert["phase"] = Phase::First.name().into();
+    alert["key"] = json!({});
     alert["entities"] = Json::Array(Vec::new());
     alert["evidence"] = Json::Array(Vec::new());
     alert["storm"] = json!({"from": from, "alerts": most});

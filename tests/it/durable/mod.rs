@@ -94,6 +94,12 @@ title: Logins
 severity: low
 sql: SELECT * FROM logins WHERE hits >= 2
 alert: {title: 'logins', key: [actor], merge_within: 1m}
+--- rules/burst.yaml
+rule: burst
+title: Burst
+severity: low
+sql: SELECT * FROM busy_1m WHERE flows >= 2
+alert: {title: 'burst', key: [subscriber_id], merge_within: 1m}
 --- rules/rise.yaml
 rule: rise
 title: Rise

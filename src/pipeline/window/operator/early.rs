@@ -9,7 +9,6 @@ use rustc_hash::FxHashMap;
 
 use super::super::accumulate::Grown;
 use super::{ClosedWindow, NONE, Pane, WindowError, WindowState};
-use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 use crate::plan::Bound;
 
 /// A condition of somebody who asks: a row has to be within all bounds of one of these first; of none nothing can be told.
@@ -48,23 +47,14 @@ impl EarlyKeys {
         }
     }
 
+    /// Other rows are there now. Who has got a key may get it again.
+    pub(super) fn clear(&mut self) {
+        self.touched.clear();
+        self.met.clear();
+    }
+
     fn met(&self, end: i64, key: u32) -> u64 {
         self.met.get(&end).and_then(|met| met.get(&key)).copied().unwrap_or(0)
-    }
-}
-
-/// The keys of each window in order: one state is one text.
-impl Saved for EarlyKeys {
-    fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
-        let met = self.met.iter().map(|(end, met)| (*end, met.iter().collect::<BTreeMap<_, _>>()));
-        out.put(&met.collect::<Vec<_>>())
-    }
-
-    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
-        let met: Vec<(i64, Vec<(u32, u64)>)> = from.take()?;
-        self.met = met.into_iter().map(|(end, met)| (end, met.into_iter().collect())).collect();
-        self.touched.clear();
-        Ok(())
     }
 }
 
