@@ -91,13 +91,14 @@
 //! entries of the log (`state/entry.rs`); `runtime/live/core.rs` computes from entries alone, so that after a crash the log read again
 //! (`recover.rs`) gives the state and all alerts, of which those that are out are left out (`outbox.rs`). A snapshot (`snapshots.rs`,
 //! `state/snapshot.rs`) is that state as bytes (`pipeline/saved.rs`; each stage says what of it rows have changed): a start reads only the
-//! log behind it. Alerts are in a log of their own, from which each sink is told on a thread of its own (`deliver.rs`), but for what
-//! `quiet.rs` keeps from it. Once a second it leaves its
+//! log behind it. Alerts are in a log of their own, from which each sink is told on a thread of its own (`deliver.rs`, `feed.rs`), but for what
+//! `quiet.rs` keeps from it; refused records are told from the log of the input (`letter.rs`). The file of alerts is
+//! `alert_file.rs`, which closes it. Once a second it leaves its
 //! figures in `live/vitals`, which `adapter/http` shows to whoever watches it.
 //!
 //! Where alerts go says `definition/sink.rs`, and `definition/computed.rs` that nothing which is computed depends on it. A sink
-//! ([`port::sink`]) makes one attempt and tells how far it came: `adapter/http/webhook.rs` and `adapter/gcp/topic.rs`, with
-//! `adapter/severe.rs` around those that are told of some severities only. What is sent makes [`alert_format`].
+//! ([`port::sink`]) makes one attempt and tells how far it came: `adapter/http/webhook.rs`, `adapter/gcp/topic.rs` and `adapter/record.rs`,
+//! which appends each alert once to a table ([`port::table`], `adapter/gcp/table.rs`), with `adapter/severe.rs` around those that are told of some severities only. What is sent makes [`alert_format`].
 //!
 //! # Questions, trials and training rows
 //!

@@ -3,4 +3,5 @@
 pub mod gcp;
 pub mod http;
 pub mod local;
+pub mod record;
 pub mod severe;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::port::sink::{Outcome, Sink, Told};
+use crate::port::sink::{Outcome, Sink, Told, Trouble};
 
 /// Alerts that are looked at, at least, to find some for the sink.
 const LOOKED_AT: usize = 256;
@@ -15,6 +15,14 @@ pub struct Severe {
 impl Severe {
     pub fn new(sink: Box<dyn Sink>, severities: Vec<&'static str>) -> Self {
         Self { sink, severities }
+    }
+
+    /// Those that the sink is told of at once, and the places of all that it is told of.
+    fn told(&self, alerts: &[Told]) -> (Vec<Told>, Vec<usize>) {
+        let all = alerts.iter().enumerate().filter(|(_, told)| self.is_told(told));
+        let places: Vec<usize> = all.map(|(at, _)| at).collect();
+        let handed = self.sink.batch().min(places.len());
+        (places.iter().take(handed).filter_map(|at| alerts.get(*at).cloned()).collect(), places)
     }
 
     fn is_told(&self, told: &Told) -> bool {
@@ -33,15 +41,29 @@ impl Sink for Severe {
     }
 
     fn tell(&mut self, alerts: &[Told]) -> Outcome {
-        let all = alerts.iter().enumerate().filter(|(_, told)| self.is_told(told));
-        let mut places: Vec<usize> = all.map(|(at, _)| at).collect();
-        let handed = self.sink.batch().min(places.len());
-        let given: Vec<Told> = places.iter().take(handed).filter_map(|at| alerts.get(*at).cloned()).collect();
+        let (given, mut places) = self.told(alerts);
         // Behind the last: all that are not told.
         places.push(alerts.len());
         let outcome = if given.is_empty() { Outcome::all(&given) } else { self.sink.tell(&given) };
         let taken = places.get(outcome.taken).copied().unwrap_or(alerts.len());
         Outcome { taken, ..outcome }
+    }
+
+    fn is_record(&self) -> bool {
+        self.sink.is_record()
+    }
+
+    fn prepare(&mut self, alerts: &[Told]) -> Option<Trouble> {
+        let (given, _) = self.told(alerts);
+        if given.is_empty() { None } else { self.sink.prepare(&given) }
+    }
+
+    fn memory(&self) -> Option<String> {
+        self.sink.memory()
+    }
+
+    fn recall(&mut self, memory: &str) -> Result<(), String> {
+        self.sink.recall(memory)
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `pagerduty.rs` | an event that opens an incident |
 //! | `splunk.rs` | an event of the HTTP Event Collector |
 //! | `ocsf.rs` | a Detection Finding; `ocsf/flow.rs` its evidence, `ocsf/observable.rs` its observables |
+//! | `row.rs` | a row of the table `alerts` |
 //! | `alert.rs` | reads an alert's fields |
 //! | `cut.rs` | texts of the lengths that others allow |
 //!
@@ -15,6 +16,7 @@ mod alert;
 mod cut;
 mod ocsf;
 mod pagerduty;
+pub mod row;
 mod slack;
 mod splunk;
 

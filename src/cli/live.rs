@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 
+use crate::definition::model::DeadLetters;
 use crate::plan::Plan;
 use crate::port::subscription::Subscription;
 use crate::record::Micros;
 use crate::runtime::live::vitals::{About, Counted, Vitals};
-use crate::runtime::live::{AlertFile, Keeping, Listener, LiveOptions, Logged, Outbox, Session, live, whole_lines};
+use crate::runtime::live::{
+    AlertFile, FilePlace, Keeping, Listener, LiveOptions, Logged, OpenedFile, Outbox, Rotation, Session, live,
+};
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
 
@@ -33,12 +36,18 @@ pub struct Live {
     #[arg(long, value_name = "DURATION", default_value = "30d", requires = "subscription", value_parser = kept_for)]
     retain: Micros,
     /// Beyond so many bytes the beginning of the log goes, whatever its age: whole files of 64 MiB, but for what the older of two
-    /// snapshots needs
+    /// snapshots needs and dead letters wait in
     #[arg(long, value_name = "BYTES", requires = "subscription")]
     retain_bytes: Option<u64>,
     /// Under changed definitions: goes on although alerts of the ones before may not be out, which are lost then
     #[arg(long, requires = "subscription")]
     drop_pending: bool,
+    /// Closes the file of alerts when it has so many bytes: it is renamed, with the time in its name, and another begun
+    #[arg(long, requires = "subscription", value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    rotate_bytes: Option<u64>,
+    /// Closes the file of alerts when a day (of UTC) is over
+    #[arg(long, requires = "subscription")]
+    rotate_daily: bool,
     /// Answers /healthz, /readyz, /metrics and /status at this address of the machine itself, such as 127.0.0.1:9464, which
     /// `tripline status` asks (default: nowhere)
     #[arg(long, requires = "subscription", conflicts_with_all = ["input", "history", "live"], value_name = "ADDRESS")]
@@ -51,6 +60,7 @@ pub struct Target<'a> {
     pub format: AlertFormat,
     pub taps: &'a [(String, String)],
     pub sinks: Vec<Listener>,
+    pub dead_letters: Option<&'a DeadLetters>,
 }
 
 impl Live {
@@ -90,7 +100,7 @@ impl Live {
                 "the definitions or the program have changed: what the log holds was alerted about under the ones before",
             );
         }
-        let (writer, file, behind) = output(target.output, session.output_bytes())?;
+        let (writer, file, behind) = self.output(target.output, session.output())?;
         let mut outlets = Outlets::new(plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
         let vitals = Vitals::new(About::new(plan, generation, &lanes, wire::clock().now()));
         // It answers until this function returns.
@@ -108,6 +118,7 @@ impl Live {
             keeping,
             spill: Some(wire::spill()),
             sinks: target.sinks,
+            dead_letters: target.dead_letters.map(wire::dead_letters).transpose()?,
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
             vitals,
             ..LiveOptions::new(subscriptions, wire::clock())
@@ -119,6 +130,27 @@ impl Live {
         let (report, logged) = done?;
         tell(&logged);
         Ok((report, logged))
+    }
+
+    /// The end of the output, with what stands behind the alerts that were counted. Of that a torn line goes.
+    fn output(&self, path: &str, counted: FilePlace) -> anyhow::Result<Output> {
+        if path == "-" {
+            if self.rotate_bytes.is_some() || self.rotate_daily {
+                bail!("standard output is no file that could be closed\nhelp: name one with --output");
+            }
+            return Ok((wire::text_writer(path)?, None, Vec::new()));
+        }
+        let rotation = Rotation {
+            bytes: self.rotate_bytes.unwrap_or(u64::MAX),
+            daily: self.rotate_daily,
+            ..Rotation::never(wire::clock())
+        };
+        let opened = AlertFile::open(wire::output(Path::new(path)), counted, rotation);
+        let OpenedFile { file, behind, shorter } = opened.with_context(|| format!("cannot write {path}"))?;
+        if shorter {
+            note(&format!("{path} is shorter than it was when its alerts were counted: somebody has taken some away"));
+        }
+        Ok((Box::new(file.clone()), Some(file), behind))
     }
 
     /// Subscriptions with their source's index.
@@ -150,7 +182,11 @@ fn kept_for(text: &str) -> Result<Micros, String> {
 /// Nothing is written into the folder of the log but the log.
 fn apart(state: &Path, target: &Target<'_>) -> anyhow::Result<()> {
     let Ok(state) = state.canonicalize() else { return Ok(()) };
-    let outputs = target.taps.iter().map(|(_, file)| file.as_str()).chain([target.output]);
+    let letters = match target.dead_letters {
+        Some(DeadLetters::File(path)) => Some(path.as_str()),
+        _ => None,
+    };
+    let outputs = target.taps.iter().map(|(_, file)| file.as_str()).chain([target.output]).chain(letters);
     let outputs = outputs.filter(|output| *output != "-");
     for output in outputs {
         let folder = Path::new(output).parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -163,20 +199,6 @@ fn apart(state: &Path, target: &Target<'_>) -> anyhow::Result<()> {
 }
 
 type Output = (Box<dyn std::io::Write + Send>, Option<AlertFile>, Vec<u8>);
-
-/// The end of the output, with what stands behind the alerts that were counted. Of that a torn line goes.
-fn output(path: &str, counted: u64) -> anyhow::Result<Output> {
-    if path == "-" {
-        return Ok((wire::text_writer(path)?, None, Vec::new()));
-    }
-    let opened = wire::append_to(Path::new(path), counted, &whole_lines);
-    let (file, bytes, behind) = opened.with_context(|| format!("cannot write {path}"))?;
-    if counted != u64::MAX && bytes < counted {
-        note(&format!("{path} is shorter than it was when its alerts were counted: somebody has taken some away"));
-    }
-    let file = AlertFile::new(file, bytes);
-    Ok((Box::new(file.clone()), Some(file), behind))
-}
 
 fn tell(logged: &Logged) {
     if logged.cut_bytes > 0 {

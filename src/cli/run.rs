@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use crate::definition::model::Config;
+use crate::definition::model::{Config, DeadLetters};
 use crate::diagnostic::suggest;
 use crate::plan::Plan;
 use crate::port::Input;
@@ -128,7 +128,12 @@ impl Run {
     ) -> anyhow::Result<Exit> {
         self.check(plan, taps, &[])?;
         let sinks = wire::sinks(config)?;
-        let target = Target { output: &self.output, format: self.alert_format(), taps, sinks };
+        let dead_letters = config.dead_letters.as_ref();
+        if let Some(DeadLetters::File(path)) = dead_letters {
+            let outputs: Vec<&str> = taps.iter().map(|(_, file)| file.as_str()).chain([&*self.output, path]).collect();
+            check_outputs(&outputs, &[])?;
+        }
+        let target = Target { output: &self.output, format: self.alert_format(), taps, sinks, dead_letters };
         let (report, logged) = match self.live_from.run(plan, self.inputs.source(), generation, target) {
             Err(error) if matches!(error.downcast_ref(), Some(LiveError::Stopped)) => return Ok(Exit::Interrupted),
             done => done?,

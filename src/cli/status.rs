@@ -164,7 +164,12 @@ fn features(status: &Json, lines: &mut Lines) {
 }
 
 fn of_sink(sink: &Json) -> String {
-    let mut text = format!("{}: {} alerts wait", name(&sink["name"]), count(&sink["pending"]));
+    let mut text = format!(
+        "{}: {} {} wait",
+        name(&sink["name"]),
+        count(&sink["pending"]),
+        sink["waiting"].as_str().unwrap_or("alerts")
+    );
     if !sink["waits_seconds"].is_null() {
         let _ = write!(text, ", the first for {}", span(&sink["waits_seconds"]));
     }

@@ -10,7 +10,7 @@ use crate::target::bigquery::Warehouse as Compiled;
 
 use super::wire;
 
-const EMULATOR: &str = "BIGQUERY_EMULATOR_HOST";
+pub const EMULATOR: &str = "BIGQUERY_EMULATOR_HOST";
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct WarehousePlace {

@@ -9,19 +9,23 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use datafusion::arrow::datatypes::SchemaRef;
 
-use crate::adapter::gcp::topic::{Topic, TopicOptions};
+use crate::adapter::gcp::table::{BigQueryTable, TableOptions};
+use crate::adapter::gcp::topic::{OF_ALERTS, OF_LETTERS, Topic, TopicOptions};
 use crate::adapter::gcp::{BigQuery, Options, Patience, pubsub, storage};
 pub use crate::adapter::http::Serving;
 use crate::adapter::http::{self, Secret, Webhook, WebhookOptions};
+use crate::adapter::local::appended::LocalOutput;
 use crate::adapter::local::clock::SystemClock;
+use crate::adapter::local::lines::Lines;
 use crate::adapter::local::process;
 use crate::adapter::local::{
-    Embedded, Folder, LocalDisk, LocalSpill, LocalStore, MemoryInput, Revision, RevisionError, disk, input, output,
+    Embedded, Folder, LocalDisk, LocalSpill, LocalStore, MemoryInput, Revision, RevisionError, input, output,
 };
+use crate::adapter::record::Record;
 use crate::adapter::severe::Severe;
 use crate::alert_format::AlertFormat;
-use crate::definition::model::{Config, Level, SinkConfig, SinkFormat, SinkPlace, SinkUrl, WebhookConfig};
-use crate::port::disk::{Append, Disk};
+use crate::definition::model::{Config, DeadLetters, Level, SinkConfig, SinkFormat, SinkPlace, SinkUrl, WebhookConfig};
+use crate::port::disk::{Disk, Output};
 use crate::port::pages::Pages;
 use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
@@ -31,7 +35,14 @@ use crate::runtime::live::Listener;
 
 use crate::record::WebAddress;
 
-use super::warehouse::Dataset;
+use super::warehouse::{Dataset, EMULATOR};
+
+/// Their name among sinks, which no other can have.
+const DEAD_LETTERS: &str = "dead letters";
+/// For one attempt.
+const LETTERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of BigQuery's Storage API.
+const STORAGE_EMULATOR: &str = "BIGQUERY_STORAGE_EMULATOR_HOST";
 
 pub fn folder(path: &Path) -> Box<dyn FileTree> {
     Box::new(Folder::new(path))
@@ -93,13 +104,9 @@ pub fn disk(folder: &Path) -> Arc<dyn Disk> {
     Arc::new(LocalDisk::new(folder))
 }
 
-/// The end of a file, how long it is, and what is in it behind so many bytes, of which `whole` says how much stays.
-pub fn append_to(
-    file: &Path,
-    counted: u64,
-    whole: &dyn Fn(&[u8]) -> usize,
-) -> io::Result<(Box<dyn Append>, u64, Vec<u8>)> {
-    disk::append_to(file, counted, whole)
+/// A file that is appended to.
+pub fn output(file: &Path) -> Box<dyn Output> {
+    Box::new(LocalOutput::new(file))
 }
 
 pub fn is_subscription(name: &str) -> bool {
@@ -115,6 +122,24 @@ pub fn sinks(config: &Config) -> anyhow::Result<Vec<Listener>> {
         .collect()
 }
 
+/// Where refused records go.
+pub fn dead_letters(config: &DeadLetters) -> anyhow::Result<Box<dyn Sink>> {
+    match config {
+        DeadLetters::File(path) => Ok(Box::new(Lines::new(DEAD_LETTERS.into(), Path::new(path)))),
+        DeadLetters::Topic(topic) => {
+            let options = TopicOptions {
+                name: DEAD_LETTERS.into(),
+                topic: topic.clone(),
+                format: AlertFormat::Json,
+                attributes: OF_LETTERS,
+                ordering: false,
+                timeout: LETTERS_TIMEOUT,
+            };
+            Ok(Box::new(Topic::new(options).context("dead letters")?))
+        }
+    }
+}
+
 fn sink(config: &SinkConfig) -> anyhow::Result<Box<dyn Sink>> {
     let about = || format!("the sink `{}`", config.name);
     let sink: Box<dyn Sink> = match &config.place {
@@ -126,15 +151,40 @@ fn sink(config: &SinkConfig) -> anyhow::Result<Box<dyn Sink>> {
                 name: config.name.as_str().into(),
                 topic: topic.clone(),
                 format: format(config.format, ""),
+                attributes: OF_ALERTS,
                 ordering: *ordering,
                 timeout: timeout(config),
             };
             Box::new(Topic::new(options).with_context(about)?)
         }
+        SinkPlace::Table { project, dataset, table } => {
+            let options = TableOptions {
+                project: project.clone(),
+                dataset: dataset.clone(),
+                table: table.clone(),
+                emulators: emulators()?,
+                timeout: timeout(config),
+            };
+            let table = BigQueryTable::new(options).with_context(about)?;
+            Box::new(Record::new(config.name.as_str().into(), Box::new(table)))
+        }
     };
     let Some(least) = config.min_severity else { return Ok(sink) };
     let told = Level::ALL.into_iter().filter(|level| *level >= least).map(Level::name);
     Ok(Box::new(Severe::new(sink, told.collect())))
+}
+
+/// Of BigQuery's Storage API, and of the rest of it. Rows may not go to one place, and what is asked of them to another.
+fn emulators() -> anyhow::Result<Option<(String, String)>> {
+    let named = [STORAGE_EMULATOR, EMULATOR].map(|name| std::env::var(name).ok().filter(|host| !host.is_empty()));
+    match named {
+        [Some(storage), Some(rest)] => Ok(Some((storage, rest))),
+        [None, None] => Ok(None),
+        [storage, _] => {
+            let missing = if storage.is_some() { EMULATOR } else { STORAGE_EMULATOR };
+            bail!("one of two emulators is named\nhelp: set {missing} too")
+        }
+    }
 }
 
 fn webhook(config: &SinkConfig, place: &WebhookConfig) -> anyhow::Result<WebhookOptions> {

@@ -39,6 +39,7 @@ pub const CODES: &[&str] = &[
     "rule.bad-param",
     "rule.empty-expect",
     "sink.bad-key",
+    "sink.bad-table",
     "sink.bad-topic",
     "sink.bad-url",
     "sink.secret",

@@ -5,7 +5,7 @@ use super::yaml::{Kind, Node};
 use crate::diagnostic::FileId;
 
 /// Of the file's keys, what nothing that is computed depends on.
-const OUTSIDE: [&str; 1] = ["sinks"];
+const OUTSIDE: [&str; 2] = ["sinks", "dead_letters"];
 
 /// What of a file counts: its text, and of the one with the settings what it says.
 pub fn computed<'a>(config: &'a Config, file: FileId, text: &'a str) -> &'a str {

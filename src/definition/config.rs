@@ -1,6 +1,7 @@
 //! `tripline.yaml`: the project's name, its overrides of rules, and what is outside of it.
 
 use super::computed;
+use super::dead_letters::{self, DEAD_LETTERS};
 use super::model::{Config, Override, WarehouseConfig};
 use super::rule::{self, EXCEPTION, STATUS};
 use super::shape::{Shape, Table, later, optional};
@@ -43,6 +44,11 @@ pub(super) static CONFIG: Table = Table {
             "sinks",
             Shape::Map { name: &Shape::RuleName, value: &Shape::Object(&SINK), empty: true },
             "Where alerts of a run over subscriptions go, by a name of your own",
+        ),
+        optional(
+            "dead_letters",
+            Shape::Object(&DEAD_LETTERS),
+            "Where records go that a run over subscriptions refuses",
         ),
         later("use", "copy the pack's files into the project for now: `tripline init`"),
         later("sources", OWN_FLAGS),
@@ -100,6 +106,7 @@ impl Default for Config {
             overrides: std::collections::BTreeMap::new(),
             warehouse: WarehouseConfig::default(),
             sinks: Vec::new(),
+            dead_letters: None,
             said: None,
         }
     }
@@ -139,6 +146,7 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Config {
         overrides: overrides.collect(),
         warehouse: warehouse(node),
         sinks: sink::read(node, out),
+        dead_letters: dead_letters::read(node, out),
         said: Some((node.span.file, computed::said(node))),
     }
 }

@@ -12,6 +12,7 @@ mod case;
 mod cells;
 mod computed;
 mod config;
+mod dead_letters;
 mod feature;
 mod habit;
 mod join;

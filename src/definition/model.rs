@@ -37,6 +37,8 @@ pub struct Config {
     pub warehouse: WarehouseConfig,
     /// Where alerts of a run over subscriptions go, in the order of the file.
     pub sinks: Vec<SinkConfig>,
+    /// Where refused records of such a run go.
+    pub dead_letters: Option<DeadLetters>,
     /// The file, and what it says but for `sinks`, on which nothing that is computed depends.
     pub said: Option<(FileId, String)>,
 }
@@ -65,6 +67,20 @@ pub enum SinkPlace {
         topic: String,
         ordering: bool,
     },
+    /// Of BigQuery.
+    Table {
+        project: String,
+        dataset: String,
+        table: String,
+    },
+}
+
+/// `dead_letters:` of `tripline.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeadLetters {
+    File(String),
+    /// `projects/PROJECT/topics/NAME`.
+    Topic(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,13 +14,16 @@ pub(super) const SECRET: &str = "sink.secret";
 const PER_HOUR: u64 = 100;
 const TIMEOUT: Micros = Micros(10_000_000);
 const TIMEOUT_MAX: Micros = Micros(300_000_000);
-const TYPES: [&str; 2] = ["webhook", "pubsub"];
+const TYPES: [&str; 3] = ["webhook", "pubsub", "bigquery"];
 const FORMATS: [&str; 5] = ["json", "slack", "pagerduty", "splunk", "ocsf"];
 const PHASES: [&str; 4] = ["first", "update", "final", "withdrawn"];
 const LEVELS: [&str; 5] = ["info", "low", "medium", "high", "critical"];
 /// Keys of one type only.
 const OF_WEBHOOKS: [&str; 6] = ["url", "url_env", "headers", "headers_env", "secret_env", "token_env"];
 const OF_TOPICS: [&str; 2] = ["topic", "ordering"];
+const OF_TABLES: [&str; 1] = ["table"];
+/// Keys that a table has no use for: its rows have columns, and it has all alerts.
+const NOT_OF_TABLES: [&str; 3] = ["format", "per_hour", "phases"];
 /// Formats that mean something to a reader of a topic.
 const TOPIC_FORMATS: [SinkFormat; 2] = [SinkFormat::Json, SinkFormat::Ocsf];
 /// Headers that every request has already.
@@ -46,7 +49,11 @@ pub(super) static SINK: Table = Table {
     name: "a sink",
     doc: "A place outside that is told of alerts; secrets are named by their environment variables",
     keys: &[
-        required("type", Shape::Word(&TYPES), "`webhook`: a POST for each alert; `pubsub`: a topic of Pub/Sub"),
+        required(
+            "type",
+            Shape::Word(&TYPES),
+            "`webhook`: a POST for each alert; `pubsub`: a topic of Pub/Sub; `bigquery`: a table, in which each alert is once",
+        ),
         optional("format", Shape::Word(&FORMATS), "How an alert is written (default `json`, the alert as it is)"),
         optional("min_severity", Shape::Word(&LEVELS), "Alerts below it are not told (default: all are)"),
         optional(
@@ -87,6 +94,11 @@ pub(super) static SINK: Table = Table {
             Shape::Flag,
             "Of a `pubsub` sink: alerts of one rule and key come in order (default false)",
         ),
+        optional(
+            "table",
+            Shape::Text,
+            "Of a `bigquery` sink: `PROJECT.DATASET.TABLE`, a table with the columns of `alerts`",
+        ),
     ],
 };
 
@@ -105,6 +117,7 @@ fn sink(name: &Text, node: &Node, out: &mut Vec<Diagnostic>) -> Option<SinkConfi
     let place = match ty.as_str() {
         "webhook" => webhook(name, node, format, out).map(SinkPlace::Webhook),
         "pubsub" => topic(name, node, format, out),
+        "bigquery" => table(name, node, out),
         _ => return None,
     };
     let timeout = match (node.get("timeout"), node.length_at("timeout")) {
@@ -131,18 +144,21 @@ fn sink(name: &Text, node: &Node, out: &mut Vec<Diagnostic>) -> Option<SinkConfi
         None if floods => vec![Phase::First, Phase::Withdrawn],
         // One finding an incident.
         None if format == SinkFormat::Ocsf => vec![Phase::Final],
+        // A row is what a backfill gives of it.
+        None if ty.as_str() == "bigquery" => vec![Phase::Final],
         None => Phase::ALL.to_vec(),
     };
     let name = name.text.clone();
     place.filter(|_| right).map(|place| SinkConfig { name, min_severity, per_hour, phases, format, timeout, place })
 }
 
-fn bad(code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
+pub(super) fn bad(code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(code, span, message)
 }
 
 fn topic(name: &Text, node: &Node, format: SinkFormat, out: &mut Vec<Diagnostic>) -> Option<SinkPlace> {
     strangers(node, &OF_WEBHOOKS, "pubsub", "a webhook", out);
+    strangers(node, &OF_TABLES, "pubsub", "a `bigquery` sink", out);
     if let Some(given) = node.get("format").filter(|_| !TOPIC_FORMATS.contains(&format)) {
         let message = format!("`{}` is not a format of a `pubsub` sink", format.name());
         let error = bad("sink.bad-key", given.span, message).label("made for a webhook");
@@ -161,14 +177,44 @@ fn topic(name: &Text, node: &Node, format: SinkFormat, out: &mut Vec<Diagnostic>
     Some(SinkPlace::Topic { topic: topic.text, ordering: node.flag_at("ordering") })
 }
 
-fn is_topic(name: &str) -> bool {
+fn table(name: &Text, node: &Node, out: &mut Vec<Diagnostic>) -> Option<SinkPlace> {
+    strangers(node, &OF_WEBHOOKS, "bigquery", "a webhook", out);
+    strangers(node, &OF_TOPICS, "bigquery", "a `pubsub` sink", out);
+    strangers(node, &NOT_OF_TABLES, "bigquery", "sinks that tell people", out);
+    let Some(given) = node.text_at("table") else {
+        let error = bad("definition.missing-key", name.span(), "a `bigquery` sink needs the key `table`");
+        out.push(error.label("has no `table`").help("write `table: PROJECT.DATASET.TABLE`"));
+        return None;
+    };
+    let Some([project, dataset, table]) = table_parts(given.as_str()) else {
+        let error = bad("sink.bad-table", given.span(), format!("`{}` is not a table's name", given.as_str()));
+        out.push(
+            error.label("not of this form").help("a table is `PROJECT.DATASET.TABLE`, of letters, digits, `_` and `-`"),
+        );
+        return None;
+    };
+    Some(SinkPlace::Table { project, dataset, table })
+}
+
+/// Project, dataset and table. A project of a domain (`example.com:project`) has dots itself.
+fn table_parts(name: &str) -> Option<[String; 3]> {
+    let mut parts = name.rsplitn(3, '.');
+    let (table, dataset, project) = (parts.next()?, parts.next()?, parts.next()?);
+    let plain = |part: &str, others: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+    };
+    let right = plain(project, "-.:") && plain(dataset, "_") && plain(table, "_-");
+    right.then(|| [project, dataset, table].map(str::to_owned))
+}
+
+pub(super) fn is_topic(name: &str) -> bool {
     let plain = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
     let parts: Vec<&str> = name.split('/').collect();
     matches!(parts[..], ["projects", project, "topics", own] if plain(project) && plain(own))
 }
 
 /// Keys that another type has.
-fn strangers(node: &Node, keys: &[&str], ty: &str, owner: &str, out: &mut Vec<Diagnostic>) {
+pub(super) fn strangers(node: &Node, keys: &[&str], ty: &str, owner: &str, out: &mut Vec<Diagnostic>) {
     for (key, _) in node.entries().iter().filter(|(key, _)| keys.contains(&key.as_str())) {
         let message = format!("`{}` does not belong to a `{ty}` sink", key.as_str());
         out.push(bad("sink.bad-key", key.span(), message).label(format!("a key of {owner}")).help("take it out"));
@@ -177,6 +223,7 @@ fn strangers(node: &Node, keys: &[&str], ty: &str, owner: &str, out: &mut Vec<Di
 
 fn webhook(name: &Text, node: &Node, format: SinkFormat, out: &mut Vec<Diagnostic>) -> Option<WebhookConfig> {
     strangers(node, &OF_TOPICS, "webhook", "a `pubsub` sink", out);
+    strangers(node, &OF_TABLES, "webhook", "a `bigquery` sink", out);
     let url = url(name, node, out);
     let headers = headers(node, out);
     let headers_env = node.entries_at("headers_env").iter();

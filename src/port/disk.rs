@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::record::EventTime;
+
 /// A folder of such files. Names are flat.
 pub trait Disk: Send + Sync {
     /// What a user calls it.
@@ -37,6 +39,28 @@ pub trait Append: Send {
     fn cut(&mut self, bytes: u64) -> io::Result<()>;
     /// After it what was appended survives a crash. After an error nobody knows what did.
     fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A file that a user named, to whose end lines are appended. Others may move it away, or put another in its place.
+pub trait Output: Send {
+    /// Which file has the name now, and how long it is; `None`: none has.
+    fn look(&self) -> io::Result<Option<(Mark, u64)>>;
+    /// The end of the file, which is made when it is not there, and what stands behind so many bytes. Of that `whole` says how much stays.
+    fn open(&self, counted: u64, whole: &dyn Fn(&[u8]) -> usize) -> io::Result<End>;
+    /// Gives the file another name, which says when that was and which no file has; returns it.
+    fn rename(&self, at: EventTime) -> io::Result<String>;
+}
+
+/// Tells a file from every other, whatever its name.
+pub type Mark = String;
+
+/// The end of an output.
+pub struct End {
+    pub file: Box<dyn Append>,
+    pub mark: Mark,
+    pub bytes: u64,
+    /// What stands behind what was counted.
+    pub behind: Vec<u8>,
 }
 
 /// Is there no room, so that the same may succeed later?

@@ -4,6 +4,7 @@ pub mod disk;
 pub mod pages;
 pub mod sink;
 pub mod subscription;
+pub mod table;
 pub mod warehouse;
 
 use std::collections::{BTreeMap, BTreeSet};

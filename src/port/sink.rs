@@ -43,6 +43,27 @@ pub trait Sink: Send {
     fn batch(&self) -> usize;
     /// One attempt, with a time limit; who calls waits and repeats. What was not taken may have arrived all the same.
     fn tell(&mut self, alerts: &[Told]) -> Outcome;
+
+    /// Is it a record, which has each alert once? It is told only of alerts that no crash takes back, of muted ones too, and what it
+    /// remembers is kept.
+    fn is_record(&self) -> bool {
+        false
+    }
+
+    /// Before these are told: afterwards it remembers what it has to know to find out whether it took them.
+    fn prepare(&mut self, _alerts: &[Told]) -> Option<Trouble> {
+        None
+    }
+
+    /// What it must know of what it was told, behind a crash.
+    fn memory(&self) -> Option<String> {
+        None
+    }
+
+    /// What it remembered.
+    fn recall(&mut self, _memory: &str) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Outcome {

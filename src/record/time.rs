@@ -29,6 +29,12 @@ impl EventTime {
         parse_day(text).map(|day| Self(i64::from(day) * MICROS_PER_DAY))
     }
 
+    /// As a part of a file's name: `20260105T090000.000000Z`.
+    pub fn compact(self) -> String {
+        let time = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
+        time.format("%Y%m%dT%H%M%S%.6fZ").to_string()
+    }
+
     pub fn plus(self, length: Micros) -> Self {
         Self(self.0.saturating_add(length.0))
     }

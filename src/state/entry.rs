@@ -45,6 +45,29 @@ pub struct Given {
     pub ceiling: EventTime,
     /// Messages that are in it.
     pub messages: Vec<u64>,
+    /// Where each of the rejects was, when somebody is to have them.
+    pub places: Vec<RejectPlace>,
+    /// Of the definitions that refused them.
+    pub generation: String,
+}
+
+/// A refused record in its message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectPlace {
+    pub message: u64,
+    /// Where it begins, in what the message holds.
+    pub at: u64,
+    /// The record, where the text of the reject is not all of it.
+    pub payload: Option<Vec<u8>>,
+}
+
+/// What an entry has of refused records.
+#[derive(Debug, Default)]
+pub struct Rejected {
+    pub lane: usize,
+    pub generation: String,
+    /// Each with its place, where that is known.
+    pub rejects: Vec<(Reject, Option<RejectPlace>)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +103,13 @@ struct GivenHead {
     duplicates: Vec<Option<(u128, u128)>>,
 }
 
+/// Behind the head, where there is something to say: programs that do not know it read over it.
+#[derive(Default, Serialize, Deserialize)]
+struct Behind {
+    generation: String,
+    places: Vec<RejectPlace>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Refused {
     reason: String,
@@ -96,7 +126,14 @@ impl Entry {
             Self::Given(given) => (Head::Given(given.head()), Some(&given.flows.rows)),
             Self::Tick { lane, heard, now } => (Head::Tick { lane: number(*lane), heard: heard.0, now: now.0 }, None),
         };
-        let head = postcard::to_allocvec(&head).map_err(|error| EntryError::Unknown(error.to_string()))?;
+        let unknown = |error: postcard::Error| EntryError::Unknown(error.to_string());
+        let mut head = postcard::to_allocvec(&head).map_err(unknown)?;
+        if let Self::Given(given) = self
+            && !given.places.is_empty()
+        {
+            let behind = Behind { generation: given.generation.clone(), places: given.places.clone() };
+            head.extend(postcard::to_allocvec(&behind).map_err(unknown)?);
+        }
         let mut bytes = u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
         bytes.extend_from_slice(&head);
         if let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) {
@@ -119,7 +156,7 @@ impl Entry {
             bytes.get(..4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes).ok_or_else(unknown)?;
         let length = usize::try_from(length).map_err(|_| unknown())?;
         let head = bytes.get(4..4 + length).ok_or_else(unknown)?;
-        let head = postcard::from_bytes(head).map_err(|error| EntryError::Unknown(error.to_string()))?;
+        let (head, behind) = read_head(head)?;
         match head {
             Head::Tick { lane, heard, now } => {
                 Ok(Self::Tick { lane: lane as usize, heard: EventTime(heard), now: EventTime(now) })
@@ -130,10 +167,34 @@ impl Entry {
                     true => FlowBatch::empty().rows,
                     false => read_rows(rows)?,
                 };
-                Ok(Self::Given(Box::new(head.given(rows)?)))
+                let Behind { generation, places } = behind;
+                Ok(Self::Given(Box::new(Given { generation, places, ..head.given(rows)? })))
             }
         }
     }
+}
+
+impl Rejected {
+    /// Of an entry; its rows are not read.
+    pub fn read(compressed: &[u8]) -> Result<Self, EntryError> {
+        let mut from = zstd::stream::read::Decoder::new(compressed)?;
+        let mut length = [0; 4];
+        from.read_exact(&mut length)?;
+        let length = u64::from(u32::from_le_bytes(length));
+        let mut head = Vec::new();
+        from.take(length).read_to_end(&mut head)?;
+        let (Head::Given(head), Behind { generation, places }) = read_head(&head)? else { return Ok(Self::default()) };
+        let rejects: Result<Vec<Reject>, EntryError> = head.rejects.into_iter().map(Refused::reject).collect();
+        let places = places.into_iter().map(Some).chain(std::iter::repeat(None));
+        Ok(Self { lane: head.lane as usize, generation, rejects: rejects?.into_iter().zip(places).collect() })
+    }
+}
+
+fn read_head(head: &[u8]) -> Result<(Head, Behind), EntryError> {
+    let unknown = |error: postcard::Error| EntryError::Unknown(error.to_string());
+    let (head, rest) = postcard::take_from_bytes(head).map_err(unknown)?;
+    let behind = if rest.is_empty() { Behind::default() } else { postcard::from_bytes(rest).map_err(unknown)? };
+    Ok((head, behind))
 }
 
 fn decompress(bytes: &[u8]) -> Result<Vec<u8>, EntryError> {
@@ -194,23 +255,16 @@ impl Given {
 impl GivenHead {
     fn given(self, rows: RecordBatch) -> Result<Given, EntryError> {
         let files: Vec<Arc<str>> = self.files.iter().map(|file| Arc::from(file.as_str())).collect();
-        let strange = |what: &str| EntryError::Unknown(format!("it has an unknown {what}"));
         let origin = |(file, line, offset): &(u32, u64, u64)| {
             let file = files.get(*file as usize).ok_or_else(|| strange("origin"))?;
             Ok(Origin { file: Arc::clone(file), line: *line, offset: *offset })
-        };
-        let reject = |refused: Refused| {
-            let reason = RejectReason::ALL.into_iter().find(|reason| reason.code() == refused.reason);
-            let origin = Origin { file: refused.file.into(), line: refused.line, offset: refused.offset };
-            let reason = reason.ok_or_else(|| strange("reason"))?;
-            Ok(Reject { reason, detail: refused.detail, origin, raw: refused.raw })
         };
         let times = rows.column(flow::EVENT_TIME).as_primitive_opt::<TimestampMicrosecondType>();
         let times = times.ok_or_else(|| strange("event time"))?.values().to_vec();
         let mut ignored = Ignored::default();
         self.ignored.iter().for_each(|(name, count)| ignored.add(name, *count));
         let origins: Result<_, EntryError> = self.origins.iter().map(origin).collect();
-        let rejects: Result<_, EntryError> = self.rejects.into_iter().map(reject).collect();
+        let rejects: Result<_, EntryError> = self.rejects.into_iter().map(Refused::reject).collect();
         Ok(Given {
             lane: self.lane as usize,
             flows: FlowBatch { rows, times, origins: origins?, duplicates: self.duplicates },
@@ -221,10 +275,69 @@ impl GivenHead {
             ignored,
             ceiling: EventTime(self.ceiling),
             messages: self.messages,
+            places: Vec::new(),
+            generation: String::new(),
         })
     }
 }
 
+impl Refused {
+    fn reject(self) -> Result<Reject, EntryError> {
+        let reason = RejectReason::ALL.into_iter().find(|reason| reason.code() == self.reason);
+        let origin = Origin { file: self.file.into(), line: self.line, offset: self.offset };
+        let reason = reason.ok_or_else(|| strange("reason"))?;
+        Ok(Reject { reason, detail: self.detail, origin, raw: self.raw })
+    }
+}
+
+fn strange(what: &str) -> EntryError {
+    EntryError::Unknown(format!("it has an unknown {what}"))
+}
+
 fn number(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, FlowBatch, Given, Ignored, Rejected};
+    use super::{EventTime, Origin, Reject, RejectPlace, RejectReason};
+
+    /// What others are told of refused records is what the run reads, and an entry that says nothing of their places is read too.
+    #[test]
+    fn refused_records_are_read_without_the_rows() {
+        let reject = |line: u64| Reject {
+            reason: RejectReason::BadValue,
+            detail: format!("wrong {line}"),
+            origin: Origin { file: "s".into(), line, offset: 10 * line },
+            raw: "{…".to_owned(),
+        };
+        let places: Vec<RejectPlace> =
+            (0..2).map(|at| RejectPlace { message: 7, at, payload: (at == 1).then(|| vec![0xff]) }).collect();
+        for places in [places, Vec::new()] {
+            let given = Given {
+                lane: 3,
+                flows: FlowBatch::empty(),
+                rejects: vec![reject(1), reject(2)],
+                offered: 2,
+                filtered: 0,
+                bytes: 9,
+                ignored: Ignored::default(),
+                ceiling: EventTime(5),
+                messages: vec![7],
+                generation: if places.is_empty() { String::new() } else { "one".to_owned() },
+                places,
+            };
+            let bytes = Entry::Given(Box::new(given)).write().expect("bytes");
+            let Ok(Entry::Given(read)) = Entry::read(&bytes) else { panic!("another entry") };
+            let told = Rejected::read(&bytes).expect("rejects");
+            assert_eq!((told.lane, &told.generation), (3, &read.generation));
+            let rejects: Vec<Reject> = told.rejects.iter().map(|(reject, _)| reject.clone()).collect();
+            assert_eq!((rejects.len(), &rejects), (2, &read.rejects));
+            let places: Vec<RejectPlace> = told.rejects.into_iter().filter_map(|(_, place)| place).collect();
+            assert_eq!(places, read.places);
+        }
+        let tick = Entry::Tick { lane: 0, heard: EventTime(1), now: EventTime(2) }.write().expect("bytes");
+        assert!(Rejected::read(&tick).expect("nothing").rejects.is_empty());
+    }
 }

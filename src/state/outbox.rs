@@ -35,6 +35,15 @@ pub struct Position {
     pub complete: u64,
     /// How long the output's file was then.
     pub file_bytes: u64,
+    /// Tells that file from others; nothing where it is not known.
+    #[serde(default)]
+    pub file_mark: String,
+    /// The day on which something was written to it, since 1970.
+    #[serde(default)]
+    pub file_day: i64,
+    /// When a file was closed last, so that their names sort.
+    #[serde(default)]
+    pub file_closed: i64,
     /// The queues that the log's entries are of.
     pub lanes: Vec<String>,
 }
@@ -50,10 +59,13 @@ impl Position {
     }
 }
 
-/// Of all alerts, the number of the first that a sink does not have.
+/// Of all alerts, or of entries of the input's log, the number of the first that a sink does not have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkPosition {
     pub next: u64,
+    /// Of an entry that holds several, those that it has.
+    #[serde(default)]
+    pub within: u64,
     /// Alerts that it will never take, and that were left out.
     pub refused: u64,
     /// Alerts that somebody had muted.
@@ -63,6 +75,9 @@ pub struct SinkPosition {
     /// The hour since 1970 in which it was told last, where it is told only so many of a rule; and how many those were.
     pub hour: i64,
     pub of_hour: BTreeMap<String, u64>,
+    /// What the sink itself must know, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
 }
 
 impl SinkPosition {
@@ -72,5 +87,10 @@ impl SinkPosition {
 
     pub fn save(&self, disk: &dyn Disk, sink: &str) -> Result<(), StateError> {
         save(disk, &format!("{SINK}{sink}{SUFFIX}"), self)
+    }
+
+    /// What the sink remembered says nothing.
+    pub fn damaged(sink: &str, what: String) -> StateError {
+        StateError::Damaged { file: format!("{SINK}{sink}{SUFFIX}"), at: 0, what }
     }
 }

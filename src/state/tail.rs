@@ -30,6 +30,20 @@ impl Tail {
         write(&mut self.pending);
     }
 
+    /// Is there something that is not in the file?
+    pub fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Goes on at the end of another file, of that length; what is pending goes there.
+    pub fn turn(&mut self, file: Box<dyn Append>, bytes: u64) -> io::Result<()> {
+        if std::mem::take(&mut self.torn) {
+            self.file.cut(self.bytes)?;
+        }
+        (self.file, self.bytes, self.lost) = (file, bytes, false);
+        Ok(())
+    }
+
     /// Lets readers of the file see what was appended. Where there is no room it may be tried again.
     pub fn flush(&mut self) -> io::Result<()> {
         if self.pending.is_empty() {

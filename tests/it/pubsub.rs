@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,16 +16,19 @@ use google_cloud_auth::credentials::anonymous;
 use google_cloud_pubsub::client::{BasePublisher, SubscriptionAdmin, TopicAdmin};
 use google_cloud_pubsub::model::Message;
 use libtest_mimic::{Failed, Trial};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::random::Random;
+use super::warehouse::emulator as warehouse;
 
 pub const JAR: &str = "TRIPLINE_PUBSUB_EMULATOR";
 pub const TOPIC: &str = "projects/test-project/topics/flows";
 pub const SUBSCRIPTION: &str = "projects/test-project/subscriptions/tripline";
 const PATIENCE: Duration = Duration::from_secs(420);
+/// Behind all flows; when it comes some incidents are over, and others are not.
+const MIDDLE: &str = "2026-01-05T22:08:00Z";
 /// Behind all flows, so that everything closes.
 const LAST: &str = "2026-03-01T00:00:00Z";
 
@@ -156,11 +160,31 @@ fn tripline() -> Command {
     Command::new(env!("CARGO_BIN_EXE_tripline"))
 }
 
+/// The lines of a file of alerts, behind those of the files that were closed before.
+fn lines(file: &Path) -> Result<Vec<String>, Failed> {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(file.parent().ok_or("no folder")?)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with(&format!("{stem}.2")) && name.ends_with(".jsonl") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files.push(file.to_owned());
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
 /// Ids of whole alerts; each is there once.
 fn alerts(file: &Path) -> Result<BTreeSet<String>, Failed> {
     let mut ids = BTreeSet::new();
-    for line in fs::read_to_string(file).unwrap_or_default().lines() {
+    for line in &lines(file)? {
         let alert: Json = serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))?;
+        if alert["phase"] != "final" {
+            continue;
+        }
         let told = format!("{} {} {} {}", alert["alert_id"], alert["rule"], alert["hits"], alert["score"]);
         if alert["state"] != "partial" && !ids.insert(told) {
             return Err(format!("twice: {line}").into());
@@ -171,6 +195,8 @@ fn alerts(file: &Path) -> Result<BTreeSet<String>, Failed> {
 
 struct Place {
     folder: TempDir,
+    /// A table that alerts go to, where its emulator is installed.
+    table: Option<warehouse::Emulator>,
 }
 
 /// A run, which does not outlive its test.
@@ -189,8 +215,24 @@ impl Place {
     }
 
     fn start(&self, emulator: &Emulator) -> Result<Started, Failed> {
-        let child = tripline()
-            .args(["run", "--source", "netlog", "--summary", "json", "--subscription", SUBSCRIPTION])
+        let mut command = tripline();
+        if let Some(table) = &self.table {
+            command.env("BIGQUERY_EMULATOR_HOST", table.address()?.to_string());
+            command.env("BIGQUERY_STORAGE_EMULATOR_HOST", table.storage_address()?.to_string());
+        }
+        let child = command
+            .current_dir(self.folder.path())
+            .args([
+                "run",
+                "--rotate-bytes",
+                "1",
+                "--source",
+                "netlog",
+                "--summary",
+                "json",
+                "--subscription",
+                SUBSCRIPTION,
+            ])
             .arg("--project")
             .arg(self.path("project"))
             .arg("--state")
@@ -204,6 +246,26 @@ impl Place {
             .stderr(fs::OpenOptions::new().create(true).append(true).open(self.path("stderr"))?)
             .spawn()?;
         Ok(Started(child))
+    }
+
+    /// Each of the alerts is in the table once.
+    fn in_table(&self, alerts: &Path) -> Outcome {
+        let Some(table) = &self.table else { return Ok(()) };
+        let sql = json!({"query": "SELECT alert_id FROM live.alerts", "useLegacySql": false}).to_string();
+        let answer = table.ask("POST", "queries", &sql)?;
+        let found = answer["rows"].as_array().into_iter().flatten();
+        let mut found: Vec<String> =
+            found.map(|row| row["f"][0]["v"].as_str().unwrap_or_default().to_owned()).collect();
+        found.sort();
+        let mut wanted = Vec::new();
+        for line in &lines(alerts)? {
+            let alert: Json = serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))?;
+            if alert["phase"] == "final" {
+                wanted.push(alert["alert_id"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        wanted.sort();
+        if found == wanted { Ok(()) } else { Err(format!("{wanted:#?}, in the table {found:#?}").into()) }
     }
 
     fn rows(&self) -> usize {
@@ -230,9 +292,14 @@ impl Place {
 fn killed(emulator: &Emulator) -> Outcome {
     const FLOWS: usize = 3_000;
     const KILLS: usize = 4;
-    let place = Place { folder: tempfile::tempdir()? };
+    let place = Place { folder: tempfile::tempdir()?, table: table()? };
     fs::create_dir(place.path("project"))?;
     project(&place.path("project"))?;
+    let mut config = fs::OpenOptions::new().append(true).open(place.path("project/tripline.yaml"))?;
+    writeln!(config, "\ndead_letters: {{type: file, file: letters.jsonl}}")?;
+    if place.table.is_some() {
+        writeln!(config, "\nsinks:\n  live: {{type: bigquery, table: test-project.live.alerts}}")?;
+    }
     let made = tripline()
         .args(["generate", "--events", &FLOWS.to_string(), "--attacks", "all", "--seed", "5", "--output"])
         .arg(place.path("given.jsonl"))
@@ -240,7 +307,9 @@ fn killed(emulator: &Emulator) -> Outcome {
     let given = fs::read_to_string(place.path("given.jsonl"))?;
     let mut last: Json = serde_json::from_str(given.lines().next().unwrap_or_default()).map_err(|e| e.to_string())?;
     ["startTime", "endTime", "timestamp"].iter().for_each(|time| last[*time] = LAST.into());
-    let text = format!("{given}{last}\n");
+    let mut middle = last.clone();
+    ["startTime", "endTime", "timestamp"].iter().for_each(|time| middle[*time] = MIDDLE.into());
+    let text = format!("{given}{middle}\n{last}\n");
     let flows = text.lines().count();
     if !made.status.success() || flows < FLOWS {
         return Err(format!("{flows} flows were made: {}", String::from_utf8_lossy(&made.stderr)).into());
@@ -261,14 +330,14 @@ fn killed(emulator: &Emulator) -> Outcome {
 
     emulator.create()?;
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    lines.pop();
+    lines.truncate(lines.len() - 2);
     let mut random = Random::new(u64::from(std::process::id()));
     let mut parts = lines.chunks(lines.len() / KILLS + 1);
     for kill in 0..KILLS {
         let mut run = place.start(emulator)?;
         // Some messages have several records.
         let messages = parts.next().unwrap_or_default().chunks(5 + kill * 5).map(|lines| lines.join("\n"));
-        emulator.publish(messages.collect())?;
+        emulator.publish(messages.chain([format!("no record {kill}")]).collect())?;
         thread::sleep(Duration::from_millis(u64::try_from(random.between(200, 3_500)).unwrap_or(0)));
         // SIGKILL.
         run.0.kill()?;
@@ -278,9 +347,11 @@ fn killed(emulator: &Emulator) -> Outcome {
     place.wait_for("flows", || Ok(place.rows() == lines.len()))?;
     // Until then what was under way before may come again, and nothing moves the watermark.
     thread::sleep(Duration::from_secs(92));
+    emulator.publish(vec![middle.to_string()])?;
+    place.wait_for("first alerts", || Ok(!alerts(&place.path("alerts.jsonl"))?.is_empty()))?;
     emulator.publish(vec![last.to_string()])?;
     place.wait_for("alerts", || Ok(alerts(&place.path("alerts.jsonl"))?.len() >= expected.len()))?;
-    thread::sleep(Duration::from_secs(1));
+    thread::sleep(Duration::from_secs(3));
     let stopped = Command::new("kill").args(["-TERM", &run.0.id().to_string()]).status()?;
     let ended = run.0.wait()?;
     let found = alerts(&place.path("alerts.jsonl"))?;
@@ -289,17 +360,49 @@ fn killed(emulator: &Emulator) -> Outcome {
         let added: Vec<_> = found.difference(&expected).collect();
         return Err(format!("{ended}; missing {missing:#?}, there instead {added:#?}").into());
     }
+    place.in_table(&place.path("alerts.jsonl"))?;
     let said = fs::read_to_string(place.path("stderr"))?;
     let summary = said.lines().rev().find_map(|line| serde_json::from_str::<Json>(line).ok());
     let summary = summary.ok_or("no summary")?;
     let rows = &summary["rows"];
-    if rows["offered"] != flows || rows["accepted"] != flows || rows["late"] != 0 {
+    if rows["offered"] != flows + KILLS || rows["accepted"] != flows || rows["late"] != 0 {
         return Err(format!("of {flows} flows: {rows}").into());
+    }
+    let mut letters = BTreeSet::new();
+    for line in fs::read_to_string(place.path("letters.jsonl"))?.lines() {
+        let letter: Json = serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))?;
+        letters.insert((letter["letter_id"].to_string(), letter["payload"].as_str().unwrap_or_default().to_owned()));
+    }
+    let payloads: Vec<String> = letters.into_iter().map(|(_, payload)| payload).collect();
+    let mut sorted = payloads.clone();
+    sorted.sort();
+    if sorted != (0..KILLS).map(|kill| format!("no record {kill}")).collect::<Vec<_>>() {
+        return Err(format!("dead letters: {payloads:?}").into());
+    }
+    let closed = fs::read_dir(place.folder.path())?.flatten();
+    let closed = closed.filter(|entry| entry.file_name().to_string_lossy().starts_with("alerts.2")).count();
+    if closed == 0 {
+        return Err("no file of alerts was closed".into());
     }
     if summary["log"]["recovered_entries"] == 0 {
         return Err(format!("nothing was recovered: {}", summary["log"]).into());
     }
     Ok(())
+}
+
+/// The table, made as the program says that it is made.
+fn table() -> Result<Option<warehouse::Emulator>, Failed> {
+    if warehouse::home().is_none() {
+        return Ok(None);
+    }
+    let emulator = warehouse::Emulator::default();
+    emulator.make_dataset("live")?;
+    let columns = tripline::record::alert::columns();
+    let columns: Vec<Json> = columns.iter().map(|c| json!({"name": c.name, "type": c.ty.name()})).collect();
+    let reference = json!({"projectId": warehouse::PROJECT, "datasetId": "live", "tableId": "alerts"});
+    let table = json!({"tableReference": reference, "schema": {"fields": columns}});
+    emulator.ask("POST", "datasets/live/tables", &table.to_string())?;
+    Ok(Some(emulator))
 }
 
 /// Names that are wrong, and a subscription that is not there.

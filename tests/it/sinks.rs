@@ -18,7 +18,7 @@ use google_cloud_pubsub::client::Subscriber;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
-use tripline::adapter::gcp::topic::{Topic, TopicOptions};
+use tripline::adapter::gcp::topic::{OF_ALERTS, Topic, TopicOptions};
 use tripline::adapter::http::{Secret, Webhook, WebhookOptions};
 use tripline::adapter::local::MemoryTree;
 use tripline::alert_format::AlertFormat;
@@ -455,6 +455,7 @@ fn published(topic: &str) -> Result<Topic, Failed> {
         name: "topic".into(),
         topic: topic.to_owned(),
         format: AlertFormat::Json,
+        attributes: OF_ALERTS,
         ordering: true,
         timeout: Duration::from_secs(20),
     };

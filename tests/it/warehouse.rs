@@ -6,12 +6,14 @@
 
 #![allow(clippy::expect_used, reason = "a test may end so")]
 
+#[path = "warehouse/appended.rs"]
+mod appended;
 #[path = "warehouse/command.rs"]
 mod command;
 #[path = "warehouse/days.rs"]
 mod days;
 #[path = "warehouse/emulator.rs"]
-mod emulator;
+pub mod emulator;
 #[path = "warehouse/fault.rs"]
 mod fault;
 #[path = "warehouse/fetched.rs"]
@@ -41,7 +43,7 @@ pub fn cases() -> Vec<Trial> {
         eprintln!("skipped: warehouse::*: TRIPLINE_BQEMULATOR names no folder of bqemulator");
     }
     let cases = service::CASES.iter().chain(fault::CASES).chain(command::CASES).chain(loaded::CASES);
-    let with_emulator = cases.chain(fetched::CASES).map(|(name, case)| {
+    let with_emulator = cases.chain(fetched::CASES).chain(appended::CASES).map(|(name, case)| {
         let emulator = Arc::clone(&emulator);
         let dataset = name.to_owned();
         let trial = Trial::test(format!("warehouse::{name}"), move || {

@@ -14,6 +14,8 @@
 //! | `bucket.rs` | how a bucket is reached, and what its errors mean |
 //! | `pubsub.rs` | a subscription: messages, leases, acknowledgements |
 //! | `topic.rs` | a topic that alerts are published to; `message.rs` an alert as a message of it |
+//! | `table.rs` | a table that alerts are appended to; `refusal.rs` what its errors mean |
+//! | `row.rs` | an alert as a row of it; `table_schema.rs` whether the table takes it |
 //!
 //! Nothing else in the program knows these clients.
 
@@ -26,8 +28,12 @@ mod listing;
 mod message;
 mod object;
 pub mod pubsub;
+mod refusal;
 mod retry;
+mod row;
 pub mod storage;
+pub mod table;
+mod table_schema;
 pub mod topic;
 mod upload;
 

@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use super::message::message;
+pub use super::message::{Attributes, OF_ALERTS, OF_LETTERS};
 use super::pubsub::emulator;
 use crate::alert_format::AlertFormat;
 use crate::port::sink::{Outcome, Sink, Told, Trouble};
@@ -33,6 +34,7 @@ pub struct TopicOptions {
     /// `projects/PROJECT/topics/NAME`.
     pub topic: String,
     pub format: AlertFormat,
+    pub attributes: Attributes,
     /// Alerts of one rule and key come in order, to subscriptions that ask for it.
     pub ordering: bool,
     /// For one attempt.
@@ -64,7 +66,7 @@ impl Topic {
     fn messages(&self, alerts: &[Told]) -> (Vec<Message>, Option<Trouble>) {
         let mut messages = Vec::with_capacity(alerts.len());
         for told in alerts {
-            match message(told, &self.options.format, self.options.ordering) {
+            match message(told, &self.options.format, self.options.attributes, self.options.ordering) {
                 Ok(message) => messages.push(message),
                 Err(bytes) => {
                     let what = format!("an alert of {bytes} bytes is longer than a message may be");

@@ -109,7 +109,7 @@ fn tempfile_in(root: &Path, file: &str) -> io::Result<(PathBuf, File)> {
     Ok((path, file))
 }
 
-struct Tail(File);
+pub(super) struct Tail(pub(super) File);
 
 impl Append for Tail {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -123,68 +123,5 @@ impl Append for Tail {
 
     fn sync(&mut self) -> io::Result<()> {
         self.0.sync_data()
-    }
-}
-
-/// A file that is appended to, which is made when it is not there, and what is in it behind so many bytes. Of that `whole` says how
-/// much stays.
-pub fn append_to(
-    path: &Path,
-    counted: u64,
-    whole: &dyn Fn(&[u8]) -> usize,
-) -> io::Result<(Box<dyn Append>, u64, Vec<u8>)> {
-    let new = !path.exists();
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-    if new {
-        // Its name survives a crash.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
-    }
-    let mut bytes = file.metadata()?.len();
-    let mut behind = Vec::new();
-    if bytes > counted {
-        file.seek(SeekFrom::Start(counted))?;
-        file.read_to_end(&mut behind)?;
-        behind.truncate(whole(&behind));
-        bytes = counted + behind.len() as u64;
-        file.set_len(bytes)?;
-    }
-    if bytes > 0 {
-        // Somebody left half a line.
-        let mut last = [0];
-        file.seek(SeekFrom::Start(bytes - 1))?;
-        file.read_exact(&mut last)?;
-        if last != [b'\n'] {
-            file.write_all(b"\n")?;
-            bytes += 1;
-        }
-    }
-    file.seek(SeekFrom::Start(bytes))?;
-    Ok((Box::new(Tail(file)), bytes, behind))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::append_to;
-
-    /// Half a line that somebody left is a line of its own; what was counted and is gone is not made up.
-    #[test]
-    fn what_is_appended_begins_a_line() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("alerts.jsonl");
-        let whole = |behind: &[u8]| behind.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        for (there, counted, kept, behind) in [
-            ("", 0, "", ""),
-            ("one\ntwo\n", 8, "one\ntwo\n", ""),
-            ("one\ntw", 8, "one\ntw\n", ""),
-            ("one\ntwo\nthr", 4, "one\ntwo\n", "two\n"),
-            ("one\ntw", u64::MAX, "one\ntw\n", ""),
-        ] {
-            std::fs::write(&path, there).expect("writes");
-            let (mut file, bytes, found) = append_to(&path, counted, &whole).expect("opens");
-            assert_eq!((bytes, found.as_slice()), (kept.len() as u64, behind.as_bytes()), "{there:?}");
-            file.append(b"new\n").expect("appends");
-            assert_eq!(std::fs::read_to_string(&path).expect("reads"), format!("{kept}new\n"), "{there:?}");
-        }
     }
 }

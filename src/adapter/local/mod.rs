@@ -1,10 +1,12 @@
 //! Local files, memory, the machine's clock, the embedded pack, revisions of a project.
 
+pub mod appended;
 pub mod clock;
 pub mod disk;
 pub mod embedded;
 pub mod folder;
 pub mod input;
+pub mod lines;
 pub mod memory;
 pub mod output;
 pub mod process;

@@ -39,6 +39,11 @@ impl MessageDecoder {
         &self.name
     }
 
+    /// Where the next message begins, as origins count.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// Decodes messages of which each is the lines that [`lines_of`] gave.
     pub fn decode<'a>(&mut self, messages: impl Iterator<Item = &'a [u8]>) -> Result<RawBatch, IngestError> {
         let (mut bytes, mut stored) = (Vec::new(), 0);

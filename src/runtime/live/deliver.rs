@@ -1,11 +1,11 @@
-//! Sinks, each on a thread of its own: what it is told of is read from the alerts' own log, at its own pace. One that is slow,
+//! Sinks, each on a thread of its own: what it is told of is read from a log, at its own pace; alerts from their own. One that is slow,
 //! or away, waits for nobody but itself; its position survives the run.
 //!
 //! A sink is told of each alert once, and again where nobody knows whether it has it: the alert's id is the same then.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -18,11 +18,11 @@ use crate::port::sink::{Outcome, Sink, Told, Trouble};
 use crate::record::EventTime;
 use crate::record::alert::Phase;
 use crate::state::StateError;
-use crate::state::log::{Follower, Kind, Log};
 use crate::state::outbox::SinkPosition;
 
 use super::super::run::Progress;
 use super::LiveError;
+use super::feed::{Ahead, Feed, Place, Source};
 use super::quiet::{Quiet, Verdict};
 
 /// How often a sink that has everything looks for more.
@@ -39,12 +39,19 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// And how long the attempt that is under way then.
 const LATEST: Duration = Duration::from_secs(1);
 
+/// How often it is kept that there was nothing to tell.
+const KEPT_EVERY: Duration = Duration::from_secs(5);
+
 /// How a sink is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SinkState {
     pub name: Arc<str>,
-    /// The first alert that it does not have.
+    /// Is it told of refused records? Then what is counted of them are entries of the log.
+    pub of_rejects: bool,
+    /// The first alert, or entry, that it does not have.
     pub next: u64,
+    /// How many there are.
+    pub end: u64,
     /// As far as a crash would not forget it.
     pub saved: u64,
     /// Alerts that it will never take.
@@ -62,11 +69,20 @@ pub struct SinkState {
 }
 
 impl SinkState {
-    /// `alerts`: how many there are.
-    pub(super) fn json(&self, alerts: u64) -> Json {
+    /// What it does not have.
+    pub fn pending(&self) -> u64 {
+        self.end.saturating_sub(self.next)
+    }
+
+    /// What waits for it, as a person reads it.
+    pub fn waiting(&self) -> &'static str {
+        if self.of_rejects { "entries" } else { "alerts" }
+    }
+
+    pub(super) fn json(&self) -> Json {
         json!({
             "name": &*self.name,
-            "pending": alerts.saturating_sub(self.next),
+            "pending": self.pending(),
             "refused": self.refused,
             "muted": self.muted,
             "held": self.held,
@@ -75,8 +91,8 @@ impl SinkState {
         })
     }
 
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, alerts: u64) -> fmt::Result {
-        write!(f, "sink {}: {} alerts wait", self.name, alerts.saturating_sub(self.next))?;
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sink {}: {} {} wait", self.name, self.pending(), self.waiting())?;
         for (count, what) in [(self.refused, "refused"), (self.muted, "muted"), (self.held, "held back")] {
             if count > 0 {
                 write!(f, ", {count} were {what}")?;
@@ -101,45 +117,41 @@ pub struct Listener {
     pub phases: Vec<Phase>,
 }
 
+/// A sink that is told: how it is, its thread, and what it is told of.
+struct Begun {
+    state: Arc<Mutex<SinkState>>,
+    thread: Telling,
+    source: Source,
+}
+
 /// Sinks that are told.
 #[derive(Default)]
 pub struct Deliveries {
-    sinks: Vec<(Arc<Mutex<SinkState>>, Telling)>,
+    sinks: Vec<Begun>,
     stop: Arc<AtomicBool>,
 }
 
 impl Deliveries {
-    /// `readable`: how many alerts the log has. A sink that is new is told of what comes from now on.
+    /// Begins to tell some more sinks of a log. One that is new is told of what comes from now on.
     pub fn begin(
+        &mut self,
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
         sinks: Vec<Listener>,
-        readable: &Arc<AtomicU64>,
+        source: &Source,
         progress: &dyn Progress,
-    ) -> Result<Self, StateError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut begun = Vec::with_capacity(sinks.len());
-        let end = readable.load(Ordering::Acquire);
-        let first = Log::first(&**disk, Kind::Alerts)?;
-        for Listener { sink, per_hour, phases } in sinks {
-            let known = SinkPosition::load(&**disk, &sink.name())?;
-            let new = || SinkPosition { next: end, ..SinkPosition::default() };
-            let mut position = known.clone().unwrap_or_else(new);
-            // What a crash took from the log comes under other definitions with the same numbers; what went while the sink was
-            // not one of the run's is not there any more.
-            position.next = position.next.max(first).min(end);
-            if let Some(known) = known.as_ref().filter(|known| known.next != position.next) {
-                let (was, is, name) = (known.next, position.next, sink.name());
-                progress.notes(&format!(
-                    "the sink {name} goes on with alert {is}, not {was}: what is between is not there any more"
-                ));
-            }
-            if known.as_ref() != Some(&position) {
-                position.save(&**disk, &sink.name())?;
+    ) -> Result<(), StateError> {
+        for Listener { mut sink, per_hour, phases } in sinks {
+            let position = position(&**disk, &*sink, source, progress)?;
+            if let Some(memory) = &position.memory {
+                let recalled = sink.recall(memory);
+                recalled.map_err(|what| SinkPosition::damaged(&sink.name(), what))?;
             }
             let state = SinkState {
                 name: sink.name(),
+                of_rejects: source.lanes.is_some(),
                 next: position.next,
+                end: source.end(),
                 saved: position.next,
                 refused: position.refused,
                 muted: position.muted,
@@ -149,39 +161,54 @@ impl Deliveries {
                 since: None,
             };
             let state = Arc::new(Mutex::new(state));
-            let position_next = position.next;
+            let from = Place { entry: position.next, within: position.within };
             let delivery = Delivery {
-                follower: Follower::new(Arc::clone(disk), Kind::Alerts, position.next),
+                feed: Feed::new(source.clone(), disk, from),
                 disk: Arc::clone(disk),
+                quiet: match source.lanes {
+                    Some(_) => None,
+                    None if sink.is_record() => Some(Quiet::of_a_record(Arc::clone(disk), Arc::clone(clock), phases)),
+                    None => Some(Quiet::new(Arc::clone(disk), Arc::clone(clock), per_hour, phases)),
+                },
                 sink,
-                quiet: Quiet::new(Arc::clone(disk), Arc::clone(clock), per_hour, phases),
+                saved: position.next,
                 position,
-                readable: Arc::clone(readable),
                 state: Arc::clone(&state),
-                stop: Arc::clone(&stop),
-                saved: position_next,
+                stop: Arc::clone(&self.stop),
+                kept: Instant::now(),
                 ahead: VecDeque::new(),
                 pause: PAUSE,
             };
-            begun.push((state, thread::spawn(|| delivery.run())));
+            let thread = thread::spawn(|| delivery.run());
+            self.sinks.push(Begun { state, thread, source: source.clone() });
         }
-        Ok(Self { sinks: begun, stop })
+        Ok(())
     }
 
     pub fn states(&self) -> Vec<SinkState> {
-        self.sinks.iter().map(|(state, _)| locked(state).clone()).collect()
+        self.sinks.iter().map(Begun::state).collect()
     }
 
     /// The first alert that some sink does not have.
     pub fn needed(&self) -> u64 {
-        self.sinks.iter().map(|(state, _)| locked(state).saved).min().unwrap_or(u64::MAX)
+        self.needed_of(false)
+    }
+
+    /// The first entry of the log whose refused records are not all told.
+    pub fn needed_entries(&self) -> u64 {
+        self.needed_of(true)
+    }
+
+    fn needed_of(&self, rejects: bool) -> u64 {
+        let own = self.sinks.iter().map(|begun| locked(&begun.state));
+        own.filter(|state| state.of_rejects == rejects).map(|state| state.saved).min().unwrap_or(u64::MAX)
     }
 
     /// A sink's position cannot be kept: the run must not go on as if it were.
     pub fn check(&mut self) -> Result<(), LiveError> {
-        let ended = self.sinks.iter().position(|(_, thread)| thread.is_finished());
+        let ended = self.sinks.iter().position(|begun| begun.thread.is_finished());
         match ended {
-            Some(ended) => joined(self.sinks.swap_remove(ended).1),
+            Some(ended) => joined(self.sinks.swap_remove(ended).thread),
             None => Ok(()),
         }
     }
@@ -191,18 +218,52 @@ impl Deliveries {
         self.stop.store(true, Ordering::Relaxed);
         let begun = Instant::now();
         let mut states = Vec::with_capacity(self.sinks.len());
-        for (state, thread) in self.sinks {
+        for sink in self.sinks {
             // One that waits for an answer is left behind: what it was told comes again.
-            while !thread.is_finished() && begun.elapsed() < FAREWELL + LATEST {
+            while !sink.thread.is_finished() && begun.elapsed() < FAREWELL + LATEST {
                 thread::sleep(POLL);
             }
-            if thread.is_finished() {
-                joined(thread)?;
+            let state = sink.state();
+            if sink.thread.is_finished() {
+                joined(sink.thread)?;
             }
-            states.push(locked(&state).clone());
+            states.push(state);
         }
         Ok(states)
     }
+}
+
+impl Begun {
+    fn state(&self) -> SinkState {
+        SinkState { end: self.source.end(), ..locked(&self.state).clone() }
+    }
+}
+
+/// Where a sink goes on.
+fn position(
+    disk: &dyn Disk,
+    sink: &dyn Sink,
+    source: &Source,
+    progress: &dyn Progress,
+) -> Result<SinkPosition, StateError> {
+    let (name, end) = (sink.name(), source.end());
+    let known = SinkPosition::load(disk, &name)?;
+    let mut position = known.clone().unwrap_or_else(|| SinkPosition { next: end, ..SinkPosition::default() });
+    // What a crash took from the log comes under other definitions with the same numbers; what went while the sink was not one
+    // of the run's is not there any more.
+    position.next = position.next.max(source.first(disk)?).min(end);
+    if let Some(known) = known.as_ref().filter(|known| known.next != position.next) {
+        position.within = 0;
+        let (was, is) = (known.next, position.next);
+        let what = if source.lanes.is_some() { "entry" } else { "alert" };
+        progress.notes(&format!(
+            "the sink {name} goes on with {what} {is}, not {was}: what is between is not there any more"
+        ));
+    }
+    if known.as_ref() != Some(&position) {
+        position.save(disk, &name)?;
+    }
+    Ok(position)
 }
 
 fn joined(thread: Telling) -> Result<(), LiveError> {
@@ -212,16 +273,18 @@ fn joined(thread: Telling) -> Result<(), LiveError> {
 struct Delivery {
     disk: Arc<dyn Disk>,
     sink: Box<dyn Sink>,
-    quiet: Quiet,
-    follower: Follower,
+    /// `None`: it is told of all.
+    quiet: Option<Quiet>,
+    feed: Feed,
     position: SinkPosition,
-    readable: Arc<AtomicU64>,
     state: Arc<Mutex<SinkState>>,
     stop: Arc<AtomicBool>,
     /// The position that survives a crash.
     saved: u64,
-    /// Alerts that were read.
-    ahead: VecDeque<Told>,
+    /// When it was kept last that there was nothing to tell.
+    kept: Instant,
+    /// What was read.
+    ahead: VecDeque<Ahead>,
     /// After the next failure.
     pause: Duration,
 }
@@ -233,14 +296,16 @@ impl Delivery {
             if self.stop.load(Ordering::Relaxed) {
                 let since = *stopped.get_or_insert_with(Instant::now);
                 let failing = locked(&self.state).error.is_some();
-                if self.position.next >= self.readable.load(Ordering::Acquire) || failing || since.elapsed() > FAREWELL
-                {
-                    return Ok(());
+                if self.position.next >= self.feed.end() || failing || since.elapsed() > FAREWELL {
+                    return self.keep();
                 }
             }
             self.read()?;
             if self.ahead.is_empty() {
-                thread::sleep(POLL);
+                self.pass()?;
+                if self.feed.position() >= self.feed.end() {
+                    thread::sleep(POLL);
+                }
                 continue;
             }
             locked(&self.state).since.get_or_insert_with(Instant::now);
@@ -248,42 +313,93 @@ impl Delivery {
         }
     }
 
-    /// Alerts that the sink does not have, as many as it may take.
+    /// What the sink does not have, as much as it may take.
     fn read(&mut self) -> Result<(), StateError> {
         let most = self.sink.batch().max(LOOKED_AT);
         if self.ahead.len() < self.sink.batch().max(1) {
-            let readable = self.readable.load(Ordering::Acquire);
-            let more = self.follower.read(readable, most - self.ahead.len())?;
-            self.ahead.extend(more.into_iter().map(told));
+            self.ahead.extend(self.feed.read(most - self.ahead.len())?);
         }
+        Ok(())
+    }
+
+    /// There was nothing to tell of what was read.
+    fn pass(&mut self) -> Result<(), StateError> {
+        if self.position.next < self.feed.position() {
+            (self.position.next, self.position.within) = (self.feed.position(), 0);
+            locked(&self.state).next = self.position.next;
+        }
+        if self.kept.elapsed() >= KEPT_EVERY { self.keep() } else { Ok(()) }
+    }
+
+    /// Keeps the position, where it is another.
+    fn keep(&mut self) -> Result<(), StateError> {
+        self.kept = Instant::now();
+        if self.saved == self.position.next {
+            return Ok(());
+        }
+        match self.position.save(&*self.disk, &self.sink.name()) {
+            // A crash before the next one is saved: it is told again.
+            Err(error) if error.is_full() => return Ok(()),
+            saved => saved?,
+        }
+        self.saved = self.position.next;
+        locked(&self.state).saved = self.saved;
         Ok(())
     }
 
     /// One attempt.
     fn tell(&mut self) -> Result<(), StateError> {
-        let now = self.quiet.look();
+        let now = self.quiet.as_mut().map_or(EventTime(0), Quiet::look);
         let (given, places) = self.choose(now);
-        let Outcome { taken, trouble } = if given.is_empty() { Outcome::all(&given) } else { self.sink.tell(&given) };
+        let outcome = match given.is_empty() {
+            true => Outcome::all(&given),
+            false => match self.prepare(&given)? {
+                None => self.sink.tell(&given),
+                trouble => Outcome { taken: 0, trouble },
+            },
+        };
+        let Outcome { taken, trouble } = outcome;
         let refused = matches!(&trouble, Some(Trouble::Refused { .. })) && taken < given.len();
         let passed = places.get(taken).copied().unwrap_or(self.ahead.len()) + usize::from(refused);
-        for alert in self.ahead.drain(..passed) {
-            self.quiet.judge(&alert, now, &mut self.position);
+        for Ahead { told, behind } in self.ahead.drain(..passed) {
+            judge(self.quiet.as_ref(), &told, now, &mut self.position);
+            (self.position.next, self.position.within) = (behind.entry, behind.within);
         }
-        self.position.next += passed as u64;
+        self.position.memory = self.sink.memory();
         self.position.refused += u64::from(refused);
         self.went(passed > 0, trouble)
+    }
+
+    /// What the sink remembers of these is kept before it is told of them; or why it is not told.
+    fn prepare(&mut self, given: &[Told]) -> Result<Option<Trouble>, StateError> {
+        let trouble = self.sink.prepare(given);
+        let memory = self.sink.memory();
+        if memory == self.position.memory {
+            return Ok(trouble);
+        }
+        let position = SinkPosition { memory, ..self.position.clone() };
+        match position.save(&*self.disk, &self.sink.name()) {
+            Err(error) if error.is_full() => {
+                Ok(Some(Trouble::Later { what: "the disk is full".to_owned(), after: None }))
+            }
+            saved => {
+                saved?;
+                self.position = position;
+                Ok(trouble)
+            }
+        }
     }
 
     /// Those of the alerts ahead that the sink is told of now, and the place of each; then the place where it was looked no further.
     fn choose(&self, now: EventTime) -> (Vec<Told>, Vec<usize>) {
         let mut position = self.position.clone();
         let (mut given, mut places) = (Vec::new(), Vec::new());
-        for (place, alert) in self.ahead.iter().enumerate() {
+        for (place, Ahead { told: alert, .. }) in self.ahead.iter().enumerate() {
             if given.len() == self.sink.batch().max(1) {
                 places.push(place);
                 break;
             }
-            match self.quiet.judge(alert, now, &mut position) {
+            match judge(self.quiet.as_ref(), alert, now, &mut position) {
                 Verdict::Untold => continue,
                 Verdict::Told => given.push(alert.clone()),
                 Verdict::Instead(summary) => given.push(*summary),
@@ -345,10 +461,8 @@ impl Delivery {
     }
 }
 
-fn told((number, bytes): (u64, Vec<u8>)) -> Told {
-    let alert: Json = serde_json::from_slice(&bytes).unwrap_or_default();
-    let alert_id = alert["message_id"].as_str().unwrap_or_default().to_owned();
-    Told { alert_id, number, alert }
+fn judge(quiet: Option<&Quiet>, alert: &Told, now: EventTime, position: &mut SinkPosition) -> Verdict {
+    quiet.map_or(Verdict::Told, |quiet| quiet.judge(alert, now, position))
 }
 
 fn locked(state: &Mutex<SinkState>) -> MutexGuard<'_, SinkState> {

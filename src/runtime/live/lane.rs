@@ -11,8 +11,8 @@ use crate::pipeline::ingest::{MessageDecoder, lines_of};
 use crate::pipeline::normalize::{Latest, Normalizer};
 use crate::port::Clock;
 use crate::port::subscription::{Delivered, Receipt, Subscription};
-use crate::record::{EventTime, Micros, RawSchema};
-use crate::state::entry::Given;
+use crate::record::{EventTime, Micros, RawSchema, Reject};
+use crate::state::entry::{Given, RejectPlace};
 
 use super::super::run::RunError;
 use super::LiveError;
@@ -46,6 +46,8 @@ pub struct Inlet {
     pub clock: Arc<dyn Clock>,
     pub future_skew: Micros,
     pub keep_raw: bool,
+    /// Are refused records kept as they came, for others? Then of these definitions.
+    pub letters: Option<String>,
     /// Until then nothing moves the watermark beyond what this event time moves it to.
     pub hold: Option<(EventTime, EventTime)>,
     pub stop: Arc<AtomicBool>,
@@ -127,13 +129,20 @@ impl Inlet {
         if numbers.is_empty() {
             return Ok(Taken { given: None, receipts, redelivered, arrived: now });
         }
+        let begun = decoder.offset();
         let raw = decoder.decode(lines.iter().map(Vec::as_slice)).map_err(RunError::from)?;
         let latest = Latest { time: now.plus(self.future_skew), now };
         let name = decoder.name();
         let normalized = self.normalizer.run(&raw, name, Some(latest)).map_err(RunError::from)?;
         let mut rejects = raw.rejects;
         rejects.extend(normalized.rejects);
+        let places = match self.letters {
+            Some(_) => places(&rejects, begun, &numbers, &lines),
+            None => Vec::new(),
+        };
         let given = Given {
+            places,
+            generation: self.letters.clone().unwrap_or_default(),
             lane: self.lane,
             flows: normalized.flows,
             rejects,
@@ -146,6 +155,27 @@ impl Inlet {
         };
         Ok(Taken { given: Some(Box::new(given)), receipts, redelivered, arrived: now })
     }
+}
+
+/// Where refused records are in their messages; the first of them begins there.
+fn places(rejects: &[Reject], begun: u64, numbers: &[u64], lines: &[Vec<u8>]) -> Vec<RejectPlace> {
+    let ends = lines.iter().scan(begun, |end, lines| {
+        *end += lines.len() as u64 + 1;
+        Some(*end)
+    });
+    let ends: Vec<u64> = ends.collect();
+    let place = |reject: &Reject| {
+        let index = ends.partition_point(|end| *end <= reject.origin.offset);
+        let (number, lines) =
+            (numbers.get(index).copied().unwrap_or(0), lines.get(index).map_or(&[][..], Vec::as_slice));
+        let start = if index == 0 { begun } else { ends.get(index - 1).copied().unwrap_or(begun) };
+        let at = reject.origin.offset.saturating_sub(start);
+        let record = lines.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or_default();
+        let record = record.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let payload = (record != reject.raw.as_bytes()).then(|| record.to_vec());
+        RejectPlace { message: number, at, payload }
+    };
+    rejects.iter().map(place).collect()
 }
 
 /// Messages that become one entry of the log.
@@ -179,7 +209,27 @@ impl Oldest {
 
 #[cfg(test)]
 mod tests {
-    use super::{EventTime, Oldest, SETTLE};
+    use std::sync::Arc;
+
+    use super::{EventTime, Oldest, Reject, RejectPlace, SETTLE, places};
+    use crate::record::{Origin, RejectReason};
+
+    /// Of two messages, the second with two records; behind 100 bytes of others.
+    #[test]
+    fn a_refused_record_is_in_its_message_as_it_came() {
+        let lines = [b"{\"a\":".to_vec(), b"{\"ok\":1}\n\xff\xfe\nlong".to_vec()];
+        let reject = |offset: u64, raw: &str| Reject {
+            reason: RejectReason::BadRecord,
+            detail: String::new(),
+            origin: Origin { file: Arc::from("s"), line: 0, offset },
+            raw: raw.to_owned(),
+        };
+        let rejects = [reject(100, "{\"a\":"), reject(100 + 6 + 9, "\u{fffd}\u{fffd}"), reject(100 + 6 + 12, "lo…")];
+        let place =
+            |message, at, payload: Option<&[u8]>| RejectPlace { message, at, payload: payload.map(<[u8]>::to_vec) };
+        let expected = [place(7, 0, None), place(8, 9, Some(b"\xff\xfe")), place(8, 12, Some(b"long"))];
+        assert_eq!(places(&rejects, 100, &[7, 8], &lines), expected);
+    }
 
     #[test]
     fn the_oldest_of_a_while() {

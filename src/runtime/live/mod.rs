@@ -12,6 +12,7 @@
 //! | `snapshots.rs` | when a snapshot is taken, and what of the log is kept |
 //! | `outbox.rs` | which alerts are out |
 //! | `deliver.rs` | sinks, each at its own pace |
+//! | `feed.rs` | what they are told of, read from its log: alerts, or refused records, which `letter.rs` writes |
 //! | `quiet.rs` | which alerts they are not told of |
 //! | `alert_file.rs` | the file that they are written to |
 //! | `seen.rs` | which messages are in the log |
@@ -20,7 +21,9 @@
 mod alert_file;
 mod core;
 mod deliver;
+mod feed;
 mod lane;
+mod letter;
 mod outbox;
 mod quiet;
 mod recover;
@@ -31,7 +34,7 @@ pub mod vitals;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -43,6 +46,7 @@ use crate::pipeline::merge::{BEFORE_ALL, Merge};
 use crate::pipeline::saved::SavedError;
 use crate::plan::Plan;
 use crate::port::disk::is_full;
+use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::{Clock, Spill};
 use crate::record::alert::ALERTS;
@@ -55,10 +59,11 @@ use crate::target::datafusion::Lookups;
 use super::outlet::RunOutlet;
 use super::report::RunReport;
 use super::run::{Progress, RunError, normalizers};
-pub use alert_file::{AlertFile, whole_lines};
+pub use alert_file::{AlertFile, FilePlace, OpenedFile, Rotation, whole_lines};
 use core::Core;
 use deliver::Deliveries;
 pub use deliver::{Listener, SinkState};
+use feed::Source;
 use lane::{Inlet, Message, Taken};
 pub use outbox::{Outbox, Session};
 use recover::recover;
@@ -99,6 +104,8 @@ pub struct LiveOptions {
     pub keeping: Keeping,
     /// Who is told of alerts.
     pub sinks: Vec<Listener>,
+    /// Who is told of refused records.
+    pub dead_letters: Option<Box<dyn Sink>>,
     /// How long a run waits that finds the disk full before it tries again.
     pub full_pause: Duration,
     /// Where the run's figures are left.
@@ -117,6 +124,7 @@ impl LiveOptions {
             hold: HOLD,
             keeping: Keeping::default(),
             sinks: Vec::new(),
+            dead_letters: None,
             full_pause: FULL_PAUSE,
             vitals: Vitals::unwatched(),
         }
@@ -220,6 +228,7 @@ pub fn live(
         options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
         Ok(Core::new(graph, Merge::new(&lateness), lateness.len()))
     };
+    outbox.settled = options.sinks.iter().any(|listener| listener.sink.is_record());
     let recovered = recover(outbox, options.segment_bytes, &new_core, stop, &options.vitals)?;
     let core = recovered.core;
 
@@ -227,7 +236,15 @@ pub fn live(
         progress.notes(&format!("the snapshot of {entries} entries was not used: {why}"));
     }
     let normalizers = normalizers(plan, &lookups, None).map_err(RunError::from)?;
-    let deliveries = Deliveries::begin(&outbox.disk(), &options.clock, options.sinks, &outbox.readable(), progress)?;
+    let logged_entries = Arc::new(AtomicU64::new(recovered.log.end()));
+    let (disk, wants_rejects) = (outbox.disk(), options.dead_letters.is_some());
+    let mut deliveries = Deliveries::default();
+    let alerts = Source { readable: outbox.readable(), lanes: None };
+    deliveries.begin(&disk, &options.clock, options.sinks, &alerts, progress)?;
+    let rejects = Source { readable: Arc::clone(&logged_entries), lanes: Some(outbox.lane_names().into()) };
+    let dead_letters =
+        options.dead_letters.into_iter().map(|sink| Listener { sink, per_hour: None, phases: Vec::new() });
+    deliveries.begin(&disk, &options.clock, dead_letters.collect(), &rejects, progress)?;
     let begun = options.clock.now();
     let held = recovered.log.end() > 0;
     let mut queues = Vec::with_capacity(lateness.len());
@@ -241,7 +258,8 @@ pub fn live(
             normalizer: Arc::clone(&normalizers[index]),
             clock: Arc::clone(&options.clock),
             future_skew: source.future_skew,
-            keep_raw: options.keep_raw,
+            keep_raw: options.keep_raw || wants_rejects,
+            letters: wants_rejects.then(|| generation.clone()),
             hold: held.then(|| (until, EventTime(core.merge.latest(lane)))),
             stop: Arc::clone(stop),
             vitals: Arc::clone(&options.vitals),
@@ -271,6 +289,7 @@ pub fn live(
         },
         queues,
         deliveries,
+        logged_entries,
         clock: options.clock,
         group_entries: options.group_entries,
         ticked: begun,
@@ -329,6 +348,8 @@ struct Live<'a> {
     snapshots: Snapshots,
     queues: Vec<Queue>,
     deliveries: Deliveries,
+    /// Entries of the log that no crash takes back.
+    logged_entries: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
     group_entries: usize,
     /// When silent queues were looked for last.
@@ -371,7 +392,14 @@ impl Live<'_> {
     fn snapshot(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let begun = Instant::now();
         let now = self.clock.now();
-        let bytes = match self.snapshots.take(&self.core, &mut self.log, &self.messages, outbox, now) {
+        let bytes = match self.snapshots.take(
+            &self.core,
+            &mut self.log,
+            &self.messages,
+            outbox,
+            self.deliveries.needed_entries(),
+            now,
+        ) {
             // The log has what it would say.
             Err(error) if error.is_full() => {
                 self.logged.full += 1;
@@ -432,6 +460,7 @@ impl Live<'_> {
             }
         }
         self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
+        self.logged_entries.store(self.log.end(), Ordering::Release);
         self.vitals.acknowledged(receipts.len());
         self.snapshots.marks.see(&self.log, self.core.merge.watermark());
         receipts.into_iter().for_each(|receipt| receipt.acknowledge());
@@ -510,6 +539,7 @@ impl Live<'_> {
             self.log.append(&tick.write()?);
         }
         self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
+        self.logged_entries.store(self.log.end(), Ordering::Release);
         for tick in ticks {
             self.apply(tick, outbox)?;
         }
@@ -532,7 +562,7 @@ impl Logged {
             "redelivered": self.redelivered,
             "full": self.full,
             "alerts": self.alerts,
-            "sinks": self.sinks.iter().map(|sink| sink.json(self.alerts)).collect::<Vec<Json>>(),
+            "sinks": self.sinks.iter().map(|sink| sink.json()).collect::<Vec<Json>>(),
         })
     }
 }
@@ -545,6 +575,6 @@ impl fmt::Display for Logged {
             "log: {entries} entries, {bytes} bytes; begun with a snapshot of {snapshot_entries} and {recovered_entries} behind it; \
              {redelivered} messages came again"
         )?;
-        self.sinks.iter().try_for_each(|sink| sink.write(f, self.alerts))
+        self.sinks.iter().try_for_each(|sink| sink.write(f))
     }
 }

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use super::super::outlet::RunOutlet;
 use super::super::run::RunError;
 use super::LiveError;
-use super::alert_file::AlertFile;
+use super::alert_file::{AlertFile, FilePlace};
 
 /// What a state is of, beside its definitions: the program, as it was built, and which features it computes.
 fn program(computed: &[&str]) -> String {
@@ -65,14 +65,20 @@ impl Session {
             Some(known) => known,
         };
         let same = position.generation == new.generation && position.program == new.program;
-        let Position { file_bytes, complete, .. } = position;
-        let position = if same { position } else { Position { file_bytes, complete, ..new } };
+        let (place, complete) = (FilePlace::of(&position), position.complete);
+        let position = if same {
+            position
+        } else {
+            let mut position = Position { complete, ..new };
+            place.put(&mut position);
+            position
+        };
         Ok(Self { held, position, same })
     }
 
-    /// How long the output was when its alerts were counted last; more than any where nothing was.
-    pub fn output_bytes(&self) -> u64 {
-        self.position.file_bytes
+    /// What was counted of the output.
+    pub fn output(&self) -> FilePlace {
+        FilePlace::of(&self.position)
     }
 
     /// Has the log flows that other definitions were given?
@@ -98,6 +104,10 @@ pub struct Outbox<'a> {
     behind: String,
     /// Some were put out since the position was saved.
     changed: bool,
+    /// Of these definitions' alerts, those that were out then.
+    saved: u64,
+    /// Alerts can be read once no crash takes them back; otherwise once they are written.
+    pub(super) settled: bool,
     /// Goes on under changed definitions although alerts of those before may not be out.
     pub drop_pending: bool,
 }
@@ -117,10 +127,16 @@ impl<'a> Outbox<'a> {
         let readable = Arc::new(AtomicU64::new(alerts.end()));
         let mut session = session;
         // Before the first alert: where the output begins.
-        if let Some(file) = file.as_ref().filter(|_| session.same && session.position.file_bytes == u64::MAX) {
-            session.position.file_bytes = file.bytes();
-            session.position.save(&*session.held.disk)?;
+        if let Some(file) = &file
+            && let Some(place) = file.unnamed()
+        {
+            place.put(&mut session.position);
+            if session.same {
+                session.position.save(&*session.held.disk)?;
+                file.named();
+            }
         }
+        let saved = session.position.delivered;
         Ok(Self {
             inner,
             session,
@@ -131,6 +147,8 @@ impl<'a> Outbox<'a> {
             given: 0,
             behind,
             changed: false,
+            saved,
+            settled: false,
             drop_pending: false,
         })
     }
@@ -146,6 +164,10 @@ impl<'a> Outbox<'a> {
 
     pub(super) fn program(&self) -> &str {
         &self.session.position.program
+    }
+
+    pub(super) fn lane_names(&self) -> Vec<String> {
+        self.session.position.lanes.clone()
     }
 
     pub(super) fn lanes(&self) -> usize {
@@ -216,11 +238,9 @@ impl<'a> Outbox<'a> {
             self.may_change(entries)?;
             let position = &mut self.session.position;
             (position.since, position.began, position.base) = (entries, first, self.alerts.end());
-            if let Some(file) = self.file.as_ref().filter(|_| position.file_bytes == u64::MAX) {
-                position.file_bytes = file.bytes();
-            }
             self.session.same = true;
             position.save(&*self.session.held.disk)?;
+            self.file.iter().for_each(AlertFile::named);
         }
         Ok(())
     }
@@ -243,22 +263,35 @@ impl<'a> Outbox<'a> {
         Ok(self.save().map_err(RunError::from)?)
     }
 
+    /// Before alerts are written: the position names the file that they go to.
+    fn turn(&mut self) -> Result<(), OutletError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.turn().map_err(failed)?;
+        let Some(place) = file.unnamed() else { return Ok(()) };
+        let position = &mut self.session.position;
+        place.put(position);
+        // What is not written does not count yet.
+        let position = Position { delivered: self.saved, ..position.clone() };
+        position.save(&*self.session.held.disk).map_err(|error| failed(told(error)))?;
+        file.named();
+        Ok(())
+    }
+
     fn save(&mut self) -> Result<(), OutletError> {
         if !self.changed {
             return Ok(());
         }
-        let failed = |error| OutletError { name: ALERTS.to_owned(), error };
         if let Some(file) = &self.file {
-            self.session.position.file_bytes = file.sync().map_err(failed)?;
+            file.sync().map_err(failed)?.put(&mut self.session.position);
         }
         self.session.position.save(&*self.session.held.disk).map_err(|error| failed(told(error)))?;
-        self.changed = false;
+        (self.saved, self.changed) = (self.session.position.delivered, false);
         Ok(())
     }
 
     /// Lets sinks see what was computed.
     fn publish(&mut self) -> Result<(), OutletError> {
-        let written = self.alerts.flush();
+        let written = if self.settled { self.alerts.sync() } else { self.alerts.flush() };
         written.map_err(|error| OutletError { name: ALERTS.to_owned(), error: told(error) })?;
         self.readable.store(self.alerts.end(), Ordering::Release);
         Ok(())
@@ -268,6 +301,10 @@ impl<'a> Outbox<'a> {
 /// How its line in an output is known.
 fn said(alert: &AlertRecord) -> String {
     format!("\"message_id\":\"{}\"", alert.message_id())
+}
+
+fn failed(error: io::Error) -> OutletError {
+    OutletError { name: ALERTS.to_owned(), error }
 }
 
 /// As an error of an outlet.
@@ -329,12 +366,14 @@ impl Outlet for Outbox<'_> {
 impl RunOutlet for Outbox<'_> {
     fn flush(&mut self) -> Result<(), OutletError> {
         self.publish()?;
+        self.turn()?;
         self.inner.flush()?;
         self.save()
     }
 
     fn finish(&mut self) -> Result<(), OutletError> {
         self.publish()?;
+        self.turn()?;
         self.inner.finish()?;
         self.save()
     }

@@ -65,7 +65,7 @@ impl Marks {
         self.0.extend(new.map(|first| (*first, watermark)).collect::<Vec<_>>());
     }
 
-    /// The first entry that is kept: files go that ended before `watermark`, none that a snapshot needs.
+    /// The first entry that is kept: files go that ended before `watermark`, none that somebody needs.
     fn keep(&mut self, needed: u64, watermark: i64) -> u64 {
         let gone = |next: &(u64, i64)| next.0 <= needed && next.1 != BEFORE_ALL && next.1 < watermark;
         let gone = self.0.iter().skip(1).take_while(|next| gone(next)).count();
@@ -102,13 +102,15 @@ impl Snapshots {
         (self.rows, self.due, self.taken) = (0, false, now);
     }
 
-    /// Writes one, and lets go what is older than what is kept; returns its length.
+    /// Writes one, and lets go what is older than what is kept; returns its length. `untold`: the first entry whose refused records are
+    /// not all told.
     pub fn take(
         &mut self,
         core: &Core,
         log: &mut Log,
         messages: &[Messages],
         outbox: &mut Outbox<'_>,
+        untold: u64,
         now: EventTime,
     ) -> Result<u64, LiveError> {
         // It counts on what it says of them.
@@ -131,7 +133,7 @@ impl Snapshots {
         let all = snapshot::all(&*disk)?;
         all.iter().skip(KEPT).try_for_each(|entries| snapshot::remove(&*disk, *entries))?;
         if let Some(oldest) = all.get(KEPT - 1) {
-            self.forget(core.merge.watermark(), *oldest, log)?;
+            self.forget(core.merge.watermark(), untold.min(*oldest), log)?;
         }
         Ok(bytes)
     }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use tripline::port::disk::{Append, Disk};
-use tripline::runtime::live::whole_lines;
+use tripline::port::disk::{Append, Disk, End, Mark, Output};
+use tripline::record::EventTime;
 
 use crate::random::Random;
 
@@ -17,7 +19,12 @@ struct File {
     synced: usize,
     /// Of what was written over: the content that survives.
     before: Option<Vec<u8>>,
+    /// Tells it from others, whatever its name; 0 of those that nobody asked for.
+    mark: u64,
 }
+
+/// Of files that were put there.
+static MARKS: AtomicU64 = AtomicU64::new(1);
 
 /// Files, and how many steps are left until everything fails.
 #[derive(Default)]
@@ -28,6 +35,8 @@ pub struct MemoryDisk {
     dies_at: AtomicU64,
     /// Steps at which nothing can be written.
     full: Mutex<std::ops::Range<u64>>,
+    /// How long a step takes, in microseconds.
+    step_micros: AtomicU64,
     /// What the steps were, for whom it is to be said.
     pub done: Mutex<Vec<String>>,
 }
@@ -46,6 +55,24 @@ impl MemoryDisk {
     /// From this step on everything fails.
     pub fn die_at(&self, step: u64) {
         self.dies_at.store(step, Ordering::Relaxed);
+    }
+
+    /// Steps take so long: who reads along can do so.
+    pub fn slow(&self, micros: u64) {
+        self.step_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// The names of files that begin so, sorted.
+    pub fn names(&self, begin: &str) -> Vec<String> {
+        self.files().keys().filter(|name| name.starts_with(begin)).cloned().collect()
+    }
+
+    /// Somebody gives a file another name.
+    pub fn moved(&self, from: &str, to: &str) {
+        let mut files = self.files();
+        if let Some(file) = files.remove(from) {
+            files.insert(to.to_owned(), file);
+        }
     }
 
     /// At these steps there is no room.
@@ -73,7 +100,10 @@ impl MemoryDisk {
 
     pub fn set(&self, file: &str, content: Vec<u8>) {
         let synced = content.len();
-        self.files().insert(file.to_owned(), File { content, synced, before: None });
+        self.files().insert(
+            file.to_owned(),
+            File { content, synced, before: None, mark: MARKS.fetch_add(1, Ordering::Relaxed) },
+        );
     }
 
     /// The same files once more.
@@ -83,24 +113,16 @@ impl MemoryDisk {
         copy
     }
 
-    /// As an output is opened: what stands behind so many bytes stays as far as its lines are whole.
-    pub fn output(self: &Arc<Self>, file: &str, counted: u64) -> (Box<dyn Append>, u64, Vec<u8>) {
-        let mut files = self.files();
-        let found = files.entry(file.to_owned()).or_default();
-        let counted = usize::try_from(counted).unwrap_or(usize::MAX).min(found.content.len());
-        let whole = whole_lines(&found.content[counted..]);
-        found.content.truncate(counted + whole);
-        found.synced = found.synced.min(found.content.len());
-        let (bytes, behind) = (found.content.len() as u64, found.content[counted..].to_vec());
-        (Box::new(Tail { disk: Arc::clone(self), file: file.to_owned() }), bytes, behind)
-    }
-
     fn files(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn step(&self, what: &str) -> io::Result<()> {
         let step = self.steps.fetch_add(1, Ordering::Relaxed);
+        let micros = self.step_micros.load(Ordering::Relaxed);
+        if micros > 0 {
+            thread::sleep(Duration::from_micros(micros));
+        }
         let full = self.full.lock().unwrap_or_else(PoisonError::into_inner).contains(&step);
         if full && (what.starts_with("append") || what.starts_with("create") || what.starts_with("replace")) {
             return Err(io::ErrorKind::StorageFull.into());
@@ -110,6 +132,44 @@ impl MemoryDisk {
         }
         self.done.lock().unwrap_or_else(PoisonError::into_inner).push(what.to_owned());
         Ok(())
+    }
+}
+
+/// A file that a user named, in the same memory.
+pub struct MemoryOutput {
+    pub disk: Arc<MemoryDisk>,
+    pub file: &'static str,
+}
+
+impl Output for MemoryOutput {
+    fn look(&self) -> io::Result<Option<(Mark, u64)>> {
+        Ok(self.disk.files().get(self.file).map(|file| (file.mark.to_string(), file.content.len() as u64)))
+    }
+
+    fn open(&self, counted: u64, whole: &dyn Fn(&[u8]) -> usize) -> io::Result<End> {
+        if !self.disk.files().contains_key(self.file) {
+            self.disk.step(&format!("create {}", self.file))?;
+            self.disk.set(self.file, Vec::new());
+        }
+        let mut files = self.disk.files();
+        let found = files.entry(self.file.to_owned()).or_default();
+        let counted = usize::try_from(counted).unwrap_or(usize::MAX).min(found.content.len());
+        let whole = whole(&found.content[counted..]);
+        found.content.truncate(counted + whole);
+        found.synced = found.synced.min(found.content.len());
+        let (bytes, behind) = (found.content.len() as u64, found.content[counted..].to_vec());
+        let file = Box::new(Tail { disk: Arc::clone(&self.disk), file: found.mark.to_string(), by_mark: true });
+        Ok(End { file, mark: found.mark.to_string(), bytes, behind })
+    }
+
+    fn rename(&self, at: EventTime) -> io::Result<String> {
+        self.disk.step(&format!("rename {}", self.file))?;
+        let names = (at.0..).map(|at| format!("{}.{}", self.file, EventTime(at).compact()));
+        let taken = self.disk.names(self.file);
+        let mut free = names.skip_while(|name| taken.contains(name));
+        let name = free.next().ok_or_else(|| io::Error::other("no name is free"))?;
+        self.disk.moved(self.file, &name);
+        Ok(name)
     }
 }
 
@@ -158,7 +218,7 @@ impl Disk for Mounted {
     fn create(&self, file: &str) -> io::Result<Box<dyn Append>> {
         self.0.step(&format!("create {file}"))?;
         self.0.files().insert(file.to_owned(), File::default());
-        Ok(Box::new(Tail { disk: Arc::clone(&self.0), file: file.to_owned() }))
+        Ok(Box::new(Tail { disk: Arc::clone(&self.0), file: file.to_owned(), by_mark: false }))
     }
 
     fn reopen(&self, file: &str, bytes: u64) -> io::Result<Box<dyn Append>> {
@@ -167,7 +227,7 @@ impl Disk for Mounted {
         let found = files.entry(file.to_owned()).or_default();
         found.content.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
         found.synced = found.synced.min(found.content.len());
-        Ok(Box::new(Tail { disk: Arc::clone(&self.0), file: file.to_owned() }))
+        Ok(Box::new(Tail { disk: Arc::clone(&self.0), file: file.to_owned(), by_mark: false }))
     }
 
     fn write_at(&self, file: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
@@ -206,35 +266,52 @@ impl Drop for Lock {
 
 struct Tail {
     disk: Arc<MemoryDisk>,
+    /// Its name; or its mark, so that it is the same file under another name.
     file: String,
+    by_mark: bool,
+}
+
+impl Tail {
+    fn change(&self, change: impl FnOnce(&mut File)) {
+        let mut files = self.disk.files();
+        if self.by_mark {
+            if let Some(file) = files.values_mut().find(|file| file.mark.to_string() == self.file) {
+                change(file);
+            }
+        } else {
+            change(files.entry(self.file.clone()).or_default());
+        }
+    }
+
+    fn step(&self, what: &str) -> io::Result<()> {
+        let file = if self.by_mark { "output" } else { self.file.as_str() };
+        self.disk.step(&format!("{what} {file}"))
+    }
 }
 
 impl Append for Tail {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.disk.step(&format!("append {}", self.file)) {
+        if let Err(error) = self.step("append") {
             // Some of it is there.
-            let half = &bytes[..bytes.len() / 2];
-            self.disk.files().entry(self.file.clone()).or_default().content.extend_from_slice(half);
+            self.change(|file| file.content.extend_from_slice(&bytes[..bytes.len() / 2]));
             return Err(error);
         }
-        self.disk.files().entry(self.file.clone()).or_default().content.extend_from_slice(bytes);
+        self.change(|file| file.content.extend_from_slice(bytes));
         Ok(())
     }
 
     fn cut(&mut self, bytes: u64) -> io::Result<()> {
-        self.disk.step(&format!("cut {}", self.file))?;
-        if let Some(file) = self.disk.files().get_mut(&self.file) {
+        self.step("cut")?;
+        self.change(|file| {
             file.content.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
             file.synced = file.synced.min(file.content.len());
-        }
+        });
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.disk.step(&format!("sync {}", self.file))?;
-        if let Some(file) = self.disk.files().get_mut(&self.file) {
-            file.synced = file.content.len();
-        }
+        self.step("sync")?;
+        self.change(|file| file.synced = file.content.len());
         Ok(())
     }
 }

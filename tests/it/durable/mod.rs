@@ -5,6 +5,7 @@ pub mod disk;
 mod log;
 pub mod queue;
 mod sinks;
+mod table;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -18,20 +19,24 @@ use serde_json::Value as Json;
 use tripline::adapter::local::MemoryInput;
 use tripline::plan::Plan;
 use tripline::port::disk::Disk;
+use tripline::port::sink::Sink;
 use tripline::port::subscription::Subscription;
 use tripline::port::{Clock, RowWriter};
 use tripline::record::alert::Phase;
 use tripline::record::{EventTime, Micros};
-use tripline::runtime::live::{AlertFile, Keeping, Listener, LiveOptions, Logged, Outbox, Session, live};
+use tripline::runtime::live::{
+    AlertFile, Keeping, Listener, LiveOptions, Logged, OpenedFile, Outbox, Rotation, Session, live,
+};
 use tripline::runtime::outlet::{AlertFormat, Outlets};
 use tripline::runtime::run::{Progress, RunOptions, run};
 
 use super::arrival::{self, Flow, MINUTE, SECOND, START};
 use super::plan_of;
 use super::random::Random;
-use disk::{MemoryDisk, Mounted};
+use disk::{MemoryDisk, MemoryOutput, Mounted};
 use queue::{Message, Queue};
 use sinks::Place;
+use table::MemoryTable;
 
 pub const ALERTS: &str = "out/alerts.jsonl";
 pub const DAY: i64 = 86_400 * SECOND;
@@ -123,6 +128,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::other_definitions_go_on_with_what_was_there", other_definitions),
         Trial::test("durable::snapshots_that_are_damaged_are_not_used", damaged_snapshots),
         Trial::test("durable::every_sink_is_told_of_every_alert", sinks::every_sink),
+        Trial::test("durable::a_table_has_each_alert_once", table::each_alert_once),
+        Trial::test("durable::refused_records_are_told", sinks::dead_letters),
         Trial::test("durable::a_sink_that_comes_back_goes_on", sinks::comes_back),
         Trial::test("durable::what_is_muted_is_not_told", sinks::muted),
         Trial::test("durable::a_new_sink_is_told_of_what_comes", sinks::new_sink),
@@ -130,6 +137,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::a_folder_is_one_runs", one_run),
         Trial::test("durable::pending_alerts_are_not_lost_to_other_definitions", pending),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),
+        Trial::test("durable::each_alert_is_in_one_file", rotated),
         Trial::test("durable::files_of_two_runs_are_refused", files_of_two_runs),
     ]
 }
@@ -249,6 +257,10 @@ struct Machine {
     disk: Arc<MemoryDisk>,
     queues: Vec<Queue>,
     sinks: Vec<Place>,
+    tables: Vec<MemoryTable>,
+    letters: Option<Place>,
+    /// Files of alerts that are not shorter are closed.
+    rotate_bytes: u64,
 }
 
 impl Machine {
@@ -257,8 +269,10 @@ impl Machine {
         let mounted: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(&self.disk)));
         let lanes: Vec<String> = self.queues.iter().map(|queue| queue.name().to_string()).collect();
         let session = Session::open(mounted, generation, &[], &lanes).map_err(|error| error.to_string())?;
-        let (tail, bytes, behind) = self.disk.output(ALERTS, session.output_bytes());
-        let file = AlertFile::new(tail, bytes);
+        let output = Box::new(MemoryOutput { disk: Arc::clone(&self.disk), file: ALERTS });
+        let rotation = Rotation { bytes: self.rotate_bytes, ..Rotation::never(Arc::new(Fixed)) };
+        let opened = AlertFile::open(output, session.output(), rotation).map_err(|error| error.to_string())?;
+        let OpenedFile { file, behind, .. } = opened;
         let alerts: Box<dyn Write + Send> = Box::new(file.clone());
         let outlets = Outlets::new(plan, &[], Some((alerts, AlertFormat::Json)), &no_taps);
         let mut outlets = outlets.map_err(|error| error.to_string())?;
@@ -274,6 +288,13 @@ impl Machine {
             .iter()
             .map(|place| Listener { sink: Box::new(place.clone()), per_hour: None, phases: Phase::ALL.to_vec() })
             .collect();
+        let tables = self.tables.iter().map(|table| Listener {
+            sink: table.sink("table"),
+            per_hour: None,
+            phases: vec![Phase::Final],
+        });
+        options.sinks.extend(tables);
+        options.dead_letters = self.letters.clone().map(|place| Box::new(place) as Box<dyn Sink>);
         self.queues.iter().for_each(Queue::start);
         let stop = Arc::new(AtomicBool::new(false));
         let (watched, flag) = (self.queues.clone(), Arc::clone(&stop));
@@ -307,7 +328,15 @@ fn machine(messages: &[Message], seed: u64) -> Machine {
     let queue = Queue::new("projects/p/subscriptions/s", messages.to_vec(), seed, EventTime(END + DAY));
     // Some with snapshots and some without; where there are some, what is before them goes at once.
     let snapshot_rows = if seed.is_multiple_of(3) { u64::MAX } else { 10 + seed % 25 };
-    Machine { snapshot_rows, disk: MemoryDisk::new(), queues: vec![queue], sinks: Vec::new() }
+    Machine {
+        snapshot_rows,
+        disk: MemoryDisk::new(),
+        queues: vec![queue],
+        sinks: Vec::new(),
+        tables: Vec::new(),
+        letters: None,
+        rotate_bytes: u64::MAX,
+    }
 }
 
 fn same(what: &str, expected: &BTreeSet<String>, found: &BTreeSet<String>) -> Result<(), Failed> {
@@ -539,6 +568,57 @@ fn output_of_others() -> Result<(), Failed> {
         return Err(format!("{others} lines of others, {} own of {}", own.len(), expected.len()).into());
     }
     Ok(())
+}
+
+/// Files that are closed when they are long, and moved away by somebody: each alert is in one of them, once, wherever the run dies.
+fn rotated() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let (mut deaths, mut files, mut at_renames, mut moved) = (0, 0, 0, 0);
+    for seed in 0..rounds(4) {
+        let mut random = Random::new(seed);
+        let messages = messages(&mut random, 80);
+        let expected = undisturbed(&plan, &messages)?;
+        let whole = Machine { rotate_bytes: 2_500, ..machine(&messages, seed) };
+        whole.start(&plan, "one")?;
+        let done = whole.disk.done.lock().map_err(|_| "poisoned")?.clone();
+        for step in 0..whole.disk.steps() {
+            let what = done.get(usize::try_from(step)?).map_or("", String::as_str);
+            // Around these all is tried, of the rest a part.
+            let near = ["out/", "output", "outbox"].iter().any(|part| what.contains(part));
+            if !near && step % 5 != 0 {
+                continue;
+            }
+            let machine = Machine { rotate_bytes: 2_500, ..machine(&messages, seed) };
+            machine.disk.die_at(step);
+            deaths += u64::from(machine.start(&plan, "one").is_err());
+            at_renames += u64::from(what.starts_with("rename out/") || what.starts_with("create out/"));
+            machine.restart(&mut random);
+            let about = format!("seed {seed}, after dying at step {step} ({what})");
+            // Somebody moves it who does not take uncounted alerts along.
+            let there = machine.disk.content(ALERTS);
+            if step % 3 == 0 && outbox_bytes(&machine)? == there.len() as u64 {
+                machine.disk.moved(ALERTS, "out/alerts.jsonl.1");
+                moved += 1;
+            }
+            machine.start(&plan, "one").map_err(|error| format!("{about}: {error}"))?;
+            let names = machine.disk.names("out/");
+            let text: Vec<u8> = names.iter().flat_map(|name| machine.disk.content(name)).collect();
+            same(&about, &expected, &told(&text).map_err(|error| format!("{about}: {error:?}"))?)?;
+            files = files.max(names.len());
+        }
+    }
+    if deaths < 100 || files < 3 || at_renames < 6 || moved < 20 {
+        return Err(format!("{deaths} deaths, {files} files, {at_renames} at renames, {moved} moved").into());
+    }
+    Ok(())
+}
+
+/// What the folder says of how much of the output is counted.
+fn outbox_bytes(machine: &Machine) -> Result<u64, Failed> {
+    let text = String::from_utf8_lossy(&machine.disk.content("outbox.json")).into_owned();
+    let Some(line) = text.lines().next() else { return Ok(u64::MAX) };
+    let position: Json = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    Ok(position["file_bytes"].as_u64().unwrap_or(0))
 }
 
 /// Files of a folder that are not of one run.

@@ -194,6 +194,77 @@ pub fn new_sink() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Refused records are told, each once or again with its id, as they came, whatever the run and the place do; alerts do not wait for
+/// them.
+pub fn dead_letters() -> Result<(), Failed> {
+    let plan = plan_of(super::PROJECT)?;
+    let (mut deaths, mut again) = (0, 0);
+    for seed in 0..super::rounds(18) {
+        let mut random = Random::new(seed);
+        let mut messages = messages(&mut random, 120);
+        let mut wanted = BTreeMap::new();
+        for bad in 0..6_u64 {
+            let at = random.below(messages.len());
+            let good = format!("{{\"at\": {}}}", super::END - super::DAY);
+            // Each is a message's second record but for the first ones.
+            let (id, record) = (9_000 + bad, format!("{{\"at\": \"never {bad}\", \"ö\": 1"));
+            let data = if bad < 3 { record.clone() } else { format!("{good}\n{record}") };
+            let offset = data.len() - record.len();
+            messages.insert(at, super::Message { id, data });
+            wanted.insert((id.to_string(), offset as u64), record);
+        }
+        let known = messages.iter().find(|message| message.data == "{\"at\": \"never\"}").ok_or("no bad record")?;
+        wanted.insert((known.id.to_string(), 0), known.data.clone());
+        let expected = undisturbed(&plan, &messages)?;
+        let mood = if seed % 3 == 2 { Mood::Away } else { Mood::Moody };
+        let place = Place::new("dead letters", mood, seed);
+        let alerts = Place::new("alerts", Mood::Steady, seed);
+        let mut machine =
+            Machine { letters: Some(place.clone()), sinks: vec![alerts.clone()], ..machine(&messages, seed) };
+        for _ in 0..4 {
+            machine.disk.die_at(random.below(140) as u64);
+            deaths += u64::from(machine.start(&plan, "one").is_err());
+            machine.restart(&mut random);
+        }
+        let mut last = machine.start(&plan, "one").map_err(|error| format!("seed {seed}: {error}"))?;
+        // It comes back: what it was not told of is in the log, though snapshots have let go of what is before them.
+        if mood == Mood::Away {
+            if !place.told().is_empty() || last.sinks.iter().any(|sink| sink.of_rejects && sink.next > sink.end) {
+                return Err(format!("seed {seed}: {:?}", last.sinks).into());
+            }
+            machine.letters = Some(Place { mood: Mood::Steady, ..place.clone() });
+        }
+        for _ in 0..200 {
+            last = machine.start(&plan, "one").map_err(|error| format!("seed {seed}: {error}"))?;
+            if last.sinks.iter().all(|sink| sink.next == sink.end) {
+                break;
+            }
+        }
+        let (mut found, mut ids) = (BTreeMap::new(), BTreeMap::new());
+        for told in place.told() {
+            let letter = &told.alert;
+            let text = |key: &str| letter[key].as_str().unwrap_or_default().to_owned();
+            let own = (text("message_id"), letter["offset"].as_u64().unwrap_or(u64::MAX));
+            let id = ids.entry(own.clone()).or_insert_with(|| text("letter_id")).clone();
+            let right =
+                letter["generation"] == "one" && letter["reason"].as_str().is_some_and(|r| r.starts_with("ingest."));
+            if id != told.alert_id || !right || letter["subscription"] != "projects/p/subscriptions/s" {
+                return Err(format!("seed {seed}: {letter}").into());
+            }
+            again += usize::from(found.insert(own, text("payload")).is_some());
+        }
+        let mut all: Vec<&String> = ids.values().collect();
+        all.sort();
+        all.dedup();
+        if found != wanted || all.len() != wanted.len() {
+            return Err(format!("seed {seed}: {found:#?} instead of {wanted:#?}").into());
+        }
+        let told = told(lines(&alerts)?.join("\n").as_bytes())?;
+        super::same(&format!("seed {seed}, alerts"), &expected, &told)?;
+    }
+    if deaths < 30 || again < 3 { Err(format!("{deaths} deaths, {again} told again").into()) } else { Ok(()) }
+}
+
 /// What somebody mutes a sink is not told of; in the file it is all the same.
 pub fn muted() -> Result<(), Failed> {
     let plan = plan_of(super::PROJECT)?;

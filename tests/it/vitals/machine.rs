@@ -17,11 +17,11 @@ use tripline::port::subscription::Subscription;
 use tripline::record::alert::Phase;
 use tripline::record::{EventTime, Micros};
 use tripline::runtime::live::vitals::{About, Counted, Vitals, VitalsPages};
-use tripline::runtime::live::{AlertFile, Listener, LiveOptions, Logged, Outbox, Session, live};
+use tripline::runtime::live::{AlertFile, Listener, LiveOptions, Logged, OpenedFile, Outbox, Rotation, Session, live};
 use tripline::runtime::outlet::{AlertFormat, Outlets};
 use tripline::runtime::report::RunReport;
 
-use crate::durable::disk::{MemoryDisk, Mounted};
+use crate::durable::disk::{MemoryDisk, MemoryOutput, Mounted};
 use crate::durable::queue::{Message, Queue};
 use crate::durable::{ALERTS, DAY, END, Fixed, PROJECT, Silent, messages, no_taps};
 use crate::plan_of;
@@ -143,8 +143,9 @@ pub fn start(machine: &Machine, shut: Option<&Shut>) -> Result<Run, Failed> {
     let (sender, ended) = channel();
     let thread = thread::spawn(move || {
         let run = || {
-            let (tail, bytes, behind) = disk.output(ALERTS, session.output_bytes());
-            let file = AlertFile::new(tail, bytes);
+            let output = Box::new(MemoryOutput { disk: Arc::clone(&disk), file: ALERTS });
+            let opened = AlertFile::open(output, session.output(), Rotation::never(Arc::new(Fixed)));
+            let OpenedFile { file, behind, .. } = opened.map_err(|error| error.to_string())?;
             let alerts: Box<dyn Write + Send> = Box::new(file.clone());
             let outlets = Outlets::new(&plan, &[], Some((alerts, AlertFormat::Json)), &no_taps);
             let mut outlets = outlets.map_err(|error| error.to_string())?;

@@ -22,14 +22,23 @@ pub fn home() -> Option<PathBuf> {
 /// Started when it is first needed.
 #[derive(Default)]
 pub struct Emulator {
-    running: Mutex<Option<(Child, SocketAddr)>>,
+    running: Mutex<Option<(Child, [SocketAddr; 2])>>,
 }
 
 impl Emulator {
     pub fn address(&self) -> Result<SocketAddr, Failed> {
+        Ok(self.addresses()?[0])
+    }
+
+    /// Of the Storage API.
+    pub fn storage_address(&self) -> Result<SocketAddr, Failed> {
+        Ok(self.addresses()?[1])
+    }
+
+    fn addresses(&self) -> Result<[SocketAddr; 2], Failed> {
         let mut running = self.running.lock().expect("an emulator");
-        if let Some((_, address)) = running.as_ref() {
-            return Ok(*address);
+        if let Some((_, addresses)) = running.as_ref() {
+            return Ok(*addresses);
         }
         let program = home().ok_or("no emulator")?.join("bin/bqemulator");
         // It ends when our end of its input is closed, in whatever way we end.
@@ -44,18 +53,22 @@ impl Emulator {
             .stderr(Stdio::null())
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
-        let port = loop {
-            let line = lines.next().ok_or("the emulator ended")??;
-            // `Uvicorn running on http://127.0.0.1:43210 (…)`
-            let port = line.split("running on http://127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next());
-            if let Some(port) = port.and_then(|port| port.parse::<u16>().ok()) {
-                break port;
+        let mut port_behind = |event: &str, mark: &str| -> Result<SocketAddr, Failed> {
+            loop {
+                let line = lines.next().ok_or("the emulator ended")??;
+                let rest = line.split(mark).nth(1).filter(|_| line.contains(event));
+                let port = rest.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+                if let Some(port) = port.and_then(|port| port.parse::<u16>().ok()) {
+                    return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
+                }
             }
         };
+        // `Uvicorn running on http://127.0.0.1:43210 (…)`, `{…, "port": 43211, "event": "grpc.listen", …}`
+        let rest = port_behind("running on", "http://127.0.0.1:")?;
+        let addresses = [rest, port_behind("grpc.listen", "\"port\": ")?];
         thread::spawn(move || lines.for_each(drop));
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        *running = Some((child, address));
-        Ok(address)
+        *running = Some((child, addresses));
+        Ok(addresses)
     }
 
     pub fn make_dataset(&self, dataset: &str) -> Result<(), Failed> {

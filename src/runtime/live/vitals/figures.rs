@@ -4,8 +4,8 @@ use crate::pipeline::graph::tally::Tally;
 use crate::pipeline::merge::BEFORE_ALL;
 use crate::record::EventTime;
 
+use super::super::Logged;
 use super::super::core::Core;
-use super::super::{Logged, SinkState};
 
 #[derive(Debug, Clone)]
 pub struct Figures {
@@ -36,10 +36,5 @@ impl Figures {
             lanes: (0..core.lanes()).map(lane).collect(),
             log,
         }
-    }
-
-    /// Alerts that a sink does not have yet.
-    pub fn pending(&self, sink: &SinkState) -> u64 {
-        self.log.alerts.saturating_sub(sink.next)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::runtime::live::SinkState;
 
-use super::{Figures, Kept, Phase, Vitals, locked};
+use super::{Kept, Phase, Vitals, locked};
 
 /// A loop that has made no turn for so long is stuck: it waits 50 ms at most, and for disks.
 pub const STUCK: Duration = Duration::from_secs(30);
@@ -42,41 +42,37 @@ impl Vitals {
         let kept = locked(&self.kept);
         let imbalance = kept.figures.as_ref().and_then(|figures| figures.tally.imbalance.as_ref());
         let imbalance = imbalance.map(|imbalance| format!("rows or hits were lost: {imbalance}"));
-        let sinks = kept.figures.iter().flat_map(|figures| figures.log.sinks.iter().map(|sink| behind(figures, sink)));
+        let sinks = kept.figures.iter().flat_map(|figures| figures.log.sinks.iter().map(behind));
         let sinks: Vec<String> = sinks.flatten().collect();
         let waits = kept.waits.map(str::to_owned);
         stuck.into_iter().chain(waits).chain(imbalance).chain(sinks).collect()
     }
 }
 
-fn behind(figures: &Figures, sink: &SinkState) -> Option<String> {
+fn behind(sink: &SinkState) -> Option<String> {
     let waited = sink.since?.elapsed();
     let why = sink.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-    let (name, pending, waited_seconds) = (&sink.name, figures.pending(sink), waited.as_secs());
-    (waited >= SINK_PATIENCE).then(|| format!("{name}: {pending} alerts wait, the first for {waited_seconds} s{why}"))
+    let (name, pending, what, waited_seconds) = (&sink.name, sink.pending(), sink.waiting(), waited.as_secs());
+    (waited >= SINK_PATIENCE).then(|| format!("{name}: {pending} {what} wait, the first for {waited_seconds} s{why}"))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Figures, SinkState, behind};
-    use crate::pipeline::graph::tally::Tally;
-    use crate::runtime::live::Logged;
+    use super::{SinkState, behind};
 
     #[test]
     fn a_place_that_does_not_take_alerts() {
-        let log = Logged { alerts: 7, ..Logged::default() };
-        let figures = Figures { tally: Tally::default(), watermark: None, lanes: Vec::new(), log };
         let error = Some("no route".to_owned());
-        let mut sink = SinkState { name: "hook".into(), next: 5, failures: 9, error, ..SinkState::default() };
-        assert_eq!(behind(&figures, &sink), None);
+        let mut sink = SinkState { name: "hook".into(), next: 5, end: 7, failures: 9, error, ..SinkState::default() };
+        assert_eq!(behind(&sink), None);
         sink.since = Some(Instant::now());
-        assert_eq!(behind(&figures, &sink), None);
+        assert_eq!(behind(&sink), None);
         // A machine that was just started has no such instant.
         if let Some(since) = Instant::now().checked_sub(Duration::from_secs(400)) {
             sink.since = Some(since);
-            assert_eq!(behind(&figures, &sink).as_deref(), Some("hook: 2 alerts wait, the first for 400 s: no route"));
+            assert_eq!(behind(&sink).as_deref(), Some("hook: 2 alerts wait, the first for 400 s: no route"));
         }
     }
 }

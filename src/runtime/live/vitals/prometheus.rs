@@ -103,7 +103,7 @@ fn snapshot(text: &mut Text, kept: &Kept) {
 fn sinks(text: &mut Text, figures: &Figures) {
     let sinks = || figures.log.sinks.iter().map(|sink| (&*sink.name, sink));
     text.by(SINK_NEXT, "sink", sinks().map(|(name, sink)| (name, sink.next)));
-    text.by(SINK_PENDING, "sink", sinks().map(|(name, sink)| (name, figures.pending(sink))));
+    text.by(SINK_PENDING, "sink", sinks().map(|(name, sink)| (name, sink.pending())));
     let waits = sinks().map(|(name, sink)| (name, sink.since.map_or(0.0, |since| since.elapsed().as_secs_f64())));
     text.by(SINK_WAITS, "sink", waits);
     text.by(SINK_MUTED, "sink", sinks().map(|(name, sink)| (name, sink.muted)));

@@ -96,7 +96,7 @@ fn add(status: &mut Map<String, Json>, vitals: &Vitals, figures: &Figures, now: 
         })
     });
     put("features", features.collect());
-    put("sinks", figures.log.sinks.iter().map(|sink| of_sink(figures, sink)).collect());
+    put("sinks", figures.log.sinks.iter().map(of_sink).collect());
 }
 
 fn subscriptions(vitals: &Vitals, kept: &Kept) -> Json {
@@ -114,10 +114,11 @@ fn subscriptions(vitals: &Vitals, kept: &Kept) -> Json {
     lanes.collect()
 }
 
-fn of_sink(figures: &Figures, sink: &SinkState) -> Json {
+fn of_sink(sink: &SinkState) -> Json {
     json!({
         "name": &*sink.name,
-        "pending": figures.pending(sink),
+        "waiting": sink.waiting(),
+        "pending": sink.pending(),
         "waits_seconds": sink.since.map(|since| since.elapsed().as_secs_f64()),
         "refused": sink.refused,
         "muted": sink.muted,
