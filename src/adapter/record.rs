@@ -48,8 +48,8 @@ impl Record {
     /// Is what is under way what comes now?
     fn is_repeated(&self, alerts: &[Told]) -> bool {
         let under_way = &self.memory.under_way;
-        let mut new = alerts.iter().filter(|told| !self.memory.there.contains(&told.alert_id));
-        !under_way.is_empty() && under_way.iter().all(|id| new.next().is_some_and(|told| told.alert_id == *id))
+        let mut new = alerts.iter().filter(|told| !self.memory.there.contains(&told.id));
+        !under_way.is_empty() && under_way.iter().all(|id| new.next().is_some_and(|told| told.id == *id))
     }
 
     /// Finds out what of what was under way is in the table; there is no stream then.
@@ -81,12 +81,12 @@ impl Record {
             (self.memory.stream, self.memory.rows) = (Some(self.table.open()?), 0);
         }
         let mut bytes = 0;
-        for told in alerts.iter().filter(|told| !self.memory.there.contains(&told.alert_id)) {
+        for told in alerts.iter().filter(|told| !self.memory.there.contains(&told.id)) {
             bytes += told.alert.to_string().len();
             if bytes > APPEND_BYTES && !self.memory.under_way.is_empty() {
                 break;
             }
-            self.memory.under_way.push(told.alert_id.clone());
+            self.memory.under_way.push(told.id.clone());
         }
         Ok(())
     }
@@ -106,10 +106,10 @@ impl Record {
     /// So many of the alerts are in the table, from the first: those that were under way, and those that were there.
     fn passed(&mut self, alerts: &[Told]) -> usize {
         let under_way: BTreeSet<String> = std::mem::take(&mut self.memory.under_way).into_iter().collect();
-        let is_there = |told: &&Told| under_way.contains(&told.alert_id) || self.memory.there.contains(&told.alert_id);
+        let is_there = |told: &&Told| under_way.contains(&told.id) || self.memory.there.contains(&told.id);
         let passed = alerts.iter().take_while(is_there).count();
         for told in alerts.iter().take(passed) {
-            self.memory.there.remove(&told.alert_id);
+            self.memory.there.remove(&told.id);
         }
         passed
     }
@@ -134,7 +134,7 @@ impl Sink for Record {
 
     fn tell(&mut self, alerts: &[Told]) -> Outcome {
         let under_way = &self.memory.under_way;
-        let rows: Vec<&Told> = alerts.iter().filter(|told| under_way.contains(&told.alert_id)).collect();
+        let rows: Vec<&Told> = alerts.iter().filter(|told| under_way.contains(&told.id)).collect();
         let appended = match (rows.as_slice(), &self.memory.stream) {
             ([], _) => Ok(()),
             ([told], _) if told.alert.to_string().len() > ALERT_BYTES_MAX => Err(AppendError::Rows(format!(
@@ -227,11 +227,8 @@ mod tests {
     }
 
     fn told(ids: &str) -> Vec<Told> {
-        let told = |(number, id): (u64, char)| Told {
-            alert_id: id.to_string(),
-            number,
-            alert: json!({"alert_id": id.to_string()}),
-        };
+        let told =
+            |(number, id): (u64, char)| Told { id: id.to_string(), number, alert: json!({"alert_id": id.to_string()}) };
         (0..).zip(ids.chars()).map(told).collect()
     }
 

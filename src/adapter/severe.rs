@@ -100,7 +100,7 @@ mod tests {
 
     fn told(severities: &str) -> Vec<Told> {
         let name = |c| if c == 'h' { "high" } else { "low" };
-        let alert = |(number, c)| Told { alert_id: format!("a{number}"), number, alert: json!({"severity": name(c)}) };
+        let alert = |(number, c)| Told { id: format!("a{number}"), number, alert: json!({"severity": name(c)}) };
         (0..).zip(severities.chars()).map(alert).collect()
     }
 

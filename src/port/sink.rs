@@ -8,7 +8,8 @@ use serde_json::Value as Json;
 /// An alert for a sink.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
-    pub alert_id: String,
+    /// Of what is said: the same when it is told again.
+    pub id: String,
     /// Its place in the journal.
     pub number: u64,
     /// The alert, as `docs/alert.schema.json` says.

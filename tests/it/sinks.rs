@@ -167,7 +167,7 @@ fn told(number: u64) -> Told {
         "alert_id": format!("a{number}"), "rule": "net.scan", "severity": if number.is_multiple_of(2) { "high" } else { "low" },
         "phase": "final", "title": "ö", "key": {"src_ip": format!("10.0.0.{}", number % 7)},
     });
-    Told { alert_id: format!("a{number}"), number, alert }
+    Told { id: format!("a{number}"), number, alert }
 }
 
 fn tell(sink: &mut dyn Sink) -> Outcome {
@@ -493,12 +493,12 @@ fn topic(jar: &str) -> Result<(), Failed> {
             let Ok(Some(next)) = next else { return Err(format!("{} messages came", messages.len()).into()) };
             let (message, lease) = next?;
             lease.ack();
-            messages.insert(message.attributes.get("alert_id").cloned().unwrap_or_default(), message);
+            messages.insert(message.attributes.get("message_id").cloned().unwrap_or_default(), message);
         }
         Ok::<_, Failed>(messages)
     })?;
     for told in (0..ALERTS).map(told) {
-        let message = messages.get(&told.alert_id).ok_or_else(|| format!("{} is not there", told.alert_id))?;
+        let message = messages.get(&told.id).ok_or_else(|| format!("{} is not there", told.id))?;
         same(serde_json::from_slice::<Json>(&message.data)?, told.alert.clone())?;
         let severity = told.alert["severity"].as_str().unwrap_or_default();
         for (key, value) in [("rule", "net.scan"), ("severity", severity), ("phase", "final")] {

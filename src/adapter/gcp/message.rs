@@ -19,7 +19,7 @@ pub struct Attributes {
     pub others: &'static [&'static str],
 }
 
-pub const OF_ALERTS: Attributes = Attributes { id: "alert_id", others: &["rule", "severity", "phase"] };
+pub const OF_ALERTS: Attributes = Attributes { id: "message_id", others: &["alert_id", "rule", "severity", "phase"] };
 /// Of refused records.
 pub const OF_LETTERS: Attributes = Attributes { id: "letter_id", others: &["reason", "source", "subscription"] };
 
@@ -35,7 +35,8 @@ pub(super) fn message(
         return Err(data.len());
     }
     let others = attributes.others.iter().map(|key| (*key, told.alert[*key].as_str().unwrap_or_default()));
-    let attributes = others.chain([(attributes.id, told.alert_id.as_str())]);
+    let others = others.filter(|(_, value)| !value.is_empty());
+    let attributes = others.chain([(attributes.id, told.id.as_str())]);
     let attributes = attributes.map(|(key, value)| (key.to_owned(), short(value).to_owned()));
     let message = Message::new().set_data(data).set_attributes(attributes);
     Ok(if ordering { message.set_ordering_key(ordering_key(&told.alert)) } else { message })
@@ -65,7 +66,7 @@ mod tests {
     use crate::port::sink::Told;
 
     fn told(alert: serde_json::Value) -> Told {
-        Told { alert_id: "a1".to_owned(), number: 7, alert }
+        Told { id: "a1".to_owned(), number: 7, alert }
     }
 
     #[test]
@@ -74,7 +75,7 @@ mod tests {
             told(json!({"rule": "net.scan", "severity": "high", "phase": "final", "key": {"src_ip": "10.0.0.1"}}));
         let made = message(&told, &AlertFormat::Json, OF_ALERTS, true).expect("a message");
         assert_eq!(made.data, told.alert.to_string());
-        for (key, value) in [("alert_id", "a1"), ("rule", "net.scan"), ("severity", "high"), ("phase", "final")] {
+        for (key, value) in [("message_id", "a1"), ("rule", "net.scan"), ("severity", "high"), ("phase", "final")] {
             assert_eq!(made.attributes.get(key).map(String::as_str), Some(value));
         }
         assert_eq!(made.ordering_key, r#"net.scan {"src_ip":"10.0.0.1"}"#);

@@ -108,11 +108,11 @@ impl Webhook {
 
     /// What says which alert it is, and who sent it.
     fn identify(&self, headers: &mut HeaderMap, told: &Told, body: &[u8]) -> Result<(), String> {
-        let id = HeaderValue::from_str(&told.alert_id).map_err(|_| "the alert's id cannot be sent".to_owned())?;
+        let id = HeaderValue::from_str(&told.id).map_err(|_| "the alert's id cannot be sent".to_owned())?;
         headers.insert("idempotency-key", id.clone());
         let Some(secret) = &self.signature else { return Ok(()) };
         let timestamp = u64::try_from(Utc::now().timestamp()).unwrap_or(0);
-        let signature = secret.sign(&told.alert_id, timestamp, body).and_then(|text| HeaderValue::from_str(&text).ok());
+        let signature = secret.sign(&told.id, timestamp, body).and_then(|text| HeaderValue::from_str(&text).ok());
         headers.insert("webhook-id", id);
         headers.insert("webhook-timestamp", HeaderValue::from(timestamp));
         headers.insert("webhook-signature", signature.ok_or("the alert cannot be signed")?);

@@ -62,7 +62,7 @@ mod tests {
         let path = folder.path().join("letters.jsonl");
         std::fs::write(&path, "{\"torn").expect("writes");
         let mut lines = Lines::new("lines".into(), &path);
-        let told = |number: u64| Told { alert_id: number.to_string(), number, alert: json!({"n": number}) };
+        let told = |number: u64| Told { id: number.to_string(), number, alert: json!({"n": number}) };
         assert_eq!(lines.tell(&[told(1), told(2)]), Outcome { taken: 2, trouble: None });
         assert_eq!(std::fs::read_to_string(&path).expect("reads"), "{\"torn\n{\"n\":1}\n{\"n\":2}\n");
         std::fs::rename(&path, folder.path().join("letters.1")).expect("moves");

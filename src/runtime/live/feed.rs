@@ -111,6 +111,6 @@ impl Feed {
 
 fn alert(number: u64, bytes: &[u8]) -> Told {
     let alert: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
-    let alert_id = alert["message_id"].as_str().unwrap_or_default().to_owned();
-    Told { alert_id, number, alert }
+    let id = alert["message_id"].as_str().unwrap_or_default().to_owned();
+    Told { id, number, alert }
 }

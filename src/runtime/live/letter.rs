@@ -44,7 +44,7 @@ pub fn letters(number: u64, lane: &str, rejected: Rejected) -> Vec<Told> {
             "payload": text,
             "payload_base64": base64,
         });
-        Told { alert_id: letter_id, number, alert }
+        Told { id: letter_id, number, alert }
     };
     rejects.into_iter().enumerate().map(letter).collect()
 }

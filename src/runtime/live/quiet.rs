@@ -115,7 +115,7 @@ fn summary(told: &Told, rule: &str, hour: i64, most: u64) -> Told {
     alert["entities"] = Json::Array(Vec::new());
     alert["evidence"] = Json::Array(Vec::new());
     alert["storm"] = json!({"from": from, "alerts": most});
-    Told { alert_id, number: told.number, alert }
+    Told { id: alert_id, number: told.number, alert }
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
         let mut said = |phase: &str| {
             let alert = json!({"rule": "often", "phase": phase});
             let now = quiet.look();
-            quiet.judge(&Told { alert_id: phase.to_owned(), number: 0, alert }, now, &mut position)
+            quiet.judge(&Told { id: phase.to_owned(), number: 0, alert }, now, &mut position)
         };
         let phases = ["update", "final", "first", "final", "withdrawn", "update"];
         let expected = [false, false, true, false, true, false];
@@ -166,12 +166,12 @@ mod tests {
         for number in 0..12u64 {
             clock.0.store(5 * HOUR + i64::try_from(number).expect("small") * HOUR / 8, Ordering::Relaxed);
             let rule = if number.is_multiple_of(4) { "rare" } else { "often" };
-            let told = Told { alert_id: number.to_string(), number, alert: json!({"rule": rule, "title": "x"}) };
+            let told = Told { id: number.to_string(), number, alert: json!({"rule": rule, "title": "x"}) };
             let now = quiet.look();
             said.push(match quiet.judge(&told, now, &mut position) {
                 Verdict::Told => "told",
                 Verdict::Instead(summary) => {
-                    assert_ne!(summary.alert_id, told.alert_id);
+                    assert_ne!(summary.id, told.id);
                     assert_eq!(summary.alert["storm"]["alerts"], 2);
                     "more"
                 }

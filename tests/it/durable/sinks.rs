@@ -102,7 +102,7 @@ fn lines(place: &Place) -> Result<Vec<String>, Failed> {
     let (mut by_number, mut next): (BTreeMap<u64, Told>, u64) = (BTreeMap::new(), 0);
     for alert in place.told() {
         match by_number.get(&alert.number) {
-            Some(known) if known.alert_id != alert.alert_id => {
+            Some(known) if known.id != alert.id => {
                 let number = alert.number;
                 return Err(format!("{}: alert {number} is {known:?} and {alert:?}", place.name).into());
             }
@@ -248,7 +248,7 @@ pub fn dead_letters() -> Result<(), Failed> {
             let id = ids.entry(own.clone()).or_insert_with(|| text("letter_id")).clone();
             let right =
                 letter["generation"] == "one" && letter["reason"].as_str().is_some_and(|r| r.starts_with("ingest."));
-            if id != told.alert_id || !right || letter["subscription"] != "projects/p/subscriptions/s" {
+            if id != told.id || !right || letter["subscription"] != "projects/p/subscriptions/s" {
                 return Err(format!("seed {seed}: {letter}").into());
             }
             again += usize::from(found.insert(own, text("payload")).is_some());

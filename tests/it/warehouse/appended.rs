@@ -94,16 +94,16 @@ fn alerts() -> Result<Vec<Told>, Failed> {
     let mut told = Vec::new();
     for (number, line) in (0..).zip(fs::read_to_string(&alerts)?.lines()) {
         let alert: Json = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        told.push(Told { alert_id: alert["alert_id"].as_str().unwrap_or_default().to_owned(), number, alert });
+        told.push(Told { id: alert["alert_id"].as_str().unwrap_or_default().to_owned(), number, alert });
     }
     // Many more of them, each an alert of its own.
     let some = told.clone();
     for copy in 1..40_u64 {
         for alert in &some {
-            let alert_id = format!("{}-{copy}", alert.alert_id);
+            let alert_id = format!("{}-{copy}", alert.id);
             let mut json = alert.alert.clone();
             json["alert_id"] = alert_id.as_str().into();
-            told.push(Told { alert_id, number: told.len() as u64, alert: json });
+            told.push(Told { id: alert_id, number: told.len() as u64, alert: json });
         }
     }
     Ok(told)
@@ -242,7 +242,7 @@ fn streams_say_what_they_have(place: &Place) -> Result<(), Failed> {
 /// What an operator can mend is waited for, and it goes on when it is mended.
 fn troubles_say_what_to_do(place: &Place) -> Result<(), Failed> {
     let told = vec![Told {
-        alert_id: "a".to_owned(),
+        id: "a".to_owned(),
         number: 0,
         alert: json!({"alert_id": "a", "first_time": "2026-01-05T00:00:00Z"}),
     }];
