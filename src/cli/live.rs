@@ -15,6 +15,7 @@ use crate::runtime::report::RunReport;
 
 use super::inputs::of_source;
 use super::listen;
+use super::reload::{self, Fixed};
 use super::say::note;
 use super::stop::stop_flag;
 use super::summary::RunBar;
@@ -51,6 +52,8 @@ pub struct Target<'a> {
     pub format: AlertFormat,
     pub taps: &'a [(String, String)],
     pub sinks: Vec<Listener>,
+    /// What a project that is read anew cannot change.
+    pub fixed: Fixed,
 }
 
 impl Live {
@@ -82,9 +85,7 @@ impl Live {
                 "alerts as text have no ids, by which those that are out are known after a crash\nhelp: leave --format out"
             );
         }
-        let computed: Vec<&str> =
-            plan.features.iter().zip(&plan.live).filter(|(_, live)| **live).map(|(f, _)| f.name.as_str()).collect();
-        let session = Session::open(wire::disk(state), generation, &computed, &of_sources)?;
+        let session = Session::open(wire::disk(state), generation, &plan.computed(), &of_sources)?;
         if session.is_changed() {
             note(
                 "the definitions or the program have changed: what the log holds was alerted about under the ones before",
@@ -108,6 +109,7 @@ impl Live {
             keeping,
             spill: Some(wire::spill()),
             sinks: target.sinks,
+            definitions: Some(reload::watch(target.fixed)?),
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
             vitals,
             ..LiveOptions::new(subscriptions, wire::clock())

@@ -29,6 +29,10 @@ pub enum Entry {
         heard: EventTime,
         now: EventTime,
     },
+    /// From the next entry on other definitions are in force.
+    Reloaded {
+        generation: String,
+    },
 }
 
 /// Messages of one queue.
@@ -61,6 +65,7 @@ pub enum EntryError {
 enum Head {
     Given(GivenHead),
     Tick { lane: u32, heard: i64, now: i64 },
+    Reloaded { generation: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,6 +100,7 @@ impl Entry {
         let (head, rows) = match self {
             Self::Given(given) => (Head::Given(given.head()), Some(&given.flows.rows)),
             Self::Tick { lane, heard, now } => (Head::Tick { lane: number(*lane), heard: heard.0, now: now.0 }, None),
+            Self::Reloaded { generation } => (Head::Reloaded { generation: generation.clone() }, None),
         };
         let head = postcard::to_allocvec(&head).map_err(|error| EntryError::Unknown(error.to_string()))?;
         let mut bytes = u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
@@ -124,6 +130,7 @@ impl Entry {
             Head::Tick { lane, heard, now } => {
                 Ok(Self::Tick { lane: lane as usize, heard: EventTime(heard), now: EventTime(now) })
             }
+            Head::Reloaded { generation } => Ok(Self::Reloaded { generation }),
             Head::Given(head) => {
                 let rows = &bytes[4 + length..];
                 let rows = match rows.is_empty() {

@@ -1,5 +1,6 @@
 //! Local files, memory, the machine's clock, the embedded pack, revisions of a project.
 
+pub mod child;
 pub mod clock;
 pub mod disk;
 pub mod embedded;

@@ -75,6 +75,21 @@ impl Early {
         self.chains.remove(key);
     }
 
+    /// What goes on under other definitions, where rules have these numbers `now`; returns the hits that were told of and have not
+    /// come of rules that do not.
+    pub fn go_on(&mut self, now: &[Option<usize>]) -> Vec<Hit> {
+        let of = |rule: usize| now.get(rule).copied().flatten();
+        let chains = std::mem::take(&mut self.chains).into_iter();
+        self.chains = chains.filter_map(|((rule, key, day), chains)| Some(((of(rule)?, key, day), chains))).collect();
+        let (kept, rest): (Vec<Hit>, Vec<Hit>) =
+            std::mem::take(&mut self.awaited).into_values().partition(|hit| of(hit.rule).is_some());
+        for mut hit in kept {
+            hit.rule = of(hit.rule).unwrap_or(hit.rule);
+            self.await_hit(&hit);
+        }
+        rest
+    }
+
     /// Drops what can have no part in anything any more. `merge_within`: of a rule.
     pub fn prune(&mut self, watermark: i64, merge_within: impl Fn(usize) -> i64) {
         if self.chains.len() < self.prune_at {
