@@ -223,7 +223,7 @@ fn each_figure() -> Outcome {
     same("snapshot", one(&now, "tripline_snapshot_bytes", &[]), log["snapshot_bytes"].as_f64())?;
     same("snapshot", one(&now, "tripline_snapshot_time_seconds", &[]), seconds(END + DAY))?;
     let [sink] = ended.logged.sinks.as_slice() else { return Err("no sink".into()) };
-    let written: f64 = alerts.values().sum();
+    let written: f64 = alerts.values().chain(told.values()).sum();
     same("pending", one(&now, "tripline_sink_pending", &[("sink", AWAY)]), written)?;
     same("passed", one(&now, "tripline_sink_passed_total", &[("sink", AWAY)]), 0.0)?;
     #[expect(clippy::cast_precision_loss, reason = "few")]
