@@ -10,6 +10,8 @@ use crate::runtime::{case, names};
 
 use super::exit::Exit;
 use super::project::{Judged, open, parse_time};
+use super::say::note;
+use super::wire;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
@@ -29,10 +31,22 @@ pub struct Check {
     /// The day on which exceptions are judged to have expired (default: today)
     #[arg(long, value_name = "DATE")]
     as_of: Option<String>,
+    /// Ends when it has worked for so long
+    #[arg(long, hide = true, requires = "limit_bytes", value_name = "SECONDS")]
+    limit_seconds: Option<u64>,
+    /// Takes no more memory
+    #[arg(long, hide = true, requires = "limit_seconds", value_name = "BYTES")]
+    limit_bytes: Option<u64>,
 }
 
 impl Check {
     pub fn run(self) -> anyhow::Result<Exit> {
+        if let (Some(seconds), Some(bytes)) = (self.limit_seconds, self.limit_bytes)
+            && let Err(error) = wire::limit(seconds, bytes)
+        {
+            // Whoever asked for it ends it in time all the same.
+            note(&format!("the limits of the process cannot be set: {error}"));
+        }
         let as_of = self.as_of.as_deref().map(parse_time).transpose()?;
         let tree = self.judged.tree()?;
         let mut opened = open(tree.as_ref(), as_of);

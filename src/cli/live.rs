@@ -18,6 +18,7 @@ use crate::runtime::report::RunReport;
 
 use super::inputs::of_source;
 use super::listen;
+use super::reload::{self, Fixed};
 use super::say::note;
 use super::stop::stop_flag;
 use super::summary::RunBar;
@@ -61,6 +62,8 @@ pub struct Target<'a> {
     pub taps: &'a [(String, String)],
     pub sinks: Vec<Listener>,
     pub dead_letters: Option<&'a DeadLetters>,
+    /// What a project that is read anew cannot change.
+    pub fixed: Fixed,
 }
 
 impl Live {
@@ -92,9 +95,7 @@ impl Live {
                 "alerts as text have no ids, by which those that are out are known after a crash\nhelp: leave --format out"
             );
         }
-        let computed: Vec<&str> =
-            plan.features.iter().zip(&plan.live).filter(|(_, live)| **live).map(|(f, _)| f.name.as_str()).collect();
-        let session = Session::open(wire::disk(state), generation, &computed, &of_sources)?;
+        let session = Session::open(wire::disk(state), generation, &plan.computed(), &of_sources)?;
         if session.is_changed() {
             note(
                 "the definitions or the program have changed: what the log holds was alerted about under the ones before",
@@ -119,6 +120,7 @@ impl Live {
             spill: Some(wire::spill()),
             sinks: target.sinks,
             dead_letters: target.dead_letters.map(wire::dead_letters).transpose()?,
+            definitions: Some(reload::watch(target.fixed)?),
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
             vitals,
             ..LiveOptions::new(subscriptions, wire::clock())

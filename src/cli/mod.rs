@@ -23,6 +23,7 @@ mod profile;
 mod project;
 mod query;
 mod reconcile;
+mod reload;
 mod run;
 mod say;
 mod schema;

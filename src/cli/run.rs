@@ -23,7 +23,8 @@ use super::inputs::Inputs;
 use super::live::{Live, Target};
 use super::lookups::strange;
 use super::place::check_outputs;
-use super::project::open_valid;
+use super::project::{folder_of, open_valid};
+use super::reload::Fixed;
 use super::say::say;
 use super::stop::stop_flag;
 use super::summary::{RunBar, summary};
@@ -82,7 +83,7 @@ impl Run {
         }
         plan.show(&shown);
         if self.live_from.given() {
-            return self.run_live(&plan, &opened.project.config, &opened.generation, &taps);
+            return self.run_live(&plan, &opened.project.config, &opened.generation, &taps, &shown);
         }
         let inputs = self.inputs.open(&plan)?;
         let options = RunOptions {
@@ -125,6 +126,7 @@ impl Run {
         config: &Config,
         generation: &str,
         taps: &[(String, String)],
+        shown: &[&str],
     ) -> anyhow::Result<Exit> {
         self.check(plan, taps, &[])?;
         let sinks = wire::sinks(config)?;
@@ -133,7 +135,14 @@ impl Run {
             let outputs: Vec<&str> = taps.iter().map(|(_, file)| file.as_str()).chain([&*self.output, path]).collect();
             check_outputs(&outputs, &[])?;
         }
-        let target = Target { output: &self.output, format: self.alert_format(), taps, sinks, dead_letters };
+        let fixed = Fixed {
+            folder: folder_of(self.project.as_deref()),
+            sinks: config.sinks.clone(),
+            taps: taps.iter().map(|(name, _)| name.clone()).collect(),
+            shown: shown.iter().map(|name| (*name).to_owned()).collect(),
+            plan: plan.clone(),
+        };
+        let target = Target { output: &self.output, format: self.alert_format(), taps, sinks, dead_letters, fixed };
         let (report, logged) = match self.live_from.run(plan, self.inputs.source(), generation, target) {
             Err(error) if matches!(error.downcast_ref(), Some(LiveError::Stopped)) => return Ok(Exit::Interrupted),
             done => done?,

@@ -75,6 +75,11 @@ fn text(status: &Json) -> String {
     } else {
         problems.iter().for_each(|problem| lines.line("unhealthy", problem));
     }
+    if status["generation_since"].is_string() {
+        let (generation, since) = (word(&status["generation"]), instant(&status["generation_since"]));
+        lines.line("in force", &format!("generation {generation} since {since}"));
+        reload(&status["reload"], &mut lines);
+    }
     if status["phase"] == "recovering" {
         let recovery = &status["recovery"];
         lines.line("log", &format!("{} of {} entries read", count(&recovery["entries"]), count(&recovery["of"])));
@@ -113,6 +118,17 @@ fn text(status: &Json) -> String {
         lines.line("memory", &bytes(&status["memory_bytes"]));
     }
     lines.0
+}
+
+/// What became of the definitions that were read anew last.
+fn reload(reload: &Json, lines: &mut Lines) {
+    if let Some(next) = reload["under_way"].as_str() {
+        lines.line("reload", &format!("generation {next} is made ready"));
+    }
+    let last = &reload["last"];
+    if let Some(outcome) = last["outcome"].as_str() {
+        lines.line("reload", &format!("{outcome} at {}: {}", instant(&last["at"]), word(&last["what"])));
+    }
 }
 
 fn counts(status: &Json, lines: &mut Lines) {
@@ -241,12 +257,17 @@ mod tests {
                        "error": "timeout"}, {"name": "other", "pending": 0, "waits_seconds": null, "refused": 0,
                        "failures": 3, "error": null}],
             "log": {"entries": 5, "bytes": 2048, "last_sync_seconds": 0.0021, "largest_sync_seconds": 0.5},
+            "generation": "abc", "generation_since": "2026-01-05T09:00:01.5Z",
+            "reload": {"under_way": "def", "last": {"outcome": "refused", "what": "it has\nerrors", "at": "2026-01-05T09:01:00Z"}},
             "snapshot": {"at": "2026-01-05T09:00:01Z", "entries": 4, "bytes": 1024},
             "memory_bytes": 1024,
         });
         let expected = "\
 running    since 2026-01-05T09:00:00Z (1.5 min), version 1
 unhealthy  the run has got on with nothing for 42 s
+in force   generation abc since 2026-01-05T09:00:01Z
+reload     generation def is made ready
+reload     refused at 2026-01-05T09:01:00Z: it has errors
 watermark  none yet
 rows       3,000 offered = 2,990 accepted + 0 filtered + 6 rejected + 0 duplicate + 0 late + 4 unread
 rejected   6 ingest.bad-record

@@ -1,8 +1,9 @@
-//! Ctrl-C: the first asks the run to stop cleanly, the second ends the program.
+//! Ctrl-C: the first asks the run to stop cleanly, the second ends the program. SIGHUP asks for something to be read anew.
 
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::thread;
 
 use anyhow::Context;
@@ -28,6 +29,27 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
         });
     });
     Ok(flag)
+}
+
+/// Each SIGHUP from now on; before, it would end the program.
+#[cfg(unix)]
+pub fn each_hangup(told: Sender<()>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot watch signals")?;
+    let mut hangup = {
+        let _inside = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).context("cannot watch signals")?
+    };
+    thread::spawn(move || {
+        runtime.block_on(async { while hangup.recv().await.is_some() && told.send(()).is_ok() {} });
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub fn each_hangup(told: Sender<()>) -> anyhow::Result<()> {
+    // Nobody is told, and nobody waits in vain.
+    std::mem::forget(told);
+    Ok(())
 }
 
 #[cfg(unix)]

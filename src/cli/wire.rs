@@ -15,6 +15,7 @@ use crate::adapter::gcp::{BigQuery, Options, Patience, pubsub, storage};
 pub use crate::adapter::http::Serving;
 use crate::adapter::http::{self, Secret, Webhook, WebhookOptions};
 use crate::adapter::local::appended::LocalOutput;
+use crate::adapter::local::child::{self, Ended};
 use crate::adapter::local::clock::SystemClock;
 use crate::adapter::local::lines::Lines;
 use crate::adapter::local::process;
@@ -97,6 +98,16 @@ pub fn comes_whole(path: &str) -> bool {
 
 pub fn text_writer(path: &str) -> io::Result<Box<dyn Write + Send>> {
     output::text_writer(path)
+}
+
+/// This program once more, in a process of its own.
+pub fn run_self(arguments: &[String], patience: Duration) -> io::Result<Ended> {
+    child::run(arguments, patience)
+}
+
+/// Limits of this process.
+pub fn limit(seconds: u64, bytes: u64) -> io::Result<()> {
+    process::limit(seconds, bytes)
 }
 
 /// A folder whose files are appended to.

@@ -37,6 +37,11 @@ impl Dedupe {
         Self { horizon, rows: HashMap::new(), by_time: BTreeMap::new() }
     }
 
+    /// Knows what another has seen.
+    pub fn go_on(&mut self, before: Self) {
+        *self = Self { horizon: self.horizon, ..before };
+    }
+
     pub fn see(&mut self, time: i64, key: u128, row: u128) -> Seen {
         match self.rows.get(&key) {
             Some(known) if *known == row => Seen::Duplicate,

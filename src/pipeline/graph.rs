@@ -4,6 +4,7 @@
 //! reads, then the rules over them. The result depends on the rows and their watermarks, never on batch borders.
 
 mod caps;
+mod carry;
 mod close;
 mod early;
 mod saved;
@@ -41,6 +42,7 @@ use super::window::feature::{Beside, BuildError, FeatureStage, StageError};
 use super::window::operator::Hop;
 use super::window::stage::Stage;
 use caps::Caps;
+pub use carry::CarryError;
 use early::EarlyRules;
 use spaces::Spaces;
 
@@ -105,6 +107,8 @@ pub struct Graph {
     history: Vec<Option<i64>>,
     /// The event time of the first row that was not late.
     first: i64,
+    /// By feature: when the data of its state begins, where that is later.
+    begun: Vec<i64>,
     /// When the data begins, where that is not such a row.
     pub begins: Option<i64>,
     /// When asked for: the row that came nearest to firing, by rule.
@@ -117,7 +121,6 @@ pub struct Graph {
 impl Graph {
     pub fn new(plan: &Plan, lookups: &Lookups, generation: String, fault: Option<Fault>) -> Result<Self, BuildError> {
         let keep_evidence = plan.evidence_rows > 0 && !plan.rules.is_empty();
-        let behind = plan.behind_rules();
         let upstream = |upstream: Upstream| match upstream {
             Upstream::Flows => (flow::columns().len(), flow::EVENT_TIME),
             Upstream::Feature(index) => (plan.features[index].columns.len(), plan.features[index].key.len() + 2),
@@ -125,9 +128,8 @@ impl Graph {
         };
         let spaces = Spaces::of(plan)?;
         let mut features = Vec::with_capacity(plan.features.len());
-        for (index, (feature, behind)) in plan.features.iter().zip(behind).enumerate() {
+        for (index, (feature, evidence_rows)) in plan.features.iter().zip(plan.kept_rows()).enumerate() {
             let (_, time) = upstream(feature.upstream);
-            let evidence_rows = if behind { plan.evidence_rows } else { 0 };
             let keys = spaces.shared(index, feature.upstream);
             let stage = plan.live[index].then(|| Stage::new(feature, time, evidence_rows, keys, lookups));
             features.push(stage.transpose()?);
@@ -157,6 +159,7 @@ impl Graph {
             span: None,
             history: plan.history_of_rules().into_iter().map(|history| history.map(|back| back.0)).collect(),
             first: i64::MAX,
+            begun: vec![i64::MIN; plan.features.len()],
             begins: None,
             nearest: None,
             focus: Focus::default(),

@@ -140,8 +140,13 @@ impl Merge {
 
     /// Rows that were given and have not come out.
     pub fn waiting_rows(&self) -> u64 {
-        let rest = self.lanes.iter().filter_map(|lane| Some(lane.batch.as_ref()?.times.len() - lane.next));
-        rest.sum::<usize>() as u64
+        (0..self.lanes.len()).map(|lane| self.waiting_rows_of(lane)).sum()
+    }
+
+    /// Those of a lane.
+    pub fn waiting_rows_of(&self, lane: usize) -> u64 {
+        let lane = &self.lanes[lane];
+        lane.batch.as_ref().map_or(0, |batch| batch.times.len() - lane.next) as u64
     }
 
     pub fn step(&mut self) -> Result<Step, ArrowError> {

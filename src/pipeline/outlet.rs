@@ -36,3 +36,32 @@ pub struct OutletError {
     #[source]
     pub error: std::io::Error,
 }
+
+/// Nobody is told of anything.
+pub struct Nowhere;
+
+impl Outlet for Nowhere {
+    fn wants(&self, _: &str) -> bool {
+        false
+    }
+
+    fn rows(&mut self, _: &str, _: &RecordBatch, _: bool) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    fn flows(&mut self, _: &str, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    fn hit(&mut self, _: &str, _: &Hit, _: Disposition) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    fn alert(&mut self, _: &AlertRecord) -> Result<(), OutletError> {
+        Ok(())
+    }
+}

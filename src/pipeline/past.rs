@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{JoinPlan, JoinTarget, Plan, Upstream};
+use crate::plan::Plan;
 
 use super::saved::{Loader, Saved, SavedError, Saver};
 use super::window::key::Keys;
@@ -75,24 +75,19 @@ const NOWHERE: Place = Place { window: 0, row: 0 };
 impl Past {
     /// Keeps what joins of live features and of rules look at.
     pub fn of(plan: &Plan) -> Result<Self, ArrowError> {
-        let mut backs: Vec<Option<i64>> = vec![None; plan.features.len()];
-        let mut keep = |joins: &[JoinPlan], upstream: Upstream| {
-            let Upstream::Feature(read) = upstream else { return };
-            for join in joins {
-                let JoinTarget::Feature { index, at, .. } = join.target else { continue };
-                let Some(back) = at.look_back(plan.features[read].window.size) else { continue };
-                backs[index] = backs[index].max(Some(back.0));
-            }
-        };
-        let live = plan.features.iter().zip(&plan.live).filter(|(_, live)| **live);
-        live.for_each(|(feature, _)| keep(&feature.joins, feature.upstream));
-        let branches = plan.rules.iter().flat_map(|rule| &rule.branches);
-        branches.for_each(|branch| keep(&branch.select.joins, branch.upstream));
-        let features = plan.features.iter().zip(backs).map(|(feature, back)| {
+        let features = plan.features.iter().zip(plan.joined_back()).map(|(feature, back)| {
             let types = feature.columns[..feature.key.len()].iter().map(|column| column.ty.arrow());
             back.map(|back| Kept::new(types.collect(), back)).transpose()
         });
         Ok(Self { features: features.collect::<Result<_, _>>()? })
+    }
+
+    /// A feature keeps what it kept as another of a graph before.
+    pub fn go_on(&mut self, feature: usize, before: &mut Self, was: usize) {
+        let kept = before.features.get_mut(was).and_then(Option::take);
+        if let (Some(own), Some(kept)) = (self.features.get_mut(feature).and_then(Option::as_mut), kept) {
+            *own = Kept { back: own.back, ..kept };
+        }
     }
 
     /// A window of a feature has closed.

@@ -52,6 +52,22 @@ pub fn canonical(plan: &Plan, rule: &RulePlan) -> String {
     text
 }
 
+/// All of a feature, but what it reads of others; those are named.
+pub(super) fn feature_meaning(plan: &Plan, feature: &FeaturePlan) -> String {
+    feature_text(plan, feature, (0..feature.columns.len()).collect(), &mut Reads::default())
+}
+
+/// A rule, but what it reads of others.
+pub(super) fn rule_meaning(plan: &Plan, rule: &RulePlan) -> String {
+    rule_text(plan, rule, &mut Reads::default())
+}
+
+/// All that a source gives, and how late.
+pub(super) fn source_meaning(plan: &Plan, source: &SourcePlan) -> String {
+    let late = (source.lateness, source.future_skew, source.idle_after);
+    format!("{}{late:?}", source_text(plan, source, &(0..flow::columns().len()).collect()))
+}
+
 /// Columns that are read of each relation.
 #[derive(Default)]
 struct Reads {

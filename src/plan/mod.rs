@@ -22,6 +22,7 @@ mod previous;
 mod reads;
 pub mod resolve;
 mod rule;
+mod same;
 mod source;
 mod ties;
 mod title;
@@ -51,6 +52,7 @@ pub use look_back::LookBack;
 pub(crate) use order::{cut_down, name_all_hits};
 pub use reads::Reads;
 pub use resolve::{ResolveOptions, Resolved, resolve};
+pub use same::Same;
 pub use title::TitlePart;
 pub use training::{LABEL, LABEL_TIME, SAMPLED, TrainingError, TrainingPlan};
 

@@ -1,11 +1,13 @@
 //! What is said of an incident, and the columns of the relation `alerts`, wherever its rows are written.
 
+use serde::{Deserialize, Serialize};
+
 use super::types::{Column, Type};
 
 pub const ALERTS: &str = "alerts";
 
 /// What an alert says of its incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// There is one: a hit is certain.
     First,

@@ -10,7 +10,7 @@ use crate::definition::model::{Project, Status};
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
-use crate::plan::{AlertWhen, Plan};
+use crate::plan::{AlertWhen, Plan, RulePlan};
 use crate::record::{Day, Disposition, EventTime, Reject};
 
 use super::outlet::RunOutlet;
@@ -121,6 +121,10 @@ impl Outlet for Tally {
 }
 
 impl RunOutlet for Tally {
+    fn put_out_by(&mut self, _: &[Arc<RulePlan>]) -> Result<(), OutletError> {
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<(), OutletError> {
         Ok(())
     }

@@ -25,7 +25,7 @@ use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::outlet::{Outlet, OutletError};
-use crate::plan::Plan;
+use crate::plan::{Plan, RulePlan};
 use crate::port::Input;
 use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::record::{Day, Disposition, Reject, flow};
@@ -205,6 +205,10 @@ struct Collected<'a> {
 }
 
 impl RunOutlet for Collected<'_> {
+    fn put_out_by(&mut self, _: &[Arc<RulePlan>]) -> Result<(), OutletError> {
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<(), OutletError> {
         self.taps.flush()
     }

@@ -42,6 +42,8 @@ pub type OpenWriter<'a> = dyn Fn(&str, SchemaRef) -> io::Result<Box<dyn RowWrite
 
 /// What a run needs of the place that its rows go to.
 pub trait RunOutlet: Outlet {
+    /// What comes from now on is of these rules.
+    fn put_out_by(&mut self, rules: &[Arc<RulePlan>]) -> Result<(), OutletError>;
     /// After it, everything said so far can be read.
     fn flush(&mut self) -> Result<(), OutletError>;
     /// Completes what was written; nothing comes after it.
@@ -170,6 +172,12 @@ impl Outlets {
 }
 
 impl RunOutlet for Outlets {
+    fn put_out_by(&mut self, rules: &[Arc<RulePlan>]) -> Result<(), OutletError> {
+        self.flush_hits()?;
+        self.rules = rules.to_vec();
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<(), OutletError> {
         self.flush_hits()?;
         self.flush_rejects()?;

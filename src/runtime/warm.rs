@@ -7,16 +7,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use datafusion::arrow::array::RecordBatch;
-
 use crate::history::read::BATCH_ROWS;
 use crate::history::{Feed, History, HistoryError, Scan, Wanted};
-use crate::pipeline::alert::AlertRecord;
-use crate::pipeline::detect::Hit;
 use crate::pipeline::graph::{Graph, GraphError};
-use crate::pipeline::outlet::{Outlet, OutletError};
+use crate::pipeline::outlet::Nowhere;
 use crate::plan::Plan;
-use crate::record::{Day, Disposition, EventTime, Reject};
+use crate::record::{Day, EventTime};
 
 /// What was taken of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,33 +55,4 @@ pub fn warm(graph: &mut Graph, plan: &Plan, history: &History, stop: &AtomicBool
     graph.advance(until.0, None, &mut Nowhere)?;
     graph.forget_counts();
     Ok(Some(Warmed { rows, until }))
-}
-
-/// What was told before is not told again.
-struct Nowhere;
-
-impl Outlet for Nowhere {
-    fn wants(&self, _: &str) -> bool {
-        false
-    }
-
-    fn rows(&mut self, _: &str, _: &RecordBatch, _: bool) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn flows(&mut self, _: &str, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn hit(&mut self, _: &str, _: &Hit, _: Disposition) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn alert(&mut self, _: &AlertRecord) -> Result<(), OutletError> {
-        Ok(())
-    }
 }

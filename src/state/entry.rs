@@ -29,6 +29,10 @@ pub enum Entry {
         heard: EventTime,
         now: EventTime,
     },
+    /// From the next entry on other definitions are in force.
+    Reloaded {
+        generation: String,
+    },
 }
 
 /// Messages of one queue.
@@ -84,6 +88,7 @@ pub enum EntryError {
 enum Head {
     Given(GivenHead),
     Tick { lane: u32, heard: i64, now: i64 },
+    Reloaded { generation: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,6 +130,7 @@ impl Entry {
         let (head, rows) = match self {
             Self::Given(given) => (Head::Given(given.head()), Some(&given.flows.rows)),
             Self::Tick { lane, heard, now } => (Head::Tick { lane: number(*lane), heard: heard.0, now: now.0 }, None),
+            Self::Reloaded { generation } => (Head::Reloaded { generation: generation.clone() }, None),
         };
         let unknown = |error: postcard::Error| EntryError::Unknown(error.to_string());
         let mut head = postcard::to_allocvec(&head).map_err(unknown)?;
@@ -161,6 +167,7 @@ impl Entry {
             Head::Tick { lane, heard, now } => {
                 Ok(Self::Tick { lane: lane as usize, heard: EventTime(heard), now: EventTime(now) })
             }
+            Head::Reloaded { generation } => Ok(Self::Reloaded { generation }),
             Head::Given(head) => {
                 let rows = &bytes[4 + length..];
                 let rows = match rows.is_empty() {

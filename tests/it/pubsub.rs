@@ -40,8 +40,11 @@ pub fn cases() -> Vec<Trial> {
     if jar.is_none() {
         eprintln!("skipped: pubsub::*: {JAR} names no jar of the emulator (tests/emulator/install-pubsub)");
     }
-    let cases: [(&str, Case); 2] =
-        [("a_run_that_is_killed_loses_and_repeats_nothing", killed), ("what_is_not_there_is_said", missing)];
+    let cases: [(&str, Case); 3] = [
+        ("a_run_that_is_killed_loses_and_repeats_nothing", killed),
+        ("a_hangup_has_the_project_read_anew", hangup),
+        ("what_is_not_there_is_said", missing),
+    ];
     let trials = cases.into_iter().map(|(name, case)| {
         let jar = jar.clone();
         let skip = jar.is_none();
@@ -215,6 +218,10 @@ impl Place {
     }
 
     fn start(&self, emulator: &Emulator) -> Result<Started, Failed> {
+        self.start_with(emulator, &[])
+    }
+
+    fn start_with(&self, emulator: &Emulator, more: &[&str]) -> Result<Started, Failed> {
         let mut command = tripline();
         if let Some(table) = &self.table {
             command.env("BIGQUERY_EMULATOR_HOST", table.address()?.to_string());
@@ -233,6 +240,7 @@ impl Place {
                 "--subscription",
                 SUBSCRIPTION,
             ])
+            .args(more)
             .arg("--project")
             .arg(self.path("project"))
             .arg("--state")
@@ -403,6 +411,60 @@ fn table() -> Result<Option<warehouse::Emulator>, Failed> {
     let table = json!({"tableReference": reference, "schema": {"fields": columns}});
     emulator.ask("POST", "datasets/live/tables", &table.to_string())?;
     Ok(Some(emulator))
+}
+
+/// A project that is broken, one that is the same, one with another threshold, and one with another source, while the run goes
+/// on: the run says what it made of each.
+fn hangup(emulator: &Emulator) -> Outcome {
+    let place = Place { folder: tempfile::tempdir()?, table: None };
+    fs::create_dir(place.path("project"))?;
+    project(&place.path("project"))?;
+    emulator.create()?;
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let address = format!("127.0.0.1:{port}");
+    let mut run = place.start_with(emulator, &["--listen", &address])?;
+    let made = tripline().args(["generate", "--events", "500", "--attacks", "port_scan", "--seed", "5"]).output()?;
+    let flows: Vec<String> = String::from_utf8(made.stdout)?.lines().map(str::to_owned).collect();
+    if flows.is_empty() {
+        return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
+    }
+    emulator.publish(flows.chunks(50).map(|lines| lines.join("\n")).collect())?;
+    place.wait_for("flows", || Ok(place.rows() == flows.len()))?;
+    let id = run.0.id().to_string();
+    let hang_up = |wanted: &str| -> Outcome {
+        let before = fs::read_to_string(place.path("stderr"))?.len();
+        Command::new("kill").args(["-HUP", &id]).status()?;
+        place.wait_for(wanted, || Ok(fs::read_to_string(place.path("stderr"))?[before..].contains(wanted)))
+    };
+    hang_up("nothing to reload")?;
+    let rule = place.path("project/rules/net_scan_vertical.yaml");
+    let good = fs::read_to_string(&rule)?;
+    fs::write(&rule, good.replace("sql:", "slq:"))?;
+    hang_up("definition.unknown-key")?;
+    place.wait_for("a refusal", || {
+        Ok(fs::read_to_string(place.path("stderr"))?
+            .contains("the definitions before stay in force: the project has errors"))
+    })?;
+    fs::write(&rule, format!("{good}# Another one.\n"))?;
+    hang_up("note: reloaded: generation ")?;
+    let source = place.path("project/sql/netlog/source.yaml");
+    let text = fs::read_to_string(&source)?;
+    fs::write(&source, text.replace("lateness: 12h", "lateness: 11h"))?;
+    hang_up("the source `netlog`")?;
+    let status = tripline().args(["status", "--address", &address, "--format", "json"]).output()?;
+    let status: Json = serde_json::from_slice(&status.stdout).map_err(|error| error.to_string())?;
+    let counts = &status["reload"]["counts"];
+    if counts["taken"] != 1 || counts["unchanged"] != 1 || counts["refused"] != 2 || status["healthy"] != true {
+        return Err(format!("{status}").into());
+    }
+    emulator.publish(flows.chunks(50).map(|lines| lines.join("\n")).collect())?;
+    place.wait_for("more flows", || Ok(place.rows() == 2 * flows.len()))?;
+    Command::new("kill").args(["-TERM", &id]).status()?;
+    let ended = run.0.wait()?;
+    if !ended.success() {
+        return Err(format!("{ended}: {}", fs::read_to_string(place.path("stderr"))?).into());
+    }
+    Ok(())
 }
 
 /// Names that are wrong, and a subscription that is not there.

@@ -1,6 +1,7 @@
 //! Local files, memory, the machine's clock, the embedded pack, revisions of a project.
 
 pub mod appended;
+pub mod child;
 pub mod clock;
 pub mod disk;
 pub mod embedded;

@@ -1,10 +1,23 @@
-//! What the system says of this process.
+//! What the system says of this process, and what it allows it.
 
-use std::fs;
+use std::{fs, io};
 
 /// Bytes of memory that are resident; `None` where the system has no `/proc`.
 pub fn resident_bytes() -> Option<u64> {
     resident(&fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// From now on this process is ended when it has worked for so many seconds, and gets no more addresses than these bytes have.
+#[cfg(unix)]
+pub fn limit(seconds: u64, bytes: u64) -> io::Result<()> {
+    use rlimit::Resource;
+    Resource::CPU.set(seconds, seconds)?;
+    Resource::AS.set(bytes, bytes)
+}
+
+#[cfg(not(unix))]
+pub fn limit(_: u64, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// In kilobytes, and not in pages as in `statm`: how long those are would have to be asked.

@@ -88,6 +88,25 @@ impl Early {
         missed
     }
 
+    /// What goes on under other definitions, where rules have these numbers `now`; returns the hits that were told of and have not
+    /// come of rules that do not.
+    pub fn go_on(&mut self, now: &[Option<usize>]) -> Vec<Hit> {
+        let of = |rule: usize| now.get(rule).copied().flatten();
+        let chains = std::mem::take(&mut self.chains).into_iter();
+        self.chains = chains.filter_map(|((rule, key, day), chains)| Some(((of(rule)?, key, day), chains))).collect();
+        let mut rest = Vec::new();
+        for (place, Awaited { key: (rule, key, day), told }) in std::mem::take(&mut self.awaited) {
+            match of(rule) {
+                None => rest.extend(told),
+                Some(rule) => {
+                    let told = told.map(|hit| Hit { rule, ..hit });
+                    self.awaited.insert(place, Awaited { key: (rule, key, day), told });
+                }
+            }
+        }
+        rest
+    }
+
     /// Drops what can have no part in anything any more. `merge_within`: of a rule.
     pub fn prune(&mut self, merge_within: impl Fn(usize) -> i64) {
         if self.chains.len() < self.prune_at {

@@ -4,6 +4,7 @@
 //! watermark passes that instant and are then taken in the order of (known, event time, rule, key), so that incidents
 //! depend neither on the order in which windows were computed nor on which rows came in one batch.
 
+mod carry;
 mod early;
 mod incident;
 pub mod record;
@@ -45,6 +46,8 @@ pub struct AlertStage {
     generation: String,
     /// In a run that does not end.
     early: Option<Early>,
+    /// Alerts that definitions before have left.
+    owed: Vec<AlertRecord>,
     /// A fault that a test plants: the next hit is counted and lost.
     lose_hit: bool,
 }
@@ -104,6 +107,7 @@ impl AlertStage {
             missed: vec![i64::MIN; rules.len()],
             generation,
             early: None,
+            owed: Vec::new(),
             lose_hit,
         }
     }
@@ -186,7 +190,8 @@ impl AlertStage {
 
     /// Hits that wait, and incidents that are open.
     pub fn open(&self) -> (usize, usize) {
-        (self.waiting.len(), self.incidents.len())
+        let waiting = self.waiting.values().filter(|hit| !hit.before);
+        (waiting.count(), self.incidents.len() + self.owed.len())
     }
 
     /// Settles every hit that was known before the watermark and closes incidents that cannot grow, in the order of when
@@ -234,6 +239,9 @@ impl AlertStage {
         // Nothing is sure of the others, so that they alert nobody; what became of each hit is told.
         let mut open = Settled::default();
         while let Some((_, hit)) = self.waiting.pop_first() {
+            if hit.before {
+                continue;
+            }
             self.close_before(hit.known_at.0, &mut open);
             let disposition = self.settle(&hit);
             ledger.dispose(disposition);
@@ -246,6 +254,9 @@ impl AlertStage {
     }
 
     fn take(&mut self, hit: Hit, settled: &mut Settled, ledger: &mut Ledger) {
+        if hit.before {
+            return;
+        }
         self.close_before(hit.known_at.0, settled);
         let disposition = self.settle(&hit);
         ledger.dispose(disposition);
@@ -359,6 +370,7 @@ impl Saved for AlertStage {
             out.put(&place.sequence)?;
             hit.save(out)
         })?;
+        out.put(&self.owed)?;
         self.incidents.values().try_for_each(|incident| incident.save(out))?;
         self.early.iter().try_for_each(|early| early.save(out))
     }
@@ -372,6 +384,7 @@ impl Saved for AlertStage {
             let hit = Hit::load(from)?;
             self.waiting.insert(Place::of(&hit, sequence), hit);
         }
+        self.owed = from.take()?;
         for _ in 0..incidents {
             let incident = Incident::load(from)?;
             let rule = self.rules.get(incident.rule).ok_or_else(|| mismatch("rules"))?;

@@ -1,5 +1,6 @@
 //! An alert as it is written: one JSON object, or a few lines for people.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use crate::definition::model::Level;
@@ -13,7 +14,7 @@ use crate::pipeline::evidence::json_of;
 /// Version of the alert's shape.
 pub const ALERT_VERSION: u32 = 1;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AlertRecord {
     pub phase: Phase,
     /// Of a hit whose window is open there is none: which hit begins an incident is known when it is over.
@@ -39,11 +40,28 @@ pub struct AlertRecord {
     pub references: Vec<String>,
     pub owner: String,
     pub runbook: String,
-    pub status: &'static str,
+    pub status: String,
     pub fingerprint: String,
     pub generation: String,
     /// Flows, each a JSON object.
+    #[serde(with = "texts")]
     pub evidence: Vec<Json>,
+}
+
+/// JSON as texts: what a snapshot is made of does not say of itself what it is.
+mod texts {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value as Json;
+
+    pub fn serialize<S: Serializer>(values: &[Json], out: S) -> Result<S::Ok, S::Error> {
+        values.iter().map(Json::to_string).collect::<Vec<String>>().serialize(out)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Json>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        texts.iter().map(|text| serde_json::from_str(text).map_err(D::Error::custom)).collect()
+    }
 }
 
 impl AlertRecord {
@@ -75,7 +93,7 @@ impl AlertRecord {
             references: rule.references.clone(),
             owner: rule.owner.clone(),
             runbook: rule.runbook.clone(),
-            status: rule.status.name(),
+            status: rule.status.name().to_owned(),
             fingerprint: rule.fingerprint.clone(),
             generation: generation.to_owned(),
             evidence: hit.evidence.iter().filter_map(|row| json_of(&row.flow)).collect(),

@@ -46,6 +46,8 @@ pub struct Hit {
     pub partial: bool,
     /// It looks back further than the data reaches.
     pub warming: bool,
+    /// Other definitions were in force when it was found: features may read it, and nobody is alerted.
+    pub before: bool,
     /// Written beside it: many share a flow.
     #[serde(skip)]
     pub evidence: Vec<EvidenceRow>,
@@ -185,6 +187,7 @@ impl RuleStage {
                     excepted: excepted[row],
                     partial: behind.misses || behind.partial_after.is_some_and(|last| end.0 > last),
                     warming: behind.warming,
+                    before: false,
                     evidence: kept,
                     values,
                 }

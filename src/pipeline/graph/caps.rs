@@ -18,7 +18,7 @@ pub(super) struct Caps {
     /// The last step that was passed.
     step: i64,
     /// By feature: all rows that went are older.
-    until: Vec<i64>,
+    pub until: Vec<i64>,
     /// By feature: how many keys went.
     pub evicted: Vec<u64>,
     features: Vec<Depends>,
@@ -55,6 +55,16 @@ impl Caps {
 
     pub fn rule_misses(&self, rule: usize, end: i64) -> bool {
         self.misses(&self.rules[rule], end)
+    }
+
+    /// What the rows of a rule depend on.
+    pub fn of_rule(&self, rule: usize) -> &Depends {
+        &self.rules[rule]
+    }
+
+    /// Goes on where another graph was.
+    pub fn go_on(&mut self, before: &Self) {
+        self.step = self.step.max(before.step);
     }
 
     fn misses(&self, depends: &Depends, end: i64) -> bool {

@@ -120,7 +120,7 @@ impl Graph {
                 self.take_out(joined, None, now, out)?;
             }
         }
-        let begins = self.begins.unwrap_or(self.first);
+        let begins = self.begins_for(self.caps.of_rule(index));
         let misses = self.caps.rule_misses(index, now.end);
         if misses {
             self.alerts.miss(index, now.end);

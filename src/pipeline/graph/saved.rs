@@ -7,7 +7,7 @@ impl Saved for Graph {
     fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
         let names: Vec<&str> = self.features.iter().flatten().map(Stage::name).collect();
         out.put(&(names, self.rules.len()))?;
-        out.put(&(self.watermark, self.span, self.first, self.begins, &self.instants))?;
+        out.put(&(self.watermark, self.span, self.first, self.begins, &self.instants, &self.begun))?;
         out.put(&self.ledger)?;
         // Before the features, which have its numbers.
         self.spaces.save(out)?;
@@ -24,7 +24,7 @@ impl Saved for Graph {
         if !self.features.iter().flatten().map(Stage::name).eq(&names) || rules != self.rules.len() {
             return Err(mismatch("features and rules"));
         }
-        (self.watermark, self.span, self.first, self.begins, self.instants) = from.take()?;
+        (self.watermark, self.span, self.first, self.begins, self.instants, self.begun) = from.take()?;
         self.ledger = from.take()?;
         self.spaces.load(from)?;
         self.features.iter_mut().flatten().try_for_each(|stage| stage.load(from))?;

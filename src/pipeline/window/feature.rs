@@ -15,6 +15,7 @@ use crate::target::datafusion::{Lookups, LowerContext, LowerError};
 use super::accumulate::AggregateKind;
 use super::evict::Evicted;
 use super::evidence::{EvidenceRows, FlowsBehind, Picked};
+use super::handover::Handover;
 use super::input::{Input, Prepared};
 use super::key::{KeySpace, Keys};
 use super::operator::{Ask, ClosedWindow, Hop, Wanted, WindowError, WindowRows, WindowState};
@@ -26,7 +27,7 @@ use crate::pipeline::detect::focus::Focus;
 use crate::pipeline::detect::nearest::{Conditions, Nearest};
 use crate::pipeline::halve::{Attempt, Failed, RowErrors, by_halves};
 use crate::pipeline::past::Closed;
-use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver, mismatch};
 
 /// Why a stage could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +169,25 @@ impl FeatureStage {
             errors: RowErrors::default(),
             watched: None,
         })
+    }
+
+    /// Takes the state of the same feature in another graph.
+    pub fn go_on(&mut self, before: Self, handover: &mut Handover) -> Result<(), SavedError> {
+        match (&mut self.windows, before.windows) {
+            (Windows::Hops(own), Windows::Hops(before)) => own.go_on(*before, handover),
+            (Windows::Sessions(own), Windows::Sessions(before)) => *own = before,
+            _ => return Err(mismatch("windows")),
+        }
+        (self.previous, self.errors) = (before.previous, before.errors);
+        Ok(())
+    }
+
+    /// The keys of its windows; sessions have theirs for themselves.
+    pub fn key_space(&self) -> Option<&KeySpace> {
+        match &self.windows {
+            Windows::Hops(windows) => Some(windows.key_space()),
+            Windows::Sessions(_) => None,
+        }
     }
 
     /// From now on [`Self::nearest`] can tell.

@@ -78,6 +78,16 @@ impl Fill {
         self.last.iter_mut().zip(stays).filter(|(_, stays)| !**stays).for_each(|(last, _)| *last = NEVER);
     }
 
+    /// Keys have other numbers from now on, in any order; those that have none are forgotten.
+    pub fn rename(&mut self, renamed: &[u32]) {
+        let last = std::mem::take(&mut self.last);
+        for (at, number) in last.into_iter().zip(renamed).filter(|(_, number)| **number != u32::MAX) {
+            let number = *number as usize;
+            self.last.resize(self.last.len().max(number + 1), NEVER);
+            self.last[number] = at;
+        }
+    }
+
     /// Keys that are not `live` are forgotten; the others keep their order.
     pub fn compact(&mut self, live: &[bool]) {
         let mut kept = live.iter();

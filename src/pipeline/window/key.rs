@@ -78,6 +78,38 @@ impl KeySpace {
         self.shared
     }
 
+    /// Are these the same keys, not only equal ones?
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.keys, &other.keys)
+    }
+
+    /// Takes the keys of another, with their numbers; that has none then.
+    pub fn take(&self, other: &Self) {
+        if !self.is(other) {
+            std::mem::swap(&mut *self.lock(), &mut *other.lock());
+        }
+    }
+
+    /// Nobody has any of its numbers.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// The number here of each `live` key of another, which is there from now on.
+    pub fn adopt(&self, other: &Self, live: &[bool]) -> Vec<u32> {
+        if self.is(other) {
+            return (0..).take(live.len()).collect();
+        }
+        let other = other.lock();
+        let mut own = self.lock();
+        let Keys { table, stored, layout, .. } = &mut *own;
+        let numbers = (0u32..).zip(live).map(|(number, live)| {
+            let key = layout.front(other.stored.key(number));
+            if *live { intern(table, stored, key, hash(key)) } else { u32::MAX }
+        });
+        numbers.collect()
+    }
+
     /// Nobody else waits for it: a graph does one thing at a time.
     pub fn lock(&self) -> MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
@@ -110,6 +142,10 @@ impl Keys {
             Some(self.stored.number_at(known.place))
         };
         Ok(written.keys().map(number).collect())
+    }
+
+    fn clear(&mut self) {
+        (self.table, self.stored, self.crowd) = (HashTable::new(), Stored::default(), COMPACT_MIN);
     }
 
     /// How many keys are interned.

@@ -11,6 +11,7 @@ mod forms;
 mod frame;
 #[cfg(test)]
 mod golden;
+pub mod handover;
 mod input;
 mod keep;
 pub mod key;

@@ -24,6 +24,7 @@ use super::accumulate::{AggregateKind, SketchError, States};
 use super::distinct::Values;
 use super::evidence::{Evidence, EvidenceRows, FlowsBehind};
 use super::fill::Fill;
+use super::handover::Handover;
 use super::key::{KeySpace, Keys};
 pub use early::Ask;
 use early::EarlyKeys;
@@ -407,6 +408,11 @@ impl WindowState {
     /// Keys have other numbers from now on, and those that are not `live` none.
     pub fn rename(&mut self, live: &[bool], renamed: &[u32]) {
         self.fill.iter_mut().for_each(|fill| fill.compact(live));
+        self.early.iter_mut().for_each(|early| early.rename(live, renamed));
+        self.rename_panes(renamed);
+    }
+
+    fn rename_panes(&mut self, renamed: &[u32]) {
         for pane in self.panes.values_mut() {
             pane.keys.iter_mut().for_each(|key| *key = renamed[*key as usize]);
             pane.slots = Vec::new();
@@ -415,7 +421,29 @@ impl WindowState {
             }
         }
         self.unused = Vec::new();
-        self.early.iter_mut().for_each(|early| early.rename(live, renamed));
+    }
+}
+
+impl WindowState {
+    /// Takes the place of the windows of the same feature in another graph, and keeps its own keys' place.
+    pub fn go_on(&mut self, mut before: Self, handover: &mut Handover) {
+        let keys = self.keys.clone();
+        if let Some(from) = handover.source(&before.keys, &keys) {
+            let mut live = vec![false; from.lock().count()];
+            before.mark(&mut live);
+            let renamed = keys.adopt(&from, &live);
+            before.fill.iter_mut().for_each(|fill| fill.rename(&renamed));
+            before.rename_panes(&renamed);
+        }
+        before.keys = keys;
+        // Whose conditions are met is found out again; of which incidents it was told is known elsewhere.
+        before.early = self.early.take();
+        before.early.iter_mut().for_each(|early| early.forget());
+        *self = before;
+    }
+
+    pub fn key_space(&self) -> &KeySpace {
+        &self.keys
     }
 }
 

@@ -6,7 +6,7 @@ use datafusion::arrow::array::RecordBatch;
 
 use crate::pipeline::halve::RowErrors;
 use crate::pipeline::past::Closed;
-use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
+use crate::pipeline::saved::{Loader, Saved, SavedError, Saver, mismatch};
 use crate::plan::{FeaturePlan, Upstream};
 use crate::port::Spill;
 use crate::target::datafusion::Lookups;
@@ -14,6 +14,7 @@ use crate::target::datafusion::Lookups;
 use super::evict::Evicted;
 use super::evidence::FlowsBehind;
 use super::feature::{Beside, BuildError, FeatureRows, FeatureStage, Shared, StageError};
+use super::handover::Handover;
 use super::operator::Wanted;
 use super::trailing::TrailingStage;
 
@@ -35,6 +36,18 @@ impl Stage {
             Some(trailing) => Self::Trailing(Box::new(TrailingStage::new(plan, trailing, lookups)?)),
             None => Self::Windows(Box::new(FeatureStage::new(plan, time, evidence_rows, keys, lookups)?)),
         })
+    }
+
+    /// Takes the state of the same feature in another graph.
+    pub fn go_on(&mut self, before: Self, handover: &mut Handover) -> Result<(), SavedError> {
+        match (self, before) {
+            (Self::Windows(own), Self::Windows(before)) => own.go_on(*before, handover),
+            (Self::Trailing(own), Self::Trailing(before)) => {
+                own.go_on(*before);
+                Ok(())
+            }
+            _ => Err(mismatch("features")),
+        }
     }
 
     pub fn name(&self) -> &str {

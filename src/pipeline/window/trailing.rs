@@ -124,6 +124,12 @@ impl TrailingStage {
         })
     }
 
+    /// Takes the state of the same feature in another graph.
+    pub fn go_on(&mut self, before: Self) {
+        self.frames.iter_mut().zip(before.frames).for_each(|(own, before)| own.frame = before.frame);
+        (self.now, self.waiting, self.errors) = (before.now, before.waiting, before.errors);
+    }
+
     /// When the window ends whose rows have come.
     pub fn next_end(&self) -> Option<i64> {
         self.now.as_ref().map(|window| window.end)

@@ -10,8 +10,8 @@ use crate::pipeline::saved::{Loader, Saved, SavedError, Saver};
 use crate::record::EventTime;
 use crate::state::entry::{Entry, Given};
 
-use super::super::outlet::RunOutlet;
 use super::super::run::RunError;
+use crate::pipeline::outlet::Outlet;
 
 pub struct Core {
     pub graph: Graph,
@@ -44,6 +44,17 @@ impl Core {
         self.merge.waiting_rows() + self.waiting.iter().map(|waiting| waiting.rows as u64).sum::<u64>()
     }
 
+    /// Rows of a lane that nothing was computed from yet, one behind the other.
+    fn pending(&self, lane: usize) -> u64 {
+        self.merge.waiting_rows_of(lane) + self.waiting[lane].rows as u64
+    }
+
+    /// Has the other one, which was given the same entries, computed from the same rows?
+    pub fn is_as_far_as(&self, other: &Self) -> bool {
+        (0..self.lanes()).all(|lane| self.pending(lane) == other.pending(lane))
+            && self.graph.watermark() <= other.graph.watermark()
+    }
+
     /// Is there nothing of the lane that could be merged?
     pub fn wants(&self, lane: usize) -> bool {
         self.merge.wants(lane) && self.waiting[lane].batches.is_empty()
@@ -57,8 +68,9 @@ impl Core {
         watermark > self.merge.watermark_of(*lane) && (waits || self.graph.is_due(watermark))
     }
 
-    pub fn apply(&mut self, entry: Entry, out: &mut dyn RunOutlet) -> Result<(), RunError> {
+    pub fn apply(&mut self, entry: Entry, out: &mut dyn Outlet) -> Result<(), RunError> {
         match entry {
+            Entry::Reloaded { .. } => return Ok(()),
             Entry::Given(given) => self.give(*given, out)?,
             Entry::Tick { lane, heard, now } => {
                 if self.merge.tick(lane, heard, now) {
@@ -69,7 +81,7 @@ impl Core {
         self.pump(out)
     }
 
-    fn give(&mut self, given: Given, out: &mut dyn RunOutlet) -> Result<(), RunError> {
+    fn give(&mut self, given: Given, out: &mut dyn Outlet) -> Result<(), RunError> {
         let ledger = &mut self.graph.ledger;
         ledger.offered += given.offered;
         ledger.filtered += given.filtered;
@@ -87,7 +99,7 @@ impl Core {
     }
 
     /// Merges what can be merged.
-    fn pump(&mut self, out: &mut dyn RunOutlet) -> Result<(), RunError> {
+    fn pump(&mut self, out: &mut dyn Outlet) -> Result<(), RunError> {
         loop {
             match self.merge.step()? {
                 Step::Done => return Ok(()),

@@ -10,6 +10,10 @@
 //! | `core.rs` | entries of the log to alerts, the same live and read again |
 //! | `recover.rs` | a snapshot, and the log behind it read again |
 //! | `snapshots.rs` | when a snapshot is taken, and what of the log is kept |
+//! | `definitions.rs` | who offers other definitions |
+//! | `warming.rs` | a graph for them, made beside the one that runs |
+//! | `reload.rs` | how they come to be in force |
+//! | `writing.rs` | a snapshot on its way to the disk |
 //! | `outbox.rs` | which alerts are out |
 //! | `deliver.rs` | sinks, each at its own pace |
 //! | `feed.rs` | what they are told of, read from its log: alerts, or refused records, which `letter.rs` writes |
@@ -20,6 +24,7 @@
 
 mod alert_file;
 mod core;
+mod definitions;
 mod deliver;
 mod feed;
 mod lane;
@@ -27,9 +32,12 @@ mod letter;
 mod outbox;
 mod quiet;
 mod recover;
+mod reload;
 mod seen;
 mod snapshots;
 pub mod vitals;
+mod warming;
+mod writing;
 
 use std::fmt;
 use std::io;
@@ -41,7 +49,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::pipeline::graph::{Graph, GraphError};
+use crate::pipeline::graph::{CarryError, Graph, GraphError};
 use crate::pipeline::merge::{BEFORE_ALL, Merge};
 use crate::pipeline::saved::SavedError;
 use crate::plan::Plan;
@@ -61,15 +69,17 @@ use super::report::RunReport;
 use super::run::{Progress, RunError, normalizers};
 pub use alert_file::{AlertFile, FilePlace, OpenedFile, Rotation, whole_lines};
 use core::Core;
+pub use definitions::{Definitions, Fresh, Offered, Outcome};
 use deliver::Deliveries;
 pub use deliver::{Listener, SinkState};
 use feed::Source;
 use lane::{Inlet, Message, Taken};
 pub use outbox::{Outbox, Session};
 use recover::recover;
+use reload::Reloads;
 use seen::{Messages, Seen};
 pub use snapshots::Keeping;
-use snapshots::Snapshots;
+use snapshots::{Head, Snapshots};
 use vitals::{Figures, Vitals};
 
 /// How often a waiting run looks whether it shall stop.
@@ -82,6 +92,8 @@ const STALL: Micros = Micros(5_000_000);
 const GROUP_ENTRIES: usize = 64;
 /// Rows of a queue that wait for those of others. More are left where they are.
 const WAITING_ROWS_MAX: usize = 500_000;
+/// Entries that are logged and wait for definitions to come in force.
+const HELD_ENTRIES_MAX: usize = 256;
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// After a start what was under way before comes again: so long nothing else moves the watermark. The emulator was seen to give even
 /// new messages to the streams of a dead client for a minute.
@@ -106,6 +118,10 @@ pub struct LiveOptions {
     pub sinks: Vec<Listener>,
     /// Who is told of refused records.
     pub dead_letters: Option<Box<dyn Sink>>,
+    /// Who reads definitions anew.
+    pub definitions: Option<Box<dyn Definitions>>,
+    /// The run waits for what other threads do for it, and does nothing meanwhile.
+    pub one_at_a_time: bool,
     /// How long a run waits that finds the disk full before it tries again.
     pub full_pause: Duration,
     /// Where the run's figures are left.
@@ -125,6 +141,8 @@ impl LiveOptions {
             keeping: Keeping::default(),
             sinks: Vec::new(),
             dead_letters: None,
+            definitions: None,
+            one_at_a_time: false,
             full_pause: FULL_PAUSE,
             vitals: Vitals::unwatched(),
         }
@@ -144,9 +162,12 @@ pub struct Logged {
     pub snapshots: u64,
     /// The length of the last one.
     pub snapshot_bytes: u64,
-    /// The longest time that one took.
+    /// The longest time that one took, and for which nothing else was done.
     pub snapshot_micros_max: u64,
+    pub snapshot_pause_micros_max: u64,
     pub cut_bytes: u64,
+    /// How often other definitions came in force.
+    pub reloads: u64,
     /// Messages that were in the log already.
     pub redelivered: u64,
     pub entries: u64,
@@ -167,6 +188,8 @@ pub enum LiveError {
     State(#[from] StateError),
     #[error(transparent)]
     Entry(#[from] EntryError),
+    #[error(transparent)]
+    Carry(#[from] CarryError),
     #[error("{0}")]
     Subscription(io::Error),
     #[error("a queue's thread ended")]
@@ -201,6 +224,10 @@ impl LiveError {
             _ => false,
         }
     }
+}
+
+fn run_error(error: impl Into<RunError>) -> LiveError {
+    LiveError::Run(error.into())
 }
 
 impl From<GraphError> for LiveError {
@@ -274,6 +301,9 @@ pub fn live(
         cut_bytes: recovered.opened.cut_bytes,
         ..Logged::default()
     };
+    options.vitals.turned_to(&generation, begun);
+    let spill = options.spill.clone();
+    let reloads = Reloads::new(options.definitions, plan.clone(), lateness.clone(), spill);
     let mut run = Live {
         core,
         log: recovered.log,
@@ -284,14 +314,18 @@ pub fn live(
             entries: recovered.snapshot,
             // One is due when they are many, or a start would read ever more of them.
             rows: recovered.rows,
+            log_is_read: false,
             due: recovered.changed,
             taken: begun,
+            writing: None,
         },
         queues,
         deliveries,
         logged_entries,
+        reloads,
         clock: options.clock,
         group_entries: options.group_entries,
+        one_at_a_time: options.one_at_a_time,
         ticked: begun,
         logged,
         progress,
@@ -350,8 +384,10 @@ struct Live<'a> {
     deliveries: Deliveries,
     /// Entries of the log that no crash takes back.
     logged_entries: Arc<AtomicU64>,
+    reloads: Reloads,
     clock: Arc<dyn Clock>,
     group_entries: usize,
+    one_at_a_time: bool,
     /// When silent queues were looked for last.
     ticked: EventTime,
     logged: Logged,
@@ -372,12 +408,18 @@ impl Live<'_> {
             };
             let waits = group.is_empty();
             self.commit(group, outbox)?;
+            self.written(outbox, false)?;
+            self.reload(outbox)?;
+            self.snapshots.log_is_read = self.reloads.read_log();
             if self.snapshots.is_due(self.log.end(), self.clock.now()) {
                 self.snapshot(outbox)?;
             }
             self.deliveries.check()?;
             if waits {
-                self.tick(outbox)?;
+                // A watermark that is held cannot be told from one that stands still.
+                if self.reloads.held().is_none() {
+                    self.tick(outbox)?;
+                }
                 thread::park_timeout(POLL);
             }
         }
@@ -386,35 +428,53 @@ impl Live<'_> {
 
     /// The run ends: the next one begins with a snapshot of it.
     fn rest(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
-        if self.snapshots.entries.unwrap_or(0) < self.log.end() { self.snapshot(outbox) } else { Ok(()) }
+        self.end_turn(outbox)?;
+        self.written(outbox, true)?;
+        if self.snapshots.entries.unwrap_or(0) < self.log.end() {
+            self.snapshot(outbox)?;
+            self.written(outbox, true)?;
+        }
+        Ok(())
     }
 
     fn snapshot(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let begun = Instant::now();
-        let now = self.clock.now();
-        let bytes = match self.snapshots.take(
-            &self.core,
-            &mut self.log,
-            &self.messages,
-            outbox,
-            self.deliveries.needed_entries(),
-            now,
-        ) {
-            // The log has what it would say.
+        let synced = self.log.sync().map_err(LiveError::from).and_then(|()| outbox.sync());
+        let begun = synced.and_then(|()| self.begin_snapshot(&outbox.head(self.log.end()), begun, outbox));
+        self.unless_full(begun)?;
+        self.written(outbox, self.one_at_a_time)
+    }
+
+    /// Of the state as it is.
+    fn begin_snapshot(&mut self, head: &Head, begun: Instant, outbox: &Outbox<'_>) -> Result<(), LiveError> {
+        let since = (begun, self.clock.now());
+        self.snapshots.begin(head, &self.core, &self.messages, outbox.disk(), since)
+    }
+
+    /// One that was begun may be there by now.
+    fn written(&mut self, outbox: &mut Outbox<'_>, waits: bool) -> Result<(), LiveError> {
+        let needed = (self.core.merge.watermark(), self.deliveries.needed_entries());
+        let written = self.snapshots.written(waits, needed, &mut self.log, &*outbox.disk());
+        let Some(written) = self.unless_full(written)?.flatten() else { return Ok(()) };
+        let micros = |length: Duration| u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        let logged = &mut self.logged;
+        (logged.snapshots, logged.snapshot_bytes) = (logged.snapshots + 1, written.bytes);
+        logged.snapshot_micros_max = logged.snapshot_micros_max.max(micros(written.took));
+        logged.snapshot_pause_micros_max = logged.snapshot_pause_micros_max.max(micros(written.pause));
+        self.vitals.snapshot(written);
+        outbox.forget(self.deliveries.needed())
+    }
+
+    /// Where there is no room for a snapshot, the log has what it would say.
+    fn unless_full<T>(&mut self, done: Result<T, LiveError>) -> Result<Option<T>, LiveError> {
+        match done {
             Err(error) if error.is_full() => {
                 self.logged.full += 1;
-                self.snapshots.later(now);
-                return Ok(());
+                self.snapshots.later(self.clock.now());
+                Ok(None)
             }
-            taken => taken?,
-        };
-        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let logged = &mut self.logged;
-        (logged.snapshots, logged.snapshot_bytes) = (logged.snapshots + 1, bytes);
-        logged.snapshot_micros_max = logged.snapshot_micros_max.max(micros);
-        outbox.forget(self.deliveries.needed())?;
-        self.vitals.snapshot(vitals::Snapshot { entries: self.log.end(), bytes, took: begun.elapsed(), at: now });
-        Ok(())
+            done => done.map(Some),
+        }
     }
 
     fn figures(&self, outbox: &Outbox<'_>, sinks: Vec<SinkState>) -> Figures {
@@ -426,8 +486,9 @@ impl Live<'_> {
     /// What the queues have, as far as there is room for it.
     fn take(&mut self) -> Result<Vec<Taken>, LiveError> {
         let mut group = Vec::new();
+        let full = self.reloads.held().is_some_and(|held| held.len() >= HELD_ENTRIES_MAX);
         for (lane, queue) in self.queues.iter_mut().enumerate() {
-            while group.len() < self.group_entries && self.core.waiting_rows(lane) < WAITING_ROWS_MAX {
+            while group.len() < self.group_entries && !full && self.core.waiting_rows(lane) < WAITING_ROWS_MAX {
                 match queue.taken.try_recv() {
                     Ok(message) => {
                         let taken = message?;
@@ -464,9 +525,7 @@ impl Live<'_> {
         self.vitals.acknowledged(receipts.len());
         self.snapshots.marks.see(&self.log, self.core.merge.watermark());
         receipts.into_iter().for_each(|receipt| receipt.acknowledge());
-        for entry in entries {
-            self.apply(entry, outbox)?;
-        }
+        self.apply_all(entries, outbox)?;
         self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
     }
 
@@ -499,13 +558,22 @@ impl Live<'_> {
         }
     }
 
+    /// Computes, unless definitions come in force that may not alert anybody yet.
+    fn apply_all(&mut self, entries: Vec<Entry>, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        match self.reloads.held() {
+            Some(held) => held.extend(entries),
+            None => entries.into_iter().try_for_each(|entry| self.apply(entry, outbox))?,
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, entry: Entry, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let (bytes, rows) = match &entry {
             Entry::Given(given) => {
                 self.messages[given.lane].extend(&given.messages);
                 (given.bytes, given.flows.times.len() as u64)
             }
-            Entry::Tick { .. } => (0, 0),
+            Entry::Tick { .. } | Entry::Reloaded { .. } => (0, 0),
         };
         self.snapshots.rows += rows;
         self.core.apply(entry, outbox)?;
@@ -540,9 +608,7 @@ impl Live<'_> {
         }
         self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
         self.logged_entries.store(self.log.end(), Ordering::Release);
-        for tick in ticks {
-            self.apply(tick, outbox)?;
-        }
+        self.apply_all(ticks, outbox)?;
         self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
     }
 }
@@ -558,7 +624,9 @@ impl Logged {
             "snapshots": self.snapshots,
             "snapshot_bytes": self.snapshot_bytes,
             "snapshot_micros_max": self.snapshot_micros_max,
+            "snapshot_pause_micros_max": self.snapshot_pause_micros_max,
             "cut_bytes": self.cut_bytes,
+            "reloads": self.reloads,
             "redelivered": self.redelivered,
             "full": self.full,
             "alerts": self.alerts,

@@ -10,6 +10,7 @@ use datafusion::arrow::array::RecordBatch;
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
+use crate::plan::RulePlan;
 use crate::port::disk::Disk;
 use crate::record::alert::ALERTS;
 use crate::record::{Disposition, Reject};
@@ -24,13 +25,17 @@ use super::super::outlet::RunOutlet;
 use super::super::run::RunError;
 use super::LiveError;
 use super::alert_file::{AlertFile, FilePlace};
+use super::snapshots::Head;
 
 /// What a state is of, beside its definitions: the program, as it was built, and which features it computes.
-fn program(computed: &[&str]) -> String {
+pub(super) fn program(computed: &[&str]) -> String {
     let features = Sha256::digest(computed.join("\n").as_bytes());
     let features: String = features.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!("{} {} {features}", env!("CARGO_PKG_VERSION"), env!("TRIPLINE_SOURCES"))
 }
+
+/// The first entry of a state that was taken over: no entry of the log is where it began.
+pub(super) const NOWHERE: u64 = u64::MAX;
 
 /// A folder that this run holds, and how far it was.
 pub struct Session {
@@ -197,11 +202,6 @@ impl<'a> Outbox<'a> {
         self.session.position.began
     }
 
-    /// Alerts of these definitions that were computed.
-    pub(super) fn given(&self) -> u64 {
-        self.given
-    }
-
     /// A snapshot says that so many were. False where it cannot be one of this folder.
     pub(super) fn was_given(&mut self, given: u64) -> bool {
         let known = self.alerts.end().saturating_sub(self.session.position.base);
@@ -242,6 +242,40 @@ impl<'a> Outbox<'a> {
             position.save(&*self.session.held.disk)?;
             self.file.iter().for_each(AlertFile::named);
         }
+        Ok(())
+    }
+
+    /// Of a snapshot of what was computed of so many entries.
+    pub(super) fn head(&self, entries: u64) -> Head {
+        Head {
+            generation: self.generation().to_owned(),
+            program: self.program().to_owned(),
+            entries,
+            base: self.base(),
+            given: self.given,
+        }
+    }
+
+    /// How many alerts there are, of all definitions.
+    pub(super) fn alerts(&self) -> u64 {
+        self.alerts.end()
+    }
+
+    /// From that entry on other definitions are in force. What was computed before is out, and what comes now is theirs.
+    pub(super) fn turn_to(&mut self, generation: &str, program: &str, since: u64) -> Result<(), LiveError> {
+        let position = Position {
+            generation: generation.to_owned(),
+            program: program.to_owned(),
+            since,
+            began: NOWHERE,
+            base: self.alerts.end(),
+            delivered: 0,
+            complete: 0,
+            ..self.session.position.clone()
+        };
+        position.save(&*self.session.held.disk)?;
+        self.session.position = position;
+        (self.given, self.saved, self.changed) = (0, 0, false);
         Ok(())
     }
 
@@ -364,6 +398,10 @@ impl Outlet for Outbox<'_> {
 }
 
 impl RunOutlet for Outbox<'_> {
+    fn put_out_by(&mut self, rules: &[Arc<RulePlan>]) -> Result<(), OutletError> {
+        self.inner.put_out_by(rules)
+    }
+
     fn flush(&mut self) -> Result<(), OutletError> {
         self.publish()?;
         self.turn()?;

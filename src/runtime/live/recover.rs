@@ -9,7 +9,7 @@ use crate::state::log::{Kind, Log, Opened, confirmed_entries};
 use crate::state::{StateError, snapshot};
 
 use super::core::Core;
-use super::outbox::Outbox;
+use super::outbox::{NOWHERE, Outbox};
 use super::seen::Messages;
 use super::snapshots::{Head, Marks};
 use super::vitals::Vitals;
@@ -49,10 +49,13 @@ pub fn recover(
     let mut unread = Vec::new();
     let found = find(outbox, core, &mut unread)?;
     if found.is_none() && !outbox.is_changed() && outbox.began() != first {
+        let began = match outbox.began() {
+            NOWHERE => ": what a reload took over is not in it".to_owned(),
+            began => format!(", not with {began}"),
+        };
         // Other alerts than before would come of what is left of the log.
         let what = format!(
-            "no snapshot can be read, and its log begins with entry {first}, not with {}{}",
-            outbox.began(),
+            "no snapshot can be read, and its log begins with entry {first}{began}{}",
             unread
                 .iter()
                 .map(|(entries, why)| format!("; the snapshot of {entries} entries: {why}"))
@@ -66,6 +69,8 @@ pub fn recover(
         Some(found) => found,
         None => State::new(core()?, outbox.lanes()),
     };
+    // A crash may have come before it.
+    core.graph.put_out_owed(outbox).map_err(RunError::from)?;
     let mut rows = 0;
     let mut again = |number: u64, bytes: &[u8]| -> Result<(), LiveError> {
         if stop.load(Ordering::Relaxed) {

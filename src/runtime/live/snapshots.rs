@@ -1,17 +1,21 @@
 //! When a snapshot is taken, and what of the log is kept behind it.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::merge::BEFORE_ALL;
 use crate::pipeline::saved::{Saved, Saver};
+use crate::port::disk::Disk;
 use crate::record::{EventTime, Micros};
 use crate::state::log::Log;
 use crate::state::snapshot;
 
+use super::LiveError;
 use super::core::Core;
-use super::outbox::Outbox;
 use super::seen::Messages;
-use super::{LiveError, RunError};
+use super::writing::{Writing, Written};
 
 /// Snapshots that are kept: where the newest cannot be read, there is one before it.
 const KEPT: usize = 2;
@@ -41,7 +45,7 @@ impl Default for Keeping {
 }
 
 /// Of whom a snapshot is.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Head {
     pub generation: String,
     pub program: String,
@@ -78,23 +82,26 @@ impl Marks {
     }
 }
 
-/// When the last one was taken.
+/// When the last one was taken, and the one that is being written.
 pub struct Snapshots {
     pub keeping: Keeping,
     pub marks: Marks,
     /// Of the last one.
     pub entries: Option<u64>,
     pub rows: u64,
+    /// Somebody reads the log: nothing of it is forgotten.
+    pub log_is_read: bool,
     /// One is wanted at once.
     pub due: bool,
     pub taken: EventTime,
+    pub writing: Option<Writing>,
 }
 
 impl Snapshots {
     /// Is it time for one?
     pub fn is_due(&self, entries: u64, now: EventTime) -> bool {
         let aged = self.entries.unwrap_or(0) < entries && now >= self.taken.plus(self.keeping.every);
-        self.due || self.rows >= self.keeping.rows || aged
+        self.writing.is_none() && (self.due || self.rows >= self.keeping.rows || aged)
     }
 
     /// There was no room for one.
@@ -102,40 +109,46 @@ impl Snapshots {
         (self.rows, self.due, self.taken) = (0, false, now);
     }
 
-    /// Writes one, and lets go what is older than what is kept; returns its length. `untold`: the first entry whose refused records are
-    /// not all told.
-    pub fn take(
+    /// Begins one of the state as it is. What it counts on, of the log and of alerts, is durable.
+    pub fn begin(
         &mut self,
+        head: &Head,
         core: &Core,
-        log: &mut Log,
         messages: &[Messages],
-        outbox: &mut Outbox<'_>,
-        untold: u64,
-        now: EventTime,
-    ) -> Result<u64, LiveError> {
-        // It counts on what it says of them.
-        log.sync()?;
-        outbox.sync()?;
-        let disk = outbox.disk();
-        let head = Head {
-            generation: outbox.generation().to_owned(),
-            program: outbox.program().to_owned(),
-            entries: log.end(),
-            base: outbox.base(),
-            given: outbox.given(),
-        };
-        let bytes = snapshot::write(&disk, log.end(), &mut |out| -> Result<(), LiveError> {
+        disk: Arc<dyn Disk>,
+        (begun, now): (Instant, EventTime),
+    ) -> Result<(), LiveError> {
+        let writing = Writing::begin(disk, head.entries, (begun, now), &mut |out| {
             let mut out = Saver::new(out);
-            let saved = out.put(&head).and_then(|()| out.put(messages)).and_then(|()| out.put(&self.marks));
-            Ok(saved.and_then(|()| core.save(&mut out)).map_err(RunError::from)?)
+            out.put(head)?;
+            out.put(messages)?;
+            out.put(&self.marks)?;
+            core.save(&mut out)
         })?;
-        (self.entries, self.rows, self.due, self.taken) = (Some(log.end()), 0, false, now);
-        let all = snapshot::all(&*disk)?;
-        all.iter().skip(KEPT).try_for_each(|entries| snapshot::remove(&*disk, *entries))?;
-        if let Some(oldest) = all.get(KEPT - 1) {
-            self.forget(core.merge.watermark(), untold.min(*oldest), log)?;
+        self.later(now);
+        self.writing = Some(writing);
+        Ok(())
+    }
+
+    /// What became of the one that was begun; it lets go what is older than what is kept. `untold`: the first entry whose refused
+    /// records are not all told.
+    pub fn written(
+        &mut self,
+        waits: bool,
+        (watermark, untold): (i64, u64),
+        log: &mut Log,
+        disk: &dyn Disk,
+    ) -> Result<Option<Written>, LiveError> {
+        let Some(done) = self.writing.as_ref().and_then(|writing| writing.done(waits)) else { return Ok(None) };
+        self.writing = None;
+        let written = done?;
+        self.entries = Some(written.entries);
+        let all = snapshot::all(disk)?;
+        all.iter().skip(KEPT).try_for_each(|entries| snapshot::remove(disk, *entries))?;
+        if let Some(oldest) = all.get(KEPT - 1).filter(|_| !self.log_is_read) {
+            self.forget(watermark, untold.min(*oldest), log)?;
         }
-        Ok(bytes)
+        Ok(Some(written))
     }
 
     /// Lets go the beginning of the log.

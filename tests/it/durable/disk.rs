@@ -39,6 +39,8 @@ pub struct MemoryDisk {
     step_micros: AtomicU64,
     /// What the steps were, for whom it is to be said.
     pub done: Mutex<Vec<String>>,
+    /// Files of the log that were removed.
+    gone: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
 impl MemoryDisk {
@@ -104,6 +106,17 @@ impl MemoryDisk {
             file.to_owned(),
             File { content, synced, before: None, mark: MARKS.fetch_add(1, Ordering::Relaxed) },
         );
+    }
+
+    /// All that was ever logged, also what is forgotten: a disk with nothing else.
+    pub fn whole_log(&self) -> Arc<Self> {
+        let whole = Self::new();
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        gone.into_iter().for_each(|(file, content)| whole.set(&file, content));
+        let there = self.files().clone();
+        let log = there.into_iter().filter(|(file, _)| file.starts_with("given"));
+        log.for_each(|(file, found)| whole.set(&file, found.content));
+        whole
     }
 
     /// The same files once more.
@@ -211,7 +224,11 @@ impl Disk for Mounted {
 
     fn remove(&self, file: &str) -> io::Result<()> {
         self.0.step(&format!("remove {file}"))?;
-        self.0.files().remove(file);
+        let removed = self.0.files().remove(file);
+        if let Some(found) = removed.filter(|_| file.starts_with("given-") && !file.ends_with(".new")) {
+            let mut gone = self.0.gone.lock().unwrap_or_else(PoisonError::into_inner);
+            gone.insert(file.to_owned(), found.content);
+        }
         Ok(())
     }
 

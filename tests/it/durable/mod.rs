@@ -4,6 +4,7 @@
 pub mod disk;
 mod log;
 pub mod queue;
+mod reload;
 mod sinks;
 mod table;
 
@@ -64,6 +65,8 @@ feature: busy_1m
 from: flows
 key: [subscriber_id]
 window: {size: 1m, every: 20s}
+fill: zero
+expire: 3m
 columns:
   flows: COUNT(*)
   ports: COUNT(DISTINCT dst_port)
@@ -125,6 +128,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::a_log_whose_power_is_cut", log::power_cuts),
         Trial::test("durable::a_run_that_dies_at_every_step", every_step),
         Trial::test("durable::runs_that_die_again_and_again", again_and_again),
+        Trial::test("durable::snapshots_that_are_written_beside_the_run", beside),
         Trial::test("durable::other_definitions_go_on_with_what_was_there", other_definitions),
         Trial::test("durable::snapshots_that_are_damaged_are_not_used", damaged_snapshots),
         Trial::test("durable::every_sink_is_told_of_every_alert", sinks::every_sink),
@@ -136,6 +140,11 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::a_full_disk_is_waited_for", full_disk),
         Trial::test("durable::a_folder_is_one_runs", one_run),
         Trial::test("durable::pending_alerts_are_not_lost_to_other_definitions", pending),
+        Trial::test("durable::reloads_that_die_again_and_again", reload::again_and_again),
+        Trial::test("durable::a_reload_that_dies_at_every_step", reload::every_step),
+        Trial::test("durable::what_means_the_same_keeps_what_the_log_forgot", reload::forgotten),
+        Trial::test("durable::fifty_reloads_in_one_run", reload::fifty),
+        Trial::test("durable::what_is_wrong_changes_nothing", reload::wrong),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),
         Trial::test("durable::each_alert_is_in_one_file", rotated),
         Trial::test("durable::files_of_two_runs_are_refused", files_of_two_runs),
@@ -266,9 +275,29 @@ struct Machine {
 impl Machine {
     /// Starts the run, until all is acknowledged or it dies.
     fn start(&self, plan: &Plan, generation: &str) -> Result<Logged, String> {
+        self.start_with(plan, generation, &mut |_| {})
+    }
+
+    fn start_with(
+        &self,
+        plan: &Plan,
+        generation: &str,
+        adjust: &mut dyn FnMut(&mut LiveOptions),
+    ) -> Result<Logged, String> {
+        self.start_noting(plan, generation, &Silent, adjust)
+    }
+
+    fn start_noting(
+        &self,
+        plan: &Plan,
+        generation: &str,
+        progress: &dyn Progress,
+        adjust: &mut dyn FnMut(&mut LiveOptions),
+    ) -> Result<Logged, String> {
         let mounted: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(&self.disk)));
         let lanes: Vec<String> = self.queues.iter().map(|queue| queue.name().to_string()).collect();
-        let session = Session::open(mounted, generation, &[], &lanes).map_err(|error| error.to_string())?;
+        let session =
+            Session::open(mounted, generation, &plan.computed(), &lanes).map_err(|error| error.to_string())?;
         let output = Box::new(MemoryOutput { disk: Arc::clone(&self.disk), file: ALERTS });
         let rotation = Rotation { bytes: self.rotate_bytes, ..Rotation::never(Arc::new(Fixed)) };
         let opened = AlertFile::open(output, session.output(), rotation).map_err(|error| error.to_string())?;
@@ -295,6 +324,8 @@ impl Machine {
         });
         options.sinks.extend(tables);
         options.dead_letters = self.letters.clone().map(|place| Box::new(place) as Box<dyn Sink>);
+        options.one_at_a_time = true;
+        adjust(&mut options);
         self.queues.iter().for_each(Queue::start);
         let stop = Arc::new(AtomicBool::new(false));
         let (watched, flag) = (self.queues.clone(), Arc::clone(&stop));
@@ -306,7 +337,7 @@ impl Machine {
                 thread::sleep(Duration::from_millis(1));
             }
         });
-        let done = live(plan, options, &mut outbox, &Silent, &stop);
+        let done = live(plan, options, &mut outbox, progress, &stop);
         stop.store(true, Ordering::Relaxed);
         watch.join().map_err(|_| "the watch died".to_owned())?;
         let (report, logged) = done.map_err(|error| error.to_string())?;
@@ -410,6 +441,36 @@ fn again_and_again() -> Result<(), Failed> {
     }
     if deaths < 100 || redelivered == 0 {
         return Err(format!("{deaths} deaths, {redelivered} messages came again").into());
+    }
+    Ok(())
+}
+
+/// As runs do it: the snapshot is written by another thread while the run goes on, and both die at random steps.
+fn beside() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let (mut deaths, mut restored, mut snapshots) = (0, 0, 0);
+    for seed in 0..rounds(60) {
+        let mut random = Random::new(seed);
+        let messages = messages(&mut random, 200);
+        let expected = undisturbed(&plan, &messages)?;
+        let machine = Machine { snapshot_rows: 10 + seed % 25, ..machine(&messages, seed) };
+        let start = || machine.start_with(&plan, "one", &mut |options| options.one_at_a_time = false);
+        for _ in 0..6 {
+            machine.disk.die_at(random.next() % 90);
+            match start() {
+                Ok(_) => break,
+                Err(_) => deaths += 1,
+            }
+            machine.restart(&mut random);
+        }
+        machine.disk.die_at(u64::MAX);
+        let logged = start().map_err(|error| format!("seed {seed}: {error}"))?;
+        restored += u64::from(logged.snapshot_entries > 0);
+        snapshots += logged.snapshots;
+        same(&format!("seed {seed}"), &expected, &machine.alerts()?)?;
+    }
+    if deaths < 100 || restored < 20 || snapshots < 60 {
+        return Err(format!("{deaths} deaths, {restored} restored, {snapshots} snapshots").into());
     }
     Ok(())
 }

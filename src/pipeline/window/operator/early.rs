@@ -35,6 +35,12 @@ impl EarlyKeys {
         }
     }
 
+    /// Whose conditions were met is to be found out again.
+    pub(super) fn forget(&mut self) {
+        self.touched.clear();
+        self.met.clear();
+    }
+
     /// Only the keys that stay.
     pub(super) fn keep(&mut self, stays: &[bool]) {
         self.met.values_mut().for_each(|met| met.retain(|key, _| stays.get(*key as usize) == Some(&true)));

@@ -1,14 +1,15 @@
 //! Hits and alerts by rule, counted on their way out.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use datafusion::arrow::array::RecordBatch;
 
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
+use crate::plan::RulePlan;
 use crate::record::alert::Phase;
 use crate::record::{Disposition, Reject};
 use crate::runtime::outlet::RunOutlet;
@@ -16,7 +17,7 @@ use crate::runtime::outlet::RunOutlet;
 use super::Vitals;
 
 /// Of each rule, whether it has hit or not.
-pub struct RuleCounts(BTreeMap<String, RuleCount>);
+pub struct RuleCounts(RwLock<BTreeMap<String, Arc<RuleCount>>>);
 
 #[derive(Default)]
 struct RuleCount {
@@ -26,38 +27,55 @@ struct RuleCount {
 
 impl RuleCounts {
     pub fn of(rules: &[String]) -> Self {
-        Self(rules.iter().map(|rule| (rule.clone(), RuleCount::default())).collect())
+        let counts = Self(RwLock::default());
+        counts.add(rules.iter().map(String::as_str));
+        counts
+    }
+
+    /// Rules that come with other definitions. Those that go are counted no more, and keep their counts.
+    pub fn add<'r>(&self, rules: impl Iterator<Item = &'r str>) {
+        let mut counts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for rule in rules {
+            counts.entry(rule.to_owned()).or_default();
+        }
+    }
+
+    fn of_rule(&self, rule: &str) -> Option<Arc<RuleCount>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(rule).cloned()
     }
 
     /// Hits of a rule, by what became of them.
     pub fn hits(&self, rule: &str) -> [(Disposition, u64); Disposition::ALL.len()] {
-        let count = self.0.get(rule);
+        let count = self.of_rule(rule);
         let mut counts = Disposition::ALL.map(|disposition| (disposition, 0));
         for (place, (_, hits)) in counts.iter_mut().enumerate() {
-            *hits = count.map_or(0, |count| count.hits[place].load(Ordering::Relaxed));
+            *hits = count.as_ref().map_or(0, |count| count.hits[place].load(Ordering::Relaxed));
         }
         counts
     }
 
     /// Alerts of a rule that were put out: incidents that are over.
     pub fn alerts(&self, rule: &str) -> u64 {
-        self.0.get(rule).map_or(0, |count| count.told(Phase::Final))
+        self.of_rule(rule).map_or(0, |count| count.told(Phase::Final))
     }
 
     /// What was said of incidents, of all rules.
     pub fn told(&self, phase: Phase) -> u64 {
-        self.0.values().map(|count| count.told(phase)).sum()
+        let counts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        counts.values().map(|count| count.told(phase)).sum()
     }
 
     fn hit(&self, rule: &str, disposition: Disposition) {
         let place = Disposition::ALL.iter().position(|known| *known == disposition);
-        if let (Some(count), Some(place)) = (self.0.get(rule), place) {
+        if let (Some(count), Some(place)) = (self.of_rule(rule), place) {
             count.hits[place].fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn alert(&self, rule: &str, phase: Phase) {
-        if let Some(told) = self.0.get(rule).and_then(|count| count.of(phase)) {
+        if let Some(count) = self.of_rule(rule)
+            && let Some(told) = count.of(phase)
+        {
             told.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -119,6 +137,10 @@ impl Outlet for Counted<'_> {
 }
 
 impl RunOutlet for Counted<'_> {
+    fn put_out_by(&mut self, rules: &[Arc<RulePlan>]) -> Result<(), OutletError> {
+        self.inner.put_out_by(rules)
+    }
+
     fn flush(&mut self) -> Result<(), OutletError> {
         self.inner.flush()
     }

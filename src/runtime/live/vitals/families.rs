@@ -33,6 +33,7 @@ macro_rules! families {
 
 families! {
     BUILD = Gauge "tripline_build_info" "1, with the version of the program and the generation of the definitions.";
+    RELOADS = Counter "tripline_reloads_total" "Definitions that were read anew while it ran, by what became of them.";
     START = Gauge "process_start_time_seconds" "When the run was started, in seconds since 1970.";
     MEMORY = Gauge "process_resident_memory_bytes" "Memory of the process that is resident.";
     PHASE = Gauge "tripline_phase" "1 for the phase that the run is in, 0 for the others.";
@@ -67,6 +68,7 @@ families! {
     SNAPSHOT_ENTRIES = Gauge "tripline_snapshot_entries" "Entries of the log that the last snapshot stands for.";
     SNAPSHOT_BYTES = Gauge "tripline_snapshot_bytes" "Bytes of the last snapshot.";
     SNAPSHOT_TOOK = Gauge "tripline_snapshot_duration_seconds" "Time that the last snapshot took.";
+    SNAPSHOT_PAUSE = Gauge "tripline_snapshot_pause_seconds" "Time for which the run did nothing else for the last snapshot.";
     SNAPSHOT_AT = Gauge "tripline_snapshot_time_seconds" "When the last snapshot was made, in seconds since 1970.";
     RULE_HITS = Counter "tripline_rule_hits_total" "Hits of the rule that this run computed, by what became of them.";
     RULE_ALERTS = Counter "tripline_rule_alerts_total" "Alerts of the rule that were put out since the start.";

@@ -6,6 +6,7 @@
 //! | `figures.rs` | what the loop leaves: counts, watermarks, costs |
 //! | `counted.rs` | hits and alerts by rule, counted on their way out |
 //! | `syncs.rs` | how long syncs of the log take |
+//! | `reloads.rs` | which definitions are in force, and what became of the last ones |
 //! | `health.rs` | is it well, and if not, why; is it ready |
 //! | `status.rs` | all of it as JSON, in the words of the closing summary |
 //! | `prometheus.rs`, `families.rs` | all of it as metrics |
@@ -17,6 +18,7 @@ mod figures;
 mod health;
 mod pages;
 mod prometheus;
+mod reloads;
 mod status;
 mod syncs;
 
@@ -27,11 +29,13 @@ use std::time::{Duration, Instant};
 use crate::plan::Plan;
 use crate::record::EventTime;
 
+use super::writing::Written;
 pub use counted::Counted;
 use counted::RuleCounts;
 pub use families::FAMILIES;
 pub use figures::{Figures, LaneFigures};
 pub use pages::VitalsPages;
+use reloads::InForce;
 use syncs::Syncs;
 
 /// How often figures are left.
@@ -74,17 +78,6 @@ impl Phase {
     }
 }
 
-/// The last snapshot of the state.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Snapshot {
-    /// Entries of the log that it stands for.
-    pub entries: u64,
-    pub bytes: u64,
-    /// How long it took.
-    pub took: Duration,
-    pub at: EventTime,
-}
-
 pub struct Vitals {
     about: About,
     began: Instant,
@@ -98,6 +91,7 @@ pub struct Vitals {
     recoverable: AtomicU64,
     syncs: Mutex<Syncs>,
     rules: Arc<RuleCounts>,
+    in_force: Mutex<InForce>,
     kept: Mutex<Kept>,
 }
 
@@ -105,7 +99,8 @@ struct Kept {
     phase: Phase,
     /// `None` until the log is read.
     figures: Option<Figures>,
-    snapshot: Option<Snapshot>,
+    /// The last one of the state.
+    snapshot: Option<Written>,
     /// Why it cannot go on for now.
     waits: Option<&'static str>,
 }
@@ -125,6 +120,7 @@ impl Vitals {
         Arc::new(Self {
             lanes: about.lanes.iter().map(lane).collect(),
             rules: Arc::new(RuleCounts::of(&about.rules)),
+            in_force: Mutex::new(InForce::new(&about.generation)),
             about,
             began: Instant::now(),
             turned: AtomicU64::new(0),
@@ -215,7 +211,7 @@ impl Vitals {
         done
     }
 
-    pub fn snapshot(&self, snapshot: Snapshot) {
+    pub(super) fn snapshot(&self, snapshot: Written) {
         locked(&self.kept).snapshot = Some(snapshot);
     }
 

@@ -20,8 +20,12 @@ const EPOCH: EventTime = EventTime(0);
 pub fn text(vitals: &Vitals, now: EventTime, memory: Option<u64>) -> String {
     let kept = locked(&vitals.kept);
     let mut text = Text(String::new());
-    let about = [("version", env!("CARGO_PKG_VERSION")), ("generation", vitals.about.generation.as_str())];
-    text.family(BUILD, [(about.as_slice(), 1_u64)]);
+    {
+        let in_force = locked(&vitals.in_force);
+        let about = [("version", env!("CARGO_PKG_VERSION")), ("generation", in_force.generation.as_str())];
+        text.family(BUILD, [(about.as_slice(), 1_u64)]);
+        text.by(RELOADS, "outcome", in_force.counts());
+    }
     text.one(START, seconds(EPOCH, vitals.about.started));
     memory.into_iter().for_each(|bytes| text.one(MEMORY, bytes));
     text.by(PHASE, "phase", Phase::ALL.map(|phase| (phase.name(), u64::from(phase == kept.phase))));
@@ -96,6 +100,7 @@ fn snapshot(text: &mut Text, kept: &Kept) {
         text.one(SNAPSHOT_ENTRIES, snapshot.entries);
         text.one(SNAPSHOT_BYTES, snapshot.bytes);
         text.one(SNAPSHOT_TOOK, snapshot.took.as_secs_f64());
+        text.one(SNAPSHOT_PAUSE, snapshot.pause.as_secs_f64());
         text.one(SNAPSHOT_AT, seconds(EPOCH, snapshot.at));
     }
 }

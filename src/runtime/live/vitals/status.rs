@@ -15,13 +15,16 @@ pub fn json(vitals: &Vitals, patience: Duration, now: EventTime, memory: Option<
     let problems = vitals.problems(patience);
     let ready = vitals.unready().is_none();
     let kept = locked(&vitals.kept);
+    let in_force = locked(&vitals.in_force);
     let mut status = json!({
         "healthy": problems.is_empty(),
         "problems": problems,
         "ready": ready,
         "phase": kept.phase.name(),
         "version": env!("CARGO_PKG_VERSION"),
-        "generation": vitals.about.generation,
+        "generation": in_force.generation,
+        "generation_since": in_force.since(),
+        "reload": in_force.reload(),
         "started_at": vitals.about.started.to_string(),
         "seconds": seconds(vitals.about.started, now),
         "recovery": {
@@ -34,6 +37,7 @@ pub fn json(vitals: &Vitals, patience: Duration, now: EventTime, memory: Option<
             "entries": snapshot.entries,
             "bytes": snapshot.bytes,
             "seconds": snapshot.took.as_secs_f64(),
+            "pause_seconds": snapshot.pause.as_secs_f64(),
             "at": snapshot.at.to_string(),
         })),
         "memory_bytes": memory,

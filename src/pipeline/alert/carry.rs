@@ -1,0 +1,62 @@
+//! Incidents and hits of definitions that were in force before: those of rules that mean the same go on, the others end here.
+
+use std::collections::BTreeSet;
+
+use super::{AlertRecord, AlertStage, IncidentKey, Place, Settled, incident_key, of_open};
+use crate::pipeline::ledger::Ledger;
+use crate::record::alert::Phase;
+
+impl AlertStage {
+    /// Goes on where `before` was. `rules`: by rule, the one that it was before. What is open of others is closed, and owed: the
+    /// definitions that found it were in force. What this stage found itself was before it was in force, and alerts nobody.
+    pub fn go_on(&mut self, mut before: Self, rules: &[Option<usize>], ledger: &mut Ledger) -> Settled {
+        let mut now = vec![None; before.rules.len()];
+        rules
+            .iter()
+            .enumerate()
+            .filter_map(|(own, was)| Some((own, (*was)?)))
+            .for_each(|(own, was)| now[was] = Some(own));
+        self.incidents.clear();
+        self.closing.clear();
+        self.waiting.retain(|_, hit| rules[hit.rule].is_none());
+        self.waiting.values_mut().for_each(|hit| hit.before = true);
+        self.sequence = self.sequence.max(before.sequence);
+        for (own, was) in rules.iter().enumerate() {
+            self.missed[own] = was.map_or(i64::MIN, |was| before.missed[was]);
+        }
+        let kept = before.waiting.extract_if(.., |_, hit| now[hit.rule].is_some());
+        for (place, mut hit) in kept.collect::<Vec<_>>() {
+            hit.rule = now[hit.rule].unwrap_or(hit.rule);
+            self.waiting.insert(Place::of(&hit, place.sequence), hit);
+        }
+        let kept = before.incidents.extract_if(.., |_, incident| now[incident.rule].is_some());
+        for (key, mut incident) in kept.collect::<Vec<_>>() {
+            let merge_within = before.rules[incident.rule].merge_within.0;
+            before.closing.remove(&(incident.closes_at(merge_within), key));
+            incident.rule = now[incident.rule].unwrap_or(incident.rule);
+            incident.representative.rule = incident.rule;
+            let key = incident_key(&incident.representative);
+            self.closing.insert((incident.closes_at(merge_within), key.clone()));
+            self.incidents.insert(key, incident);
+        }
+        let found: Vec<IncidentKey> = before.incidents.keys().cloned().collect();
+        let mut early = before.early.take();
+        let certain = early.as_mut().map(|early| early.go_on(&now)).unwrap_or_default();
+        self.early = early.filter(|_| self.early.is_some());
+        let Settled { hits, alerts } = before.advance(i64::MAX, ledger);
+        self.owed = before.owed;
+        self.owed.extend(alerts);
+        // Hits that were told of because they were certain, of rules that do not find them any more.
+        let told: BTreeSet<IncidentKey> =
+            found.into_iter().chain(hits.iter().map(|(hit, _)| incident_key(hit))).collect();
+        for hit in certain.into_iter().filter(|hit| !told.contains(&incident_key(hit))) {
+            self.owed.push(of_open(Phase::Withdrawn, &before.rules[hit.rule], &hit, &before.generation));
+        }
+        Settled { hits, alerts: Vec::new() }
+    }
+
+    /// Alerts of the definitions before that are to be put out, each once.
+    pub fn owed(&mut self) -> Vec<AlertRecord> {
+        std::mem::take(&mut self.owed)
+    }
+}

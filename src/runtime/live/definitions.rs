@@ -1,0 +1,41 @@
+//! New definitions for a run that goes on: who offers them, and what became of the last ones.
+
+use crate::plan::Plan;
+
+/// Definitions that are whole and right.
+pub struct Fresh {
+    pub plan: Plan,
+    pub generation: String,
+}
+
+/// Or why there are none, as people are told.
+pub type Offered = Result<Box<Fresh>, String>;
+
+/// Who reads definitions when somebody asks for it.
+pub trait Definitions: Send {
+    /// What was read since it was asked last; the log has so many entries.
+    fn next(&mut self, entries: u64) -> Option<Offered>;
+}
+
+/// What became of definitions that were offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// They are in force.
+    Taken,
+    /// They were in force already.
+    Unchanged,
+    /// They are wrong, or a restart is needed.
+    Refused,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 3] = [Self::Taken, Self::Unchanged, Self::Refused];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+        }
+    }
+}

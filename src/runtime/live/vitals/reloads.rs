@@ -1,0 +1,67 @@
+//! Which definitions are in force, since when, and what became of the last that were offered.
+
+use serde_json::{Value as Json, json};
+
+use crate::record::EventTime;
+
+use super::super::definitions::Outcome;
+use super::{Vitals, locked};
+
+#[derive(Debug)]
+pub struct InForce {
+    pub generation: String,
+    /// `None` while the log is read.
+    since: Option<EventTime>,
+    /// Of the one that is made ready.
+    next: Option<String>,
+    last: Option<(Outcome, String, EventTime)>,
+    counts: [u64; Outcome::ALL.len()],
+}
+
+impl InForce {
+    pub fn new(generation: &str) -> Self {
+        Self { generation: generation.to_owned(), since: None, next: None, last: None, counts: [0; 3] }
+    }
+
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Outcome::ALL.iter().map(|outcome| outcome.name()).zip(self.counts)
+    }
+
+    /// The same in words of the page.
+    pub fn since(&self) -> Json {
+        json!(self.since.map(|since| since.to_string()))
+    }
+
+    pub fn reload(&self) -> Json {
+        let last = self.last.as_ref();
+        json!({
+            "counts": self.counts().map(|(name, count)| (name.to_owned(), count.into())).collect::<serde_json::Map<_, Json>>(),
+            "under_way": self.next,
+            "last": last.map(|(outcome, what, at)| json!({
+                "outcome": outcome.name(), "what": what, "at": at.to_string(),
+            })),
+        })
+    }
+}
+
+impl Vitals {
+    /// These are made ready.
+    pub fn reloading(&self, generation: &str) {
+        locked(&self.in_force).next = Some(generation.to_owned());
+    }
+
+    /// These are in force from now on, or were found so at the start.
+    pub fn turned_to(&self, generation: &str, at: EventTime) {
+        let mut in_force = locked(&self.in_force);
+        in_force.generation = generation.to_owned();
+        in_force.since = Some(at);
+    }
+
+    pub fn reloaded(&self, outcome: Outcome, what: &str, at: EventTime) {
+        let mut in_force = locked(&self.in_force);
+        in_force.next = None;
+        in_force.last = Some((outcome, what.to_owned(), at));
+        let place = Outcome::ALL.iter().position(|known| *known == outcome).unwrap_or(0);
+        in_force.counts[place] += 1;
+    }
+}

@@ -1,0 +1,124 @@
+//! A snapshot on its way to the disk: the loop says the state into memory, piece by piece, and goes on; a thread compresses, writes
+//! and syncs it. It comes to have its name when it is whole.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::pipeline::saved::SavedError;
+use crate::port::disk::Disk;
+use crate::state::snapshot;
+
+use super::run_error;
+use super::{EventTime, LiveError, RunError};
+
+const PIECE_BYTES: usize = 1 << 20;
+
+/// A piece of the state; none behind its last.
+type Piece = Option<Vec<u8>>;
+
+/// One that is being written.
+pub struct Writing {
+    pub entries: u64,
+    begun: Instant,
+    at: EventTime,
+    /// How long the loop did nothing else.
+    pause: Duration,
+    done: Receiver<Result<u64, LiveError>>,
+}
+
+/// One that is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Written {
+    /// Entries of the log that it stands for.
+    pub entries: u64,
+    pub bytes: u64,
+    /// How long it took, and for how long of that nothing else was done.
+    pub took: Duration,
+    pub pause: Duration,
+    pub at: EventTime,
+}
+
+impl Writing {
+    /// `begun`: when the loop left off doing other things for it.
+    pub fn begin(
+        disk: Arc<dyn Disk>,
+        entries: u64,
+        (begun, at): (Instant, EventTime),
+        save: &mut dyn FnMut(&mut dyn Write) -> Result<(), SavedError>,
+    ) -> Result<Self, LiveError> {
+        let (pieces, given) = channel::<Piece>();
+        let (sender, done) = channel();
+        let waiting = thread::current();
+        thread::spawn(move || {
+            let write = |out: &mut dyn Write| write_all(&given, out).map_err(SavedError::from).map_err(run_error);
+            let mut write = write;
+            // Nobody waits for it when the run has ended.
+            let _ = sender.send(snapshot::write(&disk, entries, &mut write));
+            waiting.unpark();
+        });
+        let mut out = Pieces { pieces, piece: Vec::with_capacity(PIECE_BYTES) };
+        save(&mut out).map_err(RunError::from)?;
+        out.finish();
+        Ok(Self { entries, begun, at, pause: begun.elapsed(), done })
+    }
+
+    /// What became of it; `None` while it is being written, unless somebody `waits`.
+    pub fn done(&self, waits: bool) -> Option<Result<Written, LiveError>> {
+        let done = if waits { self.done.recv().map_err(|_| TryRecvError::Disconnected) } else { self.done.try_recv() };
+        match done {
+            Ok(Ok(bytes)) => {
+                let Self { entries, at, pause, .. } = *self;
+                Some(Ok(Written { entries, bytes, took: self.begun.elapsed(), pause, at }))
+            }
+            Ok(Err(error)) => Some(Err(error)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(LiveError::Thread)),
+        }
+    }
+}
+
+fn write_all(pieces: &Receiver<Piece>, out: &mut dyn Write) -> io::Result<()> {
+    loop {
+        match pieces.recv() {
+            Ok(Some(piece)) => out.write_all(&piece)?,
+            Ok(None) => return Ok(()),
+            Err(_) => return Err(io::Error::other("the state could not be said to its end")),
+        }
+    }
+}
+
+/// Bytes to pieces. Where nobody takes them any more, the one who took them says why.
+struct Pieces {
+    pieces: Sender<Piece>,
+    piece: Vec<u8>,
+}
+
+impl Pieces {
+    fn put(&mut self) {
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES));
+        let _ = self.pieces.send(Some(piece));
+    }
+
+    fn finish(mut self) {
+        self.put();
+        let _ = self.pieces.send(None);
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(PIECE_BYTES - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..taken]);
+        if self.piece.len() == PIECE_BYTES {
+            self.put();
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
