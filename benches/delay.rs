@@ -154,7 +154,10 @@ fn with_attacks(text: &str, count: usize) -> anyhow::Result<(Vec<String>, Last)>
 
 /// When which rule told of which source first.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<(HashMap<(String, String), Instant>, Vec<u8>)>>);
+struct Told(Arc<Mutex<(Firsts, Vec<u8>)>>);
+
+/// By rule and source.
+type Firsts = HashMap<(String, String), Instant>;
 
 impl Write for Told {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -9,6 +9,7 @@ use crate::definition::model::Status;
 use crate::diagnostic::Span;
 use crate::language::function::Id;
 use crate::language::tree::{Aggregate, AggregateFunction as F, Expr, ExprKind};
+use crate::language::{both, conjuncts};
 use crate::record::{Type, Value};
 
 use super::asked::bounds;
@@ -37,6 +38,8 @@ pub struct EarlySelect {
     pub feature: usize,
     /// What stays true once it is; nothing where every row hits.
     pub condition: Option<Expr>,
+    /// The part of it that does not change: a row that does not meet that never will.
+    pub fixed: Option<Expr>,
     /// A row has to be within all of one of these first; none where nothing can be told of the aggregates alone.
     pub bounds: Vec<Vec<Bound>>,
 }
@@ -118,8 +121,10 @@ impl Plan {
             return Err(NotEarly::of("a column of its alert key changes while the window fills"));
         }
         let condition = select.filter.as_ref().map(|filter| certain(filter, &columns)).transpose()?;
+        let parts = condition.iter().flat_map(|condition| conjuncts(condition));
+        let fixed = parts.filter(|part| part.trend(&columns) == Trend::Fixed).cloned().map(Some).fold(None, both);
         let bounds = condition.as_ref().map(|condition| alternatives(feature, condition)).unwrap_or_default();
-        Ok(EarlySelect { branch, feature: index, condition, bounds })
+        Ok(EarlySelect { branch, feature: index, condition, fixed, bounds })
     }
 }
 

@@ -209,7 +209,7 @@ fn project(random: &mut Random) -> String {
         let parts: Vec<String> = (0..random.between(1, 3))
             .map(|_| {
                 let n = n + random.between(0, 2);
-                match random.below(14) {
+                match random.below(16) {
                     0 => format!("flows >= {n}"),
                     1 => format!("{n} < flows"),
                     2 | 3 => format!("ports >= {n}"),
@@ -221,6 +221,7 @@ fn project(random: &mut Random) -> String {
                     9 => format!("NOT (ports < {n})"),
                     10 => "seen".to_owned(),
                     11 => format!("GREATEST(flows, logins) >= {}.5", n),
+                    13 => "window_start >= TIMESTAMP '2026-01-05 23:42:00+00'".to_owned(),
                     12 => format!("LEAST(ports, logins) >= {}", 1 + n / 4),
                     _ => "bytes IS NOT NULL".to_owned(),
                 }
@@ -266,7 +267,8 @@ columns:
 rule: r{number}
 title: T
 severity: low
-sql: 'SELECT * FROM {from} WHERE {condition}'
+sql: |
+  SELECT * FROM {from} WHERE {condition}
 {exceptions}alert: {{title: '{{window_end}}', key: [{key}window_end], merge_within: 0s}}
 "
         ));

@@ -58,14 +58,15 @@ impl Early {
         }
     }
 
+    /// Is it known that this hit will come?
+    pub fn awaits(&self, hit: &Hit) -> bool {
+        self.awaited.contains_key(&(hit.event_time.0, hit.hit_id.clone()))
+    }
+
     /// A hit will come; was it told of?
     pub fn await_hit(&mut self, hit: &Hit, key: IncidentKey, told: bool) {
-        let awaited = self.awaited.entry((hit.event_time.0, hit.hit_id.clone()));
-        // It may be certain once more, after a start.
-        let awaited = awaited.or_insert(Awaited { key, told: None });
-        if told {
-            awaited.told = Some(hit.clone());
-        }
+        let awaited = Awaited { key, told: told.then(|| hit.clone()) };
+        self.awaited.insert((hit.event_time.0, hit.hit_id.clone()), awaited);
     }
 
     /// A hit has come.

@@ -123,6 +123,10 @@ impl AlertStage {
         let hits: Vec<&Hit> = hits.iter().filter(|hit| self.alone(hit).is_none()).collect();
         let Some(early) = &mut self.early else { return told };
         for hit in hits {
+            // It is looked at again after a start: what is said must be the same then.
+            if early.awaits(hit) {
+                continue;
+            }
             let (rule, key) = (&self.rules[hit.rule], incident_key(hit));
             let open = self.incidents.get(&key).is_some_and(|own| own.closes_at(rule.merge_within.0) > hit.known_at.0);
             let opens = early.opens(hit, key.clone(), rule.merge_within.0) && !open;

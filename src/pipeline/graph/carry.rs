@@ -52,6 +52,9 @@ impl Graph {
         if let (Some(own), Some(before)) = (&mut self.dedupe, before.dedupe) {
             own.go_on(before);
         }
+        // As after a start with a snapshot: of which hits it was told is known elsewhere.
+        let windows = self.features.iter_mut().flatten().filter_map(Stage::windows_mut);
+        windows.for_each(|stage| stage.look_again());
         self.instants.extend(before.instants);
         (self.watermark, self.span) = (before.watermark, before.span);
         (self.first, self.begins) = (before.first, before.begins);

@@ -1,6 +1,7 @@
 //! Rules that fire before a window is over: after the rows of each step, on the rows of open windows that they came to.
 
 use super::{Graph, GraphError, Settled};
+use crate::language::Expr;
 use crate::pipeline::batch;
 use crate::pipeline::cost::Spending;
 use crate::pipeline::detect::Behind;
@@ -21,6 +22,8 @@ struct EarlyRule {
     rule: usize,
     /// The rule's SELECT, with the part of its condition that stays true.
     select: SelectStage,
+    /// With the part that does not change.
+    fixed: Option<SelectStage>,
 }
 
 impl Graph {
@@ -30,15 +33,18 @@ impl Graph {
             (0..plan.features.len()).map(|_| Default::default()).collect();
         for (rule, early) in plan.early().into_iter().enumerate() {
             let Early::Windows(selects) = early else { continue };
-            for EarlySelect { branch, feature, condition, bounds } in selects {
+            for EarlySelect { branch, feature, condition, fixed, bounds } in selects {
                 let of = &plan.rules[rule].branches[branch].select;
-                let select = SelectPlan { filter: condition, ..of.clone() };
                 let (columns, key) = (plan.features[feature].columns.len(), plan.features[feature].key.len());
                 let schema = batch::schema(&plan.rules[rule].columns);
-                let select = SelectStage::new(&select, columns, Some(key + WINDOW_COLUMNS - 1), &schema, lookups)?;
+                let stage = |filter: Option<Expr>| {
+                    let select = SelectPlan { filter, ..of.clone() };
+                    SelectStage::new(&select, columns, Some(key + WINDOW_COLUMNS - 1), &schema, lookups)
+                };
+                let fixed = fixed.map(|fixed| stage(Some(fixed))).transpose()?;
                 let (asks, rules) = &mut by_feature[feature];
                 asks.push(Ask(bounds));
-                rules.push(EarlyRule { rule, select });
+                rules.push(EarlyRule { rule, select: stage(condition)?, fixed });
             }
         }
         let mut early = Vec::new();
@@ -84,6 +90,14 @@ impl Graph {
             for (place, early) in rules.iter_mut().enumerate() {
                 // Nothing fails that was proven.
                 let mut errors = RowErrors::default();
+                if let Some(fixed) = &early.fixed {
+                    let (_, may) = fixed.select(&rows, Closed::default(), &mut errors)?;
+                    let never = numbers.iter().enumerate().filter(|(place, _)| may.binary_search(place).is_err());
+                    stage.met(end, place, never.map(|(_, number)| *number));
+                    if may.is_empty() {
+                        continue;
+                    }
+                }
                 let (selected, places) = early.select.select(&rows, Closed::default(), &mut errors)?;
                 if selected.num_rows() == 0 {
                     continue;

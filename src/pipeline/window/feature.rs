@@ -410,6 +410,13 @@ impl FeatureStage {
         }
     }
 
+    /// Who has got a key may get it again.
+    pub fn look_again(&mut self) {
+        if let Windows::Hops(windows) = &mut self.windows {
+            windows.look_again();
+        }
+    }
+
     /// Rows of the feature from those of a window that ends at `end`.
     fn rows(&mut self, mut closed: ClosedWindow, end: i64) -> Result<FeatureRows, StageError> {
         let count = closed.starts.len();

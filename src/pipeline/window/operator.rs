@@ -436,9 +436,7 @@ impl WindowState {
             before.rename_panes(&renamed);
         }
         before.keys = keys;
-        // Whose conditions are met is found out again; of which incidents it was told is known elsewhere.
         before.early = self.early.take();
-        before.early.iter_mut().for_each(|early| early.forget());
         *self = before;
     }
 

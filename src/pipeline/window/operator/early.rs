@@ -35,12 +35,6 @@ impl EarlyKeys {
         }
     }
 
-    /// Whose conditions were met is to be found out again.
-    pub(super) fn forget(&mut self) {
-        self.touched.clear();
-        self.met.clear();
-    }
-
     /// Only the keys that stay.
     pub(super) fn keep(&mut self, stays: &[bool]) {
         self.met.values_mut().for_each(|met| met.retain(|key, _| stays.get(*key as usize) == Some(&true)));
@@ -53,7 +47,7 @@ impl EarlyKeys {
         }
     }
 
-    /// Other rows are there now. Who has got a key may get it again.
+    /// The run goes on elsewhere, or otherwise. Who has got a key may get it again.
     pub(super) fn clear(&mut self) {
         self.touched.clear();
         self.met.clear();
@@ -120,6 +114,11 @@ impl WindowState {
         }
         self.early = Some(early);
         found
+    }
+
+    /// Who has got a key may get it again.
+    pub fn look_again(&mut self) {
+        self.early.iter_mut().for_each(|early| early.clear());
     }
 
     /// The rows of these keys in the window that ends at `end`, as far as they are.
