@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::definition::model::SinkConfig;
+use crate::definition::model::{DeadLetters, SinkConfig};
 use crate::plan::Plan;
 use crate::runtime::live::{Definitions, Fresh, Offered};
 use crate::runtime::outlet::tap_schema;
@@ -28,6 +28,7 @@ pub struct Fixed {
     /// `None`: the built-in pack, which does not change.
     pub folder: Option<PathBuf>,
     pub sinks: Vec<SinkConfig>,
+    pub dead_letters: Option<DeadLetters>,
     /// Relations that are written, with their columns, and all that are shown.
     pub taps: Vec<String>,
     pub shown: Vec<String>,
@@ -69,8 +70,8 @@ impl Fixed {
         };
         self.check()?;
         let Opened { mut plan, project, generation, .. } = valid(wire::folder(folder).as_ref())?;
-        if project.config.sinks != self.sinks {
-            bail!("its sinks are others than before\nhelp: stop the run and start it again");
+        if project.config.sinks != self.sinks || project.config.dead_letters != self.dead_letters {
+            bail!("its sinks or its `dead_letters` are others than before\nhelp: stop the run and start it again");
         }
         let other = |tap: &&String| tap_schema(&plan, tap) != tap_schema(&self.plan, tap);
         if let Some(tap) = self.taps.iter().find(other) {

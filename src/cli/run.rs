@@ -138,6 +138,7 @@ impl Run {
         let fixed = Fixed {
             folder: folder_of(self.project.as_deref()),
             sinks: config.sinks.clone(),
+            dead_letters: config.dead_letters.clone(),
             taps: taps.iter().map(|(name, _)| name.clone()).collect(),
             shown: shown.iter().map(|name| (*name).to_owned()).collect(),
             plan: plan.clone(),

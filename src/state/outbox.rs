@@ -46,6 +46,9 @@ pub struct Position {
     pub file_closed: i64,
     /// The queues that the log's entries are of.
     pub lanes: Vec<String>,
+    /// Other definitions came in force with that entry, and what was open of these rules was told of and ended.
+    #[serde(default)]
+    pub turns: Vec<(u64, Vec<String>)>,
 }
 
 impl Position {

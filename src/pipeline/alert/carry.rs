@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::early::Early;
 use super::{AlertRecord, AlertStage, IncidentKey, Place, Settled, incident_key, of_open};
 use crate::pipeline::ledger::Ledger;
 use crate::record::alert::Phase;
@@ -53,6 +54,26 @@ impl AlertStage {
             self.owed.push(of_open(Phase::Withdrawn, &before.rules[hit.rule], &hit, &before.generation));
         }
         Settled { hits, alerts: Vec::new() }
+    }
+
+    /// Nobody knows of what is certain.
+    pub fn told_of_nothing(&mut self) {
+        self.early.iter_mut().for_each(Early::told_of_nothing);
+    }
+
+    /// Nothing that is open of these rules goes on.
+    pub fn end_incidents(&mut self, rules: &[String], ledger: &mut Ledger) {
+        let ended: Vec<bool> = self.rules.iter().map(|rule| rules.contains(&rule.name)).collect();
+        let open = self.incidents.len();
+        self.incidents.retain(|(rule, ..), _| !ended[*rule]);
+        self.closing.retain(|(_, (rule, ..))| !ended[*rule]);
+        ledger.open_incidents += (open - self.incidents.len()) as u64;
+        for hit in self.waiting.values_mut().filter(|hit| ended[hit.rule] && !hit.before) {
+            hit.before = true;
+            ledger.hits -= 1;
+        }
+        let now: Vec<Option<usize>> = ended.iter().enumerate().map(|(rule, ended)| (!ended).then_some(rule)).collect();
+        self.early.iter_mut().for_each(|early| drop(early.go_on(&now)));
     }
 
     /// Alerts of the definitions before that are to be put out, each once.

@@ -36,6 +36,12 @@ impl Early {
         Self { chains: BTreeMap::new(), prune_at: CHAINS_MIN, awaited: BTreeMap::new(), watermark: i64::MIN }
     }
 
+    /// Nobody was told of anything.
+    pub fn told_of_nothing(&mut self) {
+        self.chains.clear();
+        self.awaited.clear();
+    }
+
     /// Is a hit that is certain the first of its incident, as far as anybody knows?
     pub fn opens(&mut self, hit: &Hit, key: IncidentKey, merge_within: i64) -> bool {
         let at = hit.known_at.0;

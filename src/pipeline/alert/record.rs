@@ -100,13 +100,15 @@ impl AlertRecord {
         }
     }
 
-    /// The same for the same input and definitions, and another for each thing that is said of an incident.
+    /// The same for the same input and definitions, and another for each thing that is said of an incident. Other definitions may
+    /// say again what was taken back when they came.
     pub fn message_id(&self) -> String {
         let id = self.alert_id.as_ref().unwrap_or(&self.hit_id);
+        let by = self.generation.get(..8).unwrap_or(&self.generation);
         match self.phase {
             Phase::Final => id.clone(),
-            Phase::Update => format!("{id}.{}", self.hits),
-            Phase::First | Phase::Withdrawn => format!("{}.{}", self.hit_id, self.phase.name()),
+            Phase::Update => format!("{id}.{}.{by}", self.hits),
+            Phase::First | Phase::Withdrawn => format!("{}.{}.{by}", self.hit_id, self.phase.name()),
         }
     }
 

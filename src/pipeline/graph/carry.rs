@@ -53,13 +53,29 @@ impl Graph {
             own.go_on(before);
         }
         // As after a start with a snapshot: of which hits it was told is known elsewhere.
-        let windows = self.features.iter_mut().flatten().filter_map(Stage::windows_mut);
-        windows.for_each(|stage| stage.look_again());
+        self.look_again();
         self.instants.extend(before.instants);
         (self.watermark, self.span) = (before.watermark, before.span);
         (self.first, self.begins) = (before.first, before.begins);
         self.ledger = before.ledger;
         Ok(())
+    }
+
+    /// What was found so far was told by other definitions, or is not told at all: of what is certain is told again.
+    pub fn told_of_nothing(&mut self) {
+        self.alerts.told_of_nothing();
+        self.look_again();
+    }
+
+    /// Incidents of these rules have ended here: definitions that were in force have told of them.
+    pub fn end_incidents(&mut self, rules: &[String]) {
+        self.alerts.end_incidents(rules, &mut self.ledger);
+        self.look_again();
+    }
+
+    fn look_again(&mut self) {
+        let windows = self.features.iter_mut().flatten().filter_map(Stage::windows_mut);
+        windows.for_each(|stage| stage.look_again());
     }
 
     /// Puts out what the definitions before have left.

@@ -70,11 +70,11 @@ impl Session {
             Some(known) => known,
         };
         let same = position.generation == new.generation && position.program == new.program;
-        let (place, complete) = (FilePlace::of(&position), position.complete);
+        let (place, complete, turns) = (FilePlace::of(&position), position.complete, position.turns.clone());
         let position = if same {
             position
         } else {
-            let mut position = Position { complete, ..new };
+            let mut position = Position { complete, turns, ..new };
             place.put(&mut position);
             position
         };
@@ -217,6 +217,18 @@ impl<'a> Outbox<'a> {
         self.muted = !self.session.same || number < self.session.position.since;
     }
 
+    /// Of rules with these names incidents ended with an entry that definitions before computed.
+    pub(super) fn ended_with(&self, number: u64) -> Option<&[String]> {
+        let turn = self.session.position.turns.iter().find(|(entry, _)| self.muted && *entry == number)?;
+        Some(&turn.1)
+    }
+
+    /// Is nothing told yet of what was computed of so many entries, because it was of other definitions?
+    pub(super) fn begins_with(&self, entries: u64) -> bool {
+        let Position { since, began, .. } = self.session.position;
+        !self.session.same || (since == entries && began != NOWHERE)
+    }
+
     /// May alerts of the definitions before be left behind, when the log has so many entries?
     pub(super) fn may_change(&self, entries: u64) -> Result<(), LiveError> {
         let pending = !self.session.same && self.session.position.complete < entries && !self.drop_pending;
@@ -229,6 +241,8 @@ impl<'a> Outbox<'a> {
     /// What comes now is new; so many entries were there, and the first that is left has that number.
     pub(super) fn go_on(&mut self, first: u64, entries: u64) -> Result<(), LiveError> {
         self.muted = false;
+        // What stood there was computed again.
+        self.behind.clear();
         let position = &mut self.session.position;
         if self.given < position.delivered {
             let (out, found) = (position.delivered, self.given);
@@ -262,8 +276,19 @@ impl<'a> Outbox<'a> {
     }
 
     /// From that entry on other definitions are in force. What was computed before is out, and what comes now is theirs.
-    pub(super) fn turn_to(&mut self, generation: &str, program: &str, since: u64) -> Result<(), LiveError> {
+    /// Of rules that are `ended` nothing is open.
+    pub(super) fn turn_to(
+        &mut self,
+        (generation, program): (&str, &str),
+        since: u64,
+        ended: Vec<String>,
+    ) -> Result<(), LiveError> {
+        let first = Log::first(&*self.session.held.disk, Kind::Given)?;
+        let mut turns = self.session.position.turns.clone();
+        turns.retain(|(entry, _)| *entry >= first);
+        turns.push((since.saturating_sub(1), ended));
         let position = Position {
+            turns,
             generation: generation.to_owned(),
             program: program.to_owned(),
             since,

@@ -81,8 +81,14 @@ pub fn recover(
             rows += given.flows.times.len() as u64;
             messages.get_mut(given.lane).into_iter().for_each(|messages| messages.extend(&given.messages));
         }
+        if outbox.begins_with(number) && !outbox.is_changed() {
+            core.graph.told_of_nothing();
+        }
         outbox.reread(number);
         core.apply(entry, outbox)?;
+        if let Some(ended) = outbox.ended_with(number) {
+            core.graph.end_incidents(ended);
+        }
         vitals.recovered(number + 1);
         Ok(())
     };
@@ -91,6 +97,9 @@ pub fn recover(
     let all = snapshot::all(&*disk)?;
     // Those that are of no use must not be counted on.
     let changed = outbox.is_changed();
+    if outbox.begins_with(log.end()) {
+        core.graph.told_of_nothing();
+    }
     let useless = match changed {
         true => all,
         false => all.into_iter().filter(|entries| unread.iter().any(|(own, _)| own == entries)).collect(),

@@ -53,6 +53,8 @@ struct Turn {
     plan: Arc<Plan>,
     /// What is said of it then.
     what: String,
+    /// Rules of the definitions before of which nothing goes on.
+    ended: Vec<String>,
     /// Entries that wait for it.
     held: Vec<Entry>,
 }
@@ -176,6 +178,9 @@ impl Live<'_> {
         self.log.append(&Entry::Reloaded { generation: generation.clone() }.write()?);
         self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
         self.snapshots.marks.see(&self.log, self.core.merge.watermark());
+        let known = self.reloads.plan.rules.iter().enumerate();
+        let ended = known.filter(|(was, _)| !same.rules.contains(&Some(*was))).map(|(_, rule)| rule.name.clone());
+        let ended: Vec<String> = ended.collect();
         let before = std::mem::replace(&mut self.core.graph, core.graph);
         self.core.graph.go_on(before, &same, outbox)?;
         // All that the ones before have alerted of is out, and counted.
@@ -186,7 +191,7 @@ impl Live<'_> {
         let program = program(&plan.computed());
         let head = Head { generation, program, entries: self.log.end(), base: outbox.alerts(), given: 0 };
         self.begin_snapshot(&head, Instant::now(), outbox)?;
-        self.reloads.under_way = UnderWay::Turning(Box::new(Turn { head, plan, what, held: Vec::new() }));
+        self.reloads.under_way = UnderWay::Turning(Box::new(Turn { head, plan, what, ended, held: Vec::new() }));
         self.turn(self.one_at_a_time, outbox)
     }
 
@@ -211,9 +216,9 @@ impl Live<'_> {
         let UnderWay::Turning(turn) = std::mem::replace(&mut self.reloads.under_way, UnderWay::Nothing) else {
             return Ok(());
         };
-        let Turn { plan, what, held, .. } = *turn;
+        let Turn { plan, what, ended, held, .. } = *turn;
         let Head { generation, program, entries, .. } = &head;
-        self.patiently(outbox, &mut |_, outbox| outbox.turn_to(generation, program, *entries))?;
+        self.patiently(outbox, &mut |_, outbox| outbox.turn_to((generation, program), *entries, ended.clone()))?;
         outbox.put_out_by(&plan.rules).map_err(RunError::from)?;
         self.vitals.rules().add(plan.rules.iter().map(|rule| rule.name.as_str()));
         self.core.graph.put_out_owed(outbox)?;

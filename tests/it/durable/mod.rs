@@ -144,6 +144,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::a_reload_that_dies_at_every_step", reload::every_step),
         Trial::test("durable::what_means_the_same_keeps_what_the_log_forgot", reload::forgotten),
         Trial::test("durable::fifty_reloads_in_one_run", reload::fifty),
+        Trial::test("durable::other_definitions_after_a_reload", reload::then_others),
         Trial::test("durable::what_is_wrong_changes_nothing", reload::wrong),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),
         Trial::test("durable::each_alert_is_in_one_file", rotated),

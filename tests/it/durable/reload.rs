@@ -121,6 +121,10 @@ alert: {title: 'quiet', key: [subscriber_id], merge_within: 10m}
 
 impl Change {
     fn plan(&self) -> Result<Plan, Failed> {
+        plan_of(&self.text()?)
+    }
+
+    fn text(&self) -> Result<String, Failed> {
         let mut text = PROJECT.to_owned();
         for (from, to) in self.edits {
             if !text.contains(from) {
@@ -128,7 +132,7 @@ impl Change {
             }
             text = text.replacen(from, to, 1);
         }
-        plan_of(&text)
+        Ok(text)
     }
 }
 
@@ -480,4 +484,62 @@ pub fn wrong() -> Result<(), Failed> {
         None if machine.disk.content(ALERTS).is_empty() => Err("nothing was said".into()),
         None => Ok(()),
     }
+}
+
+/// A reload, a stop, and a start under yet other definitions, which reads the log from its beginning: what the reload has ended is
+/// not told again, and nothing is taken back that was not told.
+pub fn then_others() -> Result<(), Failed> {
+    let before = plan_of(PROJECT)?;
+    let (mut ended, mut reloads, mut of_three) = (0, 0, 0);
+    for seed in 0..rounds(16) {
+        let mut random = Random::new(seed);
+        let change = &CHANGES[[0, 1, 5, 6][usize::try_from(seed)? % 4]];
+        // Other definitions, and the same rules.
+        let third = change.text()?.replace("ports: COUNT(DISTINCT dst_port)", "ports: COUNT(dst_port)");
+        let (after, third) = (change.plan()?, plan_of(&third)?);
+        let all = messages(&mut random, 200);
+        let (first, second) = all.split_at(all.len() / 2);
+        let mut machine = machine(first, seed);
+        machine.snapshot_rows = u64::MAX;
+        go_on(&machine, &before, &after, 3 + random.below(10) as u64, true, true)?;
+        reloads += u64::from(in_force(&machine.disk)?.1 == "two");
+        second.iter().for_each(|message| machine.queues[0].add(message.clone()));
+        // It dies now and then, and reads the log again.
+        for _ in 0..2 {
+            machine.disk.die_at(random.next() % 60);
+            let mut keep = |options: &mut LiveOptions| options.keeping.retain = Micros(i64::MAX / 4);
+            if machine.start_with(&third, "three", &mut keep).is_ok() {
+                break;
+            }
+            machine.restart(&mut random);
+        }
+        machine.disk.die_at(u64::MAX);
+        let mut keep = |options: &mut LiveOptions| options.keeping.retain = Micros(i64::MAX / 4);
+        machine.start_with(&third, "three", &mut keep).map_err(|error| format!("seed {seed}: {error}"))?;
+        // Each message is there once.
+        machine.alerts()?;
+        let (mut finals, mut firsts) = (BTreeSet::new(), BTreeSet::new());
+        for line in String::from_utf8_lossy(&machine.disk.content(ALERTS)).lines() {
+            let alert: Json = serde_json::from_str(line)?;
+            let hit = (alert["hit"]["hit_id"].to_string(), alert["generation"].to_string());
+            match alert["phase"].as_str() {
+                Some("first") => drop(firsts.insert(hit)),
+                Some("withdrawn") if !firsts.contains(&hit) => {
+                    return Err(format!("seed {seed}, {}: withdrawn, and not told: {line}", change.name).into());
+                }
+                Some("final") if !finals.insert(alert["alert_id"].to_string()) => {
+                    return Err(format!("seed {seed}, {}: told again: {line}", change.name).into());
+                }
+                Some("final") => {
+                    ended += u64::from(alert["generation"] == "one");
+                    of_three += u64::from(alert["generation"] == "three");
+                }
+                _ => {}
+            }
+        }
+    }
+    if reloads < 12 || ended < 20 || of_three < 20 {
+        return Err(format!("{reloads} reloads, {ended} alerts before, {of_three} at last").into());
+    }
+    Ok(())
 }
