@@ -36,7 +36,7 @@ impl EarlyKeys {
     }
 
     /// Only the keys that stay.
-    pub(super) fn keep(&mut self, stays: &[bool]) {
+    fn keep(&mut self, stays: &[bool]) {
         self.met.values_mut().for_each(|met| met.retain(|key, _| stays.get(*key as usize) == Some(&true)));
     }
 

@@ -42,7 +42,6 @@ impl WindowState {
             self.panes.values_mut().for_each(|pane| pane.keep(&stays));
             self.panes.retain(|_, pane| !pane.keys.is_empty());
             self.fill.iter_mut().for_each(|fill| fill.forget(&stays));
-            self.early.iter_mut().for_each(|early| early.keep(&stays));
         }
         self.values_compacted_at = 0;
         self.keys.lock().crowd_at_most(0);
