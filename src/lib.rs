@@ -96,6 +96,11 @@
 //! `alert_file.rs`, which closes it. Once a second it leaves its
 //! figures in `live/vitals`, which `adapter/http` shows to whoever watches it.
 //!
+//! Other definitions can come in force meanwhile. `cli/reload.rs` has them checked by a process of its own and reads them; `live/warming.rs`
+//! makes a graph for them beside the one that runs, from the log where `plan/same.rs` finds features that do not mean the same;
+//! `live/reload.rs` lets it take over between two entries, with the state of what does (`graph/carry.rs`, `alert/carry.rs`,
+//! `window/handover.rs`). `live/writing.rs` brings a snapshot to the disk while the run goes on.
+//!
 //! Where alerts go says `definition/sink.rs`, and `definition/computed.rs` that nothing which is computed depends on it. A sink
 //! ([`port::sink`]) makes one attempt and tells how far it came: `adapter/http/webhook.rs`, `adapter/gcp/topic.rs` and `adapter/record.rs`,
 //! which appends each alert once to a table ([`port::table`], `adapter/gcp/table.rs`), with `adapter/severe.rs` around those that are told of some severities only. What is sent makes [`alert_format`].
