@@ -43,8 +43,9 @@ pub fn cases() -> Vec<Trial> {
         eprintln!("skipped: warehouse::*: TRIPLINE_BQEMULATOR names no folder of bqemulator");
     }
     let cases = service::CASES.iter().chain(fault::CASES).chain(command::CASES).chain(loaded::CASES);
-    let with_emulator = cases.chain(fetched::CASES).chain(appended::CASES).map(|(name, case)| {
-        let emulator = Arc::clone(&emulator);
+    let shared = cases.chain(fetched::CASES).map(|case| (case, Arc::clone(&emulator)));
+    let own = appended::CASES.iter().map(|case| (case, Arc::new(Emulator::default())));
+    let with_emulator = shared.chain(own).map(|((name, case), emulator)| {
         let dataset = name.to_owned();
         let trial = Trial::test(format!("warehouse::{name}"), move || {
             emulator.make_dataset(dataset)?;

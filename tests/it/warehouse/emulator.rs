@@ -1,4 +1,8 @@
-//! bqemulator, started once for all tests and ended with the last of them.
+//! bqemulator, started once for many tests and ended with the last of them.
+//!
+//! It has one connection to its DuckDB, which the threads of its Storage API use beside the one of its REST interface: when both
+//! are at work at the same moment, it may stand still for ever. What appends rows therefore has one of its own, and nothing
+//! waits for an answer without a limit.
 //!
 //! It speaks BigQuery's protocol and is DuckDB inside: what its statements give proves nothing of BigQuery's.
 
@@ -8,11 +12,14 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use libtest_mimic::Failed;
 use serde_json::{Value as Json, json};
 
 pub const PROJECT: &str = "test-project";
+/// For one answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where it is installed, if it is.
 pub fn home() -> Option<PathBuf> {
@@ -43,7 +50,7 @@ impl Emulator {
         let program = home().ok_or("no emulator")?.join("bin/bqemulator");
         // It ends when our end of its input is closed, in whatever way we end.
         let script = r#""$0" start --project "$1" --rest-port 0 --grpc-port 0 2>&1 & emulator=$!
-            read -r _; kill $emulator"#;
+            read -r _; kill -KILL $emulator"#;
         let mut child = Command::new("sh")
             .args(["-c", script])
             .arg(program)
@@ -78,7 +85,8 @@ impl Emulator {
 
     /// What the emulator itself answers, without the client.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Result<Json, Failed> {
-        let mut connection = TcpStream::connect(self.address()?)?;
+        let mut connection = TcpStream::connect_timeout(&self.address()?, PATIENCE)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
         write!(
             connection,
             "{method} /bigquery/v2/projects/{PROJECT}/{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
