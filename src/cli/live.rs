@@ -40,6 +40,9 @@ pub struct Live {
     /// snapshots needs and dead letters wait in
     #[arg(long, value_name = "BYTES", requires = "subscription")]
     retain_bytes: Option<u64>,
+    /// A snapshot is taken after so long at the latest, and after 1,000,000 rows: a start reads the log from there on
+    #[arg(long, value_name = "DURATION", default_value = "10m", requires = "subscription", value_parser = taken_after)]
+    snapshot_every: Micros,
     /// Under changed definitions: goes on although alerts of the ones before may not be out, which are lost then
     #[arg(long, requires = "subscription")]
     drop_pending: bool,
@@ -113,8 +116,12 @@ impl Live {
         for (index, name) in named {
             subscriptions.push((index, wire::subscription(&name)?));
         }
-        let keeping =
-            Keeping { retain: self.retain, retain_bytes: self.retain_bytes.unwrap_or(u64::MAX), ..Keeping::default() };
+        let keeping = Keeping {
+            every: self.snapshot_every,
+            retain: self.retain,
+            retain_bytes: self.retain_bytes.unwrap_or(u64::MAX),
+            ..Keeping::default()
+        };
         let options = LiveOptions {
             keeping,
             spill: Some(wire::spill()),
@@ -174,6 +181,11 @@ impl Live {
         }
         Ok(named)
     }
+}
+
+fn taken_after(text: &str) -> Result<Micros, String> {
+    let length = Micros::parse(text).filter(|length| length.0 >= 1_000_000);
+    length.ok_or_else(|| "write a length of time of at least a second, such as 10m".to_owned())
 }
 
 fn kept_for(text: &str) -> Result<Micros, String> {

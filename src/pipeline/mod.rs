@@ -15,6 +15,7 @@ pub mod graph;
 pub mod halve;
 pub mod hits;
 pub mod ingest;
+pub mod ipc;
 pub mod join;
 pub mod ledger;
 pub mod merge;

@@ -5,18 +5,17 @@
 //! the one that was saved would have given. Flows that windows keep for alerts are shared by many of them: each is
 //! written once.
 
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::ipc::reader::StreamReader;
-use datafusion::arrow::ipc::writer::StreamWriter;
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::ipc;
 use super::window::evidence::{EvidenceRow, FirstRows};
 use crate::record::EventTime;
 
@@ -71,9 +70,7 @@ impl<'a> Saver<'a> {
 
     pub fn batch(&mut self, rows: &RecordBatch) -> Result<(), SavedError> {
         let mut bytes = Vec::new();
-        let mut writer = StreamWriter::try_new(&mut bytes, &rows.schema())?;
-        writer.write(rows)?;
-        writer.finish()?;
+        ipc::write(rows, &mut bytes)?;
         self.out.write_all(&(bytes.len() as u64).to_le_bytes())?;
         Ok(self.out.write_all(&bytes)?)
     }
@@ -151,8 +148,7 @@ impl<'a> Loader<'a> {
 
     pub fn batch(&mut self) -> Result<RecordBatch, SavedError> {
         self.next()?;
-        let mut reader = StreamReader::try_new(Cursor::new(&self.room), None)?;
-        Ok(reader.next().ok_or_else(|| SavedError::Unknown("rows are missing".to_owned()))??)
+        Ok(ipc::read(&self.room)?)
     }
 
     pub fn columns(&mut self) -> Result<Vec<ArrayRef>, SavedError> {

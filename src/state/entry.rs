@@ -1,18 +1,17 @@
 //! What a run was given, as bytes: a head, and behind it rows as Arrow writes them, compressed together.
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::ipc::reader::StreamReader;
-use datafusion::arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
 use super::frame::PAYLOAD_BYTES_MAX;
 use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::ingest::Ignored;
+use crate::pipeline::ipc;
 use crate::record::{EventTime, Origin, Reject, RejectReason, flow};
 
 /// Fast: the log is written once and read after a crash.
@@ -143,9 +142,7 @@ impl Entry {
         let mut bytes = u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
         bytes.extend_from_slice(&head);
         if let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) {
-            let mut writer = StreamWriter::try_new(&mut bytes, &rows.schema())?;
-            writer.write(rows)?;
-            writer.finish()?;
+            ipc::write(rows, &mut bytes)?;
         }
         let compressed = zstd::bulk::compress(&bytes, COMPRESSION)?;
         // Nothing is written that could not be read.
@@ -215,8 +212,7 @@ fn decompress(bytes: &[u8]) -> Result<Vec<u8>, EntryError> {
 }
 
 fn read_rows(bytes: &[u8]) -> Result<RecordBatch, EntryError> {
-    let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
-    let batch = reader.next().ok_or_else(|| EntryError::Unknown("it has no rows".to_owned()))??;
+    let batch = ipc::read(bytes)?;
     let expected = FlowBatch::empty().rows.schema();
     if batch.schema().fields() != expected.fields() {
         return Err(EntryError::Unknown("its columns are not those of flows".to_owned()));

@@ -1,9 +1,9 @@
-//! Damaged definitions and damaged records: whatever is read, nothing panics, hangs, or points outside of a file.
+//! Damaged definitions, records, entries of the log and snapshots: whatever is read, nothing panics, hangs, or points outside of a file.
 //!
 //! Every iteration follows from its number, so that a failure can be played again. `TRIPLINE_FUZZ_SECONDS` runs
 //! each trial for that long; without it a trial takes a fixed number of iterations, and at most some seconds.
 
-mod damage;
+pub mod damage;
 mod definitions;
 mod json;
 
@@ -25,12 +25,14 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("fuzz::damaged_definitions_are_only_findings", definitions::run),
         Trial::test("fuzz::what_was_found_before", definitions::found_before),
         Trial::test("fuzz::damaged_records_are_rows_or_rejects", json::run),
+        Trial::test("fuzz::damaged_entries_of_a_log_are_errors", super::durable::damaged::entries),
+        Trial::test("fuzz::damaged_snapshots_are_errors", super::durable::damaged::snapshots),
         Trial::test("fuzz::a_panic_and_a_wrong_place_are_failures", definitions::can_fail),
     ]
 }
 
 /// Calls `iteration` with 0, 1, … until the time or the number of iterations is over.
-fn iterate(count: u64, iteration: &dyn Fn(u64) -> Result<(), String>) -> Result<(), Failed> {
+pub fn iterate(count: u64, iteration: &dyn Fn(u64) -> Result<(), String>) -> Result<(), Failed> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let (time, count) = match number(SECONDS_VARIABLE) {
         Some(seconds) => (Duration::from_secs(seconds), u64::MAX),

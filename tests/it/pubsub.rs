@@ -3,6 +3,11 @@
 //!
 //! `TRIPLINE_PUBSUB_EMULATOR` names the jar that `tests/emulator/install-pubsub` printed.
 
+#[path = "pubsub/kills.rs"]
+mod kills;
+#[path = "pubsub/overload.rs"]
+mod overload;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -19,6 +24,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tripline::record::{EventTime, Micros};
 
 use super::random::Random;
 use super::warehouse::emulator as warehouse;
@@ -27,8 +33,8 @@ pub const JAR: &str = "TRIPLINE_PUBSUB_EMULATOR";
 pub const TOPIC: &str = "projects/test-project/topics/flows";
 pub const SUBSCRIPTION: &str = "projects/test-project/subscriptions/tripline";
 const PATIENCE: Duration = Duration::from_secs(420);
-/// Behind all flows; when it comes some incidents are over, and others are not.
-const MIDDLE: &str = "2026-01-05T22:08:00Z";
+/// Behind all flows; when it comes some incidents are over, and others are not: lateness and an hour more.
+const MIDDLE: Micros = Micros(47_000_000_000);
 /// Behind all flows, so that everything closes.
 const LAST: &str = "2026-03-01T00:00:00Z";
 
@@ -45,13 +51,28 @@ pub fn cases() -> Vec<Trial> {
         ("a_hangup_has_the_project_read_anew", hangup),
         ("what_is_not_there_is_said", missing),
     ];
-    let trials = cases.into_iter().map(|(name, case)| {
-        let jar = jar.clone();
-        let skip = jar.is_none();
-        Trial::test(format!("pubsub::{name}"), move || case(&Emulator::start(&jar.unwrap_or_default())?))
-            .with_ignored_flag(skip)
-    });
-    trials.collect()
+    let trials = cases.into_iter().map(|(name, case)| trial(name, case, &jar, true));
+    let long = [
+        trial("a_run_that_is_killed_again_and_again", kills::again_and_again, &jar, asked(kills::KILLS)),
+        trial("a_run_that_is_overloaded_drains", overload::drains, &jar, asked(overload::SECONDS)),
+    ];
+    trials.chain(long).collect()
+}
+
+/// What takes long runs where somebody says how long.
+fn asked(variable: &str) -> bool {
+    number(variable).is_some()
+}
+
+fn number(variable: &str) -> Option<usize> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn trial(name: &str, case: Case, jar: &Option<String>, wanted: bool) -> Trial {
+    let jar = jar.clone();
+    let skip = jar.is_none() || !wanted;
+    Trial::test(format!("pubsub::{name}"), move || case(&Emulator::start(&jar.unwrap_or_default())?))
+        .with_ignored_flag(skip)
 }
 
 pub struct Emulator {
@@ -159,8 +180,10 @@ fn copy(from: &Path, to: &Path) -> Outcome {
     Ok(())
 }
 
+/// `TRIPLINE_PROGRAM` may name another build of it.
 fn tripline() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_tripline"))
+    let other = std::env::var_os("TRIPLINE_PROGRAM");
+    Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_tripline").into()))
 }
 
 /// The lines of a file of alerts, behind those of the files that were closed before.
@@ -200,6 +223,10 @@ struct Place {
     folder: TempDir,
     /// A table that alerts go to, where its emulator is installed.
     table: Option<warehouse::Emulator>,
+    /// More options of its runs.
+    more: Vec<&'static str>,
+    /// Where it tells how it is; otherwise flows are counted by a tap.
+    address: Option<String>,
 }
 
 /// A run, which does not outlive its test.
@@ -229,17 +256,8 @@ impl Place {
         }
         let child = command
             .current_dir(self.folder.path())
-            .args([
-                "run",
-                "--rotate-bytes",
-                "1",
-                "--source",
-                "netlog",
-                "--summary",
-                "json",
-                "--subscription",
-                SUBSCRIPTION,
-            ])
+            .args(["run", "--source", "netlog", "--summary", "json", "--subscription", SUBSCRIPTION])
+            .args(&self.more)
             .args(more)
             .arg("--project")
             .arg(self.path("project"))
@@ -247,8 +265,10 @@ impl Place {
             .arg(self.path("state"))
             .arg("--output")
             .arg(self.path("alerts.jsonl"))
-            .arg("--tap")
-            .arg(format!("flows={}", self.path("flows.jsonl").display()))
+            .args(match &self.address {
+                Some(address) => ["--listen".to_owned(), address.clone()],
+                None => ["--tap".to_owned(), format!("flows={}", self.path("flows.jsonl").display())],
+            })
             .env("PUBSUB_EMULATOR_HOST", &emulator.host)
             .stdout(Stdio::null())
             .stderr(fs::OpenOptions::new().create(true).append(true).open(self.path("stderr"))?)
@@ -276,13 +296,28 @@ impl Place {
         if found == wanted { Ok(()) } else { Err(format!("{wanted:#?}, in the table {found:#?}").into()) }
     }
 
+    fn status(&self) -> Result<Json, Failed> {
+        let address = self.address.as_deref().unwrap_or_default();
+        let status = tripline().args(["status", "--address", address, "--format", "json"]).output()?;
+        let said = String::from_utf8_lossy(&status.stderr).into_owned();
+        serde_json::from_slice(&status.stdout).map_err(|error| format!("{error}: {said}").into())
+    }
+
     fn rows(&self) -> usize {
+        if self.address.is_some() {
+            let accepted = self.status().ok().and_then(|status| status["rows"]["accepted"].as_u64());
+            return accepted.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(0);
+        }
         fs::read_to_string(self.path("flows.jsonl")).unwrap_or_default().lines().count()
     }
 
+    /// In time: rows go on coming, or it is soon.
     fn wait_for(&self, what: &str, done: impl Fn() -> Result<bool, Failed>) -> Outcome {
-        let until = Instant::now() + PATIENCE;
+        let (mut until, mut rows) = (Instant::now() + PATIENCE, self.rows());
         while !done()? {
+            if self.rows() > rows {
+                (until, rows) = (Instant::now() + PATIENCE, self.rows());
+            }
             if Instant::now() > until {
                 let said = fs::read_to_string(self.path("stderr")).unwrap_or_default();
                 return Err(format!("no {what} in time, {} rows: {said}", self.rows()).into());
@@ -293,6 +328,76 @@ impl Place {
     }
 }
 
+/// Flows, with two behind them that close everything, and the alerts of a run over files.
+struct Given {
+    flows: Vec<String>,
+    middle: String,
+    last: String,
+    expected: BTreeSet<String>,
+}
+
+impl Given {
+    fn generate(place: &Place, flows: usize, rate: u32) -> Result<Self, Failed> {
+        let file = place.path("given.jsonl");
+        let made = tripline()
+            .args(["generate", "--events", &flows.to_string(), "--rate", &rate.to_string()])
+            .args(["--attacks", "all", "--seed", "5", "--output"])
+            .arg(&file)
+            .output()?;
+        let mut text = fs::read_to_string(&file)?;
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        if !made.status.success() || lines.len() < flows {
+            return Err(format!("{} flows: {}", lines.len(), String::from_utf8_lossy(&made.stderr)).into());
+        }
+        let at = |time: &str| -> Result<String, Failed> {
+            let mut flow: Json = serde_json::from_str(&lines[0])?;
+            ["startTime", "endTime", "timestamp"].iter().for_each(|field| flow[*field] = time.into());
+            Ok(flow.to_string())
+        };
+        let newest: Json = serde_json::from_str(lines.last().ok_or("no flow")?)?;
+        let newest = newest["timestamp"].as_str().and_then(EventTime::parse).ok_or("no time")?;
+        let (middle, last) = (at(&EventTime(newest.0 + MIDDLE.0).to_string())?, at(LAST)?);
+        text.extend([middle.as_str(), "\n", last.as_str(), "\n"]);
+        fs::write(&file, &text)?;
+        let batch = tripline()
+            .args(["run", "--source", "netlog", "--input"])
+            .arg(&file)
+            .arg("--project")
+            .arg(place.path("project"))
+            .arg("--output")
+            .arg(place.path("batch.jsonl"))
+            .output()?;
+        let expected = alerts(&place.path("batch.jsonl"))?;
+        if expected.len() < 3 {
+            return Err(format!("{} alerts: {}", expected.len(), String::from_utf8_lossy(&batch.stderr)).into());
+        }
+        Ok(Self { flows: lines, middle, last, expected })
+    }
+
+    /// Waits until a run that is not killed has all of them, closes everything, stops it, and compares. Gives its summary.
+    fn settle(&self, place: &Place, emulator: &Emulator, mut run: Started) -> Result<Json, Failed> {
+        place.wait_for("flows", || Ok(place.rows() == self.flows.len()))?;
+        // Until then what was under way before may come again, and nothing moves the watermark.
+        thread::sleep(Duration::from_secs(92));
+        emulator.publish(vec![self.middle.clone()])?;
+        place.wait_for("first alerts", || Ok(!alerts(&place.path("alerts.jsonl"))?.is_empty()))?;
+        emulator.publish(vec![self.last.clone()])?;
+        place.wait_for("alerts", || Ok(alerts(&place.path("alerts.jsonl"))?.len() >= self.expected.len()))?;
+        thread::sleep(Duration::from_secs(3));
+        let stopped = Command::new("kill").args(["-TERM", &run.0.id().to_string()]).status()?;
+        let ended = run.0.wait()?;
+        let found = alerts(&place.path("alerts.jsonl"))?;
+        if found != self.expected || !stopped.success() || !ended.success() {
+            let missing: Vec<_> = self.expected.difference(&found).collect();
+            let added: Vec<_> = found.difference(&self.expected).collect();
+            return Err(format!("{ended}; missing {missing:#?}, there instead {added:#?}").into());
+        }
+        let said = fs::read_to_string(place.path("stderr"))?;
+        let summary = said.lines().rev().find_map(|line| serde_json::from_str::<Json>(line).ok());
+        Ok(summary.ok_or("no summary")?)
+    }
+}
+
 /// The emulator is slow to deliver again what a dead client held, some ten messages a second: that is what the time goes into.
 ///
 /// Kills at any moment while flows come; in the end there are the alerts of a run over files, each once, and each flow counted
@@ -300,7 +405,8 @@ impl Place {
 fn killed(emulator: &Emulator) -> Outcome {
     const FLOWS: usize = 3_000;
     const KILLS: usize = 4;
-    let place = Place { folder: tempfile::tempdir()?, table: table()? };
+    let place =
+        Place { folder: tempfile::tempdir()?, table: table()?, more: vec!["--rotate-bytes", "1"], address: None };
     fs::create_dir(place.path("project"))?;
     project(&place.path("project"))?;
     let mut config = fs::OpenOptions::new().append(true).open(place.path("project/tripline.yaml"))?;
@@ -308,39 +414,11 @@ fn killed(emulator: &Emulator) -> Outcome {
     if place.table.is_some() {
         writeln!(config, "\nsinks:\n  live: {{type: bigquery, table: test-project.live.alerts}}")?;
     }
-    let made = tripline()
-        .args(["generate", "--events", &FLOWS.to_string(), "--attacks", "all", "--seed", "5", "--output"])
-        .arg(place.path("given.jsonl"))
-        .output()?;
-    let given = fs::read_to_string(place.path("given.jsonl"))?;
-    let mut last: Json = serde_json::from_str(given.lines().next().unwrap_or_default()).map_err(|e| e.to_string())?;
-    ["startTime", "endTime", "timestamp"].iter().for_each(|time| last[*time] = LAST.into());
-    let mut middle = last.clone();
-    ["startTime", "endTime", "timestamp"].iter().for_each(|time| middle[*time] = MIDDLE.into());
-    let text = format!("{given}{middle}\n{last}\n");
-    let flows = text.lines().count();
-    if !made.status.success() || flows < FLOWS {
-        return Err(format!("{flows} flows were made: {}", String::from_utf8_lossy(&made.stderr)).into());
-    }
-    fs::write(place.path("given.jsonl"), &text)?;
-    let batch = tripline()
-        .args(["run", "--source", "netlog", "--input"])
-        .arg(place.path("given.jsonl"))
-        .arg("--project")
-        .arg(place.path("project"))
-        .arg("--output")
-        .arg(place.path("batch.jsonl"))
-        .output()?;
-    let expected = alerts(&place.path("batch.jsonl"))?;
-    if expected.len() < 3 {
-        return Err(format!("{} alerts: {}", expected.len(), String::from_utf8_lossy(&batch.stderr)).into());
-    }
+    let given = Given::generate(&place, FLOWS, 20)?;
 
     emulator.create()?;
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    lines.truncate(lines.len() - 2);
     let mut random = Random::new(u64::from(std::process::id()));
-    let mut parts = lines.chunks(lines.len() / KILLS + 1);
+    let mut parts = given.flows.chunks(given.flows.len() / KILLS + 1);
     for kill in 0..KILLS {
         let mut run = place.start(emulator)?;
         // Some messages have several records.
@@ -351,28 +429,9 @@ fn killed(emulator: &Emulator) -> Outcome {
         run.0.kill()?;
         run.0.wait()?;
     }
-    let mut run = place.start(emulator)?;
-    place.wait_for("flows", || Ok(place.rows() == lines.len()))?;
-    // Until then what was under way before may come again, and nothing moves the watermark.
-    thread::sleep(Duration::from_secs(92));
-    emulator.publish(vec![middle.to_string()])?;
-    place.wait_for("first alerts", || Ok(!alerts(&place.path("alerts.jsonl"))?.is_empty()))?;
-    emulator.publish(vec![last.to_string()])?;
-    place.wait_for("alerts", || Ok(alerts(&place.path("alerts.jsonl"))?.len() >= expected.len()))?;
-    thread::sleep(Duration::from_secs(3));
-    let stopped = Command::new("kill").args(["-TERM", &run.0.id().to_string()]).status()?;
-    let ended = run.0.wait()?;
-    let found = alerts(&place.path("alerts.jsonl"))?;
-    if found != expected || !stopped.success() || !ended.success() {
-        let missing: Vec<_> = expected.difference(&found).collect();
-        let added: Vec<_> = found.difference(&expected).collect();
-        return Err(format!("{ended}; missing {missing:#?}, there instead {added:#?}").into());
-    }
+    let summary = given.settle(&place, emulator, place.start(emulator)?)?;
     place.in_table(&place.path("alerts.jsonl"))?;
-    let said = fs::read_to_string(place.path("stderr"))?;
-    let summary = said.lines().rev().find_map(|line| serde_json::from_str::<Json>(line).ok());
-    let summary = summary.ok_or("no summary")?;
-    let rows = &summary["rows"];
+    let (rows, flows) = (&summary["rows"], given.flows.len() + 2);
     if rows["offered"] != flows + KILLS || rows["accepted"] != flows || rows["late"] != 0 {
         return Err(format!("of {flows} flows: {rows}").into());
     }
@@ -416,7 +475,7 @@ fn table() -> Result<Option<warehouse::Emulator>, Failed> {
 /// A project that is broken, one that is the same, one with another threshold, and one with another source, while the run goes
 /// on: the run says what it made of each.
 fn hangup(emulator: &Emulator) -> Outcome {
-    let place = Place { folder: tempfile::tempdir()?, table: None };
+    let place = Place { folder: tempfile::tempdir()?, table: None, more: Vec::new(), address: None };
     fs::create_dir(place.path("project"))?;
     project(&place.path("project"))?;
     emulator.create()?;

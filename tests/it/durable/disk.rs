@@ -69,6 +69,11 @@ impl MemoryDisk {
         self.files().keys().filter(|name| name.starts_with(begin)).cloned().collect()
     }
 
+    /// Somebody removes a file.
+    pub fn forget(&self, file: &str) {
+        self.files().remove(file);
+    }
+
     /// Somebody gives a file another name.
     pub fn moved(&self, from: &str, to: &str) {
         let mut files = self.files();

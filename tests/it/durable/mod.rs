@@ -1,6 +1,7 @@
 //! A run that does not end, on a disk and a queue in memory: it dies at every step of its work, is started again, and gives the
 //! alerts that a run over the same records gives that nothing happens to, each once.
 
+pub mod damaged;
 pub mod disk;
 mod log;
 pub mod queue;

@@ -163,19 +163,19 @@ impl Outlet for Told {
 }
 
 /// A graph of its own, one queue.
-struct Judge {
-    graph: Graph,
+pub(super) struct Judge {
+    pub(super) graph: Graph,
     merge: Merge,
     told: Told,
 }
 
 impl Judge {
-    fn new(plan: &Plan, generation: &str) -> Result<Self, Failed> {
+    pub(super) fn new(plan: &Plan, generation: &str) -> Result<Self, Failed> {
         let graph = Graph::new(plan, &Lookups::new(&plan.lookups), generation.to_owned(), None)?;
         Ok(Self { graph, merge: Merge::new(&[plan.sources[0].lateness]), told: Told::default() })
     }
 
-    fn take(&mut self, entries: &[Entry]) -> Result<(), Failed> {
+    pub(super) fn take(&mut self, entries: &[Entry]) -> Result<(), Failed> {
         for entry in entries {
             let Entry::Given(given) = entry else { continue };
             if given.flows.times.is_empty() {
@@ -200,7 +200,7 @@ impl Judge {
     }
 }
 
-fn entries_of(disk: &MemoryDisk) -> Result<Vec<Entry>, Failed> {
+pub(super) fn entries_of(disk: &MemoryDisk) -> Result<Vec<Entry>, Failed> {
     let mounted: Arc<dyn Disk> = Arc::new(Mounted(disk.whole_log()));
     let mut entries = Vec::new();
     let mut each = |_: u64, bytes: &[u8]| -> Result<(), StateError> {
