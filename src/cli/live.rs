@@ -11,14 +11,15 @@ use crate::port::subscription::Subscription;
 use crate::record::Micros;
 use crate::runtime::live::vitals::{About, Counted, Vitals};
 use crate::runtime::live::{
-    AlertFile, FilePlace, Keeping, Listener, LiveOptions, Logged, OpenedFile, Outbox, Rotation, Session, live,
+    AlertFile, FilePlace, Keeping, Left, Listener, LiveOptions, Logged, OpenedFile, Outbox, Rotation, Session, live,
 };
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
+use crate::state::definitions::Packed;
 
 use super::inputs::of_source;
 use super::listen;
-use super::reload::{self, Fixed};
+use super::reload::{self, Asks, Fixed};
 use super::say::note;
 use super::stop::stop_flag;
 use super::summary::RunBar;
@@ -52,6 +53,10 @@ pub struct Live {
     /// Closes the file of alerts when a day (of UTC) is over
     #[arg(long, requires = "subscription")]
     rotate_daily: bool,
+    /// Reads the project anew when a file of it has changed and is written to no more for 3 s, as it is read for a SIGHUP
+    /// (default: only for a SIGHUP)
+    #[arg(long, requires = "subscription")]
+    watch: bool,
     /// Answers /healthz, /readyz, /metrics and /status at this address of the machine itself, such as 127.0.0.1:9464, which
     /// `tripline status` asks (default: nowhere)
     #[arg(long, requires = "subscription", conflicts_with_all = ["input", "history", "live"], value_name = "ADDRESS")]
@@ -65,13 +70,26 @@ pub struct Target<'a> {
     pub taps: &'a [(String, String)],
     pub sinks: Vec<Listener>,
     pub dead_letters: Option<&'a DeadLetters>,
-    /// What a project that is read anew cannot change.
+    /// The files that say the definitions.
+    pub files: Packed,
+    /// What a project that is read anew cannot change, and who asks for it to be read.
     pub fixed: Fixed,
+    pub asks: Asks,
 }
 
 impl Live {
     pub fn given(&self) -> bool {
         !self.subscription.is_empty()
+    }
+
+    pub fn watches(&self) -> bool {
+        self.watch
+    }
+
+    /// Other definitions than these, under which the folder was left, and has to be gone on with.
+    pub fn left(&self, generation: &str) -> Option<Left> {
+        let state = self.state.as_ref().filter(|state| !self.drop_pending && state.is_dir())?;
+        Left::find(&*wire::disk(state), generation)
     }
 
     pub fn run(
@@ -127,7 +145,8 @@ impl Live {
             spill: Some(wire::spill()),
             sinks: target.sinks,
             dead_letters: target.dead_letters.map(wire::dead_letters).transpose()?,
-            definitions: Some(reload::watch(target.fixed)?),
+            files: Some(target.files),
+            definitions: Some(reload::definitions(target.fixed, target.asks)),
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
             vitals,
             ..LiveOptions::new(subscriptions, wire::clock())

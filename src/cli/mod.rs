@@ -36,6 +36,7 @@ mod training;
 mod trial;
 mod verify;
 mod warehouse;
+mod watch;
 mod wire;
 
 pub use wire::sinks;

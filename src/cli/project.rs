@@ -1,6 +1,7 @@
 //! Finding, loading and resolving a project for a command.
 
-use std::io::IsTerminal;
+use std::cell::RefCell;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -13,6 +14,7 @@ use crate::diagnostic::{Diagnostic, Severity, SourceFiles, render_text};
 use crate::plan::{self, Plan, ResolveOptions};
 use crate::port::FileTree;
 use crate::record::EventTime;
+use crate::state::definitions::Files;
 
 use super::say::{note, say};
 use super::wire;
@@ -137,6 +139,37 @@ pub fn valid(tree: &dyn FileTree) -> anyhow::Result<Opened> {
         bail!("the project has errors");
     }
     Ok(opened)
+}
+
+/// As [`valid`], with the files that were read.
+pub fn valid_kept(tree: &dyn FileTree) -> anyhow::Result<(Opened, Files)> {
+    let kept = Kept { tree, read: RefCell::default() };
+    let opened = valid(&kept)?;
+    Ok((opened, kept.read.into_inner()))
+}
+
+/// Files, and those of them that were read.
+struct Kept<'a> {
+    tree: &'a dyn FileTree,
+    read: RefCell<Files>,
+}
+
+impl FileTree for Kept<'_> {
+    fn paths(&self) -> io::Result<Vec<String>> {
+        self.tree.paths()
+    }
+
+    fn read(&self, path: &str) -> io::Result<String> {
+        let text = self.tree.read(path)?;
+        self.read.borrow_mut().insert(path.to_owned(), text.clone().into_bytes());
+        Ok(text)
+    }
+
+    fn read_bytes(&self, path: &str) -> io::Result<Vec<u8>> {
+        let bytes = self.tree.read_bytes(path)?;
+        self.read.borrow_mut().insert(path.to_owned(), bytes.clone());
+        Ok(bytes)
+    }
 }
 
 /// `2026-01-05` or a full time.

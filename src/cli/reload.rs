@@ -1,32 +1,35 @@
-//! SIGHUP: the project of a run is read anew, first in a process of its own, so that nothing that is in it can hurt the run.
+//! SIGHUP, or files that have changed: the project of a run is read anew, first in a process of its own, so that nothing that is in
+//! it can hurt the run.
 
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use crate::definition::model::{DeadLetters, SinkConfig};
 use crate::plan::Plan;
 use crate::runtime::live::{Definitions, Fresh, Offered};
 use crate::runtime::outlet::tap_schema;
+use crate::state::definitions::Packed;
 
 use super::exit::describe;
-use super::project::{Opened, valid};
+use super::project::{Opened, valid_kept};
 use super::say::say;
-use super::stop::each_hangup;
+use super::stop::Hangups;
+use super::watch::{Files, LOOK, Stamps, Watch};
 use super::wire;
 
 /// The longest that a project may take to be checked, as time and as work of the processor, in seconds.
 const PATIENCE: u64 = 60;
 /// And the memory that its check may have, as addresses.
 const MEMORY_BYTES: u64 = 8 << 30;
+/// How often files are read that change meanwhile.
+const TRIES: usize = 3;
 
 /// What of a run stays as it is whatever the project says.
 pub struct Fixed {
-    /// `None`: the built-in pack, which does not change.
-    pub folder: Option<PathBuf>,
     pub sinks: Vec<SinkConfig>,
     pub dead_letters: Option<DeadLetters>,
     /// Relations that are written, with their columns, and all that are shown.
@@ -35,41 +38,81 @@ pub struct Fixed {
     pub plan: Plan,
 }
 
-struct Hangups(Receiver<Offered>);
+/// Who asks for the project to be read.
+pub struct Asks {
+    pub hangups: Hangups,
+    /// Its files; how they were before the definitions in force were read.
+    pub files: Option<(Files, Stamps)>,
+    /// Do files ask that have changed?
+    pub watched: bool,
+}
 
-impl Definitions for Hangups {
+struct Offers(Receiver<Offered>);
+
+impl Definitions for Offers {
     fn next(&mut self, _: u64) -> Option<Offered> {
         self.0.try_recv().ok()
     }
 }
 
-/// From now on a SIGHUP has the project read.
-pub fn watch(fixed: Fixed) -> anyhow::Result<Box<dyn Definitions>> {
-    let (asked, asks) = channel();
-    each_hangup(asked)?;
+/// Has the project read when somebody asks for it.
+pub fn definitions(fixed: Fixed, asks: Asks) -> Box<dyn Definitions> {
     let (sender, offers): (Sender<Offered>, _) = channel();
     let runs = thread::current();
     thread::spawn(move || {
-        while asks.recv().is_ok() {
+        let Asks { hangups, mut files, watched } = asks;
+        let mut watch = files.clone().filter(|_| watched).map(|(files, read)| Watch::new(files, read));
+        while asked(&hangups, &mut watch) {
             // Asked twice, it is read once.
-            while asks.try_recv().is_ok() {}
-            let offered = fixed.read().map_err(|error| describe(&error).trim_start_matches("error: ").to_owned());
+            while hangups.asks.try_recv().is_ok() {}
+            let offered = match &mut files {
+                Some((files, _)) => fixed.read_still(files, watch.as_mut()),
+                None => Err(anyhow!(
+                    "the run is of the built-in pack, which does not change\nhelp: `tripline init DIR` writes a project"
+                )),
+            };
+            let offered = offered.map_err(|error| describe(&error).trim_start_matches("error: ").to_owned());
             if sender.send(offered).is_err() {
                 return;
             }
             runs.unpark();
         }
     });
-    Ok(Box::new(Hangups(offers)))
+    Box::new(Offers(offers))
+}
+
+/// Waits until somebody asks. False: nobody will.
+fn asked(hangups: &Hangups, watch: &mut Option<Watch>) -> bool {
+    let Some(watch) = watch else { return hangups.asks.recv().is_ok() };
+    loop {
+        match hangups.asks.recv_timeout(LOOK) {
+            Ok(()) => return true,
+            Err(RecvTimeoutError::Timeout) if watch.is_changed() => return true,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
 }
 
 impl Fixed {
-    fn read(&self) -> anyhow::Result<Box<Fresh>> {
-        let Some(folder) = &self.folder else {
-            bail!("the run is of the built-in pack, which does not change\nhelp: `tripline init DIR` writes a project");
-        };
-        self.check()?;
-        let Opened { mut plan, project, generation, .. } = valid(wire::folder(folder).as_ref())?;
+    /// What was read while nobody wrote to it.
+    fn read_still(&self, files: &mut Files, mut watch: Option<&mut Watch>) -> anyhow::Result<Box<Fresh>> {
+        for _ in 0..TRIES {
+            let before = files.stamps();
+            let read = self.read(files);
+            if before == files.stamps() {
+                watch.iter_mut().for_each(|watch| watch.read(files, before.clone()));
+                return read;
+            }
+        }
+        bail!("its files change while they are read\nhelp: write them beside it, and rename them to their places")
+    }
+
+    fn read(&self, files: &mut Files) -> anyhow::Result<Box<Fresh>> {
+        self.check(&files.folder)?;
+        let tree = wire::folder(&files.folder);
+        let (Opened { mut plan, project, generation, .. }, kept) = valid_kept(tree.as_ref())?;
+        files.know(&kept);
         if project.config.sinks != self.sinks || project.config.dead_letters != self.dead_letters {
             bail!("its sinks or its `dead_letters` are others than before\nhelp: stop the run and start it again");
         }
@@ -80,14 +123,15 @@ impl Fixed {
             );
         }
         plan.show(&self.shown.iter().map(String::as_str).collect::<Vec<_>>());
-        Ok(Fresh::new(plan, &generation))
+        let files = Some(Packed::new(&kept)?);
+        Ok(Box::new(Fresh { plan, generation, files }))
     }
 
     /// In a process of its own, which takes neither more time nor more memory than it may.
-    fn check(&self) -> anyhow::Result<()> {
-        let folder = self.folder.iter().flat_map(|folder| ["--project".to_owned(), folder.display().to_string()]);
+    fn check(&self, folder: &Path) -> anyhow::Result<()> {
+        let folder = ["check".to_owned(), "--project".to_owned(), folder.display().to_string()];
         let limits = [format!("--limit-seconds={PATIENCE}"), format!("--limit-bytes={MEMORY_BYTES}")];
-        let arguments: Vec<String> = ["check".to_owned()].into_iter().chain(folder).chain(limits).collect();
+        let arguments: Vec<String> = folder.into_iter().chain(limits).collect();
         let ended =
             wire::run_self(&arguments, Duration::from_secs(PATIENCE)).context("the project cannot be checked")?;
         let Some(status) = ended.status else {

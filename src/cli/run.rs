@@ -6,16 +6,17 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use crate::definition::model::{Config, DeadLetters};
+use crate::definition::model::DeadLetters;
 use crate::diagnostic::suggest;
 use crate::plan::Plan;
 use crate::port::Input;
 use crate::record::alert::ALERTS;
 use crate::record::flow::FLOWS;
-use crate::runtime::live::LiveError;
+use crate::runtime::live::{Left, LiveError};
 use crate::runtime::outlet::{AlertFormat, Outlets, own_name, relations};
 use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunFailed, RunOptions, run};
+use crate::state::definitions::Packed;
 
 use super::exit::{Exit, is_broken_pipe};
 use super::history::open_history;
@@ -23,11 +24,12 @@ use super::inputs::Inputs;
 use super::live::{Live, Target};
 use super::lookups::strange;
 use super::place::check_outputs;
-use super::project::{folder_of, open_valid};
-use super::reload::Fixed;
-use super::say::say;
-use super::stop::stop_flag;
+use super::project::{folder_of, open, open_valid, tree, valid_kept};
+use super::reload::{Asks, Fixed};
+use super::say::{note, say};
+use super::stop::{Hangups, stop_flag};
 use super::summary::{RunBar, summary};
+use super::watch::Files;
 use super::wire;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -73,18 +75,13 @@ pub struct Run {
 
 impl Run {
     pub fn run(self) -> anyhow::Result<Exit> {
+        if self.live_from.given() {
+            return self.run_live(Hangups::begin()?);
+        }
         let opened = open_valid(self.project.as_deref())?;
         let mut plan = opened.plan;
         let taps = self.taps(&plan)?;
-        let mut shown: Vec<&str> = taps.iter().map(|(name, _)| name.as_str()).collect();
-        if self.live_from.given() {
-            // The log has all columns, whoever reads them later.
-            shown.push(FLOWS);
-        }
-        plan.show(&shown);
-        if self.live_from.given() {
-            return self.run_live(&plan, &opened.project.config, &opened.generation, &taps, &shown);
-        }
+        plan.show(&taps.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
         let inputs = self.inputs.open(&plan)?;
         let options = RunOptions {
             spill: Some(wire::spill()),
@@ -120,15 +117,35 @@ impl Run {
     }
 
     /// Until it is stopped.
-    fn run_live(
-        &self,
-        plan: &Plan,
-        config: &Config,
-        generation: &str,
-        taps: &[(String, String)],
-        shown: &[&str],
-    ) -> anyhow::Result<Exit> {
-        self.check(plan, taps, &[])?;
+    fn run_live(&self, hangups: Hangups) -> anyhow::Result<Exit> {
+        let files = folder_of(self.project.as_deref()).map(Files::new);
+        if self.live_from.watches() && files.is_none() {
+            bail!("the built-in pack does not change\nhelp: `tripline init DIR` writes a project, which --watch can watch");
+        }
+        let mut files = files.map(|files| (files.stamps(), files)).map(|(stamps, files)| (files, stamps));
+        let (opened, mut kept) = valid_kept(tree(self.project.as_deref())?.as_ref())?;
+        files.iter_mut().for_each(|(files, _)| files.know(&kept));
+        let config = &opened.project.config;
+        let (mut plan, mut generation) = (opened.plan, opened.generation);
+        if let Some(left) = self.live_from.left(&generation)
+            && let Some(before) = of(&left)
+        {
+            note(&format!(
+                "the state was not left cleanly: the run goes on under generation {}, as its definitions are kept there, and turns to \
+                 generation {generation} of the files then",
+                left.generation
+            ));
+            (plan, generation, kept) = (before, left.generation, left.files);
+            // As if somebody had asked for it.
+            let _ = hangups.asker.send(());
+        }
+        let packed = Packed::new(&kept)?;
+        drop(kept);
+        let taps = self.taps(&plan)?;
+        // The log has all columns, whoever reads them later.
+        let shown: Vec<&str> = taps.iter().map(|(name, _)| name.as_str()).chain([FLOWS]).collect();
+        plan.show(&shown);
+        self.check(&plan, &taps, &[])?;
         let sinks = wire::sinks(config)?;
         let dead_letters = config.dead_letters.as_ref();
         if let Some(DeadLetters::File(path)) = dead_letters {
@@ -136,15 +153,24 @@ impl Run {
             check_outputs(&outputs, &[])?;
         }
         let fixed = Fixed {
-            folder: folder_of(self.project.as_deref()),
             sinks: config.sinks.clone(),
             dead_letters: config.dead_letters.clone(),
             taps: taps.iter().map(|(name, _)| name.clone()).collect(),
             shown: shown.iter().map(|name| (*name).to_owned()).collect(),
             plan: plan.clone(),
         };
-        let target = Target { output: &self.output, format: self.alert_format(), taps, sinks, dead_letters, fixed };
-        let (report, logged) = match self.live_from.run(plan, self.inputs.source(), generation, target) {
+        let asks = Asks { hangups, files, watched: self.live_from.watches() };
+        let target = Target {
+            output: &self.output,
+            format: self.alert_format(),
+            taps: &taps,
+            sinks,
+            dead_letters,
+            files: packed,
+            fixed,
+            asks,
+        };
+        let (report, logged) = match self.live_from.run(&plan, self.inputs.source(), &generation, target) {
             Err(error) if matches!(error.downcast_ref(), Some(LiveError::Stopped)) => return Ok(Exit::Interrupted),
             done => done?,
         };
@@ -201,6 +227,12 @@ impl Run {
         }
         Ok(taps)
     }
+}
+
+/// The plan of definitions that were in force, where this program still finds them right.
+fn of(left: &Left) -> Option<Plan> {
+    let opened = open(wire::files(left.files.clone()).as_ref(), None);
+    (opened.errors() == 0 && opened.generation == left.generation).then_some(opened.plan)
 }
 
 /// Nothing of the input was understood.

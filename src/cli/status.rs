@@ -60,7 +60,12 @@ struct Lines(String);
 
 impl Lines {
     fn line(&mut self, name: &str, value: &str) {
-        let _ = writeln!(self.0, "{name:<10} {}", shortened(value, 400));
+        // A reason may have several lines, and a place among them means something.
+        let mut parts = value.lines().map(|part| shortened(part, 400));
+        let _ = writeln!(self.0, "{name:<10} {}", parts.next().unwrap_or_default());
+        for part in parts {
+            let _ = writeln!(self.0, "{:<10} {part}", "");
+        }
     }
 }
 
@@ -267,7 +272,8 @@ running    since 2026-01-05T09:00:00Z (1.5 min), version 1
 unhealthy  the run has got on with nothing for 42 s
 in force   generation abc since 2026-01-05T09:00:01Z
 reload     generation def is made ready
-reload     refused at 2026-01-05T09:01:00Z: it has errors
+reload     refused at 2026-01-05T09:01:00Z: it has
+           errors
 watermark  none yet
 rows       3,000 offered = 2,990 accepted + 0 filtered + 6 rejected + 0 duplicate + 0 late + 4 unread
 rejected   6 ingest.bad-record

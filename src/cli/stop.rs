@@ -3,7 +3,7 @@
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use anyhow::Context;
@@ -32,8 +32,22 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 /// Each SIGHUP from now on; before, it would end the program.
+pub struct Hangups {
+    pub asks: Receiver<()>,
+    /// Who else asks.
+    pub asker: Sender<()>,
+}
+
+impl Hangups {
+    pub fn begin() -> anyhow::Result<Self> {
+        let (asker, asks) = channel();
+        each_hangup(asker.clone())?;
+        Ok(Self { asks, asker })
+    }
+}
+
 #[cfg(unix)]
-pub fn each_hangup(told: Sender<()>) -> anyhow::Result<()> {
+fn each_hangup(told: Sender<()>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot watch signals")?;
     let mut hangup = {
         let _inside = runtime.enter();
@@ -46,9 +60,7 @@ pub fn each_hangup(told: Sender<()>) -> anyhow::Result<()> {
 }
 
 #[cfg(not(unix))]
-pub fn each_hangup(told: Sender<()>) -> anyhow::Result<()> {
-    // Nobody is told, and nobody waits in vain.
-    std::mem::forget(told);
+fn each_hangup(_: Sender<()>) -> anyhow::Result<()> {
     Ok(())
 }
 

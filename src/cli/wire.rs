@@ -1,5 +1,6 @@
 //! The only file that names adapters.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,10 +18,11 @@ use crate::adapter::http::{self, Secret, Webhook, WebhookOptions};
 use crate::adapter::local::appended::LocalOutput;
 use crate::adapter::local::child::{self, Ended};
 use crate::adapter::local::clock::SystemClock;
+pub use crate::adapter::local::folder::Stamp;
 use crate::adapter::local::lines::Lines;
 use crate::adapter::local::process;
 use crate::adapter::local::{
-    Embedded, Folder, LocalDisk, LocalSpill, LocalStore, MemoryInput, Revision, RevisionError, input, output,
+    Embedded, Folder, LocalDisk, LocalSpill, LocalStore, MemoryInput, MemoryTree, Revision, RevisionError, input, output,
 };
 use crate::adapter::record::Record;
 use crate::adapter::severe::Severe;
@@ -33,6 +35,7 @@ use crate::port::subscription::Subscription;
 use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Spill, Store};
 use crate::runtime::live::Listener;
+use crate::state::definitions::Files;
 
 use crate::record::WebAddress;
 
@@ -47,6 +50,16 @@ const STORAGE_EMULATOR: &str = "BIGQUERY_STORAGE_EMULATOR_HOST";
 
 pub fn folder(path: &Path) -> Box<dyn FileTree> {
     Box::new(Folder::new(path))
+}
+
+/// Tells files of a project from what they were; `beside` are read and lie elsewhere in its folder.
+pub fn stamps(folder: &Path, beside: &BTreeSet<String>) -> io::Result<Vec<Stamp>> {
+    Folder::new(folder).stamps(beside)
+}
+
+/// A project of files at hand.
+pub fn files(files: Files) -> Box<dyn FileTree> {
+    Box::new(files.into_iter().fold(MemoryTree::default(), |tree, (path, bytes)| tree.with_bytes(path, bytes)))
 }
 
 /// The project of a folder as a revision of its repository has it.

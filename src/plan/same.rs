@@ -64,7 +64,8 @@ impl Plan {
 
     /// The name of a source that is another than it was, or that is new or gone.
     pub fn other_source<'p>(&'p self, before: &'p Self) -> Option<&'p str> {
-        let lookups = Lookups::new(self, before);
+        let read = self.sources.iter().flat_map(lookups_of_source).collect();
+        let lookups = Lookups::among(self, before, &read);
         let same = |(own, was): (&SourcePlan, &SourcePlan)| {
             source_meaning(self, own) == source_meaning(before, was) && lookups.are_same(self, &lookups_of_source(own))
         };
@@ -171,10 +172,16 @@ struct Lookups(BTreeMap<String, bool>);
 
 impl Lookups {
     fn new(own: &Plan, before: &Plan) -> Self {
+        Self::among(own, before, &(0..own.lookups.len()).collect())
+    }
+
+    /// Of these alone: to compare many rows takes a while.
+    fn among(own: &Plan, before: &Plan, read: &BTreeSet<usize>) -> Self {
         let same = |lookup: &Arc<LookupPlan>| {
             before.lookups.iter().find(|was| was.name == lookup.name).is_some_and(|was| is_same(lookup, was))
         };
-        Self(own.lookups.iter().map(|lookup| (lookup.name.clone(), same(lookup))).collect())
+        let own = read.iter().filter_map(|index| own.lookups.get(*index));
+        Self(own.map(|lookup| (lookup.name.clone(), same(lookup))).collect())
     }
 
     fn are_same(&self, own: &Plan, read: &BTreeSet<usize>) -> bool {

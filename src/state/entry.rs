@@ -50,7 +50,7 @@ pub struct Given {
     pub messages: Vec<u64>,
     /// Where each of the rejects was, when somebody is to have them.
     pub places: Vec<RejectPlace>,
-    /// Of the definitions that refused them.
+    /// Of the definitions that were in force when they were logged.
     pub generation: String,
 }
 

@@ -10,6 +10,7 @@
 //! | `entry.rs` | what a run was given, as bytes |
 //! | `folder.rs` | who holds the folder, and which version wrote it |
 //! | `snapshot.rs` | the state of a run when its log had so many entries |
+//! | `definitions.rs` | the files of the definitions in force |
 //! | `tail.rs` | the end of a file that is appended to |
 //! | `outbox.rs` | how far outputs are |
 //! | `mute.rs` | alerts that sinks are not told of for a while |
@@ -22,6 +23,7 @@
 //! have forgotten that the last few syncs were confirmed: a log that is damaged there too is taken for one that is torn.
 
 mod confirmed;
+pub mod definitions;
 pub mod entry;
 pub mod folder;
 mod frame;

@@ -1,8 +1,10 @@
 //! A detection project in a directory. Reads; never writes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::port::FileTree;
 
@@ -12,6 +14,16 @@ const TOP: &[&str] = &["tripline.yaml", "sql", "features", "rules", "tripline.ym
 const DEPTH_MAX: usize = 8;
 /// Bytes of one file; a larger one is not a definition.
 const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// Tells a file from what it was before, without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    path: String,
+    bytes: u64,
+    modified: Option<SystemTime>,
+    /// Another file may have taken its name.
+    file: u64,
+}
 
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -25,6 +37,17 @@ impl Folder {
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Of all files, and of these others.
+    pub fn stamps(&self, others: &BTreeSet<String>) -> io::Result<Vec<Stamp>> {
+        let stamp = |path: String| match fs::metadata(self.root.join(&path)) {
+            Ok(found) => {
+                Some(Stamp { path, bytes: found.len(), modified: found.modified().ok(), file: number(&found) })
+            }
+            Err(_) => None,
+        };
+        Ok(self.paths()?.into_iter().chain(others.iter().cloned()).filter_map(stamp).collect())
     }
 }
 
@@ -71,6 +94,16 @@ impl Folder {
 pub(super) fn is_of_layout(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     TOP.contains(&parts[0]) && parts.len() <= DEPTH_MAX + 1 && parts.iter().all(|part| !part.starts_with('.'))
+}
+
+#[cfg(unix)]
+fn number(file: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(file)
+}
+
+#[cfg(not(unix))]
+fn number(_: &fs::Metadata) -> u64 {
+    0
 }
 
 fn visit(path: &Path, name: &str, depth: usize, paths: &mut Vec<String>) -> io::Result<()> {

@@ -17,12 +17,21 @@ pub enum CarryError {
 }
 
 impl Graph {
-    /// Takes the place of `before`, which was given the same rows up to here. What is not the same has the state that this graph
-    /// has, and of rules none.
-    pub fn go_on(&mut self, mut before: Self, same: &Same, out: &mut dyn Outlet) -> Result<(), CarryError> {
-        // To the same instant: nobody is told of what that closes here.
-        let found = self.first.min(before.watermark);
+    /// Gets to the instant at which `before` is, which was given the same rows up to here; or says why it cannot take its place.
+    /// `before` stays as it is.
+    pub fn meet(&mut self, before: &Self, same: &Same) -> Result<(), CarryError> {
+        for (index, was) in same.features.iter().enumerate().filter_map(|(index, was)| Some((index, (*was)?))) {
+            let stages = self.features[index].as_ref().zip(before.features[was].as_ref());
+            stages.map_or(Ok(()), |(own, before)| own.fits(before))?;
+        }
+        // Nobody is told of what that closes here.
         self.advance_alone(before.watermark)?;
+        Ok(())
+    }
+
+    /// Takes the place of `before`, which it has met. What is not the same has the state that this graph has, and of rules none.
+    pub fn go_on(&mut self, mut before: Self, same: &Same, out: &mut dyn Outlet) -> Result<(), CarryError> {
+        let found = self.first.min(before.watermark);
         let settled = self.alerts.go_on(before.alerts, &same.rules, &mut before.ledger);
         for (hit, disposition) in &settled.hits {
             out.hit(&before.rules[hit.rule].plan.name, hit, *disposition).map_err(GraphError::from)?;

@@ -171,6 +171,14 @@ impl FeatureStage {
         })
     }
 
+    /// Could it take the state of that one?
+    pub fn fits(&self, before: &Self) -> Result<(), SavedError> {
+        match (&self.windows, &before.windows) {
+            (Windows::Hops(_), Windows::Hops(_)) | (Windows::Sessions(_), Windows::Sessions(_)) => Ok(()),
+            _ => Err(mismatch("windows")),
+        }
+    }
+
     /// Takes the state of the same feature in another graph.
     pub fn go_on(&mut self, before: Self, handover: &mut Handover) -> Result<(), SavedError> {
         match (&mut self.windows, before.windows) {

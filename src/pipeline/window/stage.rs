@@ -38,6 +38,15 @@ impl Stage {
         })
     }
 
+    /// Could it take the state of that one?
+    pub fn fits(&self, before: &Self) -> Result<(), SavedError> {
+        match (self, before) {
+            (Self::Windows(own), Self::Windows(before)) => own.fits(before),
+            (Self::Trailing(_), Self::Trailing(_)) => Ok(()),
+            _ => Err(mismatch("features")),
+        }
+    }
+
     /// Takes the state of the same feature in another graph.
     pub fn go_on(&mut self, before: Self, handover: &mut Handover) -> Result<(), SavedError> {
         match (self, before) {

@@ -1,11 +1,14 @@
 //! New definitions for a run that goes on: who offers them, and what became of the last ones.
 
 use crate::plan::Plan;
+use crate::state::definitions::Packed;
 
 /// Definitions that are whole and right.
 pub struct Fresh {
     pub plan: Plan,
     pub generation: String,
+    /// The files that say them: a start after a crash may need them. `None`: nothing is kept of them.
+    pub files: Option<Packed>,
 }
 
 /// Or why there are none, as people are told.

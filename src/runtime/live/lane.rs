@@ -46,8 +46,8 @@ pub struct Inlet {
     pub clock: Arc<dyn Clock>,
     pub future_skew: Micros,
     pub keep_raw: bool,
-    /// Are refused records kept as they came, for others? Then of these definitions.
-    pub letters: Option<String>,
+    /// Are refused records kept as they came, for others?
+    pub letters: bool,
     /// Until then nothing moves the watermark beyond what this event time moves it to.
     pub hold: Option<(EventTime, EventTime)>,
     pub stop: Arc<AtomicBool>,
@@ -136,13 +136,10 @@ impl Inlet {
         let normalized = self.normalizer.run(&raw, name, Some(latest)).map_err(RunError::from)?;
         let mut rejects = raw.rejects;
         rejects.extend(normalized.rejects);
-        let places = match self.letters {
-            Some(_) => places(&rejects, begun, &numbers, &lines),
-            None => Vec::new(),
-        };
+        let places = if self.letters { places(&rejects, begun, &numbers, &lines) } else { Vec::new() };
         let given = Given {
             places,
-            generation: self.letters.clone().unwrap_or_default(),
+            generation: String::new(),
             lane: self.lane,
             flows: normalized.flows,
             rejects,

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `lane.rs` | a queue on a thread of its own: messages to rows, and how far they may move the watermark |
 //! | `core.rs` | entries of the log to alerts, the same live and read again |
+//! | `left.rs` | definitions that a run was under which was not left cleanly |
 //! | `recover.rs` | a snapshot, and the log behind it read again |
 //! | `snapshots.rs` | when a snapshot is taken, and what of the log is kept |
 //! | `definitions.rs` | who offers other definitions |
@@ -28,6 +29,7 @@ mod definitions;
 mod deliver;
 mod feed;
 mod lane;
+mod left;
 mod letter;
 mod outbox;
 mod quiet;
@@ -60,6 +62,7 @@ use crate::port::{Clock, Spill};
 use crate::record::alert::ALERTS;
 use crate::record::{EventTime, Micros};
 use crate::state::StateError;
+use crate::state::definitions::Packed;
 use crate::state::entry::{Entry, EntryError};
 use crate::state::log::{Log, SEGMENT_BYTES};
 use crate::target::datafusion::Lookups;
@@ -74,6 +77,7 @@ use deliver::Deliveries;
 pub use deliver::{Listener, SinkState};
 use feed::Source;
 use lane::{Inlet, Message, Taken};
+pub use left::Left;
 pub use outbox::{Outbox, Session};
 use recover::recover;
 use reload::Reloads;
@@ -118,6 +122,8 @@ pub struct LiveOptions {
     pub sinks: Vec<Listener>,
     /// Who is told of refused records.
     pub dead_letters: Option<Box<dyn Sink>>,
+    /// The files of the definitions that it begins with.
+    pub files: Option<Packed>,
     /// Who reads definitions anew.
     pub definitions: Option<Box<dyn Definitions>>,
     /// The run waits for what other threads do for it, and does nothing meanwhile.
@@ -141,6 +147,7 @@ impl LiveOptions {
             keeping: Keeping::default(),
             sinks: Vec::new(),
             dead_letters: None,
+            files: None,
             definitions: None,
             one_at_a_time: false,
             full_pause: FULL_PAUSE,
@@ -195,10 +202,11 @@ pub enum LiveError {
     #[error("a queue's thread ended")]
     Thread,
     #[error(
-        "{folder} was not left cleanly, and the definitions or the program have changed: alerts of the ones before may not be out\n\
-         help: start it once as it was and stop it; or lose them with --drop-pending"
+        "{folder} was not left cleanly: it is the state of {known}, whose alerts may not be out, and what is started is {given}\n\
+         help: start it once with the files and the program that it is the state of, and stop it; or lose those alerts with \
+         --drop-pending"
     )]
-    Pending { folder: String },
+    Pending { folder: String, known: String, given: String },
     #[error("stopped before the log was read")]
     Stopped,
     #[error(
@@ -256,7 +264,7 @@ pub fn live(
         Ok(Core::new(graph, Merge::new(&lateness), lateness.len()))
     };
     outbox.settled = options.sinks.iter().any(|listener| listener.sink.is_record());
-    let recovered = recover(outbox, options.segment_bytes, &new_core, stop, &options.vitals)?;
+    let recovered = recover(outbox, options.segment_bytes, options.files.as_ref(), &new_core, stop, &options.vitals)?;
     let core = recovered.core;
 
     for (entries, why) in &recovered.unread {
@@ -286,7 +294,7 @@ pub fn live(
             clock: Arc::clone(&options.clock),
             future_skew: source.future_skew,
             keep_raw: options.keep_raw || wants_rejects,
-            letters: wants_rejects.then(|| generation.clone()),
+            letters: wants_rejects,
             hold: held.then(|| (until, EventTime(core.merge.latest(lane)))),
             stop: Arc::clone(stop),
             vitals: Arc::clone(&options.vitals),
@@ -343,6 +351,7 @@ pub fn live(
     });
     let ended: Vec<Result<(), LiveError>> = ended.collect();
     let saved = driven.and_then(|()| run.rest(outbox));
+    run.reloads.end();
     let stopped = run.core.graph.stop(BEFORE_ALL, outbox);
     let finished = outbox.finish();
     // Of a subscription that is ahead of the others, rows wait; they are in the log.
@@ -514,7 +523,8 @@ impl Live<'_> {
         for taken in group {
             self.logged.redelivered += taken.redelivered;
             receipts.extend(taken.receipts);
-            if let Some(given) = taken.given {
+            if let Some(mut given) = taken.given {
+                given.generation = outbox.generation().to_owned();
                 let entry = Entry::Given(given);
                 self.log.append(&entry.write()?);
                 entries.push(entry);

@@ -43,6 +43,21 @@ pub struct Session {
     position: Position,
     /// Are the definitions those that the position is of?
     same: bool,
+    /// What the folder was the state of, in words.
+    known: String,
+}
+
+/// Is it this program, whatever it computes?
+pub(super) fn is_this_build(program: &str) -> bool {
+    program.rsplit_once(' ').is_some_and(|(build, _)| self::program(&[]).starts_with(&format!("{build} ")))
+}
+
+/// A generation and a program, for people.
+fn named(generation: &str, program: &str) -> String {
+    let mut parts = program.split(' ');
+    let (version, sources) = (parts.next().unwrap_or("?"), parts.next().unwrap_or("?"));
+    let sources: String = sources.chars().take(8).collect();
+    format!("generation {generation} by version {version} ({sources})")
 }
 
 impl Session {
@@ -69,6 +84,7 @@ impl Session {
             }
             Some(known) => known,
         };
+        let known = named(&position.generation, &position.program);
         let same = position.generation == new.generation && position.program == new.program;
         let (place, complete, turns) = (FilePlace::of(&position), position.complete, position.turns.clone());
         let position = if same {
@@ -78,7 +94,7 @@ impl Session {
             place.put(&mut position);
             position
         };
-        Ok(Self { held, position, same })
+        Ok(Self { held, position, same, known })
     }
 
     /// What was counted of the output.
@@ -233,7 +249,11 @@ impl<'a> Outbox<'a> {
     pub(super) fn may_change(&self, entries: u64) -> Result<(), LiveError> {
         let pending = !self.session.same && self.session.position.complete < entries && !self.drop_pending;
         match pending {
-            true => Err(LiveError::Pending { folder: self.session.held.disk.name() }),
+            true => Err(LiveError::Pending {
+                folder: self.session.held.disk.name(),
+                known: self.session.known.clone(),
+                given: named(self.generation(), self.program()),
+            }),
             false => Ok(()),
         }
     }

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::pipeline::saved::{Loader, Saved, SavedError};
+use crate::state::definitions::{self, Packed};
 use crate::state::entry::Entry;
 use crate::state::log::{Kind, Log, Opened, confirmed_entries};
 use crate::state::{StateError, snapshot};
@@ -36,6 +37,7 @@ pub struct Recovered {
 pub fn recover(
     outbox: &mut Outbox<'_>,
     segment_bytes: u64,
+    files: Option<&Packed>,
     core: &dyn Fn() -> Result<Core, RunError>,
     stop: &AtomicBool,
     vitals: &Vitals,
@@ -45,6 +47,12 @@ pub fn recover(
     vitals.recovers(confirmed);
     // Before all of it is read for nothing.
     outbox.may_change(confirmed)?;
+    if let Some(files) = files
+        && !definitions::is_there(&*disk, outbox.generation())?
+    {
+        // Before anything is of them.
+        definitions::save(&*disk, outbox.generation(), files)?;
+    }
     let first = Log::first(&*disk, Kind::Given)?;
     let mut unread = Vec::new();
     let found = find(outbox, core, &mut unread)?;
@@ -106,6 +114,7 @@ pub fn recover(
     };
     outbox.go_on(first, log.end())?;
     useless.into_iter().try_for_each(|entries| snapshot::remove(&*disk, entries))?;
+    definitions::keep(&*disk, outbox.generation())?;
     outbox.flush().map_err(RunError::from)?;
     Ok(Recovered { core, log, opened, messages, marks, snapshot: start, rows, changed, unread })
 }

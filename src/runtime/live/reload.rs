@@ -8,11 +8,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crate::plan::Plan;
 use crate::port::Spill;
 use crate::record::{EventTime, Micros};
+use crate::state::definitions;
 use crate::state::entry::Entry;
 
 use super::definitions::{Definitions, Fresh, Offered, Outcome};
@@ -36,10 +38,14 @@ pub struct Reloads {
     /// Entries of the log that are durable.
     readable: Arc<AtomicU64>,
     under_way: UnderWay,
+    /// The thread of a graph that nobody wants any more, until it has ended.
+    abandoned: Option<JoinHandle<()>>,
 }
 
 enum UnderWay {
     Nothing,
+    /// For the one before to be gone: there is memory for one.
+    Waiting(Box<Fresh>),
     Warming(Warming),
     /// It has caught up, and waits since that entry for the rows that the one before has.
     Caught(Box<Warm>, u64),
@@ -68,7 +74,7 @@ impl Reloads {
     ) -> Self {
         let readable = Arc::new(AtomicU64::new(0));
         let under_way = UnderWay::Nothing;
-        Self { definitions, plan: Arc::new(plan), lateness, spill, readable, under_way }
+        Self { definitions, plan: Arc::new(plan), lateness, spill, readable, under_way, abandoned: None }
     }
 
     /// Entries that wait for definitions to come in force.
@@ -77,6 +83,38 @@ impl Reloads {
             UnderWay::Turning(turn) => Some(&mut turn.held),
             _ => None,
         }
+    }
+
+    /// Definitions that are made ready.
+    pub fn next(&self) -> Option<&str> {
+        match &self.under_way {
+            UnderWay::Nothing => None,
+            UnderWay::Waiting(fresh) => Some(&fresh.generation),
+            UnderWay::Warming(warming) => Some(&warming.generation),
+            UnderWay::Caught(warm, _) => Some(&warm.generation),
+            UnderWay::Turning(turn) => Some(&turn.head.generation),
+        }
+    }
+
+    /// What is under way is not wanted any more. The loop does not wait for it.
+    fn abandon(&mut self) {
+        if let UnderWay::Warming(warming) = std::mem::replace(&mut self.under_way, UnderWay::Nothing) {
+            self.abandoned = warming.abandon();
+        }
+    }
+
+    /// Is nothing left of what was abandoned?
+    fn is_free(&mut self, waits: bool) -> bool {
+        if waits || self.abandoned.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.abandoned.take().into_iter().for_each(|thread| drop(thread.join()));
+        }
+        self.abandoned.is_none()
+    }
+
+    /// The run ends: so do its threads.
+    pub fn end(&mut self) {
+        self.abandon();
+        self.is_free(true);
     }
 
     /// Does a graph that is being made read the log?
@@ -98,6 +136,12 @@ impl Live<'_> {
             self.offered(offered, outbox);
         }
         match std::mem::replace(&mut self.reloads.under_way, UnderWay::Nothing) {
+            UnderWay::Waiting(fresh) if self.reloads.is_free(self.one_at_a_time) => {
+                self.reloads.under_way = UnderWay::Warming(Warming::begin(self.kit(outbox), *fresh));
+            }
+            other => self.reloads.under_way = other,
+        }
+        match std::mem::replace(&mut self.reloads.under_way, UnderWay::Nothing) {
             UnderWay::Nothing => Ok(()),
             UnderWay::Warming(mut warming) => {
                 if self.one_at_a_time {
@@ -112,7 +156,10 @@ impl Live<'_> {
                 Ok(())
             }
             UnderWay::Caught(warm, since) => self.caught(warm, since, outbox),
-            UnderWay::Turning(_) => Ok(()),
+            other @ (UnderWay::Waiting(_) | UnderWay::Turning(_)) => {
+                self.reloads.under_way = other;
+                Ok(())
+            }
         }
     }
 
@@ -122,8 +169,8 @@ impl Live<'_> {
             Ok(fresh) => fresh,
             Err(why) => return self.refuse(&why),
         };
-        self.reloads.under_way = UnderWay::Nothing;
         if fresh.generation == outbox.generation() {
+            self.reloads.abandon();
             return self.said(Outcome::Unchanged, "the definitions are the ones that are in force");
         }
         if let Some(source) = fresh.plan.other_source(&self.reloads.plan) {
@@ -132,15 +179,19 @@ impl Live<'_> {
             ));
         }
         self.vitals.reloading(&fresh.generation);
-        let kit = Kit {
+        self.reloads.abandon();
+        self.reloads.under_way = UnderWay::Waiting(fresh);
+    }
+
+    fn kit(&self, outbox: &Outbox<'_>) -> Kit {
+        Kit {
             before: Arc::clone(&self.reloads.plan),
             lateness: self.reloads.lateness.clone(),
             spill: self.reloads.spill.clone(),
             disk: outbox.disk(),
             first: self.log.files().first().copied().unwrap_or(0),
             readable: Arc::clone(&self.reloads.readable),
-        };
-        self.reloads.under_way = UnderWay::Warming(Warming::begin(kit, *fresh));
+        }
     }
 
     /// The new graph has caught up with the log, or had.
@@ -174,7 +225,12 @@ impl Live<'_> {
     /// From the next entry on the new definitions compute. Entries wait until their state is durable.
     fn take_over(&mut self, warm: Warm, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let what = self.what_changes(&warm);
-        let Warm { core, plan, generation, same, .. } = warm;
+        let Warm { mut core, plan, generation, same, .. } = warm;
+        // The last at which those in force can be left as they are. What goes wrong behind it is of the disk, and ends the run.
+        if let Err(error) = core.graph.meet(&self.core.graph, &same) {
+            self.refuse(&error.to_string());
+            return Ok(());
+        }
         self.log.append(&Entry::Reloaded { generation: generation.clone() }.write()?);
         self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
         self.snapshots.marks.see(&self.log, self.core.merge.watermark());
@@ -219,6 +275,8 @@ impl Live<'_> {
         let Turn { plan, what, ended, held, .. } = *turn;
         let Head { generation, program, entries, .. } = &head;
         self.patiently(outbox, &mut |_, outbox| outbox.turn_to((generation, program), *entries, ended.clone()))?;
+        // They take room, and nobody reads them.
+        let _ = definitions::keep(&*outbox.disk(), generation);
         outbox.put_out_by(&plan.rules).map_err(RunError::from)?;
         self.vitals.rules().add(plan.rules.iter().map(|rule| rule.name.as_str()));
         self.core.graph.put_out_owed(outbox)?;
@@ -226,6 +284,14 @@ impl Live<'_> {
         self.logged.reloads += 1;
         self.vitals.turned_to(generation, self.clock.now());
         self.said(Outcome::Taken, &format!("generation {generation} is in force from entry {entries} on; {what}"));
+        // Until there is a second snapshot of them, nothing could take the place of one that is damaged.
+        self.snapshots.due = true;
+        if held.is_empty() {
+            // It is one of more entries.
+            self.log.append(&Entry::Reloaded { generation: generation.clone() }.write()?);
+            self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
+            self.logged_entries.store(self.log.end(), Ordering::Release);
+        }
         self.apply_all(held, outbox)?;
         self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
     }
@@ -265,11 +331,16 @@ impl Live<'_> {
     }
 
     fn said(&mut self, outcome: Outcome, what: &str) {
-        self.vitals.reloaded(outcome, what, self.clock.now());
-        self.progress.notes(&match outcome {
-            Outcome::Taken => format!("reloaded: {what}"),
-            Outcome::Unchanged => format!("nothing to reload: {what}"),
-            Outcome::Refused => format!("not reloaded, the definitions before stay in force: {what}"),
+        // Others may be made ready, which this does not touch.
+        let next = self.reloads.next();
+        self.vitals.reloaded(outcome, what, next, self.clock.now());
+        self.progress.notes(&match (outcome, next) {
+            (Outcome::Taken, _) => format!("reloaded: {what}"),
+            (Outcome::Unchanged, _) => format!("nothing to reload: {what}"),
+            (Outcome::Refused, None) => format!("not reloaded, the definitions before stay in force: {what}"),
+            (Outcome::Refused, Some(next)) => {
+                format!("not reloaded, generation {next} of the reload before comes in force all the same: {what}")
+            }
         });
     }
 }
@@ -283,6 +354,6 @@ impl<F: FnMut(u64) -> Option<Offered> + Send> Definitions for F {
 
 impl Fresh {
     pub fn new(plan: Plan, generation: &str) -> Box<Self> {
-        Box::new(Self { plan, generation: generation.to_owned() })
+        Box::new(Self { plan, generation: generation.to_owned(), files: None })
     }
 }

@@ -13,6 +13,7 @@ use crate::plan::{Plan, Same};
 use crate::port::Spill;
 use crate::port::disk::Disk;
 use crate::record::Micros;
+use crate::state::definitions;
 use crate::state::entry::Entry;
 use crate::state::log::{Follower, Kind};
 use crate::target::datafusion::Lookups;
@@ -49,7 +50,9 @@ pub struct Kit {
 
 impl Kit {
     fn make(self, fresh: Fresh) -> Result<Warm, LiveError> {
-        let Fresh { plan, generation } = fresh;
+        let Fresh { plan, generation, files } = fresh;
+        // Before anything is of them.
+        files.iter().try_for_each(|files| definitions::save(&*self.disk, &generation, files))?;
         let same = plan.same_as(&self.before);
         let lookups = Lookups::new(&plan.lookups);
         let mut graph = Graph::new(&plan, &lookups, generation.clone(), None).map_err(run_error)?;
@@ -102,6 +105,7 @@ impl Warm {
 
 /// A graph that is being made.
 pub struct Warming {
+    pub generation: String,
     ready: Receiver<Result<Box<Warm>, LiveError>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -110,15 +114,19 @@ pub struct Warming {
 impl Warming {
     pub fn begin(kit: Kit, fresh: Fresh) -> Self {
         let readable = Arc::clone(&kit.readable);
-        Self::spawn(readable, move || kit.make(fresh).map(Box::new))
+        Self::spawn(fresh.generation.clone(), readable, move || kit.make(fresh).map(Box::new))
     }
 
     /// One that has fallen behind.
     pub fn again(warm: Box<Warm>, readable: Arc<AtomicU64>) -> Self {
-        Self::spawn(readable, move || Ok(warm))
+        Self::spawn(warm.generation.clone(), readable, move || Ok(warm))
     }
 
-    fn spawn(readable: Arc<AtomicU64>, make: impl FnOnce() -> Result<Box<Warm>, LiveError> + Send + 'static) -> Self {
+    fn spawn(
+        generation: String,
+        readable: Arc<AtomicU64>,
+        make: impl FnOnce() -> Result<Box<Warm>, LiveError> + Send + 'static,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let (sender, ready) = channel();
@@ -132,7 +140,7 @@ impl Warming {
             let _ = sender.send(made);
             waiting.unpark();
         });
-        Self { ready, stop, thread: Some(thread) }
+        Self { generation, ready, stop, thread: Some(thread) }
     }
 
     /// The graph, when it has caught up.
@@ -148,11 +156,10 @@ impl Warming {
     pub fn wait(&mut self) {
         self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
     }
-}
 
-impl Drop for Warming {
-    fn drop(&mut self) {
+    /// Nobody wants it any more. Its thread ends by itself, as soon as it looks.
+    pub fn abandon(mut self) -> Option<JoinHandle<()>> {
         self.stop.store(true, Ordering::Relaxed);
-        self.wait();
+        self.thread.take()
     }
 }

@@ -37,6 +37,8 @@ pub struct MemoryDisk {
     full: Mutex<std::ops::Range<u64>>,
     /// How long a step takes, in microseconds.
     step_micros: AtomicU64,
+    /// How long it takes to read of a file, in microseconds.
+    read_micros: AtomicU64,
     /// What the steps were, for whom it is to be said.
     pub done: Mutex<Vec<String>>,
     /// Files of the log that were removed.
@@ -62,6 +64,11 @@ impl MemoryDisk {
     /// Steps take so long: who reads along can do so.
     pub fn slow(&self, micros: u64) {
         self.step_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// To read takes so long.
+    pub fn slow_to_read(&self, micros: u64) {
+        self.read_micros.store(micros, Ordering::Relaxed);
     }
 
     /// The names of files that begin so, sorted.
@@ -210,6 +217,7 @@ impl Disk for Mounted {
     }
 
     fn read_at(&self, file: &str, at: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        thread::sleep(Duration::from_micros(self.0.read_micros.load(Ordering::Relaxed)));
         let content = self.read(file)?;
         let at = usize::try_from(at).unwrap_or(usize::MAX).min(content.len());
         Ok(content[at..content.len().min(at.saturating_add(bytes))].to_vec())

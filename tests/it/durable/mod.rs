@@ -8,6 +8,7 @@ pub mod queue;
 mod reload;
 mod sinks;
 mod table;
+mod turn;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -147,6 +148,12 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::fifty_reloads_in_one_run", reload::fifty),
         Trial::test("durable::other_definitions_after_a_reload", reload::then_others),
         Trial::test("durable::what_is_wrong_changes_nothing", reload::wrong),
+        Trial::test("durable::what_was_left_goes_on_under_its_own_definitions", turn::left),
+        Trial::test("durable::a_damaged_snapshot_after_a_reload", turn::damaged),
+        Trial::test("durable::broken_definitions_behind_good_ones", turn::behind),
+        Trial::test("durable::a_reload_that_is_not_wanted_any_more_blocks_nothing", turn::abandoned),
+        Trial::test("durable::letters_name_what_is_in_force", turn::letters),
+        Trial::test("durable::a_graph_that_cannot_go_on_leaves_the_other_one", turn::unfit),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),
         Trial::test("durable::each_alert_is_in_one_file", rotated),
         Trial::test("durable::files_of_two_runs_are_refused", files_of_two_runs),

@@ -28,8 +28,8 @@ use super::{ALERTS, DAY, END, Machine, PROJECT, machine, messages, plan_of, roun
 use crate::random::Random;
 
 /// A change of [`PROJECT`]: what is replaced by what, and the rules that mean the same afterwards.
-struct Change {
-    name: &'static str,
+pub struct Change {
+    pub name: &'static str,
     edits: &'static [(&'static str, &'static str)],
     same: &'static [&'static str],
     /// Has some feature to be computed from the log?
@@ -44,7 +44,7 @@ sql: SELECT * FROM busy_1m WHERE ports >= 2
 alert: {title: 'busy', key: [subscriber_id], merge_within: 1m}
 --- rules/login.yaml";
 
-const CHANGES: [Change; 8] = [
+pub const CHANGES: [Change; 8] = [
     Change {
         name: "a threshold",
         edits: &[("hits >= 2", "hits >= 1")],
@@ -120,7 +120,7 @@ alert: {title: 'quiet', key: [subscriber_id], merge_within: 10m}
 ];
 
 impl Change {
-    fn plan(&self) -> Result<Plan, Failed> {
+    pub fn plan(&self) -> Result<Plan, Failed> {
         plan_of(&self.text()?)
     }
 
@@ -242,7 +242,7 @@ fn expected(
 }
 
 /// The number of the generation's first entry, and its name.
-fn in_force(disk: &MemoryDisk) -> Result<(u64, String), Failed> {
+pub fn in_force(disk: &MemoryDisk) -> Result<(u64, String), Failed> {
     let content = disk.content("outbox.json");
     let text = String::from_utf8_lossy(&content).into_owned();
     let line = text.lines().next().unwrap_or("{}");
@@ -270,7 +270,7 @@ fn go_on(machine: &Machine, before: &Plan, after: &Plan, at: u64, waits: bool, w
     machine.start_with(plan, &generation, &mut adjust)
 }
 
-fn compare(what: &str, machine: &Machine, before: &Plan, change: &Change) -> Result<bool, Failed> {
+pub fn compare(what: &str, machine: &Machine, before: &Plan, change: &Change) -> Result<bool, Failed> {
     let after = change.plan()?;
     let entries = entries_of(&machine.disk)?;
     let (since, generation) = in_force(&machine.disk)?;
@@ -388,6 +388,12 @@ pub fn forgotten() -> Result<(), Failed> {
 /// Notes of a run.
 #[derive(Default, Clone)]
 pub struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+}
 
 impl Progress for Notes {
     fn advanced(&self, _: u64, _: u64, _: u64) {}

@@ -48,7 +48,7 @@ impl Place {
         }
     }
 
-    fn told(&self) -> Vec<Told> {
+    pub fn told(&self) -> Vec<Told> {
         locked(&self.told).clone()
     }
 }

@@ -57,9 +57,10 @@ impl Vitals {
         in_force.since = Some(at);
     }
 
-    pub fn reloaded(&self, outcome: Outcome, what: &str, at: EventTime) {
+    /// `next`: others that are still made ready.
+    pub fn reloaded(&self, outcome: Outcome, what: &str, next: Option<&str>, at: EventTime) {
         let mut in_force = locked(&self.in_force);
-        in_force.next = None;
+        in_force.next = next.map(str::to_owned);
         in_force.last = Some((outcome, what.to_owned(), at));
         let place = Outcome::ALL.iter().position(|known| *known == outcome).unwrap_or(0);
         in_force.counts[place] += 1;

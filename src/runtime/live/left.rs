@@ -1,0 +1,31 @@
+//! A folder that a run has not left cleanly, of other definitions than the project has by now: what those computed may not be out, so
+//! a start goes on under them, of which the folder has a copy, and the others come in force while it runs.
+
+use crate::port::disk::Disk;
+use crate::state::definitions::{self, Files};
+use crate::state::folder;
+use crate::state::log::{Kind, confirmed_entries};
+use crate::state::outbox::Position;
+
+use super::outbox::is_this_build;
+
+/// The definitions that were in force.
+pub struct Left {
+    pub generation: String,
+    pub files: Files,
+}
+
+impl Left {
+    /// `None` where a start under `generation` loses nothing; and where nobody can go on under the ones before, which
+    /// [`super::Session::open`] or the start says.
+    pub fn find(disk: &dyn Disk, generation: &str) -> Option<Self> {
+        folder::check(disk).ok()?;
+        let position = Position::load(disk).ok()??;
+        let pending = position.complete < confirmed_entries(disk, Kind::Given);
+        if position.generation == generation || !pending || !is_this_build(&position.program) {
+            return None;
+        }
+        let files = definitions::load(disk, &position.generation).ok()??;
+        Some(Self { generation: position.generation, files })
+    }
+}

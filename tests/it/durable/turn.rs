@@ -1,0 +1,276 @@
+//! What goes wrong around a reload: a crash before it is in force, a snapshot of it that is damaged, definitions that are broken or
+//! not wanted any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Failed;
+use tripline::pipeline::graph::Graph;
+use tripline::plan::Plan;
+use tripline::record::Micros;
+use tripline::runtime::live::{Definitions, Fresh, Left, LiveOptions, Logged, Offered};
+use tripline::state::definitions::{Files, Packed};
+use tripline::target::datafusion::Lookups;
+
+use super::disk::Mounted;
+use super::reload::{CHANGES, Notes, compare, in_force};
+use super::sinks::{Mood, Place};
+use super::{Machine, Message, PROJECT, machine, messages, plan_of, rounds};
+use crate::random::Random;
+
+/// Definitions with the files that say them, which is one here.
+fn fresh(plan: &Plan, generation: &str) -> Result<Box<Fresh>, Failed> {
+    Ok(Box::new(Fresh { files: Some(packed(generation)?), ..*Fresh::new(plan.clone(), generation) }))
+}
+
+fn files(generation: &str) -> Files {
+    [("tripline.yaml".to_owned(), generation.repeat(100).into_bytes())].into()
+}
+
+fn packed(generation: &str) -> Result<Packed, Failed> {
+    Ok(Packed::new(&files(generation))?)
+}
+
+/// Offers each once the log has so many entries, in this order.
+fn offers(mut offers: Vec<(u64, Offered)>) -> Option<Box<dyn Definitions>> {
+    offers.reverse();
+    Some(Box::new(move |entries: u64| -> Option<Offered> {
+        let due = offers.last().is_some_and(|(at, _)| entries >= *at);
+        if due { offers.pop().map(|(_, offered)| offered) } else { None }
+    }))
+}
+
+/// Started as the command line does it: the project is of the new definitions, and those before are in force until they come.
+fn go_on(machine: &Machine, before: &Plan, after: &Plan, edited: bool) -> Result<Logged, String> {
+    let (_, generation) = in_force(&machine.disk).map_err(|error| format!("{error:?}"))?;
+    let failed = |error: Failed| format!("{error:?}");
+    let (mut started, mut at) = (if edited { "two" } else { "one" }, 5);
+    if generation == "two" {
+        started = "two";
+    }
+    if let Some(left) = Left::find(&Mounted(Arc::clone(&machine.disk)), started) {
+        if left.generation != generation || left.files != files(&generation) {
+            return Err(format!("{} is kept, and {generation} in force", left.generation));
+        }
+        (started, at) = (if generation == "one" { "one" } else { "two" }, 0);
+    }
+    let offered = fresh(after, "two").map_err(failed)?;
+    let mut definitions = if started == "one" { offers(vec![(at, Ok(offered))]) } else { None };
+    let files = packed(started).map_err(failed)?;
+    machine.start_with(if started == "one" { before } else { after }, started, &mut |options| {
+        options.keeping.retain = Micros(i64::MAX / 4);
+        options.files = Some(files.clone());
+        options.definitions = definitions.take();
+    })
+}
+
+/// A run dies at each of its steps behind which the files may be those of the new definitions already. It goes on by itself.
+pub fn left() -> Result<(), Failed> {
+    let before = plan_of(PROJECT)?;
+    let (mut gone_on, mut by_log) = (0, 0);
+    for (seed, change) in [(3, &CHANGES[0]), (4, &CHANGES[4])] {
+        let after = change.plan()?;
+        let messages = messages(&mut Random::new(seed), 40);
+        let whole = Machine { snapshot_rows: 9, ..machine(&messages, seed) };
+        go_on(&whole, &before, &after, false)?;
+        for step in 0..whole.disk.steps() {
+            let machine = Machine { snapshot_rows: 9, ..machine(&messages, seed) };
+            machine.disk.die_at(step);
+            let died = go_on(&machine, &before, &after, false).is_err();
+            machine.restart(&mut Random::new(step));
+            let (_, generation) = in_force(&machine.disk)?;
+            let found = Left::find(&Mounted(Arc::clone(&machine.disk)), "two");
+            gone_on += u64::from(found.is_some());
+            by_log += u64::from(generation == "one" && found.is_none());
+            let what = format!("{}, dead at step {step}", change.name);
+            if died && generation == "one" && found.is_none() && !machine.disk.content("given.confirmed").is_empty() {
+                // Nothing is pending: then a start under the new ones goes on from the log.
+                let refused = go_on(&machine, &before, &after, true).err().unwrap_or_default();
+                if refused.contains("not left cleanly") {
+                    return Err(format!("{what}: {refused}").into());
+                }
+                continue;
+            }
+            go_on(&machine, &before, &after, true).map_err(|error| format!("{what}: {error}"))?;
+            if generation == "two" || found.is_some() {
+                compare(&what, &machine, &before, change)?;
+                let kept = machine.disk.names("").into_iter().filter(|name| name.ends_with(".definitions"));
+                let kept: Vec<String> = kept.collect();
+                if kept != ["two.definitions"] {
+                    return Err(format!("{what}: {kept:?} are kept").into());
+                }
+            }
+        }
+    }
+    // Where nothing is kept of them, both are named.
+    let machine = machine(&messages(&mut Random::new(4), 80), 4);
+    machine.disk.die_at(40);
+    let died = machine.start(&before, "one").is_err();
+    machine.restart(&mut Random::new(4));
+    let refused = machine.start(&before, "two").err().unwrap_or_default();
+    let wanted = ["the state of generation one by version", "what is started is generation two by", "--drop-pending"];
+    if let Some(wanted) = wanted.iter().find(|wanted| !refused.contains(**wanted)) {
+        return Err(format!("{wanted:?} is not in {refused:?}, died {died}").into());
+    }
+    if gone_on < 60 { Err(format!("{gone_on} went on by themselves, {by_log} did not").into()) } else { Ok(()) }
+}
+
+/// Dead soon after a reload, and any bit of the newest snapshot is another: the second one is there by then.
+pub fn damaged() -> Result<(), Failed> {
+    let before = plan_of(PROJECT)?;
+    let (mut found, mut alone) = (0, 0);
+    for seed in 0..rounds(40) {
+        let mut random = Random::new(seed);
+        let change = &CHANGES[usize::try_from(seed)? % CHANGES.len()];
+        let after = change.plan()?;
+        let machine = Machine { snapshot_rows: u64::MAX, ..machine(&messages(&mut random, 120), seed) };
+        machine.disk.die_at(70 + random.below(100) as u64);
+        if go_on(&machine, &before, &after, false).is_ok() {
+            continue;
+        }
+        machine.restart(&mut random);
+        let (since, generation) = in_force(&machine.disk)?;
+        let snapshots = machine.disk.names("").into_iter().filter(|name| name.ends_with(".snapshot"));
+        let own = snapshots.filter(|name| name.split('.').next().and_then(|n| n.parse().ok()) >= Some(since));
+        let own: Vec<String> = own.collect();
+        if generation != "two" || own.len() < 2 {
+            alone += u64::from(generation == "two");
+            continue;
+        }
+        found += 1;
+        let newest = own.last().ok_or("no snapshot")?;
+        let mut content = machine.disk.content(newest);
+        let bit = random.below(content.len() * 8);
+        content[bit / 8] ^= 1 << (bit % 8);
+        machine.disk.set(newest, content);
+        let what = format!("seed {seed}, {}, bit {bit} of {newest}", change.name);
+        let logged = go_on(&machine, &before, &after, true).map_err(|error| format!("{what}: {error}"))?;
+        if logged.unread_snapshots != 1 || logged.snapshot_entries == 0 {
+            return Err(format!("{what}: {logged:?}").into());
+        }
+        compare(&what, &machine, &before, change)?;
+    }
+    if found < 15 || alone > 5 {
+        return Err(format!("{found} with a second snapshot, {alone} without").into());
+    }
+    Ok(())
+}
+
+/// A good edit is made ready, which takes a while, and a broken one comes: the good one comes in force, and nothing else is said.
+pub fn behind() -> Result<(), Failed> {
+    let before = plan_of(PROJECT)?;
+    let change = &CHANGES[4];
+    let after = change.plan()?;
+    let other = plan_of(&PROJECT.replace("lateness: 10m", "lateness: 11m"))?;
+    let messages = messages(&mut Random::new(5), 60);
+    let machine = Machine { snapshot_rows: u64::MAX, ..machine(&messages, 5) };
+    machine.disk.slow(500);
+    machine.disk.slow_to_read(20_000);
+    let offered = vec![
+        (5, Ok(fresh(&after, "two")?)),
+        (5, Err("rules/a.yaml is broken".to_owned())),
+        (5, Ok(fresh(&other, "three")?)),
+    ];
+    let (notes, mut definitions) = (Notes::default(), offers(offered));
+    let logged = machine.start_noting(&before, "one", &notes, &mut |options| {
+        (options.one_at_a_time, options.keeping.retain) = (false, Micros(i64::MAX / 4));
+        options.definitions = definitions.take();
+    })?;
+    let said = notes.text();
+    let wanted = [
+        "not reloaded, generation two of the reload before comes in force all the same: rules/a.yaml is broken",
+        "not reloaded, generation two of the reload before comes in force all the same: the source `netlog`",
+        "reloaded: generation two is in force",
+    ];
+    if let Some(wanted) = wanted.iter().find(|wanted| !said.contains(**wanted)) {
+        return Err(format!("{wanted:?} is not in {said}").into());
+    }
+    if logged.reloads != 1 || said.contains("stay in force") {
+        return Err(format!("{} reloads: {said}", logged.reloads).into());
+    }
+    compare("behind a good one", &machine, &before, change).map(drop)
+}
+
+/// The loop goes on while a graph is made that nobody wants any more.
+pub fn abandoned() -> Result<(), Failed> {
+    const READ_MILLIS: u64 = 600;
+    let before = plan_of(PROJECT)?;
+    let (second, third) = (CHANGES[4].plan()?, CHANGES[6].plan()?);
+    let messages = messages(&mut Random::new(6), 120);
+    let machine = Machine { snapshot_rows: u64::MAX, ..machine(&messages, 6) };
+    machine.disk.slow_to_read(READ_MILLIS * 1_000);
+    let (longest, last) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None::<Instant>)));
+    let mut offers = vec![(6, Ok(fresh(&third, "three")?)), (5, Ok(fresh(&second, "two")?))];
+    let seen = Arc::clone(&longest);
+    let next = move |entries: u64| -> Option<Offered> {
+        let now = Instant::now();
+        let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        let gap = before.map_or(Duration::ZERO, |before| now - before);
+        seen.fetch_max(u64::try_from(gap.as_millis()).unwrap_or(0), Ordering::Relaxed);
+        let due = offers.last().is_some_and(|(at, _)| entries >= *at);
+        if due { offers.pop().map(|(_, offered)| offered) } else { None }
+    };
+    let mut next = Some(next);
+    machine.start_with(&before, "one", &mut |options| {
+        (options.one_at_a_time, options.keeping.retain) = (false, Micros(i64::MAX / 4));
+        options.definitions = next.take().map(|next| Box::new(next) as Box<dyn Definitions>);
+    })?;
+    let longest = longest.load(Ordering::Relaxed);
+    if longest > READ_MILLIS / 2 {
+        return Err(format!("the loop stood still for {longest} ms").into());
+    }
+    Ok(())
+}
+
+/// A refused record before a reload, and one after it.
+pub fn letters() -> Result<(), Failed> {
+    let before = plan_of(PROJECT)?;
+    let after = CHANGES[0].plan()?;
+    let mut all = messages(&mut Random::new(7), 60);
+    all.retain(|message| !message.data.contains("never"));
+    let count = all.len();
+    for (id, at) in [(9_001, 1), (9_002, count - 2)] {
+        all.insert(at, Message { id, data: format!("{{\"at\": \"never {id}\"}}") });
+    }
+    let place = Place::new("dead letters", Mood::Steady, 7);
+    let machine = Machine { letters: Some(place.clone()), ..machine(&all, 7) };
+    let mut definitions = offers(vec![(6, Ok(fresh(&after, "two")?))]);
+    machine.start_with(&before, "one", &mut |options: &mut LiveOptions| options.definitions = definitions.take())?;
+    for _ in 0..50 {
+        if place.told().len() >= 2 {
+            break;
+        }
+        machine.start(&after, "two")?;
+    }
+    let named = place.told().into_iter().map(|told| {
+        let text = |key: &str| told.alert[key].as_str().unwrap_or_default().to_owned();
+        (text("message_id"), text("generation"))
+    });
+    let named: BTreeMap<String, String> = named.collect();
+    let expected = [("9001", "one"), ("9002", "two")].map(|(id, name)| (id.to_owned(), name.to_owned()));
+    if named == BTreeMap::from(expected) { Ok(()) } else { Err(format!("{named:?}").into()) }
+}
+
+/// What one graph holds cannot be taken by another: that is found before anything of it is touched.
+pub fn unfit() -> Result<(), Failed> {
+    let before = plan_of(PROJECT)?;
+    let text = PROJECT.replace("window: {session_gap: 1m, max: 1d}", "window: {size: 2m}");
+    let after = plan_of(&text.replace("trailing:\n  own: {key: [subscriber_id], size: 10m, columns: {mean: AVG(flows), rows: COUNT(*)}}", "window: {size: 10m}\nkey: [subscriber_id]\ncolumns: {own_mean: AVG(flows), own_rows: COUNT(*)}"))?;
+    let graph = |plan: &Plan| Graph::new(plan, &Lookups::new(&plan.lookups), "one".to_owned(), None);
+    let same = before.same_as(&before);
+    let mut said = BTreeSet::new();
+    for feature in ["visit", "usual"] {
+        let (old, mut new) = (graph(&before)?, graph(&after)?);
+        let mut wrong = same.clone();
+        let index = before.feature(feature).ok_or("no feature")?;
+        wrong.features.iter_mut().enumerate().filter(|(at, _)| *at != index).for_each(|(_, was)| *was = None);
+        said.extend(new.meet(&old, &wrong).err().map(|error| error.to_string()));
+    }
+    if said.len() != 2 {
+        return Err(format!("{said:?}").into());
+    }
+    let (old, mut new) = (graph(&before)?, graph(&before)?);
+    Ok(new.meet(&old, &same)?)
+}
