@@ -11,7 +11,8 @@ use crate::port::subscription::Subscription;
 use crate::record::Micros;
 use crate::runtime::live::vitals::{About, Counted, Vitals};
 use crate::runtime::live::{
-    AlertFile, FilePlace, Keeping, Left, Listener, LiveOptions, Logged, OpenedFile, Outbox, Rotation, Session, live,
+    AlertFile, FilePlace, Keeping, Left, Listener, LiveOptions, Logged, LookupState, OpenedFile, Outbox, Rotation,
+    Session, live,
 };
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
@@ -72,6 +73,7 @@ pub struct Target<'a> {
     pub dead_letters: Option<&'a DeadLetters>,
     /// The files that say the definitions.
     pub files: Packed,
+    pub lookups: Vec<LookupState>,
     /// What a project that is read anew cannot change, and who asks for it to be read.
     pub fixed: Fixed,
     pub asks: Asks,
@@ -89,7 +91,7 @@ impl Live {
     /// Other definitions than these, under which the folder was left, and has to be gone on with.
     pub fn left(&self, generation: &str) -> Option<Left> {
         let state = self.state.as_ref().filter(|state| !self.drop_pending && state.is_dir())?;
-        Left::find(&*wire::disk(state), generation)
+        Left::find(&wire::disk(state), generation)
     }
 
     pub fn run(
@@ -146,6 +148,7 @@ impl Live {
             sinks: target.sinks,
             dead_letters: target.dead_letters.map(wire::dead_letters).transpose()?,
             files: Some(target.files),
+            lookups: target.lookups,
             definitions: Some(reload::definitions(target.fixed, target.asks)),
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
             vitals,

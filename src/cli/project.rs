@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -11,9 +12,10 @@ use sha2::{Digest, Sha256};
 use crate::definition;
 use crate::definition::model::{Config, Project};
 use crate::diagnostic::{Diagnostic, Severity, SourceFiles, render_text};
-use crate::plan::{self, Plan, ResolveOptions};
+use crate::plan::{self, LookupPlan, Plan, ResolveOptions};
 use crate::port::FileTree;
 use crate::record::EventTime;
+use crate::runtime::live::LookupState;
 use crate::state::definitions::Files;
 
 use super::say::{note, say};
@@ -146,6 +148,22 @@ pub fn valid_kept(tree: &dyn FileTree) -> anyhow::Result<(Opened, Files)> {
     let kept = Kept { tree, read: RefCell::default() };
     let opened = valid(&kept)?;
     Ok((opened, kept.read.into_inner()))
+}
+
+/// The lookups of a project.
+pub fn lookups(plan: &Plan, files: &SourceFiles) -> Vec<LookupState> {
+    let version = |path: &str| {
+        let text = files.iter().find(|(_, known, _)| *known == path).map_or("", |(_, _, text)| text);
+        Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    };
+    let state = |lookup: &Arc<LookupPlan>| {
+        let (path, rows) = match &lookup.table {
+            Some(table) => (table.path.clone(), None),
+            None => (format!("sql/lookups/{}.csv", lookup.name), Some(lookup.rows.len())),
+        };
+        LookupState { name: lookup.name.clone(), rows, version: version(&path) }
+    };
+    plan.lookups.iter().map(state).collect()
 }
 
 /// Files, and those of them that were read.

@@ -9,13 +9,14 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 
 use crate::definition::model::{DeadLetters, SinkConfig};
-use crate::plan::Plan;
+use datafusion::arrow::datatypes::SchemaRef;
+
 use crate::runtime::live::{Definitions, Fresh, Offered};
 use crate::runtime::outlet::tap_schema;
 use crate::state::definitions::Packed;
 
 use super::exit::describe;
-use super::project::{Opened, valid_kept};
+use super::project::{Opened, lookups, valid_kept};
 use super::say::say;
 use super::stop::Hangups;
 use super::watch::{Files, LOOK, Stamps, Watch};
@@ -33,9 +34,8 @@ pub struct Fixed {
     pub sinks: Vec<SinkConfig>,
     pub dead_letters: Option<DeadLetters>,
     /// Relations that are written, with their columns, and all that are shown.
-    pub taps: Vec<String>,
+    pub taps: Vec<(String, Option<(SchemaRef, bool)>)>,
     pub shown: Vec<String>,
-    pub plan: Plan,
 }
 
 /// Who asks for the project to be read.
@@ -111,20 +111,21 @@ impl Fixed {
     fn read(&self, files: &mut Files) -> anyhow::Result<Box<Fresh>> {
         self.check(&files.folder)?;
         let tree = wire::folder(&files.folder);
-        let (Opened { mut plan, project, generation, .. }, kept) = valid_kept(tree.as_ref())?;
+        let (Opened { mut plan, project, generation, files: texts, .. }, kept) = valid_kept(tree.as_ref())?;
         files.know(&kept);
         if project.config.sinks != self.sinks || project.config.dead_letters != self.dead_letters {
             bail!("its sinks or its `dead_letters` are others than before\nhelp: stop the run and start it again");
         }
-        let other = |tap: &&String| tap_schema(&plan, tap) != tap_schema(&self.plan, tap);
-        if let Some(tap) = self.taps.iter().find(other) {
+        let other = |(tap, schema): &&(String, Option<(SchemaRef, bool)>)| tap_schema(&plan, tap) != *schema;
+        if let Some((tap, _)) = self.taps.iter().find(other) {
             bail!(
                 "`--tap {tap}` writes a relation that has other columns now, or is gone\nhelp: stop the run and start it again"
             );
         }
         plan.show(&self.shown.iter().map(String::as_str).collect::<Vec<_>>());
         let files = Some(Packed::new(&kept)?);
-        Ok(Box::new(Fresh { plan, generation, files }))
+        let lookups = lookups(&plan, &texts);
+        Ok(Box::new(Fresh { plan, generation, lookups, files }))
     }
 
     /// In a process of its own, which takes neither more time nor more memory than it may.

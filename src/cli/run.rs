@@ -13,7 +13,7 @@ use crate::port::Input;
 use crate::record::alert::ALERTS;
 use crate::record::flow::FLOWS;
 use crate::runtime::live::{Left, LiveError};
-use crate::runtime::outlet::{AlertFormat, Outlets, own_name, relations};
+use crate::runtime::outlet::{AlertFormat, Outlets, own_name, relations, tap_schema};
 use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunFailed, RunOptions, run};
 use crate::state::definitions::Packed;
@@ -24,7 +24,7 @@ use super::inputs::Inputs;
 use super::live::{Live, Target};
 use super::lookups::strange;
 use super::place::check_outputs;
-use super::project::{folder_of, open, open_valid, tree, valid_kept};
+use super::project::{Opened, folder_of, lookups, open, open_valid, tree, valid_kept};
 use super::reload::{Asks, Fixed};
 use super::say::{note, say};
 use super::stop::{Hangups, stop_flag};
@@ -120,13 +120,15 @@ impl Run {
     fn run_live(&self, hangups: Hangups) -> anyhow::Result<Exit> {
         let files = folder_of(self.project.as_deref()).map(Files::new);
         if self.live_from.watches() && files.is_none() {
-            bail!("the built-in pack does not change\nhelp: `tripline init DIR` writes a project, which --watch can watch");
+            bail!(
+                "the built-in pack does not change\nhelp: `tripline init DIR` writes a project, which --watch can watch"
+            );
         }
         let mut files = files.map(|files| (files.stamps(), files)).map(|(stamps, files)| (files, stamps));
         let (opened, mut kept) = valid_kept(tree(self.project.as_deref())?.as_ref())?;
         files.iter_mut().for_each(|(files, _)| files.know(&kept));
         let config = &opened.project.config;
-        let (mut plan, mut generation) = (opened.plan, opened.generation);
+        let (mut plan, mut texts, mut generation) = (opened.plan, opened.files, opened.generation);
         if let Some(left) = self.live_from.left(&generation)
             && let Some(before) = of(&left)
         {
@@ -135,12 +137,12 @@ impl Run {
                  generation {generation} of the files then",
                 left.generation
             ));
-            (plan, generation, kept) = (before, left.generation, left.files);
+            (plan, texts, generation, kept) = (before.plan, before.files, left.generation, left.files);
             // As if somebody had asked for it.
             let _ = hangups.asker.send(());
         }
-        let packed = Packed::new(&kept)?;
-        drop(kept);
+        let (packed, lookups) = (Packed::new(&kept)?, lookups(&plan, &texts));
+        drop((kept, texts));
         let taps = self.taps(&plan)?;
         // The log has all columns, whoever reads them later.
         let shown: Vec<&str> = taps.iter().map(|(name, _)| name.as_str()).chain([FLOWS]).collect();
@@ -155,9 +157,8 @@ impl Run {
         let fixed = Fixed {
             sinks: config.sinks.clone(),
             dead_letters: config.dead_letters.clone(),
-            taps: taps.iter().map(|(name, _)| name.clone()).collect(),
+            taps: taps.iter().map(|(name, _)| (name.clone(), tap_schema(&plan, name))).collect(),
             shown: shown.iter().map(|name| (*name).to_owned()).collect(),
-            plan: plan.clone(),
         };
         let asks = Asks { hangups, files, watched: self.live_from.watches() };
         let target = Target {
@@ -167,6 +168,7 @@ impl Run {
             sinks,
             dead_letters,
             files: packed,
+            lookups,
             fixed,
             asks,
         };
@@ -229,10 +231,10 @@ impl Run {
     }
 }
 
-/// The plan of definitions that were in force, where this program still finds them right.
-fn of(left: &Left) -> Option<Plan> {
+/// Definitions that were in force, where this program still finds them right.
+fn of(left: &Left) -> Option<Opened> {
     let opened = open(wire::files(left.files.clone()).as_ref(), None);
-    (opened.errors() == 0 && opened.generation == left.generation).then_some(opened.plan)
+    (opened.errors() == 0 && opened.generation == left.generation).then_some(opened)
 }
 
 /// Nothing of the input was understood.

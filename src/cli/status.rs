@@ -84,6 +84,11 @@ fn text(status: &Json) -> String {
         let (generation, since) = (word(&status["generation"]), instant(&status["generation_since"]));
         lines.line("in force", &format!("generation {generation} since {since}"));
         reload(&status["reload"], &mut lines);
+        for lookup in items(&status["lookups"]) {
+            let rows =
+                if lookup["rows"].is_null() { String::new() } else { format!(", {} rows", count(&lookup["rows"])) };
+            lines.line("lookup", &format!("{}: version {}{rows}", name(&lookup["name"]), word(&lookup["version"])));
+        }
     }
     if status["phase"] == "recovering" {
         let recovery = &status["recovery"];
@@ -262,6 +267,7 @@ mod tests {
                        "error": "timeout"}, {"name": "other", "pending": 0, "waits_seconds": null, "refused": 0,
                        "failures": 3, "error": null}],
             "log": {"entries": 5, "bytes": 2048, "last_sync_seconds": 0.0021, "largest_sync_seconds": 0.5},
+            "lookups": [{"name": "feed", "rows": 1_000_000, "version": "0a1b2c3d"}, {"name": "geo", "rows": null, "version": "f0"}],
             "generation": "abc", "generation_since": "2026-01-05T09:00:01.5Z",
             "reload": {"under_way": "def", "last": {"outcome": "refused", "what": "it has\nerrors", "at": "2026-01-05T09:01:00Z"}},
             "snapshot": {"at": "2026-01-05T09:00:01Z", "entries": 4, "bytes": 1024},
@@ -274,6 +280,8 @@ in force   generation abc since 2026-01-05T09:00:01Z
 reload     generation def is made ready
 reload     refused at 2026-01-05T09:01:00Z: it has
            errors
+lookup     feed: version 0a1b2c3d, 1,000,000 rows
+lookup     geo: version f0
 watermark  none yet
 rows       3,000 offered = 2,990 accepted + 0 filtered + 6 rejected + 0 duplicate + 0 late + 4 unread
 rejected   6 ingest.bad-record

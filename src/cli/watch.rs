@@ -34,7 +34,7 @@ impl Files {
     /// These were read.
     pub fn know(&mut self, read: &definitions::Files) {
         let paths = wire::folder(&self.folder).paths().unwrap_or_default();
-        self.beside = read.keys().filter(|path| !paths.contains(path)).cloned().collect();
+        self.beside = read.keys().filter(|path| paths.binary_search(path).is_err()).cloned().collect();
     }
 
     pub fn stamps(&self) -> Stamps {

@@ -22,7 +22,8 @@ pub use crate::adapter::local::folder::Stamp;
 use crate::adapter::local::lines::Lines;
 use crate::adapter::local::process;
 use crate::adapter::local::{
-    Embedded, Folder, LocalDisk, LocalSpill, LocalStore, MemoryInput, MemoryTree, Revision, RevisionError, input, output,
+    Embedded, Folder, LocalDisk, LocalSpill, LocalStore, MemoryInput, MemoryTree, Revision, RevisionError, input,
+    output,
 };
 use crate::adapter::record::Record;
 use crate::adapter::severe::Severe;

@@ -11,17 +11,35 @@ use super::halve::FailedRow;
 /// Rows that could not be computed: of which feature or rule, how many, and the first one.
 pub type Uncomputed = (String, u64, FailedRow);
 
-/// Where rows go. Every method may be called many times; the order is by event time.
+/// Where rows go. Every method may be called many times; the order is by event time. What an outlet does not say it does not want.
 pub trait Outlet {
     /// Does anybody want the rows of this relation?
-    fn wants(&self, relation: &str) -> bool;
-    fn rows(&mut self, relation: &str, rows: &RecordBatch, partial: bool) -> Result<(), OutletError>;
+    fn wants(&self, relation: &str) -> bool {
+        let _ = relation;
+        false
+    }
+    fn rows(&mut self, relation: &str, rows: &RecordBatch, partial: bool) -> Result<(), OutletError> {
+        let _ = (relation, rows, partial);
+        Ok(())
+    }
     /// Rows of `flows`, or of `late`, which missed every window; with the watermark before each.
-    fn flows(&mut self, relation: &str, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError>;
+    fn flows(&mut self, relation: &str, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
+        let _ = (relation, rows, admit);
+        Ok(())
+    }
     /// A record that was refused, wherever that was.
-    fn reject(&mut self, reject: Reject) -> Result<(), OutletError>;
-    fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError>;
-    fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError>;
+    fn reject(&mut self, reject: Reject) -> Result<(), OutletError> {
+        let _ = reject;
+        Ok(())
+    }
+    fn hit(&mut self, rule: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError> {
+        let _ = (rule, hit, disposition);
+        Ok(())
+    }
+    fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError> {
+        let _ = alert;
+        Ok(())
+    }
     /// At the end: what could not be computed.
     fn uncomputed(&mut self, rows: &[Uncomputed]) {
         let _ = rows;
@@ -40,28 +58,4 @@ pub struct OutletError {
 /// Nobody is told of anything.
 pub struct Nowhere;
 
-impl Outlet for Nowhere {
-    fn wants(&self, _: &str) -> bool {
-        false
-    }
-
-    fn rows(&mut self, _: &str, _: &RecordBatch, _: bool) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn flows(&mut self, _: &str, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn hit(&mut self, _: &str, _: &Hit, _: Disposition) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn alert(&mut self, _: &AlertRecord) -> Result<(), OutletError> {
-        Ok(())
-    }
-}
+impl Outlet for Nowhere {}

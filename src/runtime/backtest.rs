@@ -4,14 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-
 use crate::definition::model::{Project, Status};
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
 use crate::plan::{AlertWhen, Plan, RulePlan};
-use crate::record::{Day, Disposition, EventTime, Reject};
+use crate::record::{Day, Disposition, EventTime};
 
 use super::outlet::RunOutlet;
 
@@ -74,22 +72,6 @@ impl Tally {
 }
 
 impl Outlet for Tally {
-    fn wants(&self, _: &str) -> bool {
-        false
-    }
-
-    fn rows(&mut self, _: &str, _: &RecordBatch, _: bool) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn flows(&mut self, _: &str, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
-        Ok(())
-    }
-
     fn hit(&mut self, rule: &str, hit: &Hit, _: Disposition) -> Result<(), OutletError> {
         let tally = self.rules.entry(rule.to_owned()).or_default();
         tally.hits += 1;

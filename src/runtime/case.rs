@@ -23,7 +23,7 @@ use crate::pipeline::merge::{Merge, Step};
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::pipeline::window::feature::BuildError;
 use crate::plan::{self, Plan, ResolveOptions, Upstream};
-use crate::record::{Column, Disposition, Micros, Reject, flow};
+use crate::record::{Column, Disposition, Micros, flow};
 use crate::target::datafusion::Lookups;
 
 pub use check::check;
@@ -239,10 +239,6 @@ impl Outlet for Kept {
 
     fn flows(&mut self, relation: &str, rows: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
         if relation == flow::FLOWS { self.rows(relation, rows, false) } else { Ok(()) }
-    }
-
-    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
-        Ok(())
     }
 
     fn hit(&mut self, rule: &str, hit: &Hit, _: Disposition) -> Result<(), OutletError> {

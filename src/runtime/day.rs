@@ -16,7 +16,7 @@ use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::plan::{Plan, RulePlan};
 use crate::port::Store;
 use crate::record::alert::ALERTS;
-use crate::record::{Day, Disposition, EventTime, Reject, flow};
+use crate::record::{Day, Disposition, EventTime, flow};
 
 use super::alert::alert_rows;
 use super::outlet::{HITS, hit_columns, tap_schema};
@@ -112,14 +112,6 @@ impl Outlet for DayOutlet {
         let rows = RecordBatch::try_new(Arc::clone(&relation.schema), columns).map_err(failed)?;
         relation.rows += rows.num_rows() as u64;
         self.files.push(relation.file, rows)
-    }
-
-    fn flows(&mut self, _: &str, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
-        Ok(())
     }
 
     fn hit(&mut self, _: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError> {

@@ -21,14 +21,12 @@ use serde_json::{Value as Json, json};
 
 use crate::history::write::DayRows;
 use crate::history::{History, HistoryError, PartLimits};
-use crate::pipeline::alert::AlertRecord;
-use crate::pipeline::detect::Hit;
 use crate::pipeline::ledger::Imbalance;
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::plan::{Plan, RulePlan};
 use crate::port::Input;
 use crate::port::warehouse::{Warehouse, WarehouseError};
-use crate::record::{Day, Disposition, Reject, flow};
+use crate::record::{Day, Reject, flow};
 
 use super::outlet::{Outlets, RunOutlet};
 use super::report::RunReport;
@@ -223,10 +221,6 @@ impl Outlet for Collected<'_> {
         relation == flow::FLOWS || self.taps.wants(relation)
     }
 
-    fn rows(&mut self, _: &str, _: &RecordBatch, _: bool) -> Result<(), OutletError> {
-        Ok(())
-    }
-
     /// Rows that missed every window belong to what is kept as well.
     fn flows(&mut self, _: &str, rows: &RecordBatch, admit: &[i64]) -> Result<(), OutletError> {
         self.place.push(rows, admit)
@@ -234,13 +228,5 @@ impl Outlet for Collected<'_> {
 
     fn reject(&mut self, reject: Reject) -> Result<(), OutletError> {
         self.taps.reject(reject)
-    }
-
-    fn hit(&mut self, _: &str, _: &Hit, _: Disposition) -> Result<(), OutletError> {
-        Ok(())
-    }
-
-    fn alert(&mut self, _: &AlertRecord) -> Result<(), OutletError> {
-        Ok(())
     }
 }

@@ -83,5 +83,9 @@ pub fn check(disk: &dyn Disk) -> Result<(), StateError> {
 fn owns(file: &str) -> bool {
     let file = file.strip_suffix(UNDER_WAY).unwrap_or(file);
     let alone = [FILE, outbox::FILE, mute::FILE, "lock"].contains(&file);
-    alone || snapshot::owns(file) || outbox::owns(file) || definitions::owns(file) || Kind::ALL.into_iter().any(|kind| kind.owns(file))
+    alone
+        || snapshot::owns(file)
+        || outbox::owns(file)
+        || definitions::owns(file)
+        || Kind::ALL.into_iter().any(|kind| kind.owns(file))
 }

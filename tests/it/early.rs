@@ -27,6 +27,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("early::an_incident_is_told_of_once_and_as_it_grows", once_an_incident),
         Trial::test("early::what_came_to_nothing_is_withdrawn", withdrawn),
         Trial::test("early::of_an_incident_that_there_is_nothing_is_withdrawn", not_withdrawn),
+        Trial::test("early::a_second_incident_of_a_key_and_day_is_taken_back_too", second_incident),
         Trial::test("early::a_stop_takes_nothing_back", stopped),
     ]
 }
@@ -461,6 +462,49 @@ fn once_an_incident() -> Result<(), Failed> {
         return Err(format!("{found:#?}").into());
     }
     Ok(())
+}
+
+/// Another incident of the same key and day is there, or comes: of the one that was told of and has come to nothing it is said.
+fn second_incident() -> Result<(), Failed> {
+    // Its row goes, and another hit of the key waits when that is found.
+    let two = BURST.replace("size: 1m", "size: 10m").replace(
+        "SELECT * FROM by_source WHERE flows >= 3",
+        "SELECT src_ip, flows FROM by_source WHERE flows >= 3 UNION ALL SELECT src_ip, 1 AS flows FROM flows WHERE dst_port = 22",
+    );
+    let mut flows: Vec<_> = (0..4).map(|n| flow(1_200 + n, "10.0.0.1")).collect();
+    flows.extend((0..40).map(|n| flow(1_205 + n * 4, &format!("10.0.1.{n}"))));
+    flows.push(arrival::Flow { dst_port: Some(22), ..flow(9_000, "10.0.0.1") });
+    flows.push(flow(20_000, "10.0.2.1"));
+    let found = said(&two, &flows)?;
+    let phases: Vec<&str> = found.iter().map(|(phase, ..)| *phase).collect();
+    if phases != ["first", "first", "withdrawn", "final"] {
+        return Err(format!("{found:#?}").into());
+    }
+    // One is open, and a row that is over much later is certain, when the rule becomes another.
+    let long = BURST.replace("size: 1m", "size: 2h");
+    let (before, after) = (plan_of(&long)?, plan_of(&long.replace("flows >= 3", "flows >= 2"))?);
+    let graph = |plan: &Plan, generation: &str| -> Result<Graph, Failed> {
+        let lookups = Lookups::new(&plan.lookups);
+        let mut graph = Graph::new(plan, &lookups, generation.to_owned(), None)?;
+        graph.fire_early(plan, &lookups)?;
+        Ok(graph)
+    };
+    let (mut old, mut new) = (graph(&before, "one")?, graph(&after, "two")?);
+    let flows: Vec<_> = [1_200, 8_400].iter().flat_map(|at| (0..3).map(move |n| flow(at + n, "10.0.0.1"))).collect();
+    let mut kept = Kept::alerts_alone();
+    for flow in &flows {
+        let flows = arrival::batch_of(std::slice::from_ref(flow))?;
+        old.push(&AdmittedBatch { flows, admit: vec![i64::MIN], watermark: flow.time }, &mut kept)?;
+    }
+    let same = after.same_as(&before);
+    new.meet(&old, &same)?;
+    new.go_on(old, &same, &mut kept)?;
+    new.put_out_owed(&mut kept)?;
+    let phases: Vec<&str> = kept.alerts.iter().map(|alert| alert.phase.name()).collect();
+    match phases.as_slice() {
+        ["first", "first", "final", "withdrawn"] => Ok(()),
+        _ => Err(format!("{phases:?}").into()),
+    }
 }
 
 /// What is certain when a run stops comes when it goes on: nothing is taken back.

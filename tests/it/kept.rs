@@ -7,7 +7,7 @@ use tripline::pipeline::detect::Hit;
 use tripline::pipeline::outlet::{Outlet, OutletError};
 use tripline::plan::Plan;
 use tripline::record::alert::Phase;
-use tripline::record::{Column, Disposition, Reject, Value, flow};
+use tripline::record::{Column, Disposition, Value, flow};
 
 use datafusion::arrow::array::RecordBatch;
 
@@ -90,10 +90,6 @@ impl Outlet for Kept {
         }
         let values = self.values(flow::FLOWS, rows);
         self.late.extend(values.into_iter().zip(admit.iter().copied()));
-        Ok(())
-    }
-
-    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
         Ok(())
     }
 

@@ -31,6 +31,7 @@ mod query;
 mod random;
 mod reconcile;
 mod recorded;
+mod reload;
 mod scale;
 mod sinks;
 mod spaces;
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
     trials.extend(fingerprint::cases());
     trials.extend(pruned::cases());
     trials.extend(pubsub::cases());
+    trials.extend(reload::cases());
     trials.extend(query::cases());
     trials.extend(training::cases());
     trials.extend(expressions::cases());

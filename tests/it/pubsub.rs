@@ -125,7 +125,7 @@ impl Emulator {
         })
     }
 
-    fn publish(&self, messages: Vec<String>) -> Outcome {
+    pub fn publish(&self, messages: Vec<String>) -> Outcome {
         self.runtime.block_on(async {
             let base = BasePublisher::builder().with_endpoint(self.endpoint());
             let base = base.with_credentials(anonymous::Builder::new().build()).build().await?;
@@ -150,7 +150,7 @@ impl Drop for Emulator {
 }
 
 /// The pack, with room for what comes again after a kill.
-fn project(folder: &Path) -> Outcome {
+pub fn project(folder: &Path) -> Outcome {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for part in ["tripline.yaml", "sql", "features", "rules"] {
         copy(&root.join(part), &folder.join(part))?;
@@ -181,7 +181,7 @@ fn copy(from: &Path, to: &Path) -> Outcome {
 }
 
 /// `TRIPLINE_PROGRAM` may name another build of it.
-fn tripline() -> Command {
+pub fn tripline() -> Command {
     let other = std::env::var_os("TRIPLINE_PROGRAM");
     Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_tripline").into()))
 }
@@ -219,7 +219,7 @@ fn alerts(file: &Path) -> Result<BTreeSet<String>, Failed> {
     Ok(ids)
 }
 
-struct Place {
+pub struct Place {
     folder: TempDir,
     /// A table that alerts go to, where its emulator is installed.
     table: Option<warehouse::Emulator>,
@@ -230,7 +230,7 @@ struct Place {
 }
 
 /// A run, which does not outlive its test.
-struct Started(Child);
+pub struct Started(pub Child);
 
 impl Drop for Started {
     fn drop(&mut self) {
@@ -240,7 +240,11 @@ impl Drop for Started {
 }
 
 impl Place {
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn plain() -> Result<Self, Failed> {
+        Ok(Self { folder: tempfile::tempdir()?, table: None, more: Vec::new(), address: None })
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -248,7 +252,7 @@ impl Place {
         self.start_with(emulator, &[])
     }
 
-    fn start_with(&self, emulator: &Emulator, more: &[&str]) -> Result<Started, Failed> {
+    pub fn start_with(&self, emulator: &Emulator, more: &[&str]) -> Result<Started, Failed> {
         let mut command = tripline();
         if let Some(table) = &self.table {
             command.env("BIGQUERY_EMULATOR_HOST", table.address()?.to_string());
@@ -303,7 +307,7 @@ impl Place {
         serde_json::from_slice(&status.stdout).map_err(|error| format!("{error}: {said}").into())
     }
 
-    fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         if self.address.is_some() {
             let accepted = self.status().ok().and_then(|status| status["rows"]["accepted"].as_u64());
             return accepted.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(0);
@@ -312,7 +316,7 @@ impl Place {
     }
 
     /// In time: rows go on coming, or it is soon.
-    fn wait_for(&self, what: &str, done: impl Fn() -> Result<bool, Failed>) -> Outcome {
+    pub fn wait_for(&self, what: &str, done: impl Fn() -> Result<bool, Failed>) -> Outcome {
         let (mut until, mut rows) = (Instant::now() + PATIENCE, self.rows());
         while !done()? {
             if self.rows() > rows {

@@ -1,8 +1,8 @@
 //! Incidents and hits of definitions that were in force before: those of rules that mean the same go on, the others end here.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use super::early::Early;
+use super::early::{Chain, Early, touch};
 use super::{AlertRecord, AlertStage, IncidentKey, Place, Settled, incident_key, of_open};
 use crate::pipeline::ledger::Ledger;
 use crate::record::alert::Phase;
@@ -40,7 +40,8 @@ impl AlertStage {
             self.closing.insert((incident.closes_at(merge_within), key.clone()));
             self.incidents.insert(key, incident);
         }
-        let found: Vec<IncidentKey> = before.incidents.keys().cloned().collect();
+        let found: Vec<(IncidentKey, Chain)> =
+            before.incidents.iter().map(|(key, known)| (key.clone(), known.known())).collect();
         let mut early = before.early.take();
         let certain = early.as_mut().map(|early| early.go_on(&now)).unwrap_or_default();
         self.early = early.filter(|_| self.early.is_some());
@@ -48,9 +49,16 @@ impl AlertStage {
         self.owed = before.owed;
         self.owed.extend(alerts);
         // Hits that were told of because they were certain, of rules that do not find them any more.
-        let told: BTreeSet<IncidentKey> =
-            found.into_iter().chain(hits.iter().map(|(hit, _)| incident_key(hit))).collect();
-        for hit in certain.into_iter().filter(|hit| !told.contains(&incident_key(hit))) {
+        let mut told: BTreeMap<IncidentKey, Vec<Chain>> = BTreeMap::new();
+        let hits_known = hits.iter().map(|(hit, _)| (incident_key(hit), (hit.known_at.0, hit.known_at.0)));
+        found.into_iter().chain(hits_known).for_each(|(key, known)| told.entry(key).or_default().push(known));
+        for (chain, hit) in certain {
+            let merge_within = before.rules[hit.rule].merge_within.0;
+            let told = told.get(&incident_key(&hit)).into_iter().flatten();
+            // Another incident of the key and day is not the one that was told of.
+            if told.into_iter().any(|known| touch(chain, *known, merge_within)) {
+                continue;
+            }
             self.owed.push(of_open(Phase::Withdrawn, &before.rules[hit.rule], &hit, &before.generation));
         }
         Settled { hits, alerts: Vec::new() }

@@ -14,8 +14,13 @@ use super::{IncidentKey, day};
 /// Chains that nothing can be added to any more are dropped when there are so many.
 const CHAINS_MIN: usize = 1_024;
 
-/// Hits that were said to be certain, or that came, in a row: at most `merge_within` apart.
-type Chain = (i64, i64);
+/// Hits that were said to be certain, or that came, in a row: at most `merge_within` apart. When the first and the last were known.
+pub type Chain = (i64, i64);
+
+/// Are these, of one key and day, of one incident?
+pub fn touch(one: Chain, other: Chain, merge_within: i64) -> bool {
+    one.0 <= other.1.saturating_add(merge_within) && other.0 <= one.1.saturating_add(merge_within)
+}
 
 pub struct Early {
     chains: BTreeMap<IncidentKey, Vec<Chain>>,
@@ -46,13 +51,10 @@ impl Early {
     pub fn opens(&mut self, hit: &Hit, key: IncidentKey, merge_within: i64) -> bool {
         let at = hit.known_at.0;
         let chains = self.chains.entry(key).or_default();
-        // What comes is known at the watermark or later.
-        chains.retain(|(_, last)| last.saturating_add(merge_within) >= self.watermark);
-        let near = |(first, last): &Chain| {
-            let within = first.saturating_sub(merge_within)..=last.saturating_add(merge_within);
-            within.contains(&at) && day(hit.known_at) == last.div_euclid(super::DAY)
-        };
-        match chains.iter_mut().find(|chain| near(chain)) {
+        drop_over(chains, merge_within, self.watermark);
+        let near =
+            |chain: Chain| touch(chain, (at, at), merge_within) && day(hit.known_at) == chain.1.div_euclid(super::DAY);
+        match chains.iter_mut().find(|chain| near(**chain)) {
             Some(chain) => {
                 *chain = (chain.0.min(at), chain.1.max(at));
                 false
@@ -82,36 +84,46 @@ impl Early {
         }
     }
 
-    /// All hits before the watermark have come. Those that are not among them leave no trace; returns those that were told of.
-    pub fn missed(&mut self, watermark: i64) -> Vec<(IncidentKey, Hit)> {
+    /// The hits that a hit of this key is in a row with.
+    pub fn chain(&self, hit: &Hit, key: &IncidentKey) -> Chain {
+        let at = hit.known_at.0;
+        let found =
+            self.chains.get(key).and_then(|chains| chains.iter().find(|chain| (chain.0..=chain.1).contains(&at)));
+        found.copied().unwrap_or((at, at))
+    }
+
+    /// All hits before the watermark have come. Those that are not among them leave no trace; returns those that were told of, and
+    /// the hits that they were in a row with.
+    pub fn missed(&mut self, watermark: i64) -> Vec<(IncidentKey, Chain, Hit)> {
         self.watermark = self.watermark.max(watermark);
-        let mut missed = Vec::new();
+        let (mut missed, mut gone) = (Vec::new(), Vec::new());
         while let Some(entry) = self.awaited.first_entry().filter(|entry| entry.key().0 < watermark) {
             let Awaited { key, told } = entry.remove();
-            // Nobody can say which of its chains it was part of: rather is something told twice than not at all.
-            self.chains.remove(&key);
-            missed.extend(told.map(|hit| (key, hit)));
+            missed.extend(told.map(|hit| (key.clone(), self.chain(&hit, &key), hit)));
+            gone.push(key);
         }
+        // Nobody can say which of its chains it was part of: rather is something told twice than not at all.
+        gone.iter().for_each(|key| drop(self.chains.remove(key)));
         missed
     }
 
     /// What goes on under other definitions, where rules have these numbers `now`; returns the hits that were told of and have not
-    /// come of rules that do not.
-    pub fn go_on(&mut self, now: &[Option<usize>]) -> Vec<Hit> {
+    /// come of rules that do not, each with the hits that it is in a row with.
+    pub fn go_on(&mut self, now: &[Option<usize>]) -> Vec<(Chain, Hit)> {
         let of = |rule: usize| now.get(rule).copied().flatten();
+        let left = self.awaited.values().filter(|awaited| of(awaited.key.0).is_none());
+        let left =
+            left.filter_map(|Awaited { key, told }| told.as_ref().map(|hit| (self.chain(hit, key), hit.clone())));
+        let left: Vec<(Chain, Hit)> = left.collect();
         let chains = std::mem::take(&mut self.chains).into_iter();
         self.chains = chains.filter_map(|((rule, key, day), chains)| Some(((of(rule)?, key, day), chains))).collect();
-        let mut rest = Vec::new();
         for (place, Awaited { key: (rule, key, day), told }) in std::mem::take(&mut self.awaited) {
-            match of(rule) {
-                None => rest.extend(told),
-                Some(rule) => {
-                    let told = told.map(|hit| Hit { rule, ..hit });
-                    self.awaited.insert(place, Awaited { key: (rule, key, day), told });
-                }
+            if let Some(rule) = of(rule) {
+                let told = told.map(|hit| Hit { rule, ..hit });
+                self.awaited.insert(place, Awaited { key: (rule, key, day), told });
             }
         }
-        rest
+        left
     }
 
     /// Drops what can have no part in anything any more. `merge_within`: of a rule.
@@ -121,7 +133,7 @@ impl Early {
         }
         let watermark = self.watermark;
         self.chains.retain(|(rule, ..), chains| {
-            chains.retain(|(_, last)| last.saturating_add(merge_within(*rule)) >= watermark);
+            drop_over(chains, merge_within(*rule), watermark);
             !chains.is_empty()
         });
         self.prune_at = (self.chains.len() * 2).max(CHAINS_MIN);
@@ -147,4 +159,9 @@ impl Early {
         }
         Ok(())
     }
+}
+
+/// Drops what nothing can be added to any more: what comes is known at the watermark or later.
+fn drop_over(chains: &mut Vec<Chain>, merge_within: i64, watermark: i64) {
+    chains.retain(|(_, last)| last.saturating_add(merge_within) >= watermark);
 }

@@ -62,6 +62,11 @@ impl Incident {
         }
     }
 
+    /// When the first and the last of its hits were known, or before.
+    pub fn known(&self) -> (i64, i64) {
+        (self.first_time.0, self.known_at.0)
+    }
+
     /// From this instant on no hit can belong to it.
     pub fn closes_at(&self, merge_within: i64) -> i64 {
         let midnight = (day(self.known_at) + 1).saturating_mul(DAY);

@@ -21,7 +21,7 @@ use crate::record::{Disposition, EventTime, Value};
 use super::detect::Hit;
 use super::ledger::Ledger;
 use super::saved::{Loader, Saved, SavedError, Saver, mismatch};
-use early::Early;
+use early::{Chain, Early, touch};
 use incident::Incident;
 pub use record::AlertRecord;
 
@@ -217,13 +217,14 @@ impl AlertStage {
     /// Takes back what was told of hits that have not come: their rows went, because there were too many keys.
     fn withdraw(&mut self, watermark: i64, settled: &mut Settled) {
         let Some(early) = &mut self.early else { return };
-        for (key, hit) in early.missed(watermark) {
-            // There is an incident all the same, or one that has ended since.
-            let came = |hit: &Hit| incident_key(hit) == key;
-            if self.incidents.contains_key(&key) || self.waiting.values().any(came) {
+        for (key, chain, hit) in early.missed(watermark) {
+            let rule = &self.rules[hit.rule];
+            let own = |other: Chain| touch(chain, other, rule.merge_within.0);
+            // There is an incident all the same, or there will be. Another one of the key and day is not it.
+            let came = |hit: &Hit| incident_key(hit) == key && own((hit.known_at.0, hit.known_at.0));
+            if self.incidents.get(&key).is_some_and(|known| own(known.known())) || self.waiting.values().any(came) {
                 continue;
             }
-            let rule = &self.rules[hit.rule];
             settled.alerts.push(of_open(Phase::Withdrawn, rule, &hit, &self.generation));
         }
         early.prune(|rule| self.rules.get(rule).map_or(0, |rule| rule.merge_within.0));

@@ -4,9 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::language::tree::AggregateFunction;
-
-use super::accumulate::{AggregateKind, States};
+use super::accumulate::States;
 use super::distinct::{Distinct, SavedValue, Values};
 
 /// Rows of a key: when the window of each ended, and its states by aggregate.
@@ -20,11 +18,6 @@ pub struct SavedRows {
 enum SavedStates {
     Plain(States),
     Distinct(Vec<Vec<SavedValue>>),
-}
-
-/// Can the states of an aggregate be written?
-pub fn can_be_saved(kind: &AggregateKind) -> bool {
-    !matches!(kind.function, AggregateFunction::First | AggregateFunction::ApproxCountDistinct)
 }
 
 impl SavedRows {

@@ -3,10 +3,21 @@
 use crate::plan::Plan;
 use crate::state::definitions::Packed;
 
+/// A lookup as others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupState {
+    pub name: String,
+    /// `None`: of a file of networks, whose rows nobody counts.
+    pub rows: Option<usize>,
+    /// Another one for each content of its file.
+    pub version: String,
+}
+
 /// Definitions that are whole and right.
 pub struct Fresh {
     pub plan: Plan,
     pub generation: String,
+    pub lookups: Vec<LookupState>,
     /// The files that say them: a start after a crash may need them. `None`: nothing is kept of them.
     pub files: Option<Packed>,
 }

@@ -1,10 +1,12 @@
 //! A folder that a run has not left cleanly, of other definitions than the project has by now: what those computed may not be out, so
 //! a start goes on under them, of which the folder has a copy, and the others come in force while it runs.
 
+use std::sync::Arc;
+
 use crate::port::disk::Disk;
 use crate::state::definitions::{self, Files};
 use crate::state::folder;
-use crate::state::log::{Kind, confirmed_entries};
+use crate::state::log::{Follower, Kind, Log, confirmed_entries};
 use crate::state::outbox::Position;
 
 use super::outbox::is_this_build;
@@ -18,14 +20,18 @@ pub struct Left {
 impl Left {
     /// `None` where a start under `generation` loses nothing; and where nobody can go on under the ones before, which
     /// [`super::Session::open`] or the start says.
-    pub fn find(disk: &dyn Disk, generation: &str) -> Option<Self> {
-        folder::check(disk).ok()?;
-        let position = Position::load(disk).ok()??;
-        let pending = position.complete < confirmed_entries(disk, Kind::Given);
+    pub fn find(disk: &Arc<dyn Disk>, generation: &str) -> Option<Self> {
+        folder::check(&**disk).ok()?;
+        let position = Position::load(&**disk).ok()??;
+        // What nobody has confirmed may be there all the same, and is read then.
+        let behind = position.complete.max(Log::first(&**disk, Kind::Given).ok()?);
+        let mut follower = Follower::new(Arc::clone(disk), Kind::Given, behind);
+        let is_there = follower.read(behind + 1, 1).is_ok_and(|entries| !entries.is_empty());
+        let pending = is_there || position.complete < confirmed_entries(&**disk, Kind::Given);
         if position.generation == generation || !pending || !is_this_build(&position.program) {
             return None;
         }
-        let files = definitions::load(disk, &position.generation).ok()??;
+        let files = definitions::load(&**disk, &position.generation).ok()??;
         Some(Self { generation: position.generation, files })
     }
 }

@@ -72,7 +72,7 @@ use super::report::RunReport;
 use super::run::{Progress, RunError, normalizers};
 pub use alert_file::{AlertFile, FilePlace, OpenedFile, Rotation, whole_lines};
 use core::Core;
-pub use definitions::{Definitions, Fresh, Offered, Outcome};
+pub use definitions::{Definitions, Fresh, LookupState, Offered, Outcome};
 use deliver::Deliveries;
 pub use deliver::{Listener, SinkState};
 use feed::Source;
@@ -124,6 +124,7 @@ pub struct LiveOptions {
     pub dead_letters: Option<Box<dyn Sink>>,
     /// The files of the definitions that it begins with.
     pub files: Option<Packed>,
+    pub lookups: Vec<LookupState>,
     /// Who reads definitions anew.
     pub definitions: Option<Box<dyn Definitions>>,
     /// The run waits for what other threads do for it, and does nothing meanwhile.
@@ -148,6 +149,7 @@ impl LiveOptions {
             sinks: Vec::new(),
             dead_letters: None,
             files: None,
+            lookups: Vec::new(),
             definitions: None,
             one_at_a_time: false,
             full_pause: FULL_PAUSE,
@@ -309,9 +311,9 @@ pub fn live(
         cut_bytes: recovered.opened.cut_bytes,
         ..Logged::default()
     };
-    options.vitals.turned_to(&generation, begun);
+    options.vitals.turned_to(&generation, options.lookups, begun);
     let spill = options.spill.clone();
-    let reloads = Reloads::new(options.definitions, plan.clone(), lateness.clone(), spill);
+    let reloads = Reloads::new(options.definitions, (plan.clone(), lookups), lateness.clone(), spill);
     let mut run = Live {
         core,
         log: recovered.log,

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::plan::Plan;
@@ -16,8 +16,9 @@ use crate::port::Spill;
 use crate::record::{EventTime, Micros};
 use crate::state::definitions;
 use crate::state::entry::Entry;
+use crate::target::datafusion::Lookups;
 
-use super::definitions::{Definitions, Fresh, Offered, Outcome};
+use super::definitions::{Definitions, Fresh, LookupState, Offered, Outcome};
 use super::outbox::{Outbox, program};
 use super::snapshots::Head;
 use super::warming::{Kit, Warm, Warming};
@@ -32,6 +33,8 @@ const PATIENCE: u64 = 10_000;
 pub struct Reloads {
     definitions: Option<Box<dyn Definitions>>,
     plan: Arc<Plan>,
+    /// Those of the graph in force.
+    tables: Lookups,
     /// By lane.
     lateness: Vec<Micros>,
     spill: Option<Arc<dyn Spill>>,
@@ -57,6 +60,8 @@ enum UnderWay {
 struct Turn {
     head: Head,
     plan: Arc<Plan>,
+    tables: Lookups,
+    lookups: Vec<LookupState>,
     /// What is said of it then.
     what: String,
     /// Rules of the definitions before of which nothing goes on.
@@ -68,13 +73,13 @@ struct Turn {
 impl Reloads {
     pub fn new(
         definitions: Option<Box<dyn Definitions>>,
-        plan: Plan,
+        (plan, tables): (Plan, Lookups),
         lateness: Vec<Micros>,
         spill: Option<Arc<dyn Spill>>,
     ) -> Self {
         let readable = Arc::new(AtomicU64::new(0));
         let under_way = UnderWay::Nothing;
-        Self { definitions, plan: Arc::new(plan), lateness, spill, readable, under_way, abandoned: None }
+        Self { definitions, plan: Arc::new(plan), tables, lateness, spill, readable, under_way, abandoned: None }
     }
 
     /// Entries that wait for definitions to come in force.
@@ -109,6 +114,12 @@ impl Reloads {
             self.abandoned.take().into_iter().for_each(|thread| drop(thread.join()));
         }
         self.abandoned.is_none()
+    }
+
+    /// These are in force. The rows of lookups before may be many, and the loop does not wait for them to be gone.
+    fn put_by(&mut self, plan: Arc<Plan>, tables: Lookups) {
+        let before = (std::mem::replace(&mut self.plan, plan), std::mem::replace(&mut self.tables, tables));
+        drop(thread::spawn(move || drop(before)));
     }
 
     /// The run ends: so do its threads.
@@ -225,7 +236,7 @@ impl Live<'_> {
     /// From the next entry on the new definitions compute. Entries wait until their state is durable.
     fn take_over(&mut self, warm: Warm, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let what = self.what_changes(&warm);
-        let Warm { mut core, plan, generation, same, .. } = warm;
+        let Warm { mut core, plan, tables, generation, lookups, same, .. } = warm;
         // The last at which those in force can be left as they are. What goes wrong behind it is of the disk, and ends the run.
         if let Err(error) = core.graph.meet(&self.core.graph, &same) {
             self.refuse(&error.to_string());
@@ -247,7 +258,8 @@ impl Live<'_> {
         let program = program(&plan.computed());
         let head = Head { generation, program, entries: self.log.end(), base: outbox.alerts(), given: 0 };
         self.begin_snapshot(&head, Instant::now(), outbox)?;
-        self.reloads.under_way = UnderWay::Turning(Box::new(Turn { head, plan, what, ended, held: Vec::new() }));
+        self.reloads.under_way =
+            UnderWay::Turning(Box::new(Turn { head, plan, tables, lookups, what, ended, held: Vec::new() }));
         self.turn(self.one_at_a_time, outbox)
     }
 
@@ -272,7 +284,7 @@ impl Live<'_> {
         let UnderWay::Turning(turn) = std::mem::replace(&mut self.reloads.under_way, UnderWay::Nothing) else {
             return Ok(());
         };
-        let Turn { plan, what, ended, held, .. } = *turn;
+        let Turn { plan, tables, lookups, what, ended, held, .. } = *turn;
         let Head { generation, program, entries, .. } = &head;
         self.patiently(outbox, &mut |_, outbox| outbox.turn_to((generation, program), *entries, ended.clone()))?;
         // They take room, and nobody reads them.
@@ -280,9 +292,9 @@ impl Live<'_> {
         outbox.put_out_by(&plan.rules).map_err(RunError::from)?;
         self.vitals.rules().add(plan.rules.iter().map(|rule| rule.name.as_str()));
         self.core.graph.put_out_owed(outbox)?;
-        self.reloads.plan = plan;
+        self.reloads.put_by(plan, tables);
         self.logged.reloads += 1;
-        self.vitals.turned_to(generation, self.clock.now());
+        self.vitals.turned_to(generation, lookups, self.clock.now());
         self.said(Outcome::Taken, &format!("generation {generation} is in force from entry {entries} on; {what}"));
         // Until there is a second snapshot of them, nothing could take the place of one that is damaged.
         self.snapshots.due = true;
@@ -354,6 +366,6 @@ impl<F: FnMut(u64) -> Option<Offered> + Send> Definitions for F {
 
 impl Fresh {
     pub fn new(plan: Plan, generation: &str) -> Box<Self> {
-        Box::new(Self { plan, generation: generation.to_owned(), files: None })
+        Box::new(Self { plan, generation: generation.to_owned(), lookups: Vec::new(), files: None })
     }
 }

@@ -20,7 +20,7 @@ use crate::target::datafusion::Lookups;
 
 use super::LiveError;
 use super::core::Core;
-use super::definitions::Fresh;
+use super::definitions::{Fresh, LookupState};
 use super::run_error;
 
 /// Entries that are read at once.
@@ -30,7 +30,10 @@ const READ_ENTRIES: usize = 16;
 pub struct Warm {
     pub core: Core,
     pub plan: Arc<Plan>,
+    /// What the graph finds rows of lookups in.
+    pub tables: Lookups,
     pub generation: String,
+    pub lookups: Vec<LookupState>,
     /// What it takes over of the graph before.
     pub same: Same,
     /// Where it reads the log, and how many entries it was given; `None` where it needs none.
@@ -50,18 +53,18 @@ pub struct Kit {
 
 impl Kit {
     fn make(self, fresh: Fresh) -> Result<Warm, LiveError> {
-        let Fresh { plan, generation, files } = fresh;
+        let Fresh { plan, generation, lookups, files } = fresh;
         // Before anything is of them.
         files.iter().try_for_each(|files| definitions::save(&*self.disk, &generation, files))?;
         let same = plan.same_as(&self.before);
-        let lookups = Lookups::new(&plan.lookups);
-        let mut graph = Graph::new(&plan, &lookups, generation.clone(), None).map_err(run_error)?;
-        graph.fire_early(&plan, &lookups).map_err(run_error)?;
+        let tables = Lookups::new(&plan.lookups);
+        let mut graph = Graph::new(&plan, &tables, generation.clone(), None).map_err(run_error)?;
+        graph.fire_early(&plan, &tables).map_err(run_error)?;
         self.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
         let core = Core::new(graph, Merge::new(&self.lateness), self.lateness.len());
         let follower = Follower::new(self.disk, Kind::Given, self.first);
         let follower = (!same.missing.is_empty()).then_some((follower, self.first));
-        Ok(Warm { core, plan: Arc::new(plan), generation, same, follower })
+        Ok(Warm { core, plan: Arc::new(plan), tables, generation, lookups, same, follower })
     }
 }
 

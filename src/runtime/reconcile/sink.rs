@@ -12,7 +12,7 @@ use crate::pipeline::merge::BEFORE_ALL;
 use crate::pipeline::outlet::{Outlet, OutletError};
 use crate::plan::RulePlan;
 use crate::record::alert::ALERTS;
-use crate::record::{Disposition, Reject, Value};
+use crate::record::{Disposition, Value};
 use crate::runtime::outlet::{HITS, hit_columns};
 
 use super::alerts;
@@ -87,10 +87,6 @@ impl Outlet for Shaped<'_> {
         let mut columns = rows.columns().to_vec();
         columns.push(Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")));
         self.give(relation, columns)
-    }
-
-    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
-        Ok(())
     }
 
     fn hit(&mut self, _: &str, hit: &Hit, disposition: Disposition) -> Result<(), OutletError> {

@@ -5,17 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::RecordBatch;
 use libtest_mimic::Failed;
 use serde_json::Value as Json;
 use tripline::pipeline::alert::AlertRecord;
-use tripline::pipeline::detect::Hit;
 use tripline::pipeline::graph::Graph;
 use tripline::pipeline::merge::{Merge, Step};
 use tripline::pipeline::outlet::{Outlet, OutletError};
 use tripline::plan::Plan;
 use tripline::port::disk::Disk;
-use tripline::record::{Disposition, Micros, Reject};
+use tripline::record::Micros;
 use tripline::runtime::live::{Fresh, LiveOptions, Logged, Offered};
 use tripline::runtime::run::Progress;
 use tripline::state::StateError;
@@ -141,21 +139,6 @@ impl Change {
 struct Told(Vec<Json>);
 
 impl Outlet for Told {
-    fn wants(&self, _: &str) -> bool {
-        false
-    }
-    fn rows(&mut self, _: &str, _: &RecordBatch, _: bool) -> Result<(), OutletError> {
-        Ok(())
-    }
-    fn flows(&mut self, _: &str, _: &RecordBatch, _: &[i64]) -> Result<(), OutletError> {
-        Ok(())
-    }
-    fn reject(&mut self, _: Reject) -> Result<(), OutletError> {
-        Ok(())
-    }
-    fn hit(&mut self, _: &str, _: &Hit, _: Disposition) -> Result<(), OutletError> {
-        Ok(())
-    }
     fn alert(&mut self, alert: &AlertRecord) -> Result<(), OutletError> {
         self.0.push(alert.json());
         Ok(())
@@ -191,11 +174,21 @@ impl Judge {
     }
 
     /// Ends what is open.
-    fn close(&mut self) -> Result<(), Failed> {
+    pub fn close(&mut self) -> Result<(), Failed> {
         Ok(self.graph.stop(END + 30 * DAY, &mut self.told)?)
     }
 
-    fn said(&mut self) -> Vec<Json> {
+    /// Turns to other definitions, of which nothing has to be computed from the log.
+    pub fn turn(&mut self, before: &Plan, after: &Plan, generation: &str) -> Result<(), Failed> {
+        let mut graph = Graph::new(after, &Lookups::new(&after.lookups), generation.to_owned(), None)?;
+        let same = after.same_as(before);
+        graph.meet(&self.graph, &same)?;
+        let before = std::mem::replace(&mut self.graph, graph);
+        self.graph.go_on(before, &same, &mut self.told)?;
+        Ok(self.graph.put_out_owed(&mut self.told)?)
+    }
+
+    pub fn said(&mut self) -> Vec<Json> {
         std::mem::take(&mut self.told.0)
     }
 }

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use tripline::pipeline::graph::Graph;
 use tripline::plan::Plan;
+use tripline::port::disk::Disk;
 use tripline::record::Micros;
 use tripline::runtime::live::{Definitions, Fresh, Left, LiveOptions, Logged, Offered};
 use tripline::state::definitions::{Files, Packed};
 use tripline::target::datafusion::Lookups;
 
 use super::disk::Mounted;
-use super::reload::{CHANGES, Notes, compare, in_force};
+use super::reload::{CHANGES, Change, Judge, Notes, compare, entries_of, in_force};
 use super::sinks::{Mood, Place};
 use super::{Machine, Message, PROJECT, machine, messages, plan_of, rounds};
 use crate::random::Random;
@@ -42,6 +43,11 @@ fn offers(mut offers: Vec<(u64, Offered)>) -> Option<Box<dyn Definitions>> {
     }))
 }
 
+fn left_of(machine: &Machine, generation: &str) -> Option<Left> {
+    let disk: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(&machine.disk)));
+    Left::find(&disk, generation)
+}
+
 /// Started as the command line does it: the project is of the new definitions, and those before are in force until they come.
 fn go_on(machine: &Machine, before: &Plan, after: &Plan, edited: bool) -> Result<Logged, String> {
     let (_, generation) = in_force(&machine.disk).map_err(|error| format!("{error:?}"))?;
@@ -50,7 +56,7 @@ fn go_on(machine: &Machine, before: &Plan, after: &Plan, edited: bool) -> Result
     if generation == "two" {
         started = "two";
     }
-    if let Some(left) = Left::find(&Mounted(Arc::clone(&machine.disk)), started) {
+    if let Some(left) = left_of(machine, started) {
         if left.generation != generation || left.files != files(&generation) {
             return Err(format!("{} is kept, and {generation} in force", left.generation));
         }
@@ -81,7 +87,7 @@ pub fn left() -> Result<(), Failed> {
             let died = go_on(&machine, &before, &after, false).is_err();
             machine.restart(&mut Random::new(step));
             let (_, generation) = in_force(&machine.disk)?;
-            let found = Left::find(&Mounted(Arc::clone(&machine.disk)), "two");
+            let found = left_of(&machine, "two");
             gone_on += u64::from(found.is_some());
             by_log += u64::from(generation == "one" && found.is_none());
             let what = format!("{}, dead at step {step}", change.name);
@@ -164,16 +170,20 @@ pub fn behind() -> Result<(), Failed> {
     let change = &CHANGES[4];
     let after = change.plan()?;
     let other = plan_of(&PROJECT.replace("lateness: 10m", "lateness: 11m"))?;
-    let messages = messages(&mut Random::new(5), 60);
+    let messages = messages(&mut Random::new(5), 300);
     let machine = Machine { snapshot_rows: u64::MAX, ..machine(&messages, 5) };
-    machine.disk.slow(500);
-    machine.disk.slow_to_read(20_000);
-    let offered = vec![
-        (5, Ok(fresh(&after, "two")?)),
-        (5, Err("rules/a.yaml is broken".to_owned())),
-        (5, Ok(fresh(&other, "three")?)),
-    ];
-    let (notes, mut definitions) = (Notes::default(), offers(offered));
+    machine.disk.slow(1_000);
+    machine.disk.slow_to_read(100_000);
+    let mut offers =
+        vec![Ok(fresh(&other, "three")?), Err("rules/a.yaml is broken".to_owned()), Ok(fresh(&after, "two")?)];
+    let disk = Arc::clone(&machine.disk);
+    let next = move |entries: u64| -> Option<Offered> {
+        if offers.is_empty() {
+            disk.slow_to_read(0);
+        }
+        if entries >= 5 { offers.pop() } else { None }
+    };
+    let (notes, mut definitions) = (Notes::default(), Some(Box::new(next) as Box<dyn Definitions>));
     let logged = machine.start_noting(&before, "one", &notes, &mut |options| {
         (options.one_at_a_time, options.keeping.retain) = (false, Micros(i64::MAX / 4));
         options.definitions = definitions.take();
@@ -253,11 +263,91 @@ pub fn letters() -> Result<(), Failed> {
     if named == BTreeMap::from(expected) { Ok(()) } else { Err(format!("{named:?}").into()) }
 }
 
+/// Reloads one after the other while flows come, half of them broken, and the run dies now and then: what is said is what a graph says
+/// that is given the entries one by one, and turned at those at which the run was.
+pub fn two_hundred() -> Result<(), Failed> {
+    const OFFERS: u64 = 200;
+    let before = plan_of(PROJECT)?;
+    let mut random = Random::new(41);
+    let machine = Machine { snapshot_rows: 60, ..machine(&messages(&mut random, 1_500), 41) };
+    let plans: Vec<Plan> = CHANGES[..3].iter().map(Change::plan).collect::<Result<_, _>>()?;
+    let of = |generation: &str| -> Plan {
+        let number = generation.strip_prefix('g').and_then(|number| number.parse::<usize>().ok());
+        number.map_or_else(|| before.clone(), |number| plans[number / 2 % plans.len()].clone())
+    };
+    let made = Arc::new(AtomicU64::new(0));
+    let mut turns: BTreeMap<u64, String> = BTreeMap::new();
+    let mut deaths = 0;
+    loop {
+        let (since, generation) = in_force(&machine.disk)?;
+        if generation != "one" {
+            turns.insert(since, generation.clone());
+        }
+        let (count, all) = (Arc::clone(&made), plans.clone());
+        let next = move |entries: u64| -> Option<Offered> {
+            let made = count.load(Ordering::Relaxed);
+            if made == OFFERS || entries < made * 2 {
+                return None;
+            }
+            count.fetch_add(1, Ordering::Relaxed);
+            let plan = all[usize::try_from(made / 2).unwrap_or(0) % all.len()].clone();
+            Some(if made.is_multiple_of(2) {
+                Ok(Fresh::new(plan, &format!("g{made}")))
+            } else {
+                Err("it is broken".to_owned())
+            })
+        };
+        let (notes, mut next) = (Notes::default(), Some(next));
+        if deaths < 6 {
+            machine.disk.die_at(300 + random.below(900) as u64);
+        }
+        let done = machine.start_noting(&of(&generation), &generation, &notes, &mut |options| {
+            options.definitions = next.take().map(|next| Box::new(next) as Box<dyn Definitions>);
+        });
+        for line in notes.text().lines() {
+            let told =
+                line.strip_prefix("reloaded: generation ").and_then(|line| line.split_once(" is in force from entry "));
+            let Some((generation, rest)) = told else { continue };
+            let since = rest.split(' ').next().and_then(|since| since.parse().ok()).ok_or("no entry")?;
+            turns.insert(since, generation.to_owned());
+        }
+        match done {
+            Ok(_) => break,
+            Err(error) if deaths >= 6 => return Err(error.into()),
+            Err(_) => deaths += 1,
+        }
+        machine.restart(&mut random);
+    }
+    let mut judge = Judge::new(&before, "one")?;
+    let mut plan = before.clone();
+    for (number, entry) in (0..).zip(entries_of(&machine.disk)?) {
+        if let Some(generation) = turns.get(&number) {
+            let next = of(generation);
+            judge.turn(&plan, &next, generation)?;
+            plan = next;
+        }
+        judge.take(&[entry])?;
+    }
+    judge.close()?;
+    let lines: Vec<String> = judge.said().iter().map(ToString::to_string).collect();
+    super::same("after two hundred", &super::told(lines.join("\n").as_bytes())?, &machine.alerts()?)?;
+    let generations: BTreeSet<&String> = turns.values().collect();
+    let named = generations.iter().filter(|name| lines.iter().any(|line| line.contains(&format!("\"{name}\""))));
+    let (named, offered) = (named.count(), made.load(Ordering::Relaxed));
+    if offered != OFFERS || turns.len() < 80 || deaths < 4 || named < 15 {
+        return Err(format!("{offered} offered, {} taken, {deaths} deaths, alerts of {named}", turns.len()).into());
+    }
+    Ok(())
+}
+
 /// What one graph holds cannot be taken by another: that is found before anything of it is touched.
 pub fn unfit() -> Result<(), Failed> {
     let before = plan_of(PROJECT)?;
     let text = PROJECT.replace("window: {session_gap: 1m, max: 1d}", "window: {size: 2m}");
-    let after = plan_of(&text.replace("trailing:\n  own: {key: [subscriber_id], size: 10m, columns: {mean: AVG(flows), rows: COUNT(*)}}", "window: {size: 10m}\nkey: [subscriber_id]\ncolumns: {own_mean: AVG(flows), own_rows: COUNT(*)}"))?;
+    let after = plan_of(&text.replace(
+        "trailing:\n  own: {key: [subscriber_id], size: 10m, columns: {mean: AVG(flows), rows: COUNT(*)}}",
+        "window: {size: 10m}\nkey: [subscriber_id]\ncolumns: {own_mean: AVG(flows), own_rows: COUNT(*)}",
+    ))?;
     let graph = |plan: &Plan| Graph::new(plan, &Lookups::new(&plan.lookups), "one".to_owned(), None);
     let same = before.same_as(&before);
     let mut said = BTreeSet::new();

@@ -6,7 +6,7 @@ use crate::pipeline::saved::{Loader, SavedError, Saver, mismatch};
 use crate::port::Spill;
 
 use super::super::operator::WindowError;
-use super::super::saved::{SavedRows, can_be_saved};
+use super::super::saved::SavedRows;
 use super::Frame;
 use super::stack::{Piece, Row, Stack};
 
@@ -36,11 +36,9 @@ struct From {
 }
 
 impl Frame {
-    /// From now on holds at most about `rows_max` rows in memory, where its aggregates can be written.
+    /// From now on holds at most about `rows_max` rows in memory.
     pub fn spill_to(&mut self, spill: Arc<dyn Spill>, rows_max: usize) {
-        if self.kinds.iter().all(can_be_saved) {
-            self.aside = Some(Aside { spill, rows_max, last: 0 });
-        }
+        self.aside = Some(Aside { spill, rows_max, last: 0 });
     }
 
     /// Puts rows aside where there are too many in memory, until a quarter is free.

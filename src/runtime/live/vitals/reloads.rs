@@ -4,12 +4,13 @@ use serde_json::{Value as Json, json};
 
 use crate::record::EventTime;
 
-use super::super::definitions::Outcome;
+use super::super::definitions::{LookupState, Outcome};
 use super::{Vitals, locked};
 
 #[derive(Debug)]
 pub struct InForce {
     pub generation: String,
+    pub lookups: Vec<LookupState>,
     /// `None` while the log is read.
     since: Option<EventTime>,
     /// Of the one that is made ready.
@@ -20,7 +21,14 @@ pub struct InForce {
 
 impl InForce {
     pub fn new(generation: &str) -> Self {
-        Self { generation: generation.to_owned(), since: None, next: None, last: None, counts: [0; 3] }
+        Self {
+            generation: generation.to_owned(),
+            lookups: Vec::new(),
+            since: None,
+            next: None,
+            last: None,
+            counts: [0; 3],
+        }
     }
 
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
@@ -30,6 +38,12 @@ impl InForce {
     /// The same in words of the page.
     pub fn since(&self) -> Json {
         json!(self.since.map(|since| since.to_string()))
+    }
+
+    pub fn lookups(&self) -> Json {
+        let lookup =
+            |lookup: &LookupState| json!({"name": lookup.name, "rows": lookup.rows, "version": lookup.version});
+        self.lookups.iter().map(lookup).collect()
     }
 
     pub fn reload(&self) -> Json {
@@ -51,10 +65,10 @@ impl Vitals {
     }
 
     /// These are in force from now on, or were found so at the start.
-    pub fn turned_to(&self, generation: &str, at: EventTime) {
+    pub fn turned_to(&self, generation: &str, lookups: Vec<LookupState>, at: EventTime) {
         let mut in_force = locked(&self.in_force);
         in_force.generation = generation.to_owned();
-        in_force.since = Some(at);
+        (in_force.lookups, in_force.since) = (lookups, Some(at));
     }
 
     /// `next`: others that are still made ready.

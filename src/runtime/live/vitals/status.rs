@@ -25,6 +25,7 @@ pub fn json(vitals: &Vitals, patience: Duration, now: EventTime, memory: Option<
         "generation": in_force.generation,
         "generation_since": in_force.since(),
         "reload": in_force.reload(),
+        "lookups": in_force.lookups(),
         "started_at": vitals.about.started.to_string(),
         "seconds": seconds(vitals.about.started, now),
         "recovery": {
