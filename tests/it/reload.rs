@@ -125,8 +125,10 @@ fn crash(emulator: &Emulator) -> Outcome {
     }
     // And is of the new ones from now on.
     let mut run = place.start_with(emulator, &[])?;
-    place.wait_for("a start", || Ok(place.path("state").is_dir()))?;
-    thread::sleep(Duration::from_secs(3));
+    // Once it can take one.
+    thread::sleep(Duration::from_secs(1));
+    signal(&run, "-HUP")?;
+    wait_for(&place, "nothing to reload")?;
     signal(&run, "-TERM")?;
     let ended = run.0.wait()?;
     let text = said(&place)?;

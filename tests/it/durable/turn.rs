@@ -346,7 +346,7 @@ pub fn unfit() -> Result<(), Failed> {
     let text = PROJECT.replace("window: {session_gap: 1m, max: 1d}", "window: {size: 2m}");
     let after = plan_of(&text.replace(
         "trailing:\n  own: {key: [subscriber_id], size: 10m, columns: {mean: AVG(flows), rows: COUNT(*)}}",
-        "window: {size: 10m}\nkey: [subscriber_id]\ncolumns: {own_mean: AVG(flows), own_rows: COUNT(*)}",
+        "window: {size: 10m}\nkey: [subscriber_id]\ncolumns: {flows: MAX(flows), own_mean: AVG(flows), own_rows: COUNT(*)}",
     ))?;
     let graph = |plan: &Plan| Graph::new(plan, &Lookups::new(&plan.lookups), "one".to_owned(), None);
     let same = before.same_as(&before);
