@@ -126,7 +126,7 @@ impl Bench<'_> {
             flag.store(true, Ordering::Relaxed);
             took
         });
-        let (_, logged) = live(self.plan, options, &mut outbox, &Silent, &stop)?;
+        let (_, logged) = live(self.plan.clone(), options, &mut outbox, &Silent, &stop)?;
         let took = watch.join().map_err(|_| anyhow!("the watch died"))?;
         Ok((took, logged))
     }

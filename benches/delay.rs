@@ -64,7 +64,7 @@ fn main() -> anyhow::Result<()> {
         thread::sleep(Duration::from_millis(200));
         flag.store(true, Ordering::Relaxed);
     });
-    live(&plan, options, &mut outbox, &Silent, &stop)?;
+    live(plan, options, &mut outbox, &Silent, &stop)?;
     watch.join().map_err(|_| anyhow!("the watch died"))?;
 
     let told = told.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -96,7 +96,7 @@ impl Live {
 
     pub fn run(
         &self,
-        plan: &Plan,
+        plan: Plan,
         source: Option<&str>,
         generation: &str,
         target: Target<'_>,
@@ -107,7 +107,7 @@ impl Live {
             );
         };
         let address = self.listen.as_deref().map(listen::address).transpose()?;
-        let named = self.named(plan, source)?;
+        let named = self.named(&plan, source)?;
         let lanes: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
         // What a subscription gives depends on its source.
         let of_sources: Vec<String> =
@@ -125,8 +125,8 @@ impl Live {
             );
         }
         let (writer, file, behind) = self.output(target.output, session.output())?;
-        let mut outlets = Outlets::new(plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
-        let vitals = Vitals::new(About::new(plan, generation, &lanes, wire::clock().now()));
+        let mut outlets = Outlets::new(&plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
+        let vitals = Vitals::new(About::new(&plan, generation, &lanes, wire::clock().now()));
         // It answers until this function returns.
         let _listening = address.map(|address| listen::serve(address, &vitals)).transpose()?;
         let mut counted = Counted::new(&vitals, &mut outlets);

@@ -172,7 +172,7 @@ impl Run {
             fixed,
             asks,
         };
-        let (report, logged) = match self.live_from.run(&plan, self.inputs.source(), &generation, target) {
+        let (report, logged) = match self.live_from.run(plan, self.inputs.source(), &generation, target) {
             Err(error) if matches!(error.downcast_ref(), Some(LiveError::Stopped)) => return Ok(Exit::Interrupted),
             done => done?,
         };

@@ -246,9 +246,9 @@ impl From<GraphError> for LiveError {
     }
 }
 
-/// Runs until `stop`.
+/// Runs until `stop`. The definitions are its own: those that others take the place of are not kept.
 pub fn live(
-    plan: &Plan,
+    plan: Plan,
     options: LiveOptions,
     outbox: &mut Outbox<'_>,
     progress: &dyn Progress,
@@ -260,8 +260,8 @@ pub fn live(
         options.subscriptions.iter().map(|(source, _)| plan.sources[*source].lateness).collect();
     let generation = outbox.generation().to_owned();
     let new_core = || -> Result<Core, RunError> {
-        let mut graph = Graph::new(plan, &lookups, generation.clone(), None)?;
-        graph.fire_early(plan, &lookups).map_err(RunError::from)?;
+        let mut graph = Graph::new(&plan, &lookups, generation.clone(), None)?;
+        graph.fire_early(&plan, &lookups).map_err(RunError::from)?;
         options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
         Ok(Core::new(graph, Merge::new(&lateness), lateness.len()))
     };
@@ -272,7 +272,7 @@ pub fn live(
     for (entries, why) in &recovered.unread {
         progress.notes(&format!("the snapshot of {entries} entries was not used: {why}"));
     }
-    let normalizers = normalizers(plan, &lookups, None).map_err(RunError::from)?;
+    let normalizers = normalizers(&plan, &lookups, None).map_err(RunError::from)?;
     let logged_entries = Arc::new(AtomicU64::new(recovered.log.end()));
     let (disk, wants_rejects) = (outbox.disk(), options.dead_letters.is_some());
     let mut deliveries = Deliveries::default();
@@ -313,7 +313,7 @@ pub fn live(
     };
     options.vitals.turned_to(&generation, options.lookups, begun);
     let spill = options.spill.clone();
-    let reloads = Reloads::new(options.definitions, (plan.clone(), lookups), lateness.clone(), spill);
+    let reloads = Reloads::new(options.definitions, (plan, lookups), lateness.clone(), spill);
     let mut run = Live {
         core,
         log: recovered.log,

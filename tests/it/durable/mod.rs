@@ -347,7 +347,7 @@ impl Machine {
                 thread::sleep(Duration::from_millis(1));
             }
         });
-        let done = live(plan, options, &mut outbox, progress, &stop);
+        let done = live(plan.clone(), options, &mut outbox, progress, &stop);
         stop.store(true, Ordering::Relaxed);
         watch.join().map_err(|_| "the watch died".to_owned())?;
         let (report, logged) = done.map_err(|error| error.to_string())?;

@@ -157,7 +157,7 @@ pub fn start(machine: &Machine, shut: Option<&Shut>) -> Result<Run, Failed> {
             (options.group_entries, options.hold) = (1, Micros(0));
             options.vitals = Arc::clone(&watched);
             options.sinks = vec![Listener { sink: Box::new(Away), per_hour: None, phases: Phase::ALL.to_vec() }];
-            live(&plan, options, &mut outbox, &Silent, &flag).map_err(|error| error.to_string())
+            live((*plan).clone(), options, &mut outbox, &Silent, &flag).map_err(|error| error.to_string())
         };
         let _ = sender.send(run());
     });
