@@ -3,6 +3,7 @@
 use super::computed;
 use super::dead_letters::{self, DEAD_LETTERS};
 use super::model::{Config, Override, WarehouseConfig};
+use super::pseudonym_key::{self, PSEUDONYM_KEY};
 use super::rule::{self, EXCEPTION, STATUS};
 use super::shape::{Shape, Table, later, optional};
 use super::sink::{self, SINK};
@@ -49,6 +50,11 @@ pub(super) static CONFIG: Table = Table {
             "dead_letters",
             Shape::Object(&DEAD_LETTERS),
             "Where records go that a run over subscriptions refuses",
+        ),
+        optional(
+            "pseudonym_keys",
+            Shape::Map { name: &Shape::Name, value: &Shape::Object(&PSEUDONYM_KEY), empty: true },
+            "Secret keys of pseudonyms, by the name that `pseudonymize` is told",
         ),
         later("use", "copy the pack's files into the project for now: `tripline init`"),
         later("sources", OWN_FLAGS),
@@ -107,6 +113,7 @@ impl Default for Config {
             warehouse: WarehouseConfig::default(),
             sinks: Vec::new(),
             dead_letters: None,
+            pseudonym_keys: Vec::new(),
             said: None,
         }
     }
@@ -147,6 +154,7 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Config {
         warehouse: warehouse(node),
         sinks: sink::read(node, out),
         dead_letters: dead_letters::read(node, out),
+        pseudonym_keys: pseudonym_key::read(node, out),
         said: Some((node.span.file, computed::said(node))),
     }
 }

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use crate::language::scope::LookupField;
 use crate::language::tree::{Aggregate, Expr, Item, Rank};
 use crate::mmdb::Table;
-use crate::record::{Column, Micros, Period, RawSchema, Type, Value};
+use crate::record::{Column, Micros, Period, PseudonymKey, RawSchema, Type, Value};
 
 pub use crate::definition::model::{AlertWhen, Edge, Level, Status};
 pub use adhoc::{AdHocPlan, bind_adhoc};
@@ -61,6 +61,8 @@ pub use training::{LABEL, LABEL_TIME, SAMPLED, TrainingError, TrainingPlan};
 pub struct Plan {
     pub sources: Vec<SourcePlan>,
     pub lookups: Vec<Arc<LookupPlan>>,
+    /// A key is there once whoever runs the plan has read it.
+    pub pseudonym_keys: Vec<PseudonymKey>,
     /// In topological order: a feature reads only `flows` and features before it.
     pub features: Vec<FeaturePlan>,
     /// What features read of rules.

@@ -51,7 +51,7 @@ impl Kit {
     fn make(self, fresh: Fresh) -> Result<Warm, LiveError> {
         let Fresh { plan, generation } = fresh;
         let same = plan.same_as(&self.before);
-        let lookups = Lookups::new(&plan.lookups);
+        let lookups = Lookups::of(&plan);
         let mut graph = Graph::new(&plan, &lookups, generation.clone(), None).map_err(run_error)?;
         graph.fire_early(&plan, &lookups).map_err(run_error)?;
         self.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
