@@ -17,6 +17,7 @@ use crate::adapter::http::{self, Secret, Webhook, WebhookOptions};
 use crate::adapter::local::appended::LocalOutput;
 use crate::adapter::local::child::{self, Ended};
 use crate::adapter::local::clock::SystemClock;
+use crate::adapter::local::credential::credential;
 use crate::adapter::local::lines::Lines;
 use crate::adapter::local::process;
 use crate::adapter::local::{
@@ -34,7 +35,7 @@ use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Spill, Store};
 use crate::runtime::live::Listener;
 
-use crate::record::WebAddress;
+use crate::record::{KeyPlace, WebAddress};
 
 use super::warehouse::{Dataset, EMULATOR};
 
@@ -249,6 +250,18 @@ fn format(format: SinkFormat, token: &str) -> AlertFormat {
 
 fn timeout(config: &SinkConfig) -> Duration {
     Duration::from_micros(u64::try_from(config.timeout.0).unwrap_or(0))
+}
+
+/// What the place of a secret key has, or why it has nothing.
+pub fn key_text(place: &KeyPlace) -> Result<String, String> {
+    match place {
+        KeyPlace::Env(name) => match std::env::var(name) {
+            Ok(text) => Ok(text),
+            Err(std::env::VarError::NotPresent) => Err("is not set".to_owned()),
+            Err(std::env::VarError::NotUnicode(_)) => Err("is no text".to_owned()),
+        },
+        KeyPlace::File(path) => credential(path),
+    }
 }
 
 /// What an environment variable has, without the line end that a file leaves.

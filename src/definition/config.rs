@@ -95,6 +95,11 @@ static WAREHOUSE: Table = Table {
             "Another service that speaks its REST, such as an emulator: `localhost:9050`",
         ),
         optional(
+            "keys_table",
+            Shape::Text,
+            "The table of pseudonym keys (default `tripline_keys`): `DATASET.TABLE` where fewer may read it than the rows",
+        ),
+        optional(
             "labels",
             Shape::Map { name: &Shape::Name, value: &Shape::Text, empty: true },
             "Labels of every job, beside `tripline`",
@@ -129,6 +134,7 @@ fn warehouse(node: &Node) -> WarehouseConfig {
         dataset: text("dataset"),
         location: text("location"),
         endpoint: text("endpoint"),
+        keys_table: text("keys_table"),
         labels: labels.collect(),
     }
 }

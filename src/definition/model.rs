@@ -149,6 +149,8 @@ pub struct WarehouseConfig {
     pub dataset: Option<String>,
     pub location: Option<String>,
     pub endpoint: Option<String>,
+    /// The table of pseudonym keys: `TABLE`, `DATASET.TABLE` or `PROJECT.DATASET.TABLE`.
+    pub keys_table: Option<String>,
     pub labels: Vec<(String, String)>,
 }
 

@@ -54,6 +54,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
         keys_max: project.config.keys_max,
         look_back_rows: project.config.look_back_rows,
         lookups: project.lookups.iter().map(|definition| Arc::new(lookup::plan(definition))).collect(),
+        keys_table: project.config.warehouse.keys_table.clone(),
         pseudonym_keys: project
             .config
             .pseudonym_keys

@@ -2,9 +2,10 @@
 
 use crate::definition::model::Source;
 use crate::diagnostic::{Diagnostic, Text, suggest};
-use crate::language::tree::{Expr, Query, Select};
+use crate::language::function::Id;
+use crate::language::tree::{Expr, ExprKind, Query, Select};
 use crate::language::{self};
-use crate::record::{Column, Micros, RawField, RawSchema, Type, flow};
+use crate::record::{Column, Micros, RawField, RawSchema, Type, Value, flow};
 
 use super::SourcePlan;
 use super::resolve::Resolver;
@@ -83,6 +84,25 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
         filter: select.filter,
         flows,
     })
+}
+
+impl SourcePlan {
+    /// The ids of the keys under which its expressions make pseudonyms; those of its raw columns are made before.
+    pub fn pseudonym_ids(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        let given = self.flows.iter().flatten().chain(&self.filter).chain([&self.event_time]);
+        given.for_each(|expr| {
+            expr.walk(&mut |part| {
+                if let ExprKind::Call { function, args } = &part.kind
+                    && let (Id::Pseudonymize, Some(ExprKind::Literal(Value::String(id)))) =
+                        (function.id, args.last().map(|arg| &arg.kind))
+                {
+                    ids.push(id.clone());
+                }
+            });
+        });
+        ids
+    }
 }
 
 /// A record makes one flow or none: ids, duplicates and the counts of a run rely on it.

@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 pub const KEY_BYTES_MIN: usize = 16;
 /// Bytes of the code that a pseudonym has: so many that two values of 2^40 have the same with a chance of 2^-49.
 pub const CODE_BYTES: usize = 16;
+/// The table of a warehouse that has padded keys, where a project names no other.
+pub const KEYS_TABLE: &str = "tripline_keys";
 /// Of SHA-256.
 pub const BLOCK_BYTES: usize = 64;
 const IPAD: u8 = 0x36;
