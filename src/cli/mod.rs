@@ -93,6 +93,9 @@ enum Command {
     /// Draft a source from a sample, or profile real input
     #[command(subcommand)]
     Source(source::Source),
+    /// Pseudonym keys in BigQuery
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Print the pseudonyms of values, one a line of standard input
     Pseudonymize(pseudonymize::Pseudonymize),
     /// Print the JSON Schema of alerts or of a definition file
@@ -132,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Reconcile(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Source(command) => command.run(),
+        Command::Keys(command) => command.run(),
         Command::Pseudonymize(command) => command.run(),
         Command::Schema(command) => command.run(),
         Command::Explain(command) => command.run(),

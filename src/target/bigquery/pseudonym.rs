@@ -14,6 +14,10 @@ use super::text::{name, string};
 const STEP: &str = "tripline__keys";
 pub(super) const PATH: &str = "keys.sql";
 
+const LABELS: &str = "labels = [('tripline', 'keys')]";
+/// How long keys wait to be put into their table, at most.
+const WAITING: &str = "expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 HOUR)";
+
 /// Of the table of keys.
 pub fn key_columns() -> [Column; 3] {
     [("key_id", Type::String), ("ipad", Type::Bytes), ("opad", Type::Bytes)]
@@ -71,15 +75,46 @@ pub(super) fn pseudonym(value: &str, ty: Type, id: &str) -> String {
 
 /// The table of keys, without any.
 pub(super) fn file(plan: &Plan) -> File {
-    let columns: Vec<String> = key_columns().iter().map(|column| format!("{} {}", column.name, column.ty)).collect();
     let text = format!(
         "-- Keys of pseudonyms, padded as HMAC has them: who reads this table can tell whose a pseudonym is.\n\
          -- `tripline keys push` fills it; nothing else writes into it.\n\
-         CREATE TABLE IF NOT EXISTS {} (\n  {}\n)\nOPTIONS (labels = [('tripline', 'keys')]);\n",
-        table(plan),
-        columns.join(",\n  ")
+         {}",
+        create(&table(plan), "CREATE TABLE IF NOT EXISTS", LABELS)
     );
     File { path: PATH.to_owned(), text }
+}
+
+fn create(table: &str, head: &str, options: &str) -> String {
+    let columns: Vec<String> = key_columns().iter().map(|column| format!("{} {}", column.name, column.ty)).collect();
+    format!("{head} {table} (\n  {}\n)\nOPTIONS ({options});\n", columns.join(",\n  "))
+}
+
+/// The table of keys, where it is not there.
+pub fn create_keys(table: &str) -> String {
+    create(&name(table), "CREATE TABLE IF NOT EXISTS", LABELS)
+}
+
+/// A table for keys until they are where they belong.
+pub fn create_waiting_keys(waiting: &str) -> String {
+    create(&name(waiting), "CREATE TABLE", WAITING)
+}
+
+/// The ids of keys that wait, and of which another one is there.
+pub fn other_keys(table: &str, waiting: &str) -> String {
+    format!(
+        "SELECT w.key_id\nFROM {} AS w\nINNER JOIN {} AS k\n  ON k.key_id = w.key_id\nWHERE k.ipad != w.ipad OR k.opad != w.opad\n",
+        name(waiting),
+        name(table)
+    )
+}
+
+/// Adds those that are not there.
+pub fn add_keys(table: &str, waiting: &str) -> String {
+    let (table, waiting) = (name(table), name(waiting));
+    format!(
+        "INSERT INTO {table} (key_id, ipad, opad)\nSELECT key_id, ipad, opad\nFROM {waiting}\nWHERE key_id NOT IN (SELECT key_id \
+         FROM {table} WHERE key_id IS NOT NULL)\n"
+    )
 }
 
 /// Whether it is there under its bare name: a table of another dataset is its owners' business.
