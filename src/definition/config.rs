@@ -124,9 +124,20 @@ impl Default for Config {
     }
 }
 
-fn warehouse(node: &Node) -> WarehouseConfig {
+fn warehouse(node: &Node, out: &mut Vec<Diagnostic>) -> WarehouseConfig {
     let Some(node) = node.get("warehouse") else { return WarehouseConfig::default() };
     let text = |key: &str| node.text_at(key).map(|text| text.text);
+    let keys_table = node.text_at("keys_table").filter(|table| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let parts: Vec<&str> = table.as_str().split('.').collect();
+        let right = parts.len() <= 3 && parts.iter().all(|part| !part.is_empty() && part.chars().all(plain));
+        if !right {
+            let message = format!("`{}` is not a table's name", table.as_str());
+            let error = Diagnostic::error("definition.bad-value", table.span(), message).label("not of this form");
+            out.push(error.help("write `TABLE`, `DATASET.TABLE` or `PROJECT.DATASET.TABLE`"));
+        }
+        right
+    });
     let labels = node.entries_at("labels").iter();
     let labels = labels.filter_map(|(name, value)| Some((name.text.clone(), value.text()?.text.clone())));
     WarehouseConfig {
@@ -134,7 +145,7 @@ fn warehouse(node: &Node) -> WarehouseConfig {
         dataset: text("dataset"),
         location: text("location"),
         endpoint: text("endpoint"),
-        keys_table: text("keys_table"),
+        keys_table: keys_table.map(|table| table.text),
         labels: labels.collect(),
     }
 }
@@ -157,7 +168,7 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Config {
         keys_max: count("keys_max").unwrap_or(KEYS_MAX),
         look_back_rows: count("look_back_rows").unwrap_or(LOOK_BACK_ROWS),
         overrides: overrides.collect(),
-        warehouse: warehouse(node),
+        warehouse: warehouse(node, out),
         sinks: sink::read(node, out),
         dead_letters: dead_letters::read(node, out),
         pseudonym_keys: pseudonym_key::read(node, out),

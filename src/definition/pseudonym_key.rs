@@ -54,7 +54,9 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Vec<PseudonymKeyCo
                 None
             }
         };
-        keys.extend(place.map(|place| PseudonymKeyConfig { name: name.clone(), id: id.text, place }));
+        // What names a key with errors of its own is not blamed for them.
+        let place = place.unwrap_or_else(|| KeyPlace::Env(String::new()));
+        keys.push(PseudonymKeyConfig { name: name.clone(), id: id.text, place });
     }
     keys
 }

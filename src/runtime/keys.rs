@@ -47,7 +47,8 @@ pub fn push(
     let waiting = format!("tripline_waiting_keys_{}", turn.lot());
     turn.query(service, "waiting", create_waiting_keys(&waiting), stop)?;
     let load = LoadJob { name: turn.name("load"), file, table: waiting.clone(), labels: turn.labels(), again: false };
-    let added = service.load(&load, stop).map_err(KeysError::from).and_then(|_| add(service, &turn, table, &waiting, stop));
+    let added =
+        service.load(&load, stop).map_err(KeysError::from).and_then(|_| add(service, &turn, table, &waiting, stop));
     // It goes by itself too, later.
     let dropped = turn.query(service, "drop", ingest::drop_waiting(&waiting), stop);
     added?;
@@ -74,6 +75,7 @@ fn add(
 fn columns(keys: &[(String, Arc<MacKey>)]) -> Vec<ArrayRef> {
     let ids: StringArray = keys.iter().map(|(id, _)| Some(id.as_str())).collect();
     let pads: Vec<[[u8; 64]; 2]> = keys.iter().map(|(_, key)| key.pads()).collect();
-    let pad = |which: usize| -> ArrayRef { Arc::new(pads.iter().map(|pads| Some(pads[which])).collect::<BinaryArray>()) };
+    let pad =
+        |which: usize| -> ArrayRef { Arc::new(pads.iter().map(|pads| Some(pads[which])).collect::<BinaryArray>()) };
     vec![Arc::new(ids), pad(0), pad(1)]
 }

@@ -26,6 +26,7 @@ mod mutation;
 mod oracle;
 mod order;
 mod pruned;
+mod pseudonym;
 mod pubsub;
 mod query;
 mod random;
@@ -98,6 +99,7 @@ fn main() -> ExitCode {
     trials.extend(early::cases());
     trials.extend(fingerprint::cases());
     trials.extend(pruned::cases());
+    trials.extend(pseudonym::cases());
     trials.extend(pubsub::cases());
     trials.extend(query::cases());
     trials.extend(training::cases());

@@ -25,8 +25,8 @@ use crate::record::{Column, NoKey};
 
 #[cfg(test)]
 pub(crate) use golden::{batch, columns_of, same, scalar as recorded};
-pub use lookup::{LookupIndex, Lookups, pick};
 pub use kernel::pseudonyms;
+pub use lookup::{LookupIndex, Lookups, pick};
 pub use lower::{lower, scalar};
 
 /// What an expression's columns and lookups are when it runs.

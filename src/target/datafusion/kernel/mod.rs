@@ -40,8 +40,8 @@ use super::kernel_expr::Kernel;
 
 pub(super) use cast::cast;
 pub(super) use network::canonical_address;
-pub use pseudonym::pseudonyms;
 pub(super) use pseudonym::pseudonymize;
+pub use pseudonym::pseudonyms;
 
 type Computed = Result<ArrayRef, String>;
 
