@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::array::AsArray;
 use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 use tripline::adapter::local::{LocalDisk, MemoryInput};
@@ -143,7 +143,7 @@ fn all_files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) -> Result<(), Fa
 
 fn a_key_is_in_no_output() -> Result<(), Failed> {
     for form in forms() {
-        ensure(leaks(&[b"before ", form.as_slice(), b" behind"].concat()), "a key that is there is not found")?;
+        ensure(leaks(&[&b"before "[..], &form, b" behind"].concat()), "a key that is there is not found")?;
     }
     let folder = project(PROJECT)?;
     let keys = [(VARIABLE, KEY_TEXT)];
@@ -262,7 +262,7 @@ fn nothing_behind_a_column_has_its_values() -> Result<(), Failed> {
         let plan = keyed(PROJECT, key)?;
         let source = &plan.sources[0];
         let keep = Keep { decoded: Some((0, Arc::new(DecodedSchema::new(&plan.sources)))), ..Keep::default() };
-        let normalizer = Normalizer::new(source, &vec![true; flow::COUNT], keep, &Lookups::of(&plan))?;
+        let normalizer = Normalizer::new(source, &[true; flow::COUNT], keep, &Lookups::of(&plan))?;
         let input = Arc::new(MemoryInput::new("rows", rows.as_bytes().to_vec()));
         let mut reader = Reader::open(input, Arc::new(source.raw.clone()), &ReaderOptions::default())?;
         let batch = reader.next_batch()?.ok_or("no rows")?;
