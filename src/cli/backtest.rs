@@ -23,6 +23,7 @@ use crate::runtime::replay::LocalDays;
 
 use super::exit::Exit;
 use super::inputs::InputsOrHistory;
+use super::keys;
 use super::project::{Opened, folder_of, open_valid, valid};
 use super::run::all_rejected;
 use super::say::{note, say};
@@ -178,6 +179,7 @@ fn tried(folder: Option<&Path>, rules: &[String]) -> anyhow::Result<Tried> {
         bail!("with drafts and rules in the shadow the project has errors");
     }
     let mut plan = resolved.plan;
+    keys::read(&mut plan);
     alert_all(&mut plan);
     for rule in rules {
         if plan.rules.iter().all(|known| known.name != *rule) {

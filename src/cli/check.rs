@@ -9,6 +9,7 @@ use crate::plan::Early;
 use crate::runtime::{case, names};
 
 use super::exit::Exit;
+use super::keys;
 use super::project::{Judged, open, parse_time};
 use super::say::note;
 use super::wire;
@@ -55,6 +56,7 @@ impl Check {
             opened.diagnostics.extend(names::check(&opened.project, &opened.plan));
         }
         opened.diagnostics.sort_by_key(|d| (d.span, d.code));
+        keys::tell_of_missing(&opened.plan);
         let mut out = std::io::stdout().lock();
         match self.format {
             Format::Json => writeln!(out, "{:#}", render_json(&opened.diagnostics, &opened.files))?,

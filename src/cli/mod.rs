@@ -13,6 +13,7 @@ mod history;
 mod ingest;
 mod init;
 mod inputs;
+mod keys;
 mod listen;
 mod live;
 mod lookups;
@@ -21,6 +22,7 @@ mod near;
 mod place;
 mod profile;
 mod project;
+mod pseudonymize;
 mod query;
 mod reconcile;
 mod reload;
@@ -92,6 +94,11 @@ enum Command {
     /// Draft a source from a sample, or profile real input
     #[command(subcommand)]
     Source(source::Source),
+    /// Pseudonym keys in BigQuery
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Print the pseudonyms of values, one a line of standard input
+    Pseudonymize(pseudonymize::Pseudonymize),
     /// Print the JSON Schema of alerts or of a definition file
     Schema(schema::Schema),
     /// Explain a diagnostic code, a rule or a feature
@@ -129,6 +136,8 @@ pub fn main() -> ExitCode {
         Command::Reconcile(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Source(command) => command.run(),
+        Command::Keys(command) => command.run(),
+        Command::Pseudonymize(command) => command.run(),
         Command::Schema(command) => command.run(),
         Command::Explain(command) => command.run(),
     };

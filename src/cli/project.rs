@@ -18,6 +18,7 @@ use crate::record::EventTime;
 use crate::runtime::live::LookupState;
 use crate::state::definitions::Files;
 
+use super::keys;
 use super::say::{note, say};
 use super::wire;
 
@@ -123,7 +124,9 @@ pub fn open(tree: &dyn FileTree, as_of: Option<EventTime>) -> Opened {
     diagnostics.sort_by_key(|d| (d.span, d.code));
     diagnostics.dedup();
     let generation = generation(&loaded.files, &loaded.project.config);
-    Opened { generation, project: loaded.project, plan: resolved.plan, files: loaded.files, diagnostics }
+    let mut plan = resolved.plan;
+    keys::read(&mut plan);
+    Opened { generation, project: loaded.project, plan, files: loaded.files, diagnostics }
 }
 
 /// A project that can run; errors are printed. Warnings stay with `check`.

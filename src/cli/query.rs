@@ -191,7 +191,7 @@ impl Query {
         check_outputs(&[self.output.as_str()], sources)?;
         let schema = visible(&batch::schema(&query.items), query.columns);
         let out = wire::whole_writer(&self.output, schema, self.format()?)?;
-        let lookups = Lookups::new(&plan.lookups);
+        let lookups = Lookups::of(plan);
         Ok(Rc::new(RefCell::new(query::Query::new(query, &lookups, out)?)))
     }
 

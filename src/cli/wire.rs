@@ -18,6 +18,7 @@ use crate::adapter::http::{self, Secret, Webhook, WebhookOptions};
 use crate::adapter::local::appended::LocalOutput;
 use crate::adapter::local::child::{self, Ended};
 use crate::adapter::local::clock::SystemClock;
+use crate::adapter::local::credential::credential;
 pub use crate::adapter::local::folder::Stamp;
 use crate::adapter::local::lines::Lines;
 use crate::adapter::local::process;
@@ -38,7 +39,7 @@ use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Spill, Store};
 use crate::runtime::live::Listener;
 use crate::state::definitions::Files;
 
-use crate::record::WebAddress;
+use crate::record::{KeyPlace, WebAddress};
 
 use super::warehouse::{Dataset, EMULATOR};
 
@@ -263,6 +264,18 @@ fn format(format: SinkFormat, token: &str) -> AlertFormat {
 
 fn timeout(config: &SinkConfig) -> Duration {
     Duration::from_micros(u64::try_from(config.timeout.0).unwrap_or(0))
+}
+
+/// What the place of a secret key has, or why it has nothing.
+pub fn key_text(place: &KeyPlace) -> Result<String, String> {
+    match place {
+        KeyPlace::Env(name) => match std::env::var(name) {
+            Ok(text) => Ok(text),
+            Err(std::env::VarError::NotPresent) => Err("is not set".to_owned()),
+            Err(std::env::VarError::NotUnicode(_)) => Err("is no text".to_owned()),
+        },
+        KeyPlace::File(path) => credential(path),
+    }
 }
 
 /// What an environment variable has, without the line end that a file leaves.

@@ -32,6 +32,7 @@ pub const CODES: &[&str] = &[
     "lookup.plain-network",
     "lookup.unknown-key",
     "lookup.white-space",
+    "project.bad-key",
     "project.empty",
     "project.stray-file",
     "project.too-large",

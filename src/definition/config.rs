@@ -3,6 +3,7 @@
 use super::computed;
 use super::dead_letters::{self, DEAD_LETTERS};
 use super::model::{Config, Override, WarehouseConfig};
+use super::pseudonym_key::{self, PSEUDONYM_KEY};
 use super::rule::{self, EXCEPTION, STATUS};
 use super::shape::{Shape, Table, later, optional};
 use super::sink::{self, SINK};
@@ -50,6 +51,11 @@ pub(super) static CONFIG: Table = Table {
             Shape::Object(&DEAD_LETTERS),
             "Where records go that a run over subscriptions refuses",
         ),
+        optional(
+            "pseudonym_keys",
+            Shape::Map { name: &Shape::Name, value: &Shape::Object(&PSEUDONYM_KEY), empty: true },
+            "Secret keys of pseudonyms, by the name that `pseudonymize` is told",
+        ),
         later("use", "copy the pack's files into the project for now: `tripline init`"),
         later("sources", OWN_FLAGS),
         later("state", OWN_FLAGS),
@@ -89,6 +95,11 @@ static WAREHOUSE: Table = Table {
             "Another service that speaks its REST, such as an emulator: `localhost:9050`",
         ),
         optional(
+            "keys_table",
+            Shape::Text,
+            "The table of pseudonym keys (default `tripline_keys`): `DATASET.TABLE` where fewer may read it than the rows",
+        ),
+        optional(
             "labels",
             Shape::Map { name: &Shape::Name, value: &Shape::Text, empty: true },
             "Labels of every job, beside `tripline`",
@@ -107,14 +118,26 @@ impl Default for Config {
             warehouse: WarehouseConfig::default(),
             sinks: Vec::new(),
             dead_letters: None,
+            pseudonym_keys: Vec::new(),
             said: None,
         }
     }
 }
 
-fn warehouse(node: &Node) -> WarehouseConfig {
+fn warehouse(node: &Node, out: &mut Vec<Diagnostic>) -> WarehouseConfig {
     let Some(node) = node.get("warehouse") else { return WarehouseConfig::default() };
     let text = |key: &str| node.text_at(key).map(|text| text.text);
+    let keys_table = node.text_at("keys_table").filter(|table| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let parts: Vec<&str> = table.as_str().split('.').collect();
+        let right = parts.len() <= 3 && parts.iter().all(|part| !part.is_empty() && part.chars().all(plain));
+        if !right {
+            let message = format!("`{}` is not a table's name", table.as_str());
+            let error = Diagnostic::error("definition.bad-value", table.span(), message).label("not of this form");
+            out.push(error.help("write `TABLE`, `DATASET.TABLE` or `PROJECT.DATASET.TABLE`"));
+        }
+        right
+    });
     let labels = node.entries_at("labels").iter();
     let labels = labels.filter_map(|(name, value)| Some((name.text.clone(), value.text()?.text.clone())));
     WarehouseConfig {
@@ -122,6 +145,7 @@ fn warehouse(node: &Node) -> WarehouseConfig {
         dataset: text("dataset"),
         location: text("location"),
         endpoint: text("endpoint"),
+        keys_table: keys_table.map(|table| table.text),
         labels: labels.collect(),
     }
 }
@@ -144,9 +168,10 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Config {
         keys_max: count("keys_max").unwrap_or(KEYS_MAX),
         look_back_rows: count("look_back_rows").unwrap_or(LOOK_BACK_ROWS),
         overrides: overrides.collect(),
-        warehouse: warehouse(node),
+        warehouse: warehouse(node, out),
         sinks: sink::read(node, out),
         dead_letters: dead_letters::read(node, out),
+        pseudonym_keys: pseudonym_key::read(node, out),
         said: Some((node.span.file, computed::said(node))),
     }
 }

@@ -23,6 +23,7 @@ mod lookup_file;
 mod lookup_lint;
 mod lookup_rows;
 mod place;
+mod pseudonym_key;
 mod rule;
 mod scalar;
 mod schema;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::{FileId, Span, Text};
 use crate::mmdb::Table;
 use crate::record::alert::Phase;
-use crate::record::{Decode, EventTime, Format, Micros, Type, Value, WebAddress};
+use crate::record::{Decode, EventTime, Format, KeyPlace, Micros, Type, Value, WebAddress};
 
 /// A detection project: one folder.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +41,7 @@ pub struct Config {
     pub sinks: Vec<SinkConfig>,
     /// Where refused records of such a run go.
     pub dead_letters: Option<DeadLetters>,
+    pub pseudonym_keys: Vec<PseudonymKeyConfig>,
     /// The file, and what it says but for `sinks`, on which nothing that is computed depends.
     pub said: Option<(FileId, String)>,
 }
@@ -83,6 +84,15 @@ pub enum DeadLetters {
     File(String),
     /// `projects/PROJECT/topics/NAME`.
     Topic(String),
+}
+
+/// One of `pseudonym_keys:` of `tripline.yaml`: where a secret key is.
+#[derive(Debug, Clone)]
+pub struct PseudonymKeyConfig {
+    pub name: Text,
+    /// Stands before its pseudonyms.
+    pub id: String,
+    pub place: KeyPlace,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +149,8 @@ pub struct WarehouseConfig {
     pub dataset: Option<String>,
     pub location: Option<String>,
     pub endpoint: Option<String>,
+    /// The table of pseudonym keys: `TABLE`, `DATASET.TABLE` or `PROJECT.DATASET.TABLE`.
+    pub keys_table: Option<String>,
     pub labels: Vec<(String, String)>,
 }
 
@@ -159,6 +171,8 @@ pub struct RawColumn {
     pub fields: Vec<String>,
     pub ty: Type,
     pub decode: Decode,
+    /// The name of the key under which its values become pseudonyms.
+    pub pseudonymize: Option<Text>,
     /// A record without it is rejected.
     pub required: bool,
 }

@@ -360,7 +360,7 @@ fn header_name(name: &Text, out: &mut Vec<Diagnostic>) {
 }
 
 /// The name of an environment variable; what does not look like one may be the secret itself.
-fn variable(node: &Node, out: &mut Vec<Diagnostic>) -> Option<String> {
+pub(super) fn variable(node: &Node, out: &mut Vec<Diagnostic>) -> Option<String> {
     let text = node.text()?;
     if super::scalar::is_name(text.as_str()) {
         return Some(text.text.clone());

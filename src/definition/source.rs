@@ -56,6 +56,11 @@ static COLUMN: Table = Table {
         required("type", Shape::Type, "Its GoogleSQL type"),
         optional("decode", Shape::Word(DECODES), "How a raw value becomes the type: epoch times and TCP flags"),
         optional(
+            "pseudonymize",
+            Shape::Name,
+            "The pseudonym key under which its values become pseudonyms when they are read: nothing behind it has them",
+        ),
+        optional(
             "field",
             Shape::OneOrMany(&Shape::Text),
             "Its name in the record; of several, the first that is present",
@@ -115,9 +120,22 @@ fn columns(node: &Node, out: &mut Vec<Diagnostic>) -> Vec<RawColumn> {
             Some(_) => node.strings_at("field"),
         };
         let required = node.flag_at("required");
-        Some(RawColumn { name: name.clone(), fields, ty, decode: decode(node, ty, out), required })
+        let pseudonymize = pseudonymize(node, ty, out);
+        Some(RawColumn { name: name.clone(), fields, ty, decode: decode(node, ty, out), pseudonymize, required })
     };
     node.entries_at("columns").iter().filter_map(column).collect()
+}
+
+/// Pseudonyms are texts.
+fn pseudonymize(node: &Node, ty: Type, out: &mut Vec<Diagnostic>) -> Option<Text> {
+    let key = node.name_at("pseudonymize")?;
+    if ty == Type::String {
+        return Some(key);
+    }
+    let message = format!("`pseudonymize` makes STRING values, but the column is {ty}");
+    let error = Diagnostic::error("source.bad-decode", key.span(), message).label("makes STRING");
+    out.push(error.help("make the column `type: STRING`: a number is read as its text"));
+    None
 }
 
 fn decode(node: &Node, ty: Type, out: &mut Vec<Diagnostic>) -> Decode {

@@ -19,6 +19,7 @@ pub const TOO_LARGE: &str = "sql.too-large";
 pub const TYPE_MISMATCH: &str = "sql.type-mismatch";
 pub const UNKNOWN_COLUMN: &str = "sql.unknown-column";
 pub const UNKNOWN_FUNCTION: &str = "sql.unknown-function";
+pub const UNKNOWN_KEY: &str = "sql.unknown-key";
 pub const UNKNOWN_LOOKUP: &str = "sql.unknown-lookup";
 pub const UNKNOWN_PARAMETER: &str = "sql.unknown-parameter";
 pub const UNNAMED_ITEM: &str = "sql.unnamed-item";
@@ -45,6 +46,7 @@ pub const CODES: &[(&str, &str)] = &[
     (TYPE_MISMATCH, "two types that do not meet"),
     (UNKNOWN_COLUMN, "a column that is not there"),
     (UNKNOWN_FUNCTION, "a function that is not in the table"),
+    (UNKNOWN_KEY, "a pseudonym key that is not there"),
     (UNKNOWN_LOOKUP, "a lookup or a lookup's column that is not there"),
     (UNKNOWN_PARAMETER, "a parameter that is not declared"),
     (UNNAMED_ITEM, "an item of a SELECT without a name"),

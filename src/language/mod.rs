@@ -22,7 +22,7 @@ pub mod tree;
 
 pub use bind::{
     ParsedAdHoc, ParsedQuery, bind_adhoc, bind_aggregation, bind_condition, bind_expression, bind_query, both,
-    lookups_of, parameters_of, parse_adhoc, parse_query,
+    lookups_of, parameters_of, parse_adhoc, parse_query, unknown_key,
 };
 pub use function::{Function, functions};
 pub use null::{conjuncts, null_warnings};

@@ -26,8 +26,8 @@ static PORT_SERVICE_TREE: LazyLock<Option<Expr>> = LazyLock::new(|| {
     bound(&format!("CASE port {} END", services.join(" ")), &[Column::new("port", Type::Int64, true)])
 });
 
-/// A call of one of our own functions by its definition; `None` for all others, and for [`Id::Entropy`], which is no
-/// expression over its argument alone.
+/// A call of one of our own functions by its definition; `None` for all others, and for [`Id::Entropy`] and
+/// [`Id::Pseudonymize`], which are no expressions over their arguments alone.
 pub fn definition(id: Id, args: &[Expr]) -> Option<Expr> {
     match id {
         Id::GeoKm => GEO_KM_TREE.as_ref().map(|tree| filled(tree, args)),

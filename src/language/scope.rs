@@ -12,6 +12,8 @@ pub struct Scope {
     /// Values of `@name`.
     pub params: BTreeMap<String, Value>,
     pub lookups: Vec<ScopeLookup>,
+    /// The names and ids of pseudonym keys, where values may be made pseudonyms.
+    pub keys: Option<Vec<(String, String)>>,
     /// Aliases of joins and names of definitions with errors of their own: nothing is said about what names them.
     pub broken: Vec<String>,
     /// Names that mean something elsewhere, each with what to do about it.

@@ -330,7 +330,8 @@ fn source_text(plan: &Plan, source: &SourcePlan, flows: &BTreeSet<usize>) -> Str
             let required = if field.required { " required" } else { "" };
             let names = field.fields.iter().map(|name| format!(" {}:{name}", name.len())).collect::<String>();
             let (name, ty, decode) = (&field.name, field.ty, field.decode.name());
-            text.push_str(&format!("  raw {name} {ty} {decode}{required} from{names}\n"));
+            let pseudonym = field.pseudonym.iter().map(|id| format!(" pseudonym {id}")).collect::<String>();
+            text.push_str(&format!("  raw {name} {ty} {decode}{required}{pseudonym} from{names}\n"));
         }
     }
     text + &lines

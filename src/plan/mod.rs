@@ -37,7 +37,8 @@ use std::sync::Arc;
 use crate::language::scope::LookupField;
 use crate::language::tree::{Aggregate, Expr, Item, Rank};
 use crate::mmdb::Table;
-use crate::record::{Column, Micros, Period, RawSchema, Type, Value};
+use crate::record::pseudonym::KEYS_TABLE;
+use crate::record::{Column, Micros, Period, PseudonymKey, RawSchema, Type, Value};
 
 pub use crate::definition::model::{AlertWhen, Edge, Level, Status};
 pub use adhoc::{AdHocPlan, bind_adhoc};
@@ -61,6 +62,10 @@ pub use training::{LABEL, LABEL_TIME, SAMPLED, TrainingError, TrainingPlan};
 pub struct Plan {
     pub sources: Vec<SourcePlan>,
     pub lookups: Vec<Arc<LookupPlan>>,
+    /// A key is there once whoever runs the plan has read it.
+    pub pseudonym_keys: Vec<PseudonymKey>,
+    /// The warehouse's table of keys, when it is not [`KEYS_TABLE`]; with its dataset before it where that is another.
+    pub keys_table: Option<String>,
     /// In topological order: a feature reads only `flows` and features before it.
     pub features: Vec<FeaturePlan>,
     /// What features read of rules.
@@ -386,6 +391,21 @@ pub struct ExceptionPlan {
 }
 
 impl Plan {
+    /// The pseudonym keys that some source needs.
+    pub fn keys_used(&self) -> impl Iterator<Item = &PseudonymKey> {
+        let of_source = |source: &SourcePlan| {
+            let raw = source.raw.fields.iter().filter_map(|field| field.pseudonym.clone());
+            raw.chain(source.pseudonym_ids()).collect::<Vec<_>>()
+        };
+        let ids: Vec<String> = self.sources.iter().flat_map(of_source).collect();
+        self.pseudonym_keys.iter().filter(move |key| ids.contains(&key.id))
+    }
+
+    /// The warehouse's table of pseudonym keys.
+    pub fn keys_table(&self) -> &str {
+        self.keys_table.as_deref().unwrap_or(KEYS_TABLE)
+    }
+
     /// The columns of a relation.
     pub fn columns(&self, upstream: Upstream) -> Vec<Column> {
         match upstream {

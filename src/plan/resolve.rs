@@ -8,7 +8,7 @@ use crate::definition::model::{Project, Status};
 use crate::diagnostic::{Diagnostic, Severity, Text, suggest};
 use crate::language::ParsedQuery;
 use crate::language::scope::{Scope, ScopeLookup};
-use crate::record::{Column, EventTime, Value, flow};
+use crate::record::{Column, EventTime, PseudonymKey, Value, flow};
 
 use super::{Plan, Upstream, feature, fingerprint, hits, lookup, order, rule, source, values, wanted};
 
@@ -54,6 +54,13 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
         keys_max: project.config.keys_max,
         look_back_rows: project.config.look_back_rows,
         lookups: project.lookups.iter().map(|definition| Arc::new(lookup::plan(definition))).collect(),
+        keys_table: project.config.warehouse.keys_table.clone(),
+        pseudonym_keys: project
+            .config
+            .pseudonym_keys
+            .iter()
+            .map(|key| PseudonymKey::unread(key.name.as_str(), &key.id, key.place.clone()))
+            .collect(),
         ..Plan::default()
     };
     let mut resolver = Resolver {

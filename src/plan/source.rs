@@ -1,10 +1,11 @@
 //! Sources: a raw record, its event time, and the SELECT that makes it a flow.
 
 use crate::definition::model::Source;
-use crate::diagnostic::{Diagnostic, suggest};
-use crate::language::tree::{Expr, Query, Select};
+use crate::diagnostic::{Diagnostic, Text, suggest};
+use crate::language::function::Id;
+use crate::language::tree::{Expr, ExprKind, Query, Select};
 use crate::language::{self};
-use crate::record::{Column, Micros, RawField, RawSchema, Type, flow};
+use crate::record::{Column, Micros, RawField, RawSchema, Type, Value, flow};
 
 use super::SourcePlan;
 use super::resolve::Resolver;
@@ -15,7 +16,16 @@ const LATENESS_MAX: Micros = Micros(7 * 86_400_000_000);
 pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option<SourcePlan> {
     let columns: Vec<Column> =
         source.columns.iter().map(|c| Column::new(c.name.text.clone(), c.ty, !c.required)).collect();
-    let scope = resolver.scope(format!("source {}", source.name.text), &columns);
+    let mut scope = resolver.scope(format!("source {}", source.name.text), &columns);
+    let keys: Vec<(String, String)> =
+        resolver.plan.pseudonym_keys.iter().map(|key| (key.name.clone(), key.id.clone())).collect();
+    let named = source.columns.iter().filter_map(|column| column.pseudonymize.as_ref());
+    let unknown = named.filter(|name| keys.iter().all(|(known, _)| known != name.as_str()));
+    diagnostics.extend(unknown.map(|name| language::unknown_key(name.as_str(), name.span(), &keys)));
+    let id = |name: &Text| keys.iter().find(|(known, _)| known == name.as_str()).map(|(_, id)| id.clone());
+    let pseudonyms: Vec<Option<String>> =
+        source.columns.iter().map(|column| column.pseudonymize.as_ref().and_then(id)).collect();
+    scope.keys = Some(keys);
     let event_time = language::bind_expression(&source.event_time, &scope, diagnostics);
     if let Some(expr) = event_time.as_ref().filter(|e| e.ty != Type::Timestamp) {
         let message = format!("`event_time` is {}, not TIMESTAMP", expr.ty);
@@ -54,11 +64,12 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
     let scopes = vec![scope; parsed.relations().len()];
     let select = one_select(language::bind_query(&parsed, &source.flows, &scopes, diagnostics)?, diagnostics)?;
     let flows = flows_columns(select.items, diagnostics);
-    let fields = source.columns.iter().map(|c| RawField {
+    let fields = source.columns.iter().zip(pseudonyms).map(|(c, pseudonym)| RawField {
         name: c.name.text.clone(),
         fields: if c.fields.is_empty() { vec![c.name.text.clone()] } else { c.fields.clone() },
         ty: c.ty,
         decode: c.decode,
+        pseudonym,
         required: c.required,
         wanted: true,
     });
@@ -73,6 +84,25 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
         filter: select.filter,
         flows,
     })
+}
+
+impl SourcePlan {
+    /// The ids of the keys under which its expressions make pseudonyms; those of its raw columns are made before.
+    pub fn pseudonym_ids(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        let given = self.flows.iter().flatten().chain(&self.filter).chain([&self.event_time]);
+        given.for_each(|expr| {
+            expr.walk(&mut |part| {
+                if let ExprKind::Call { function, args } = &part.kind
+                    && let (Id::Pseudonymize, Some(ExprKind::Literal(Value::String(id)))) =
+                        (function.id, args.last().map(|arg| &arg.kind))
+                {
+                    ids.push(id.clone());
+                }
+            });
+        });
+        ids
+    }
 }
 
 /// A record makes one flow or none: ids, duplicates and the counts of a run rely on it.

@@ -59,6 +59,8 @@ pub struct RawField {
     pub fields: Vec<String>,
     pub ty: Type,
     pub decode: Decode,
+    /// The id of the key under which its values become pseudonyms.
+    pub pseudonym: Option<String>,
     /// A record where it is missing or null is rejected.
     pub required: bool,
     /// Does the graph read it? Others are recognized, not decoded.

@@ -100,7 +100,7 @@ pub fn run_case(
 ) -> Result<CaseReport, CaseRunError> {
     let started = Instant::now();
     let plan = plan_of(project, rule, case, options)?;
-    let lookups = Lookups::new(&plan.lookups);
+    let lookups = Lookups::of(&plan);
     let flows = given::flows(case)?;
     let (max_delay, seeds) = case.shuffle.as_ref().map_or((LATENESS, 0), |s| (s.max_delay, s.seeds));
     let mut failures = Vec::new();

@@ -7,6 +7,7 @@ pub mod case;
 pub mod day;
 pub mod fetch;
 pub mod ingest;
+pub mod keys;
 pub mod lane;
 pub mod live;
 pub mod names;

@@ -119,7 +119,7 @@ pub fn profile(
         field.wanted = true;
     }
     let flows = flow::columns();
-    let normalizer = Normalizer::new(&source, &vec![true; flows.len()], Keep::default(), &Lookups::new(&plan.lookups))?;
+    let normalizer = Normalizer::new(&source, &vec![true; flows.len()], Keep::default(), &Lookups::of(plan))?;
     let raw = source.raw.fields.iter().map(|f| Column::new(f.name.clone(), f.ty, !f.required));
     let mut seen = Profile {
         source: source.name.clone(),

@@ -337,7 +337,7 @@ impl LocalDays {
         out: &mut dyn Outlet,
         stop: &AtomicBool,
     ) -> Result<Option<DayCounts>, ReplayError> {
-        let lookups = Lookups::new(&self.plan.lookups);
+        let lookups = Lookups::of(&self.plan);
         let mut graph = Graph::new(&self.plan, &lookups, self.generation.clone(), self.fault)?;
         graph.amend.clone_from(&self.amend);
         self.spill.iter().for_each(|spill| graph.spill_to(spill, self.plan.look_back_rows));

@@ -189,7 +189,7 @@ impl<'a> Run<'a> {
         if inputs.len() > INPUTS_MAX {
             return Err(RunError::Inputs(inputs.len()));
         }
-        let lookups = Lookups::new(&plan.lookups);
+        let lookups = Lookups::of(plan);
         let mut graph = Graph::new(plan, &lookups, options.generation.clone(), options.fault)?;
         options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
         options.watch.iter().try_for_each(|focus| graph.watch(plan, &lookups, focus.clone()))?;

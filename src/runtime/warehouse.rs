@@ -88,7 +88,8 @@ impl WarehouseDays {
 
     /// Are its rows others' business? So are those of ranges whose file is not here.
     fn is_given(&self, unit: &Unit) -> bool {
-        unit.kind == UnitKind::Source || (unit.kind == UnitKind::Ranges && self.lookup(unit).is_none())
+        matches!(unit.kind, UnitKind::Source | UnitKind::Keys)
+            || (unit.kind == UnitKind::Ranges && self.lookup(unit).is_none())
     }
 
     /// Unless these rows are there.
@@ -261,6 +262,11 @@ impl WarehouseDays {
                 absent.push(Absent::Ranges(lookup));
             }
         }
+        let keys = self.units.iter().find(|unit| unit.kind == UnitKind::Keys);
+        if keys.map_or(Ok(true), |unit| self.has_table(&unit.table))? {
+            return Ok(absent);
+        }
+        absent.push(Absent::Keys(&self.plan));
         Ok(absent)
     }
 }

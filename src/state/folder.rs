@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::log::Kind;
-use super::{StateError, definitions, failed, mute, outbox, snapshot};
+use super::{StateError, definitions, failed, keys, mute, outbox, snapshot};
 use crate::port::disk::Disk;
 
 /// Of everything in the folder. Another one is not read.
@@ -82,7 +82,7 @@ pub fn check(disk: &dyn Disk) -> Result<(), StateError> {
 
 fn owns(file: &str) -> bool {
     let file = file.strip_suffix(UNDER_WAY).unwrap_or(file);
-    let alone = [FILE, outbox::FILE, mute::FILE, "lock"].contains(&file);
+    let alone = [FILE, outbox::FILE, mute::FILE, keys::FILE, "lock"].contains(&file);
     alone
         || snapshot::owns(file)
         || outbox::owns(file)

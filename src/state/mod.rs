@@ -13,6 +13,7 @@
 //! | `definitions.rs` | the files of the definitions in force |
 //! | `tail.rs` | the end of a file that is appended to |
 //! | `outbox.rs` | how far outputs are |
+//! | `keys.rs` | with which pseudonym keys its rows were made |
 //! | `mute.rs` | alerts that sinks are not told of for a while |
 //! | `small.rs` | small files with a checksum |
 //!
@@ -27,6 +28,7 @@ pub mod definitions;
 pub mod entry;
 pub mod folder;
 mod frame;
+pub mod keys;
 pub mod log;
 pub mod mute;
 pub mod outbox;
@@ -56,6 +58,11 @@ pub enum StateError {
     Locked { folder: String },
     #[error("{folder} was written by version {found} of the state, this program has {known}\nhelp: {help}")]
     Version { folder: String, found: u32, known: u32, help: &'static str },
+    #[error(
+        "{folder} has pseudonyms of another key with the id `{id}`\nhelp: give the new key an id of its own in `pseudonym_keys` of \
+         tripline.yaml, so that its pseudonyms can be told apart; or start with a new folder"
+    )]
+    OtherKey { folder: String, id: String },
     #[error("{folder} is no state of a run\nhelp: name the folder that `run --state` was told")]
     None { folder: String },
     #[error("{folder} holds files that are no state: {file}\nhelp: name a new or an empty folder")]
@@ -73,6 +80,7 @@ impl StateError {
 fn help(file: &str) -> &'static str {
     match file {
         mute::FILE => "remove it: nothing is muted then",
+        keys::FILE => "remove it: the keys that are there now are taken for those of the rows that are",
         file if outbox::owns(file) => "remove it: the sink is told of what comes from then on",
         file if file.starts_with("alerts") => {
             "move the files alerts-*, sink-* and *.snapshot to another folder: where the log reaches back to its beginning, alerts \

@@ -26,6 +26,7 @@ mod mutation;
 mod oracle;
 mod order;
 mod pruned;
+mod pseudonym;
 mod pubsub;
 mod query;
 mod random;
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
     trials.extend(early::cases());
     trials.extend(fingerprint::cases());
     trials.extend(pruned::cases());
+    trials.extend(pseudonym::cases());
     trials.extend(pubsub::cases());
     trials.extend(reload::cases());
     trials.extend(query::cases());

@@ -43,7 +43,7 @@ fn whole(tree: &dyn FileTree) -> Result<(), Failed> {
     let column = |kind: UnitKind| match kind {
         UnitKind::Source => Some("event_day"),
         UnitKind::Days => Some("event_time"),
-        UnitKind::Lookup | UnitKind::Ranges => None,
+        UnitKind::Lookup | UnitKind::Ranges | UnitKind::Keys => None,
     };
     let tables: Partitions = units.iter().filter_map(|unit| Some((unit.table.clone(), column(unit.kind)?))).collect();
     let mut bounded = 0;

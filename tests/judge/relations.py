@@ -10,7 +10,8 @@ exactly, FLOAT64 to 1e-9. Prints a line a relation; then mistakes are planted in
 1 on any difference and on any mistake that shows none. With --input NetLog files are taken as they are, and nothing is
 planted. With --project the rows are random values of every type, for the project beside this file, with mistakes of its own.
 """
-import argparse, base64, collections, datetime, json, math, pathlib, random, re, subprocess, sys, tempfile, time
+import argparse, base64, collections, datetime, hashlib, hmac, json, math, os, pathlib, random, re, subprocess, sys
+import tempfile, time
 
 from client import Judge, Refused
 
@@ -25,6 +26,24 @@ DAY = 86_400_000_000
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 FLAGS = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"]
 ATTACKS = "port_scan,host_scan,syn_flood,beacon,brute_force,exfiltration"
+
+
+# Of pseudonyms, by their ids; the project names their variables.
+KEYS = {"k1": b"sixteen bytes...", "k2": bytes(range(131))}
+VARIABLES = {"k1": "TRIPLINE_JUDGE_FIRST", "k2": "TRIPLINE_JUDGE_SECOND"}
+
+
+def pseudonym(id, text):
+    return None if text is None else f"{id}_{hmac.digest(KEYS[id], text.encode(), 'sha256').hex()[:32]}"
+
+
+def key_table():
+    """The padded keys, as `tripline keys push` loads them."""
+    rows = []
+    for id, key in KEYS.items():
+        padded = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
+        rows.append([id, *(bytes(byte ^ pad for byte in padded).hex() for pad in (0x36, 0x5C))])
+    return [("key_id", "STRING"), ("ipad", "BYTES"), ("opad", "BYTES")], rows
 
 
 def micros(text):
@@ -138,7 +157,8 @@ class Run:
 
     def tripline(self, *args):
         project = ["--project", self.project] if self.project else []
-        done = subprocess.run([self.program, *args, *project], capture_output=True, text=True)
+        keys = {VARIABLES[id]: base64.b64encode(key).decode() for id, key in KEYS.items()}
+        done = subprocess.run([self.program, *args, *project], capture_output=True, text=True, env=os.environ | keys)
         if done.returncode:
             sys.exit(f"{args}: {done.stderr}")
         return done.stdout
@@ -180,7 +200,9 @@ class Run:
         tables = {}
         for read in self.relations[name]["inputs"]:
             entry = self.relations.get(read)
-            if entry is None:
+            if read == "tripline_keys":
+                tables[read] = key_table()
+            elif entry is None:
                 columns = [(c["name"], c["type"]) for s in self.manifest["sources"] if s["relation"] == read
                            for c in s["columns"]]
                 tables[read] = table(columns + [("admit_watermark", "TIMESTAMP")], self.records, decode=True)
@@ -218,8 +240,10 @@ def shards(tables, keys, parts):
         names = [column for column, _ in columns]
         by = [names.index(key) for key in keys or [] if key in names]
         for part in range(parts):
-            if keys is None:
+            if keys is None and name != "tripline_keys":
                 own = rows[part::parts]
+            elif keys is None:
+                own = rows
             else:
                 key = (lambda row: int(row[by[0]]) // window) if window else (lambda row: tuple(row[i] for i in by))
                 own = rows if not by else [row for row in rows if hash(key(row)) % parts == part]
@@ -360,6 +384,11 @@ PLANTED = [
 ]
 # In the project beside this file: late rows of a rule over flows.
 PLANTED_IN_PROJECT = [
+    ("flows", "(SELECT ipad", "(SELECT opad"),
+    ("flows", "1, 16)", "1, 15)"),
+    ("flows", "THEN 120", "THEN 48"),
+    ("flows", "key_id = 'k1'", "key_id = 'k2'"),
+    ("flows", "CONCAT('k2_'", "CONCAT('k1_'"),
     ("before", "1019999999 PRECEDING", "1020000000 PRECEDING"),
     ("before", "300000000 PRECEDING", "240000000 PRECEDING"),
     ("before", "PARTITION BY subscriber_id, busy", "PARTITION BY subscriber_id"),
@@ -416,6 +445,7 @@ PLANTED_IN_PROJECT = [
 def files(run, judge):
     """The statements of every file, analyzed: how many are refused."""
     tables = {entry["table"]: run.columns(entry["table"]) for entry in run.manifest["relations"]}
+    tables["tripline_keys"] = key_table()[0]
     for source in run.manifest["sources"]:
         columns = [(column["name"], column["type"]) for column in source["columns"]]
         tables[source["relation"]] = columns + [("admit_watermark", "TIMESTAMP"), ("event_day", "DATE")]
@@ -648,6 +678,9 @@ def main():
         inputs = args.input or generate(args, folder)
         run = Run(args.program, args.project, folder, "events" if args.project else "netlog", inputs)
         run.records = [record for path in inputs for record in lines(path)]
+        if args.project:
+            # What a warehouse is given: the pseudonym, and not what it is of.
+            run.records = [record | {"alias": pseudonym("k2", record["who"])} for record in run.records]
         print(f"{len(run.records)} records, {len(lines(folder / 'late.jsonl'))} of them late for every window")
         failed = 0
         for entry in run.manifest["relations"]:

@@ -3,6 +3,7 @@
 pub mod appended;
 pub mod child;
 pub mod clock;
+pub mod credential;
 pub mod disk;
 pub mod embedded;
 pub mod folder;

@@ -20,6 +20,8 @@ impl Binder<'_> {
             Guard::ConstantFormat => self.check_format(function, args),
             Guard::ConstantNetwork => self.check_network(args),
             Guard::ConstantPath => self.check_path(args),
+            // Found where its name was told.
+            Guard::ConstantKey => Some(()),
             Guard::Domain if function.id == Id::Like => match args.get(1).map(|a| (&a.kind, a.span)) {
                 Some((ExprKind::Literal(Value::String(p)), at)) if !pattern::like_is_closed(p) => {
                     self.error(codes::BAD_PATTERN, at, "the pattern ends with a backslash")

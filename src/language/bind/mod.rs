@@ -11,6 +11,7 @@ mod constant;
 mod division;
 mod form;
 mod guard;
+mod key;
 mod layer;
 mod listing;
 mod membership;
@@ -35,6 +36,7 @@ use super::tree::{Aggregation, Expr};
 use binder::Binder;
 
 pub use adhoc::{ParsedAdHoc, bind_adhoc, parse_adhoc};
+pub use key::unknown_key;
 pub use layer::both;
 pub use query::{ParsedQuery, bind_query, parse_query};
 

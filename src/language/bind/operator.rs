@@ -179,6 +179,9 @@ impl Binder<'_> {
         for (arg, ty) in args.into_iter().zip(fit.args) {
             converted.push(self.convert(arg, ty)?);
         }
+        if function.guard == Guard::ConstantKey {
+            self.name_key(&mut converted, span)?;
+        }
         if !(safe && function.guard == Guard::NonZeroDivisor) {
             self.check_guard(function, &converted, span)?;
         }

@@ -354,6 +354,7 @@ impl<'a> Queries<'a> {
             columns: first.select.items.iter().enumerate().map(column).collect(),
             params: template.params.clone(),
             lookups: template.lookups.clone(),
+            keys: template.keys.clone(),
             broken: template.broken.clone(),
             elsewhere: Vec::new(),
             owner: alias.map_or_else(|| "the inner SELECT".to_owned(), str::to_owned),

@@ -174,6 +174,7 @@ pub enum Id {
     GeoKm,
     InCidr,
     PortService,
+    Pseudonymize,
 }
 
 /// How an entry is written.
@@ -248,6 +249,8 @@ pub enum Guard {
     ConstantPath,
     /// The second argument is a constant network.
     ConstantNetwork,
+    /// The second argument is the constant name of a pseudonym key, and stands for the key's id from then on.
+    ConstantKey,
     /// Values outside the domain fail the row with an error.
     Domain,
 }

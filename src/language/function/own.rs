@@ -1,6 +1,6 @@
 //! Tripline's own functions. Each has a definition in GoogleSQL, which is what runs and what is printed.
 
-use super::short::{FLOAT, INT, STRING, TO_BOOL, TO_FLOAT, TO_STRING};
+use super::short::{BYTES, FLOAT, INT, STRING, TO_BOOL, TO_FLOAT, TO_STRING};
 use super::{Class, Function, Guard, Id, NullRule, sig};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -33,6 +33,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     .null(NullRule::Nullable)
     .examples(&[("port_service(22)", "'ssh'"), ("port_service(4711)", "NULL")]),
     Function::new(
+        Id::Pseudonymize,
+        "pseudonymize",
+        &[sig(&[STRING, STRING], TO_STRING), sig(&[BYTES, STRING], TO_STRING)],
+        "pseudonymize(value, 'key'): the value's pseudonym under a key of `pseudonym_keys`, which is the key's id, `_` and the \
+         first 128 bits of HMAC-SHA-256 as hexadecimal digits; stands in a source's `flows.sql` alone",
+    )
+    .guard(Guard::ConstantKey),
+    Function::new(
         Id::Entropy,
         "entropy",
         &[sig(&[STRING], TO_FLOAT)],
@@ -44,7 +52,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 /// Is it one of ours?
 pub(super) fn is_own(id: Id) -> bool {
-    matches!(id, Id::GeoKm | Id::InCidr | Id::PortService | Id::Entropy)
+    matches!(id, Id::GeoKm | Id::InCidr | Id::PortService | Id::Pseudonymize | Id::Entropy)
 }
 
 /// The services that `port_service` names.

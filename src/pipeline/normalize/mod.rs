@@ -11,8 +11,8 @@ use datafusion::arrow::datatypes::{Field, Int64Type, Schema, SchemaRef, Timestam
 use datafusion::arrow::error::ArrowError;
 
 use crate::plan::SourcePlan;
-use crate::record::{Column, EventTime, Origin, Reject, RejectReason, Type, Value, flow};
-use crate::target::datafusion::{Lookups, LowerContext, LowerError};
+use crate::record::{Column, EventTime, MacKey, Origin, Reject, RejectReason, Type, Value, flow};
+use crate::target::datafusion::{Lookups, LowerContext, LowerError, pseudonyms};
 
 use super::batch::{self, FlowBatch};
 use super::compiled::Compiled;
@@ -30,6 +30,8 @@ pub struct Normalizer {
     /// For each raw column, its place among the wanted ones.
     raw_places: Vec<Option<usize>>,
     raw_ids: Vec<usize>,
+    /// Raw columns whose values are known by their pseudonyms alone, each with its key and the key's id.
+    pseudonyms: Vec<(usize, Arc<MacKey>, String)>,
     event_time: Compiled,
     filter: Option<Compiled>,
     flows_schema: SchemaRef,
@@ -96,6 +98,9 @@ impl Normalizer {
             next += usize::from(f.wanted);
             f.wanted.then_some(place)
         });
+        let pseudonyms = fields.iter().enumerate().filter(|(_, field)| field.wanted);
+        let pseudonyms = pseudonyms.filter_map(|(index, field)| Some((index, field.pseudonym.clone()?)));
+        let pseudonyms = pseudonyms.map(|(index, id)| Ok((index, lookups.key(&id)?, id)));
         let raw = &columns[..fields.len()];
         let untimed = LowerContext { columns: raw, lookups, event_time: None };
         let scope = LowerContext { columns: &columns, lookups, event_time: Some(fields.len()) };
@@ -118,6 +123,7 @@ impl Normalizer {
             raw_schema: batch::schema(raw),
             scope_schema: batch::schema(&columns),
             raw_places: raw_places.collect(),
+            pseudonyms: pseudonyms.collect::<Result<_, LowerError>>()?,
             raw_ids: (0..fields.len()).filter(|i| fields[*i].wanted).collect(),
             event_time: Compiled::new(&source.event_time, untimed)?,
             filter: source.filter.as_ref().map(compile).transpose()?,
@@ -133,7 +139,11 @@ impl Normalizer {
     /// Live input: rows after `latest` are rejected.
     pub fn run(&self, raw: &RawBatch, file: &Arc<str>, latest: Option<Latest>) -> Result<Normalized, NormalizeError> {
         let rows = raw.rows.num_rows();
-        let columns = self.raw_places.iter().map(|place| place.map(|p| Arc::clone(raw.rows.column(p)))).collect();
+        let mut columns: Vec<Option<ArrayRef>> =
+            self.raw_places.iter().map(|place| place.map(|p| Arc::clone(raw.rows.column(p)))).collect();
+        for (index, key, id) in &self.pseudonyms {
+            columns[*index] = columns[*index].as_ref().map(|values| pseudonyms(key, id, values));
+        }
         let whole = batch::batch(&self.raw_schema, columns, rows)?;
         let mut out = Parts { filtered: 0, rejects: Vec::new(), batches: Vec::new() };
         let origin = |row: usize| Origin { file: Arc::clone(file), line: raw.lines[row], offset: raw.offsets[row] };

@@ -255,7 +255,7 @@ pub fn live(
     stop: &Arc<AtomicBool>,
 ) -> Result<(RunReport, Logged), LiveError> {
     let started = Instant::now();
-    let lookups = Lookups::new(&plan.lookups);
+    let lookups = Lookups::of(&plan);
     let lateness: Vec<Micros> =
         options.subscriptions.iter().map(|(source, _)| plan.sources[*source].lateness).collect();
     let generation = outbox.generation().to_owned();

@@ -57,7 +57,7 @@ impl Kit {
         // Before anything is of them.
         files.iter().try_for_each(|files| definitions::save(&*self.disk, &generation, files))?;
         let same = plan.same_as(&self.before);
-        let tables = Lookups::new(&plan.lookups);
+        let tables = Lookups::of(&plan);
         let mut graph = Graph::new(&plan, &tables, generation.clone(), None).map_err(run_error)?;
         graph.fire_early(&plan, &tables).map_err(run_error)?;
         self.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use crate::plan::RulePlan;
 use crate::record::flow;
+use crate::record::pseudonym::KEYS_TABLE;
 
 use super::{Relation, Warehouse, file, fill, ingest, rule, scope, text};
 
 /// Of training rows, and of what was ingested.
-const OWN_TABLES: [&str; 3] = ["training", "training_labels", ingest::INGESTS];
+const OWN_TABLES: [&str; 4] = ["training", "training_labels", ingest::INGESTS, KEYS_TABLE];
 
 /// Of the scripts; a column would be read in their place.
 const VARIABLES: [&str; 3] = ["tripline_from", "tripline_to", fill::LAST];

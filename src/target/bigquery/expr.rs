@@ -5,6 +5,7 @@ use crate::language::function::{Function, Id, Param, Syntax};
 use crate::language::tree::{Expr, ExprKind, LookupValues};
 use crate::record::Value;
 
+use super::pseudonym::pseudonym;
 use super::query::indented;
 use super::text::{literal, name};
 
@@ -194,6 +195,7 @@ fn named(function: &Function, args: &[Expr], names: &Names<'_>) -> String {
             format!("{}({time}, INTERVAL {count} {})", function.name, word(args.get(2)))
         }
         (Id::Entropy, [text]) => entropy(text),
+        (Id::Pseudonymize, [value, _]) => pseudonym(value, args[0].ty, &word(args.get(1))),
         (Id::SplitPart, [text, delimiter, offset]) => format!("SPLIT({text}, {delimiter})[SAFE_OFFSET({offset})]"),
         _ => {
             // Words such as HOUR are literals in the tree.

@@ -7,6 +7,7 @@ use crate::record::{EventTime, Micros, flow};
 
 use super::fill;
 use super::ingest::INGEST_ID;
+use super::pseudonym;
 use super::query::{comment, indented};
 use super::ranges;
 use super::text::{name, timestamp};
@@ -44,6 +45,8 @@ pub struct Unit {
 pub enum UnitKind {
     /// Only made; its rows are loaded.
     Source,
+    /// Only made; keys of pseudonyms are pushed into it.
+    Keys,
     /// Made anew, as a whole.
     Lookup,
     /// Only made; a file's networks are loaded, as a whole.
@@ -61,6 +64,9 @@ pub const MANIFEST: &str = "manifest.json";
 pub fn files(warehouse: Warehouse<'_>, range: Option<Range>) -> Vec<File> {
     let mut files: Vec<File> =
         warehouse.sources.iter().map(|source| source_file(&source.name, &source_columns(source))).collect();
+    if !pseudonym::ids(warehouse.sources).is_empty() {
+        files.push(pseudonym::file(warehouse.plan));
+    }
     let relations = warehouse.relations();
     files.extend(relations.iter().map(|relation| relation_file(warehouse, *relation, range)));
     let entries: Vec<Json> = relations.iter().map(|relation| entry(warehouse, *relation)).collect();
@@ -81,6 +87,14 @@ impl Warehouse<'_> {
             look_back: Micros(0),
             kind: UnitKind::Source,
         });
+        let keys = self.makes_keys().then(|| Unit {
+            relation: self.plan.keys_table().to_owned(),
+            path: pseudonym::PATH.to_owned(),
+            table: self.plan.keys_table().to_owned(),
+            inputs: Vec::new(),
+            look_back: Micros(0),
+            kind: UnitKind::Keys,
+        });
         let relations = self.relations().into_iter().map(|relation| Unit {
             relation: self.title(relation),
             path: path(*self, relation),
@@ -93,7 +107,7 @@ impl Warehouse<'_> {
                 _ => UnitKind::Days,
             },
         });
-        sources.chain(relations).collect()
+        sources.chain(keys).chain(relations).collect()
     }
 
     /// The file of a unit, for these days where it has days.
@@ -103,6 +117,7 @@ impl Warehouse<'_> {
                 let source = self.sources.iter().find(|source| source.name == unit.table)?;
                 source_file(&source.name, &source_columns(source))
             }
+            UnitKind::Keys => pseudonym::file(self.plan),
             UnitKind::Lookup | UnitKind::Ranges | UnitKind::Days => self.file(&unit.table, range)?,
         };
         Some(file.text)
@@ -177,6 +192,7 @@ fn inputs(warehouse: Warehouse<'_>, relation: Relation<'_>) -> Vec<String> {
     let mut inputs: Vec<String> = warehouse.reads(relation).into_iter().map(|read| warehouse.table(read)).collect();
     if matches!(relation, Relation::Flows) {
         inputs.extend(warehouse.sources.iter().map(|source| source.name.clone()));
+        inputs.extend(warehouse.makes_keys().then(|| warehouse.plan.keys_table().to_owned()));
     }
     inputs
 }

@@ -8,15 +8,17 @@ use crate::plan::{Plan, SourcePlan};
 use crate::record::{Column, Type, Value, flow};
 
 use super::expr::{Names, print};
+use super::pseudonym;
 use super::query::{Query, Step, select};
 use super::scope::{conjuncts, lookup_names};
 use super::text::{aliased, id_text, literal, name, string};
 
 /// `ranged`: only the days of the range.
 pub(super) fn query(plan: &Plan, sources: &[&SourcePlan], ranged: bool) -> Query {
-    let steps: Vec<Step> = sources.iter().map(|source| step(plan, source, ranged)).collect();
-    let parts = steps.iter().map(|step| format!("SELECT * FROM {}", step.name));
+    let of_sources: Vec<Step> = sources.iter().map(|source| step(plan, source, ranged)).collect();
+    let parts = of_sources.iter().map(|step| format!("SELECT * FROM {}", step.name));
     let body = parts.collect::<Vec<_>>().join("\nUNION ALL\n");
+    let steps = pseudonym::step(plan, sources).into_iter().chain(of_sources).collect();
     Query { comment: "Every source's records in one form.".to_owned(), steps, body }
 }
 

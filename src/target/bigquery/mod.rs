@@ -19,6 +19,7 @@ mod flows;
 pub mod golden;
 pub mod ingest;
 mod lookup;
+mod pseudonym;
 mod query;
 mod ranges;
 mod rule;
@@ -35,6 +36,7 @@ use crate::record::{Column, Type, alert, flow};
 
 pub use collision::Collision;
 pub use file::{File, Range, Unit, UnitKind, files};
+pub use pseudonym::{add_keys, create_keys, create_waiting_keys, key_columns, other_keys};
 pub use ranges::{create_waiting_ranges, range_columns, range_rows, replace_ranges};
 pub use training::{create_labels, training_count, training_query, training_table};
 
@@ -77,6 +79,7 @@ pub fn select(warehouse: Warehouse<'_>, relation: &str) -> Option<String> {
 pub enum Absent<'a> {
     Source(&'a SourcePlan),
     Ranges(&'a LookupPlan),
+    Keys(&'a Plan),
 }
 
 /// As [`select`], with an empty table of the right columns in the place of each that is not there.
@@ -85,6 +88,7 @@ pub fn select_without(warehouse: Warehouse<'_>, relation: &str, absent: &[Absent
     let step = |absent: &Absent<'_>| match absent {
         Absent::Source(source) => flows::absent(source),
         Absent::Ranges(lookup) => ranges::absent(lookup),
+        Absent::Keys(plan) => pseudonym::absent(plan),
     };
     let mut steps = match relation {
         Relation::Lookup(_) => Vec::new(),
@@ -115,7 +119,13 @@ impl<'a> Warehouse<'a> {
     pub fn loaded(&self) -> impl Iterator<Item = (&'a str, Absent<'a>)> {
         let sources = self.sources.iter().map(|source| (source.name.as_str(), Absent::Source(source)));
         let lookups = self.plan.lookups.iter().filter(|lookup| ranges::is_loaded(lookup));
-        sources.chain(lookups.map(|lookup| (lookup.name.as_str(), Absent::Ranges(lookup))))
+        let keys = self.makes_keys().then(|| (self.plan.keys_table(), Absent::Keys(self.plan)));
+        sources.chain(lookups.map(|lookup| (lookup.name.as_str(), Absent::Ranges(lookup)))).chain(keys)
+    }
+
+    /// Is there a table of keys in the same dataset that sources need?
+    fn makes_keys(&self) -> bool {
+        pseudonym::is_own(self.plan) && !pseudonym::ids(self.sources).is_empty()
     }
 
     /// The lookup of a table of ranges.

@@ -12,7 +12,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use serde_json::Value as Json;
 
 use crate::diagnostic::{FileId, Text};
-use crate::language::function::{Id, by_id};
+use crate::language::function::{Guard, Id, by_id};
 use crate::language::{Expr, ExprKind, Scope, bind_expression, functions};
 use crate::record::{Column, Type, Value};
 
@@ -161,7 +161,9 @@ fn every_function_is_recorded() {
         all += case["answers"].as_array().unwrap().len();
         values += case["answers"].as_array().unwrap().iter().filter(|a| a.is_string()).count();
     }
-    let missing: Vec<Id> = functions().iter().map(|f| f.id).filter(|id| !seen.contains(&format!("{id:?}"))).collect();
+    // What needs a key is judged where there is one: tests/judge/relations.py.
+    let keyless = functions().iter().filter(|f| f.guard != Guard::ConstantKey);
+    let missing: Vec<Id> = keyless.map(|f| f.id).filter(|id| !seen.contains(&format!("{id:?}"))).collect();
     assert!(missing.is_empty(), "no recorded answer for {missing:?}");
     assert!(values * 10 >= all * 6, "{values} of {all} answers are values");
 }

@@ -137,6 +137,10 @@ fn call(function: &Function, args: &[Expr], ty: Type, context: &LowerContext<'_>
         (Id::Coalesce | Id::IfNull, _) => return Ok(Arc::new(CoalesceExpr { args: lowered, ty })),
         _ => {}
     }
+    if let (Id::Pseudonymize, [value, Expr { kind: ExprKind::Literal(Value::String(id)), .. }]) = (function.id, args) {
+        let kernel = kernel::pseudonymize(context.lookups.key(id)?, id, value.ty);
+        return Ok(kernel_call(function.name, lowered, ty, kernel));
+    }
     let kernel = kernel::of(function.id, args)?.ok_or_else(bad)?;
     Ok(kernel_call(function.name, lowered, ty, kernel))
 }

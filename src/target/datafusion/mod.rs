@@ -21,10 +21,11 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 
-use crate::record::Column;
+use crate::record::{Column, NoKey};
 
 #[cfg(test)]
 pub(crate) use golden::{batch, columns_of, same, scalar as recorded};
+pub use kernel::pseudonyms;
 pub use lookup::{LookupIndex, Lookups, pick};
 pub use lower::{lower, scalar};
 
@@ -33,7 +34,7 @@ pub use lower::{lower, scalar};
 pub struct LowerContext<'a> {
     /// The scope's columns, in the order of the batches.
     pub columns: &'a [Column],
-    /// The plan's lookups.
+    /// The plan's lookups and pseudonym keys.
     pub lookups: &'a Lookups,
     /// The column whose time decides which rows of a lookup are valid; without one no lookup can be read.
     pub event_time: Option<usize>,
@@ -56,6 +57,8 @@ pub enum LowerError {
     Arguments(&'static str),
     #[error("the pattern is not read: {0}")]
     Pattern(String),
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
     #[error("{0}")]
     Engine(String),
 }

@@ -21,6 +21,7 @@ mod occurrence;
 mod pad;
 mod parse;
 mod pattern;
+mod pseudonym;
 mod text;
 mod time;
 mod word;
@@ -39,6 +40,8 @@ use super::kernel_expr::Kernel;
 
 pub(super) use cast::cast;
 pub(super) use network::canonical_address;
+pub(super) use pseudonym::pseudonymize;
+pub use pseudonym::pseudonyms;
 
 type Computed = Result<ArrayRef, String>;
 
@@ -57,6 +60,8 @@ pub(super) fn of(id: Id, args: &[Expr]) -> Result<Option<Kernel>, LowerError> {
     Ok(match id {
         // By their definitions.
         Id::GeoKm | Id::InCidr => None,
+        // Needs a key.
+        Id::Pseudonymize => None,
         Id::PortService => kernel(network::port_service),
         Id::And | Id::Or | Id::Not | Id::IsNull | Id::IsNotNull | Id::If | Id::Coalesce | Id::IfNull => None,
         Id::Eq | Id::NotEq | Id::Lt | Id::LtEq | Id::Gt | Id::GtEq => compare::float(id),

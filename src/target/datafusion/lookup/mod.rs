@@ -1,4 +1,4 @@
-//! A plan's lookups as expressions and joins read them.
+//! A plan's lookups as expressions and joins read them, and its pseudonym keys.
 
 mod file;
 mod index;
@@ -15,8 +15,8 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 
 use crate::language::tree::LookupValues;
-use crate::plan::LookupPlan;
-use crate::record::{Column, Period, Value};
+use crate::plan::{LookupPlan, Plan};
+use crate::record::{Column, MacKey, Period, PseudonymKey, Value};
 
 use super::kernel_expr::Kernel;
 use super::lower::{lower, scalar};
@@ -27,7 +27,10 @@ pub use index::{LookupIndex, pick};
 /// Each set and each index is made once, for the first that needs it, and shared by all expressions and joins: a
 /// lookup may have many rows, and many rules.
 #[derive(Default)]
-pub struct Lookups(Vec<Lookup>);
+pub struct Lookups {
+    all: Vec<Lookup>,
+    keys: Vec<PseudonymKey>,
+}
 
 /// Key columns, and whether they are networks.
 type IndexKey = (Vec<usize>, bool);
@@ -48,11 +51,22 @@ impl Lookups {
             members: RefCell::default(),
             indexes: RefCell::default(),
         });
-        Self(lookups.collect())
+        Self { all: lookups.collect(), keys: Vec::new() }
+    }
+
+    /// Those of a plan, with its keys.
+    pub fn of(plan: &Plan) -> Self {
+        Self { keys: plan.pseudonym_keys.clone(), ..Self::new(&plan.lookups) }
+    }
+
+    /// The key with this id, when it is there.
+    pub fn key(&self, id: &str) -> Result<Arc<MacKey>, LowerError> {
+        let key = self.keys.iter().find(|key| key.id == id).ok_or(LowerError::Arguments("pseudonymize"))?;
+        Ok(Arc::clone(key.key.as_ref().map_err(Clone::clone)?))
     }
 
     fn get(&self, lookup: usize) -> Result<&Lookup, LowerError> {
-        self.0.get(lookup).ok_or(LowerError::Lookup(lookup))
+        self.all.get(lookup).ok_or(LowerError::Lookup(lookup))
     }
 
     /// A kernel over (value, event time): is the value in that set then?
