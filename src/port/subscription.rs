@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::standing::Standing;
 use crate::record::EventTime;
 
 pub trait Subscription: Send {
@@ -11,6 +12,10 @@ pub trait Subscription: Send {
     fn name(&self) -> Arc<str>;
     /// What has come; waits so long for the first of it.
     fn receive(&mut self, patience: Duration) -> io::Result<Vec<Delivered>>;
+    /// Where it says how it is.
+    fn standing(&self) -> Arc<Standing> {
+        Arc::default()
+    }
 }
 
 /// A message. Dropped without being acknowledged, it is delivered again.
