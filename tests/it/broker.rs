@@ -68,7 +68,7 @@ fn script(seed: u64) -> Outcome {
     let mut lines = given.flows.as_slice();
     while !lines.is_empty() {
         for _ in 0..1 + random.below(12) {
-            let (message, rest) = lines.split_at((1 + random.below(7)).min(lines.len()));
+            let (message, rest) = lines.split_at((1 + random.below(40)).min(lines.len()));
             if !message.is_empty() {
                 server.queue().publish(message.join("\n").into_bytes(), &[]);
             }
@@ -130,7 +130,7 @@ fn late() -> Outcome {
     place.watch_log(&server);
     let mut run = place.start(&server)?;
     server.queue().spoil(AckFault::Late, usize::MAX);
-    for lines in Given::get()?.flows.chunks(5) {
+    for lines in Given::get()?.flows.chunks(20) {
         server.queue().publish(lines.join("\n").into_bytes(), &[]);
     }
     place.wait_for("late acknowledgements", || Ok(server.queue().counts.late >= 100))?;
@@ -154,7 +154,7 @@ fn outage() -> Outcome {
     let flows = &Given::get()?.flows;
     let (before, after) = flows.split_at(flows.len() / 2);
     let publish = |server: &Server, lines: &[String]| {
-        lines.chunks(7).for_each(|lines| server.queue().publish(lines.join("\n").into_bytes(), &[]));
+        lines.chunks(40).for_each(|lines| server.queue().publish(lines.join("\n").into_bytes(), &[]));
     };
     publish(&server, before);
     place.wait_for("acknowledgements", || Ok(server.queue().unacknowledged() == 0))?;

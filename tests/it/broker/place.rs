@@ -23,7 +23,7 @@ pub type Outcome = Result<(), Failed>;
 pub const PATIENCE: Duration = Duration::from_secs(180);
 /// Behind all flows, so that everything closes.
 const LAST: &str = "2026-03-01T00:00:00Z";
-const FLOWS: usize = 600;
+const FLOWS: usize = 3_000;
 
 pub struct Given {
     pub flows: Vec<String>,
@@ -90,7 +90,7 @@ impl Given {
         let path = |name: &str| folder.path().join(name);
         project(&path("project"), "")?;
         let made = tripline()
-            .args(["generate", "--events", &FLOWS.to_string(), "--attacks", "port_scan", "--seed", "5", "--output"])
+            .args(["generate", "--events", &FLOWS.to_string(), "--attacks", "all", "--seed", "5", "--output"])
             .arg(path("given.jsonl"))
             .output()?;
         let text = fs::read_to_string(path("given.jsonl"))?;
@@ -108,7 +108,7 @@ impl Given {
             .arg(path("batch.jsonl"))
             .output()?;
         let alerts = alerts(&path("batch.jsonl"))?;
-        if !made.status.success() || flows.len() < FLOWS || alerts.is_empty() {
+        if !made.status.success() || flows.len() < FLOWS || alerts.len() < 3 {
             return Err(format!("{} flows: {}", flows.len(), String::from_utf8_lossy(&batch.stderr)).into());
         }
         Ok(Self { flows, last, alerts })
