@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::{FileId, Span, Text};
 use crate::mmdb::Table;
 use crate::record::alert::Phase;
-use crate::record::{Decode, EventTime, Format, Micros, Type, Value, WebAddress};
+use crate::record::{Carried, Decode, EventTime, Format, Micros, Type, Value, WebAddress};
 
 /// A detection project: one folder.
 #[derive(Debug, Clone, Default)]
@@ -159,6 +159,8 @@ pub struct RawColumn {
     pub fields: Vec<String>,
     pub ty: Type,
     pub decode: Decode,
+    /// It is of the message around the record.
+    pub carried: Option<Carried>,
     /// A record without it is rejected.
     pub required: bool,
 }

@@ -59,6 +59,7 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
         fields: if c.fields.is_empty() { vec![c.name.text.clone()] } else { c.fields.clone() },
         ty: c.ty,
         decode: c.decode,
+        carried: c.carried.clone(),
         required: c.required,
         wanted: true,
     });

@@ -1,5 +1,6 @@
 //! A queue of messages, each delivered again until somebody says that it is safe.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Delivered {
     pub id: String,
     pub published: EventTime,
     pub data: Vec<u8>,
+    pub attributes: HashMap<String, String>,
+    pub ordering_key: String,
     pub receipt: Box<dyn Receipt>,
 }
 

@@ -18,7 +18,7 @@ pub use fingerprint::fingerprint64;
 pub use float::float_text;
 pub use hit::{Disposition, hit_id, key_text};
 pub use network::Network;
-pub use raw::{Decode, Format, RawField, RawSchema};
+pub use raw::{Carried, Decode, Format, RawField, RawSchema};
 pub use reject::{Origin, Reject, RejectReason};
 pub use time::{Day, EventTime, MICROS_PER_SECOND, Micros, Period};
 pub use types::{Column, Type};

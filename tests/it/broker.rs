@@ -1,14 +1,22 @@
 //! A run over a server that goes wrong as Pub/Sub may, and as its emulator does not: exactly-once delivery, acknowledgements that
 //! come late or are not heard of, streams that break in every way, a server that is away or stands still.
 
+mod attributes;
 mod place;
 mod proto;
 mod queue;
 mod server;
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value as Json;
 
@@ -24,6 +32,8 @@ const PASSING: [i32; 5] = [4, 8, 10, 13, UNAVAILABLE];
 pub fn cases() -> Vec<Trial> {
     let mut trials: Vec<Trial> =
         (0..SEEDS).map(|seed| Trial::test(format!("broker::script_{seed:02}"), move || script(seed))).collect();
+    trials.push(Trial::test("broker::attributes_are_columns", attributes::attributes));
+    trials.push(Trial::test("broker::compressed_messages", compressed));
     trials.push(Trial::test("broker::late_acknowledgements", late));
     trials.push(Trial::test("broker::an_outage_is_told_and_waited_for", outage));
     trials.push(Trial::test("broker::an_error_that_stays_ends_the_run", stays));
@@ -65,6 +75,8 @@ fn script(seed: u64) -> Outcome {
     let place = Place::new("")?;
     place.watch_log(&server);
     let mut run = place.start(&server)?;
+    // A start does not wait for what is away.
+    place.wait_for("a stream", || Ok(server.queue().counts.opened > 0))?;
     let mut lines = given.flows.as_slice();
     while !lines.is_empty() {
         for _ in 0..1 + random.below(12) {
@@ -139,7 +151,11 @@ fn late() -> Outcome {
     let (counts, log) = (server.queue().counts.clone(), &summary["log"]);
     let outcomes = &log["subscriptions"][0]["acknowledgements"];
     let right = outcomes["late"] == counts.late && outcomes["confirmed"] == counts.confirmed;
-    if !right || outcomes["unanswered"] != 0 || log["redelivered"] != counts.again || !server.queue().too_early.is_empty() {
+    if !right
+        || outcomes["unanswered"] != 0
+        || log["redelivered"] != counts.again
+        || !server.queue().too_early.is_empty()
+    {
         return Err(format!("{log}, but {counts:?}").into());
     }
     Ok(())
@@ -182,6 +198,52 @@ fn outage() -> Outcome {
         (Some(away), Some(0.0)) if away >= 29.0 => Ok(()),
         other => Err(format!("{other:?} seconds").into()),
     }
+}
+
+/// A message that is gzip is read; one that is cut off, or too long when it is not compressed any more, is one record, which is
+/// rejected and told as it came.
+fn compressed() -> Outcome {
+    let packed = |bytes: &[u8]| -> Result<Vec<u8>, Failed> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
+        gzip.write_all(bytes)?;
+        Ok(gzip.finish()?)
+    };
+    let given = Given::get()?;
+    let three = packed(given.flows[..3].join("\n").as_bytes())?;
+    // Its lines stand in it as they are.
+    let cut = three[..three.len() - 9].to_vec();
+    let mut long = GzEncoder::new(Vec::new(), Compression::fast());
+    long.write_all(&vec![b'\n'; (10 << 20) + 1])?;
+    let long = long.finish()?;
+    let server = Server::start(Queue::new(true, 6))?;
+    let place = Place::new("")?;
+    let mut config = fs::OpenOptions::new().append(true).open(place.path("project/tripline.yaml"))?;
+    writeln!(config, "\ndead_letters: {{type: file, file: letters.jsonl}}")?;
+    let mut run = place.start(&server)?;
+    for message in [&three, &cut, &long] {
+        server.queue().publish(message.clone(), &[]);
+    }
+    place.wait_for("acknowledgements", || Ok(server.queue().unacknowledged() == 0))?;
+    let letters = || fs::read_to_string(place.path("letters.jsonl")).unwrap_or_default();
+    place.wait_for("letters", || Ok(letters().lines().count() == 2))?;
+    let ended = run.stop()?;
+    let summary = place.summary()?;
+    let (rows, rejected) = (&summary["rows"], &summary["rejected"]);
+    if !ended.success() || rows["offered"] != 5 || rows["accepted"] != 3 || rows["rejected"] != 2 {
+        return Err(format!("{ended}: {rows} {rejected}").into());
+    }
+    let mut told = BTreeSet::new();
+    for letter in letters().lines() {
+        let letter: Json = serde_json::from_str(letter).map_err(|error| error.to_string())?;
+        let text = |name: &str| letter[name].as_str().unwrap_or_default().to_owned();
+        told.insert((text("reason"), text("payload_base64")));
+    }
+    let expected = [("ingest.bad-record", &cut), ("ingest.too-long", &long)];
+    let expected = expected.map(|(reason, payload)| (reason.to_owned(), STANDARD.encode(payload)));
+    if told != expected.into() {
+        return Err(format!("{told:?}").into());
+    }
+    Ok(())
 }
 
 /// Permission that is taken away and a subscription that is deleted end a run, which says what to do.

@@ -241,7 +241,14 @@ impl Pump {
                 Box::new(Lease { handler, standing: Arc::clone(&self.standing) })
             }
         };
-        Delivered { id: message.message_id, published, data: message.data.to_vec(), receipt }
+        Delivered {
+            id: message.message_id,
+            published,
+            data: message.data.to_vec(),
+            attributes: message.attributes,
+            ordering_key: message.ordering_key,
+            receipt,
+        }
     }
 }
 
@@ -275,7 +282,8 @@ impl Receipt for Confirmed {
         let Self { lease, confirming, standing } = *self;
         standing.asks();
         confirming.spawn(async move {
-            let outcome = lease.confirmed_ack().await.map_or_else(|error| unconfirmed(&error), |()| Acknowledged::Confirmed);
+            let outcome =
+                lease.confirmed_ack().await.map_or_else(|error| unconfirmed(&error), |()| Acknowledged::Confirmed);
             standing.answered(outcome);
         });
     }
@@ -312,7 +320,9 @@ fn said(name: &str, error: &str) -> String {
         error if error.contains("UNAUTHENTICATED") || error.contains("Unauthenticated") => {
             "\nhelp: the credentials are refused: are they those of an account that still exists?"
         }
-        error if error.contains("PERMISSION_DENIED") || error.contains("PermissionDenied") => "\nhelp: the account needs roles/pubsub.subscriber on it",
+        error if error.contains("PERMISSION_DENIED") || error.contains("PermissionDenied") => {
+            "\nhelp: the account needs roles/pubsub.subscriber on it"
+        }
         _ => "",
     };
     format!("{name}: {error}{help}")

@@ -35,6 +35,7 @@ pub fn read_labels(file: &str, out: Option<&str>, training: &TrainingPlan) -> an
         fields: vec![column.name.clone()],
         ty: column.ty,
         decode: if column.ty == Type::Timestamp { Decode::TimeAuto } else { Decode::Plain },
+        carried: None,
         required: column.name == LABEL_TIME || column.name == LABEL,
         wanted: true,
     };

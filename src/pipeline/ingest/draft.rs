@@ -191,7 +191,8 @@ pub(super) fn columns<'n>(seen: impl Iterator<Item = (&'n str, Decided)>) -> Vec
             false => base,
             true => (2..).map(|n| format!("{base}_{n}")).find(|name| !taken(name)).unwrap_or(base),
         };
-        let field = RawField { name, fields: vec![field.to_owned()], ty, decode, required: false, wanted: true };
+        let field =
+            RawField { name, fields: vec![field.to_owned()], ty, decode, carried: None, required: false, wanted: true };
         columns.push(Column { field, holds });
     }
     columns

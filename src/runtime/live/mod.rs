@@ -492,7 +492,10 @@ impl Live<'_> {
     fn figures(&self, outbox: &Outbox<'_>, sinks: Vec<SinkState>) -> Figures {
         let alerts = outbox.readable().load(Ordering::Acquire);
         let (entries, bytes) = (self.log.end(), self.log.bytes());
-        Figures::of(&self.core, Logged { alerts, sinks, lanes: self.lanes.states(), entries, bytes, ..self.logged.clone() })
+        Figures::of(
+            &self.core,
+            Logged { alerts, sinks, lanes: self.lanes.states(), entries, bytes, ..self.logged.clone() },
+        )
     }
 
     /// What the queues have, as far as there is room for it.

@@ -95,7 +95,8 @@ impl Given {
             .output()?;
         let text = fs::read_to_string(path("given.jsonl"))?;
         let flows: Vec<String> = text.lines().map(str::to_owned).collect();
-        let mut last: Json = serde_json::from_str(text.lines().next().unwrap_or_default()).map_err(|e| e.to_string())?;
+        let mut last: Json =
+            serde_json::from_str(text.lines().next().unwrap_or_default()).map_err(|e| e.to_string())?;
         ["startTime", "endTime", "timestamp"].iter().for_each(|time| last[*time] = LAST.into());
         let last = last.to_string();
         fs::write(path("given.jsonl"), format!("{text}{last}\n"))?;
@@ -126,6 +127,10 @@ impl Drop for Started {
 }
 
 impl Started {
+    pub fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// Its end, when it is asked for.
     pub fn stop(&mut self) -> Result<ExitStatus, Failed> {
         Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status()?;
@@ -167,6 +172,7 @@ impl Place {
         let child = tripline()
             .args(["run", "--source", "netlog", "--summary", "json", "--subscription", SUBSCRIPTION])
             .args(["--listen", &self.address])
+            .current_dir(self.folder.path())
             .arg("--project")
             .arg(self.path("project"))
             .arg("--state")

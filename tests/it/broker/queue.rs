@@ -168,7 +168,8 @@ impl Queue {
         let mut done = 0;
         for ack_id in ack_ids {
             let Some(kept) = self.ids.get(ack_id).and_then(|id| self.kept.get_mut(id)) else { continue };
-            let holds = matches!(&kept.held, Held::By { ack_id: own, until } if own == ack_id && *until > Instant::now());
+            let holds =
+                matches!(&kept.held, Held::By { ack_id: own, until } if own == ack_id && *until > Instant::now());
             // Without exactly-once delivery a late one may count, too.
             let holds = holds || (!self.exactly_once && kept.held == Held::Waiting && self.random.one_in(2));
             let fault = fault.filter(|_| self.random.one_in(2));

@@ -190,7 +190,9 @@ async fn about(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     locked(&shared.queue).counts.asked += 1;
     let exactly_once = locked(&shared.queue).exactly_once;
     let (status, body) = match shared.refusal() {
-        Some(7) => ("403 Forbidden", r#"{"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no"}}"#.into()),
+        Some(7) => {
+            ("403 Forbidden", r#"{"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no"}}"#.into())
+        }
         Some(5) => ("404 Not Found", r#"{"error": {"code": 404, "status": "NOT_FOUND", "message": "gone"}}"#.into()),
         Some(_) => {
             ("503 Unavailable", r#"{"error": {"code": 503, "status": "UNAVAILABLE", "message": "not now"}}"#.into())
@@ -328,8 +330,7 @@ async fn pull(mut body: RecvStream, mut respond: SendResponse<Bytes>, shared: &S
             let mut queue = locked(&shared.queue);
             (queue.take(most), queue.exactly_once)
         };
-        let subscription_properties =
-            Some(SubscriptionProperties { exactly_once_delivery_enabled: exactly_once });
+        let subscription_properties = Some(SubscriptionProperties { exactly_once_delivery_enabled: exactly_once });
         if !received_messages.is_empty() {
             stream.send_data(frame(&StreamingPullResponse { received_messages, subscription_properties }), false)?;
         }

@@ -71,6 +71,7 @@ fn schema(format: Format, fields: &[&str]) -> Arc<RawSchema> {
             fields: names,
             ty,
             decode: Decode::Plain,
+            carried: None,
             required: false,
             wanted: true,
         };

@@ -117,7 +117,8 @@ fn subscriptions(text: &mut Text, figures: &Figures) {
     text.family(LANE_ACKNOWLEDGED, counts.iter().map(|(labels, count)| (labels.as_slice(), *count)));
     let once = |lane: &LaneState| u64::from(lane.stood.delivery == Some(Delivery::ExactlyOnce));
     text.by(LANE_EXACTLY_ONCE, "subscription", lanes().map(|(name, lane)| (name, once(lane))));
-    let unreached = |lane: &LaneState| lane.stood.trouble.as_ref().map_or(0.0, |trouble| spent(trouble.since.elapsed()));
+    let unreached =
+        |lane: &LaneState| lane.stood.trouble.as_ref().map_or(0.0, |trouble| spent(trouble.since.elapsed()));
     text.by(LANE_UNREACHED, "subscription", lanes().map(|(name, lane)| (name, unreached(lane))));
 }
 
