@@ -163,6 +163,8 @@ impl Subscription for Queue {
             id: id.to_string(),
             published: EventTime(i64::MAX / 4),
             data,
+            attributes: std::collections::HashMap::new(),
+            ordering_key: String::new(),
             receipt: Box::new(Lease(Arc::clone(&self.left))),
         });
         Ok(delivered.collect())

@@ -209,6 +209,8 @@ impl Subscription for Queue {
                 id: self.given.to_string(),
                 published: EventTime(i64::MAX / 4),
                 data: message.into_bytes(),
+                attributes: std::collections::HashMap::new(),
+                ordering_key: String::new(),
                 receipt: Box::new(Lease(Arc::clone(&self.left))),
             });
             self.given += 1;

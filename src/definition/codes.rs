@@ -44,6 +44,7 @@ pub const CODES: &[&str] = &[
     "sink.bad-topic",
     "sink.bad-url",
     "sink.secret",
+    "source.attribute",
     "source.bad-decode",
     "source.missing-flows",
     "source.unknown-column",

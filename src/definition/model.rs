@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::{FileId, Span, Text};
 use crate::mmdb::Table;
 use crate::record::alert::Phase;
-use crate::record::{Decode, EventTime, Format, KeyPlace, Micros, Type, Value, WebAddress};
+use crate::record::{Carried, Decode, EventTime, Format, KeyPlace, Micros, Type, Value, WebAddress};
 
 /// A detection project: one folder.
 #[derive(Debug, Clone, Default)]
@@ -173,6 +173,8 @@ pub struct RawColumn {
     pub decode: Decode,
     /// The name of the key under which its values become pseudonyms.
     pub pseudonymize: Option<Text>,
+    /// It is of the message around the record.
+    pub carried: Option<Carried>,
     /// A record without it is rejected.
     pub required: bool,
 }

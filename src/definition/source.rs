@@ -4,13 +4,16 @@ use super::model::{RawColumn, Source};
 use super::shape::{Shape, Table, optional, required};
 use super::yaml::Node;
 use crate::diagnostic::{Diagnostic, Text, suggest};
-use crate::record::{Decode, Format, Micros, Type};
+use crate::record::{Carried, Decode, Format, Micros, Type};
 
+const ATTRIBUTE: &str = "source.attribute";
 const LATENESS: Micros = Micros(30_000_000);
 const FUTURE_SKEW: Micros = Micros(300_000_000);
 const IDLE_AFTER: Micros = Micros(300_000_000);
 
 const FORMATS: &[&str] = &["json", "csv", "parquet", "zeek"];
+/// As in the tables of a subscription that writes to BigQuery with metadata.
+const METADATA: &[&str] = &["subscription_name", "message_id", "publish_time", "ordering_key"];
 const DECODES: &[&str] = &["auto", "seconds", "millis", "micros", "tcp_flags"];
 
 pub(super) static SOURCE: Table = Table {
@@ -65,6 +68,16 @@ static COLUMN: Table = Table {
             Shape::OneOrMany(&Shape::Text),
             "Its name in the record; of several, the first that is present",
         ),
+        optional(
+            "attribute",
+            Shape::Text,
+            "An attribute of the Pub/Sub message, in the place of a field of the record: STRING, NULL where there is none",
+        ),
+        optional(
+            "metadata",
+            Shape::Word(METADATA),
+            "What Pub/Sub says of the message, in the place of a field of the record; NULL in rows of files",
+        ),
         optional("required", Shape::Flag, "Is a record without it rejected? (default false)"),
         optional("description", Shape::Text, "What it holds"),
     ],
@@ -74,6 +87,11 @@ static COLUMN: Table = Table {
 pub(super) fn read(node: &Node, flows: Text, out: &mut Vec<Diagnostic>) -> Option<Source> {
     let columns = columns(node, out);
     for name in node.texts_at("dedupe") {
+        if columns.iter().any(|column| column.name.text == name.text && column.carried.is_some()) {
+            let message = format!("`dedupe` names `{}`, which is of the message and not of the record", name.as_str());
+            let error = Diagnostic::error(ATTRIBUTE, name.span(), message).label("NULL in rows of files");
+            out.push(error.help("name columns of the record; a message that comes again is known by its id"));
+        }
         if columns.iter().any(|column| column.name.text == name.text) {
             continue;
         }
@@ -112,7 +130,9 @@ fn format(word: &str) -> Option<Format> {
 }
 
 fn columns(node: &Node, out: &mut Vec<Diagnostic>) -> Vec<RawColumn> {
-    let column = |(name, node): &(Text, Node)| {
+    let json = node.get("format").and_then(Node::text).is_none_or(|format| format.as_str() == Format::Json.name());
+    let column = |column: &(Text, Node)| {
+        let (name, node) = column;
         let ty = node.get("type").unwrap_or(node).text().and_then(|text| Type::from_name(text.as_str()))?;
         let fields = match node.get("field") {
             None => vec![name.text.clone()],
@@ -120,8 +140,10 @@ fn columns(node: &Node, out: &mut Vec<Diagnostic>) -> Vec<RawColumn> {
             Some(_) => node.strings_at("field"),
         };
         let required = node.flag_at("required");
+        let decode = decode(node, ty, out);
         let pseudonymize = pseudonymize(node, ty, out);
-        Some(RawColumn { name: name.clone(), fields, ty, decode: decode(node, ty, out), pseudonymize, required })
+        let carried = carried(column, ty, json, out);
+        Some(RawColumn { name: name.clone(), fields, ty, decode, pseudonymize, carried, required })
     };
     node.entries_at("columns").iter().filter_map(column).collect()
 }
@@ -136,6 +158,63 @@ fn pseudonymize(node: &Node, ty: Type, out: &mut Vec<Diagnostic>) -> Option<Text
     let error = Diagnostic::error("source.bad-decode", key.span(), message).label("makes STRING");
     out.push(error.help("make the column `type: STRING`: a number is read as its text"));
     None
+}
+
+/// What a column is of the message, when it is no field of the record.
+fn carried((name, node): &(Text, Node), ty: Type, json: bool, out: &mut Vec<Diagnostic>) -> Option<Carried> {
+    let (attribute, metadata) = (node.get("attribute"), node.get("metadata"));
+    let given = attribute.or(metadata)?;
+    let text = given.text()?;
+    let carried = match (attribute, text.as_str()) {
+        (Some(_), attribute) => Carried::Attribute(attribute.to_owned()),
+        (None, "subscription_name") => Carried::SubscriptionName,
+        (None, "message_id") => Carried::MessageId,
+        (None, "publish_time") => Carried::PublishTime,
+        (None, "ordering_key") => Carried::OrderingKey,
+        _ => return None,
+    };
+    let name = name.as_str();
+    let mut wrong = |place: &Node, message: String, label: &str, help: &str| {
+        out.push(Diagnostic::error(ATTRIBUTE, place.span, message).label(label).help(help));
+    };
+    if text.as_str().is_empty() {
+        wrong(given, format!("`{name}` is an attribute without a name"), "empty", "write the attribute's name");
+    }
+    if ty != carried.ty() {
+        let place = node.get("type").unwrap_or(node);
+        let help = match carried {
+            Carried::Attribute(_) => {
+                "attributes are texts: make the column `type: STRING`, and SAFE_CAST it in flows.sql"
+            }
+            Carried::PublishTime => "make the column `type: TIMESTAMP`",
+            _ => "make the column `type: STRING`",
+        };
+        wrong(place, format!("`{name}` is {ty}, but `{}` gives {}", text.as_str(), carried.ty()), "another type", help);
+    }
+    if !json {
+        let message = format!("`{name}` is of a message, and the source's records come in none");
+        wrong(
+            given,
+            message,
+            "not of JSON",
+            "messages are JSON: make the source `format: json`, or leave the column out",
+        );
+    }
+    if let Some(both) = attribute.and(metadata) {
+        let message = format!("`{name}` is an attribute and metadata");
+        wrong(both, message, "one of them", "declare a column for each");
+    }
+    for key in ["field", "decode", "pseudonymize", "required"] {
+        let Some(place) = node.get(key) else { continue };
+        let message = format!("`{name}` is of the message, and has `{key}`, which is for fields of the record");
+        wrong(
+            place,
+            message,
+            "of a record",
+            &format!("leave `{key}` out; a condition in flows.sql can require a value"),
+        );
+    }
+    Some(carried)
 }
 
 fn decode(node: &Node, ty: Type, out: &mut Vec<Diagnostic>) -> Decode {

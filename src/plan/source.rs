@@ -70,6 +70,7 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
         ty: c.ty,
         decode: c.decode,
         pseudonym,
+        carried: c.carried.clone(),
         required: c.required,
         wanted: true,
     });

@@ -3,6 +3,7 @@
 pub mod disk;
 pub mod pages;
 pub mod sink;
+pub mod standing;
 pub mod subscription;
 pub mod table;
 pub mod warehouse;

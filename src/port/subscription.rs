@@ -1,9 +1,11 @@
 //! A queue of messages, each delivered again until somebody says that it is safe.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::standing::Standing;
 use crate::record::EventTime;
 
 pub trait Subscription: Send {
@@ -11,6 +13,10 @@ pub trait Subscription: Send {
     fn name(&self) -> Arc<str>;
     /// What has come; waits so long for the first of it.
     fn receive(&mut self, patience: Duration) -> io::Result<Vec<Delivered>>;
+    /// Where it says how it is.
+    fn standing(&self) -> Arc<Standing> {
+        Arc::default()
+    }
 }
 
 /// A message. Dropped without being acknowledged, it is delivered again.
@@ -19,6 +25,8 @@ pub struct Delivered {
     pub id: String,
     pub published: EventTime,
     pub data: Vec<u8>,
+    pub attributes: HashMap<String, String>,
+    pub ordering_key: String,
     pub receipt: Box<dyn Receipt>,
 }
 

@@ -20,7 +20,7 @@ pub use float::float_text;
 pub use hit::{Disposition, hit_id, key_text};
 pub use network::Network;
 pub use pseudonym::{KeyPlace, MacKey, NoKey, PseudonymKey};
-pub use raw::{Decode, Format, RawField, RawSchema};
+pub use raw::{Carried, Decode, Format, RawField, RawSchema};
 pub use reject::{Origin, Reject, RejectReason};
 pub use time::{Day, EventTime, MICROS_PER_SECOND, Micros, Period};
 pub use types::{Column, Type};

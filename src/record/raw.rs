@@ -50,6 +50,26 @@ impl Decode {
     }
 }
 
+/// What a column is of a message, beside the record in it. Records that come from elsewhere have none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carried {
+    /// The attribute of this name.
+    Attribute(String),
+    SubscriptionName,
+    MessageId,
+    PublishTime,
+    OrderingKey,
+}
+
+impl Carried {
+    pub fn ty(&self) -> Type {
+        match self {
+            Self::PublishTime => Type::Timestamp,
+            _ => Type::String,
+        }
+    }
+}
+
 /// A field of a raw record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawField {
@@ -61,6 +81,8 @@ pub struct RawField {
     pub decode: Decode,
     /// The id of the key under which its values become pseudonyms.
     pub pseudonym: Option<String>,
+    /// It stands in no record, but beside it.
+    pub carried: Option<Carried>,
     /// A record where it is missing or null is rejected.
     pub required: bool,
     /// Does the graph read it? Others are recognized, not decoded.

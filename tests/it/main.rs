@@ -2,6 +2,7 @@
 
 mod arrival;
 mod backtest;
+mod broker;
 mod case;
 mod cli;
 mod codes;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let mut trials = error::cases(check);
+    trials.extend(broker::cases());
     trials.extend(case::cases());
     trials.extend(cli::trials());
     trials.extend(codes::cases());

@@ -3,20 +3,25 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use google_cloud_auth::credentials::anonymous;
-use google_cloud_gax::error::rpc::Code;
+use google_cloud_gax::error::Error;
+use google_cloud_gax::error::rpc::{Code, StatusDetails};
+use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_pubsub::client::{Subscriber, SubscriptionAdmin};
+use google_cloud_pubsub::error::AckError;
 use google_cloud_pubsub::model::Message;
-use google_cloud_pubsub::subscriber::handler::Handler;
+use google_cloud_pubsub::subscriber::handler::{ExactlyOnce, Handler};
 use google_cloud_pubsub::subscriber::{MessageStream, ShutdownBehavior};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use crate::port::standing::{Acknowledged, Delivery, Standing};
 use crate::port::subscription::{Delivered, Receipt, Subscription};
 use crate::record::EventTime;
 
@@ -32,8 +37,14 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Messages that are taken at once.
 const TAKEN_MESSAGES: usize = 4_096;
 const TAKEN_BYTES: usize = 8 << 20;
-/// How long acknowledgements may take when the run ends.
+/// How long acknowledgements may take when the run ends, and how long of that the answers to those that are confirmed.
 const FAREWELL: Duration = Duration::from_secs(5);
+const CONFIRMED: Duration = Duration::from_secs(3);
+/// Where nothing has come for so long somebody asks whether the subscription is there.
+const ASK_AFTER: Duration = Duration::from_secs(5);
+/// Before a stream that has ended is opened again; twice as long each time that nothing came of it.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_LONGEST: Duration = Duration::from_secs(30);
 
 pub struct PubSub {
     name: Arc<str>,
@@ -43,6 +54,7 @@ pub struct PubSub {
     /// Ends the pump.
     stop: Option<oneshot::Sender<()>>,
     pump: Option<JoinHandle<()>>,
+    standing: Arc<Standing>,
     runtime: Runtime,
 }
 
@@ -61,96 +73,239 @@ pub fn is_subscription(name: &str) -> bool {
 impl PubSub {
     pub fn subscribe(name: &str) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        runtime.block_on(answers(name)).map_err(|error| io::Error::other(said(name, &error)))?;
-        let stream = runtime.block_on(open(name)).map_err(|error| io::Error::other(said(name, &error)))?;
+        let failed = |error: String| io::Error::other(said(name, &error));
+        let standing = Arc::<Standing>::default();
+        let asker = runtime.block_on(Asker::new(name)).map_err(failed)?;
+        runtime.block_on(asker.ask(&standing)).map_err(failed)?;
+        let client = runtime.block_on(client()).map_err(failed)?;
         let (sender, messages) = channel(TAKEN_MESSAGES);
         let (stop, stopped) = oneshot::channel();
-        let pump = runtime.spawn(pump(stream, sender, stopped, name.to_owned()));
-        Ok(Self { name: name.into(), messages, ended: None, stop: Some(stop), pump: Some(pump), runtime })
+        let heard = Arc::new(AtomicBool::new(true));
+        let pump = Pump {
+            name: name.to_owned(),
+            client,
+            confirming: runtime.handle().clone(),
+            standing: Arc::clone(&standing),
+            heard: Arc::clone(&heard),
+            sender,
+        };
+        let pump = runtime.spawn(pump.run(stopped));
+        runtime.spawn(asker.watch(Arc::clone(&standing), heard));
+        Ok(Self { name: name.into(), messages, ended: None, stop: Some(stop), pump: Some(pump), standing, runtime })
     }
 }
 
-/// Does anybody answer? A stream does not say: it is opened again and again.
-async fn answers(name: &str) -> Result<(), String> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = SubscriptionAdmin::builder();
-    let builder = match emulator() {
-        Some(endpoint) => builder.with_endpoint(endpoint).with_credentials(anonymous::Builder::new().build()),
-        None => builder,
-    };
-    let client = builder.build().await.map_err(|error| error.to_string())?;
-    let asked = timeout(ANSWER, client.get_subscription().set_subscription(name).send()).await;
-    match asked {
-        Err(_) => Err(format!("Pub/Sub has not answered within {} s", ANSWER.as_secs())),
-        // Who may take messages need not be one who may ask about the subscription.
-        Ok(Err(error)) if error.status().is_some_and(|status| status.code == Code::PermissionDenied) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Ok(Ok(_)) => Ok(()),
+/// Whoever holds the subscription may be asked whether it is there. A stream does not say: it is opened again and again.
+struct Asker {
+    name: String,
+    client: SubscriptionAdmin,
+}
+
+impl Asker {
+    async fn new(name: &str) -> Result<Self, String> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = SubscriptionAdmin::builder().with_retry_policy(NeverRetry);
+        let builder = match emulator() {
+            Some(endpoint) => builder.with_endpoint(endpoint).with_credentials(anonymous::Builder::new().build()),
+            None => builder,
+        };
+        let client = builder.build().await.map_err(|error| error.to_string())?;
+        Ok(Self { name: name.to_owned(), client })
+    }
+
+    async fn ask(&self, standing: &Standing) -> Result<(), String> {
+        match timeout(ANSWER, self.client.get_subscription().set_subscription(&self.name).send()).await {
+            Err(_) => Err(format!("Pub/Sub has not answered within {} s", ANSWER.as_secs())),
+            // Who may take messages need not be one who may ask about the subscription.
+            Ok(Err(error)) if error.status().is_some_and(|status| status.code == Code::PermissionDenied) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok(subscription)) => {
+                standing.delivers(match subscription.enable_exactly_once_delivery {
+                    true => Delivery::ExactlyOnce,
+                    false => Delivery::AtLeastOnce,
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// While nothing comes it is asked: a subscription that is silent and one that cannot be reached look alike else.
+    async fn watch(self, standing: Arc<Standing>, heard: Arc<AtomicBool>) {
+        loop {
+            sleep(ASK_AFTER).await;
+            let heard = || heard.swap(false, Ordering::Relaxed);
+            let asked = if heard() { Ok(()) } else { self.ask(&standing).await };
+            match asked {
+                Err(why) if !heard() => standing.fails(why),
+                _ => standing.answers(),
+            }
+        }
     }
 }
 
-async fn open(name: &str) -> Result<MessageStream, String> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+async fn client() -> Result<Subscriber, String> {
     let builder = Subscriber::builder();
     let builder = match emulator() {
         Some(endpoint) => builder.with_endpoint(endpoint).with_credentials(anonymous::Builder::new().build()),
         None => builder,
     };
-    let client = builder.build().await.map_err(|error| error.to_string())?;
+    builder.build().await.map_err(|error| error.to_string())
+}
+
+fn open(client: &Subscriber, name: &str) -> MessageStream {
     let stream = client
         .subscribe(name)
         .set_max_lease_extension(LEASE)
         .set_max_outstanding_messages(OUTSTANDING_MESSAGES)
         .set_max_outstanding_bytes(OUTSTANDING_BYTES)
         .set_shutdown_behavior(ShutdownBehavior::NackImmediately);
-    Ok(stream.build())
+    stream.build()
 }
 
-/// Hands messages over until it is stopped, or the stream ends for good. Stopped, acknowledgements that are under way get
-/// through, and what was not acknowledged is delivered again at once.
-async fn pump(
-    mut stream: MessageStream,
-    sender: Sender<Result<Delivered, String>>,
-    mut stopped: oneshot::Receiver<()>,
+/// Hands messages over until it is stopped, or the stream ends for good.
+struct Pump {
     name: String,
-) {
-    loop {
-        let next = tokio::select! {
-            biased;
-            _ = &mut stopped => break,
-            next = stream.next() => next,
-        };
-        let next = match next {
-            None => break,
-            Some(Ok((message, handler))) => Ok(delivered(message, handler)),
-            Some(Err(error)) => Err(said(&name, &error.to_string())),
-        };
-        let ended = next.is_err();
-        let handed = tokio::select! {
-            biased;
-            _ = &mut stopped => break,
-            handed = sender.send(next) => handed,
-        };
-        if ended || handed.is_err() {
-            break;
+    client: Subscriber,
+    /// Who waits for confirmations.
+    confirming: Handle,
+    standing: Arc<Standing>,
+    /// Has a message come since somebody looked?
+    heard: Arc<AtomicBool>,
+    sender: Sender<Result<Delivered, String>>,
+}
+
+impl Pump {
+    /// Stopped, acknowledgements that are under way get through, and what was not acknowledged is delivered again at once.
+    async fn run(self, mut stopped: oneshot::Receiver<()>) {
+        let mut stream = open(&self.client, &self.name);
+        // One that was left: acknowledgements of its messages go through it still.
+        let mut left: Option<MessageStream> = None;
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let next = tokio::select! {
+                biased;
+                _ = &mut stopped => break,
+                next = stream.next() => next,
+            };
+            let next = match next {
+                Some(Ok((message, handler))) => {
+                    pause = PAUSE_FIRST;
+                    self.heard.store(true, Ordering::Relaxed);
+                    Ok(self.delivered(message, handler))
+                }
+                Some(Err(error)) if !passes(&error) => Err(said(&self.name, &error.to_string())),
+                // The client takes these for the end of all; there is more behind it.
+                None | Some(Err(_)) => {
+                    left = Some(std::mem::replace(&mut stream, open(&self.client, &self.name)));
+                    tokio::select! {
+                        biased;
+                        _ = &mut stopped => break,
+                        () = sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(PAUSE_LONGEST);
+                    continue;
+                }
+            };
+            let ended = next.is_err();
+            let handed = tokio::select! {
+                biased;
+                _ = &mut stopped => break,
+                handed = self.sender.send(next) => handed,
+            };
+            if ended || handed.is_err() {
+                break;
+            }
+        }
+        // A stream that is shut down hears no more of what it asked.
+        let until = Instant::now() + CONFIRMED;
+        while self.standing.pending() > 0 && Instant::now() < until {
+            sleep(PAUSE_FIRST / 10).await;
+        }
+        stream.shutdown_token().shutdown().await;
+        if let Some(left) = left {
+            left.shutdown_token().shutdown().await;
         }
     }
-    stream.shutdown_token().shutdown().await;
+
+    fn delivered(&self, message: Message, handler: Handler) -> Delivered {
+        let published = message.publish_time.map_or(EventTime::MIN, |at| {
+            EventTime(at.seconds().saturating_mul(1_000_000).saturating_add(i64::from(at.nanos()) / 1_000))
+        });
+        let receipt: Box<dyn Receipt> = match handler {
+            Handler::ExactlyOnce(lease) => {
+                self.standing.delivers(Delivery::ExactlyOnce);
+                Box::new(Confirmed { lease, confirming: self.confirming.clone(), standing: Arc::clone(&self.standing) })
+            }
+            handler => {
+                self.standing.delivers(Delivery::AtLeastOnce);
+                Box::new(Lease { handler, standing: Arc::clone(&self.standing) })
+            }
+        };
+        Delivered {
+            id: message.message_id,
+            published,
+            data: message.data.to_vec(),
+            attributes: message.attributes,
+            ordering_key: message.ordering_key,
+            receipt,
+        }
+    }
 }
 
-fn delivered(message: Message, handler: Handler) -> Delivered {
-    let published = message.publish_time.map_or(EventTime::MIN, |at| {
-        EventTime(at.seconds().saturating_mul(1_000_000).saturating_add(i64::from(at.nanos()) / 1_000))
-    });
-    Delivered { id: message.message_id, published, data: message.data.to_vec(), receipt: Box::new(Lease(handler)) }
+/// May it work later, although the client gives it up? Such errors come of what is between it and the service.
+fn passes(error: &Error) -> bool {
+    error.status().is_some_and(|status| matches!(status.code, Code::Cancelled | Code::Unknown))
 }
 
-struct Lease(Handler);
+struct Lease {
+    handler: Handler,
+    standing: Arc<Standing>,
+}
 
 impl Receipt for Lease {
     fn acknowledge(self: Box<Self>) {
-        self.0.ack();
+        self.standing.acknowledged(Acknowledged::Sent);
+        self.handler.ack();
     }
+}
+
+/// Of exactly-once delivery: the answer says whether the message may come again. Nobody waits for it; what comes again is known
+/// by its id, and acknowledged again.
+struct Confirmed {
+    lease: ExactlyOnce,
+    confirming: Handle,
+    standing: Arc<Standing>,
+}
+
+impl Receipt for Confirmed {
+    fn acknowledge(self: Box<Self>) {
+        let Self { lease, confirming, standing } = *self;
+        standing.asks();
+        confirming.spawn(async move {
+            let outcome =
+                lease.confirmed_ack().await.map_or_else(|error| unconfirmed(&error), |()| Acknowledged::Confirmed);
+            standing.answered(outcome);
+        });
+    }
+}
+
+/// Why an acknowledgement may not count.
+fn unconfirmed(error: &AckError) -> Acknowledged {
+    match error {
+        AckError::LeaseExpired => Acknowledged::Late,
+        AckError::Rpc { source, .. } if is_late(source) => Acknowledged::Late,
+        AckError::Rpc { .. } => Acknowledged::Refused,
+        _ => Acknowledged::Unanswered,
+    }
+}
+
+/// An id is not valid when its lease is over.
+fn is_late(error: &Error) -> bool {
+    let details = error.status().into_iter().flat_map(|status| &status.details);
+    details.into_iter().any(|detail| match detail {
+        StatusDetails::ErrorInfo(info) => info.metadata.values().any(|why| why == "PERMANENT_FAILURE_INVALID_ACK_ID"),
+        _ => false,
+    })
 }
 
 fn said(name: &str, error: &str) -> String {
@@ -162,7 +317,12 @@ fn said(name: &str, error: &str) -> String {
             "\nhelp: are there credentials (`gcloud auth application-default login`), and a way to it? For an emulator set \
              PUBSUB_EMULATOR_HOST"
         }
-        error if error.contains("PERMISSION_DENIED") => "\nhelp: the account needs roles/pubsub.subscriber on it",
+        error if error.contains("UNAUTHENTICATED") || error.contains("Unauthenticated") => {
+            "\nhelp: the credentials are refused: are they those of an account that still exists?"
+        }
+        error if error.contains("PERMISSION_DENIED") || error.contains("PermissionDenied") => {
+            "\nhelp: the account needs roles/pubsub.subscriber on it"
+        }
         _ => "",
     };
     format!("{name}: {error}{help}")
@@ -171,6 +331,10 @@ fn said(name: &str, error: &str) -> String {
 impl Subscription for PubSub {
     fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
+    }
+
+    fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing)
     }
 
     fn receive(&mut self, patience: Duration) -> io::Result<Vec<Delivered>> {

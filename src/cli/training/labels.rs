@@ -36,6 +36,7 @@ pub fn read_labels(file: &str, out: Option<&str>, training: &TrainingPlan) -> an
         ty: column.ty,
         decode: if column.ty == Type::Timestamp { Decode::TimeAuto } else { Decode::Plain },
         pseudonym: None,
+        carried: None,
         required: column.name == LABEL_TIME || column.name == LABEL,
         wanted: true,
     };

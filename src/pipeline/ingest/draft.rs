@@ -197,6 +197,7 @@ pub(super) fn columns<'n>(seen: impl Iterator<Item = (&'n str, Decided)>) -> Vec
             ty,
             decode,
             pseudonym: None,
+            carried: None,
             required: false,
             wanted: true,
         };

@@ -94,6 +94,10 @@ impl Fields {
     }
 
     fn declare(&mut self, field: &RawField) {
+        if field.carried.is_some() {
+            self.declare_carried(field);
+            return;
+        }
         // Whether a value is a text is checked wherever it stands.
         let read = field.wanted || field.required || field.ty == Type::String;
         let own = [field.name.clone()];
@@ -114,6 +118,15 @@ impl Fields {
         if read {
             let (kind, ty) = (Kind::of(field), field.ty);
             self.fields.push(Field { slots, kind, ty, required: field.required, wanted: field.wanted });
+        }
+    }
+
+    /// Its slot has no name by which a record could fill it: it is NULL until somebody else does.
+    fn declare_carried(&mut self, field: &RawField) {
+        if field.wanted {
+            self.slots.push(field.name.clone());
+            let (slots, kind) = (vec![self.slots.len() - 1], Kind::of(field));
+            self.fields.push(Field { slots, kind, ty: field.ty, required: false, wanted: true });
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod base64;
 mod batch;
+mod carried;
 mod chunk;
 mod column;
 mod csv;
@@ -32,9 +33,10 @@ mod value;
 mod zeek;
 
 pub use batch::{RawBatch, RawText};
+pub use carried::Envelope;
 pub use chunk::LINE_BYTES_MAX;
 pub use error::IngestError;
 pub use ignored::Ignored;
 pub use infer::{Inferred, infer, infer_parquet};
-pub use messages::{MessageDecoder, lines_of};
+pub use messages::{MessageDecoder, Unread, lines_of};
 pub use reader::{Control, Reader, ReaderOptions, Section};

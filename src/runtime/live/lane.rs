@@ -1,13 +1,14 @@
 //! A queue on a thread of its own: messages to rows, and how far they may move the watermark.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::pipeline::ingest::{MessageDecoder, lines_of};
+use crate::pipeline::ingest::{Envelope, MessageDecoder, Unread, lines_of};
 use crate::pipeline::normalize::{Latest, Normalizer};
 use crate::port::Clock;
 use crate::port::subscription::{Delivered, Receipt, Subscription};
@@ -68,7 +69,7 @@ impl Inlet {
                 }
                 let messages = match received {
                     Ok(messages) if messages.is_empty() => continue,
-                    Ok(messages) => Ok(self.parts(messages, &mut seen, &mut oldest)),
+                    Ok(messages) => Ok(self.parts(messages, &mut seen, &mut oldest, decoder.wants_envelopes())),
                     Err(error) => Err(LiveError::Subscription(error)),
                 };
                 let taken: Vec<Message> = match messages {
@@ -89,7 +90,13 @@ impl Inlet {
     }
 
     /// Messages that were taken together, in parts that are not too long.
-    fn parts(&self, messages: Vec<Delivered>, seen: &mut Seen, oldest: &mut Oldest) -> Vec<Part> {
+    fn parts(
+        &self,
+        messages: Vec<Delivered>,
+        seen: &mut Seen,
+        oldest: &mut Oldest,
+        wants_envelopes: bool,
+    ) -> Vec<Part> {
         let now = self.clock.now();
         let published = messages.iter().map(|message| message.published).min().unwrap_or(now);
         let mut ceiling = now.min(oldest.after(now, published));
@@ -98,8 +105,7 @@ impl Inlet {
         {
             ceiling = ceiling.min(at);
         }
-        let new =
-            || Part { now, ceiling, numbers: Vec::new(), lines: Vec::new(), receipts: Vec::new(), redelivered: 0 };
+        let new = || Part::new(now, ceiling);
         let (mut parts, mut part, mut bytes) = (Vec::new(), new(), 0);
         for message in messages {
             let number = number(&message.id);
@@ -109,7 +115,14 @@ impl Inlet {
                 part.redelivered += 1;
                 continue;
             }
-            let lines = lines_of(&message.data).into_owned();
+            let lines = lines_of(&message.data).map(Cow::into_owned).unwrap_or_else(|unread| {
+                part.unread.insert(part.lines.len(), unread);
+                message.data
+            });
+            if wants_envelopes {
+                let Delivered { id, published, attributes, ordering_key, .. } = message;
+                part.envelopes.push(Envelope { id, published, attributes, ordering_key });
+            }
             bytes += lines.len();
             part.numbers.push(number);
             part.lines.push(lines);
@@ -125,18 +138,19 @@ impl Inlet {
     }
 
     fn take(&self, part: Part, decoder: &mut MessageDecoder) -> Message {
-        let Part { now, ceiling, numbers, lines, receipts, redelivered } = part;
+        let Part { now, ceiling, numbers, lines, unread, envelopes, receipts, redelivered } = part;
         if numbers.is_empty() {
             return Ok(Taken { given: None, receipts, redelivered, arrived: now });
         }
         let begun = decoder.offset();
-        let raw = decoder.decode(lines.iter().map(Vec::as_slice)).map_err(RunError::from)?;
+        let read = lines.iter().map(Vec::as_slice);
+        let raw = decoder.decode(read, &envelopes, &unread).map_err(RunError::from)?;
         let latest = Latest { time: now.plus(self.future_skew), now };
         let name = decoder.name();
         let normalized = self.normalizer.run(&raw, name, Some(latest)).map_err(RunError::from)?;
         let mut rejects = raw.rejects;
         rejects.extend(normalized.rejects);
-        let places = if self.letters { places(&rejects, begun, &numbers, &lines) } else { Vec::new() };
+        let places = if self.letters { places(&rejects, begun, &numbers, &lines, &unread) } else { Vec::new() };
         let given = Given {
             places,
             generation: String::new(),
@@ -155,7 +169,13 @@ impl Inlet {
 }
 
 /// Where refused records are in their messages; the first of them begins there.
-fn places(rejects: &[Reject], begun: u64, numbers: &[u64], lines: &[Vec<u8>]) -> Vec<RejectPlace> {
+fn places(
+    rejects: &[Reject],
+    begun: u64,
+    numbers: &[u64],
+    lines: &[Vec<u8>],
+    unread: &BTreeMap<usize, Unread>,
+) -> Vec<RejectPlace> {
     let ends = lines.iter().scan(begun, |end, lines| {
         *end += lines.len() as u64 + 1;
         Some(*end)
@@ -168,7 +188,8 @@ fn places(rejects: &[Reject], begun: u64, numbers: &[u64], lines: &[Vec<u8>]) ->
         let start = if index == 0 { begun } else { ends.get(index - 1).copied().unwrap_or(begun) };
         let at = reject.origin.offset.saturating_sub(start);
         let record = lines.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or_default();
-        let record = record.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let whole = unread.contains_key(&index);
+        let record = if whole { record } else { record.split(|byte| *byte == b'\n').next().unwrap_or_default() };
         let payload = (record != reject.raw.as_bytes()).then(|| record.to_vec());
         RejectPlace { message: number, at, payload }
     };
@@ -181,8 +202,27 @@ struct Part {
     ceiling: EventTime,
     numbers: Vec<u64>,
     lines: Vec<Vec<u8>>,
+    /// Those that are as they came, for nothing in them can be read.
+    unread: BTreeMap<usize, Unread>,
+    /// Where a column needs them.
+    envelopes: Vec<Envelope>,
     receipts: Vec<Box<dyn Receipt>>,
     redelivered: u64,
+}
+
+impl Part {
+    fn new(now: EventTime, ceiling: EventTime) -> Self {
+        Self {
+            now,
+            ceiling,
+            numbers: Vec::new(),
+            lines: Vec::new(),
+            unread: BTreeMap::new(),
+            envelopes: Vec::new(),
+            receipts: Vec::new(),
+            redelivered: 0,
+        }
+    }
 }
 
 /// When the oldest of the messages was published that came lately.
@@ -206,6 +246,7 @@ impl Oldest {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::{EventTime, Oldest, Reject, RejectPlace, SETTLE, places};
@@ -225,7 +266,7 @@ mod tests {
         let place =
             |message, at, payload: Option<&[u8]>| RejectPlace { message, at, payload: payload.map(<[u8]>::to_vec) };
         let expected = [place(7, 0, None), place(8, 9, Some(b"\xff\xfe")), place(8, 12, Some(b"long"))];
-        assert_eq!(places(&rejects, 100, &[7, 8], &lines), expected);
+        assert_eq!(places(&rejects, 100, &[7, 8], &lines, &BTreeMap::new()), expected);
     }
 
     #[test]

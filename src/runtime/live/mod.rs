@@ -21,6 +21,7 @@
 //! | `quiet.rs` | which alerts they are not told of |
 //! | `alert_file.rs` | the file that they are written to |
 //! | `seen.rs` | which messages are in the log |
+//! | `standing.rs` | how subscriptions are: what was acknowledged, which cannot be reached |
 //! | `vitals` | the run as others see it while it goes on |
 
 mod alert_file;
@@ -37,6 +38,7 @@ mod recover;
 mod reload;
 mod seen;
 mod snapshots;
+mod standing;
 pub mod vitals;
 mod warming;
 mod writing;
@@ -84,6 +86,8 @@ use reload::Reloads;
 use seen::{Messages, Seen};
 pub use snapshots::Keeping;
 use snapshots::{Head, Snapshots};
+pub use standing::LaneState;
+use standing::Lanes;
 use vitals::{Figures, Vitals};
 
 /// How often a waiting run looks whether it shall stop.
@@ -187,6 +191,8 @@ pub struct Logged {
     pub alerts: u64,
     /// How sinks were at the end.
     pub sinks: Vec<SinkState>,
+    /// And subscriptions.
+    pub lanes: Vec<LaneState>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -285,6 +291,7 @@ pub fn live(
     let begun = options.clock.now();
     let held = recovered.log.end() > 0;
     let mut queues = Vec::with_capacity(lateness.len());
+    let mut lanes = Lanes::default();
     let seen: Vec<Seen> = recovered.messages.iter().cloned().map(Seen::from).collect();
     for (lane, ((index, subscription), seen)) in options.subscriptions.into_iter().zip(seen).enumerate() {
         let source = &plan.sources[index];
@@ -301,6 +308,7 @@ pub fn live(
             stop: Arc::clone(stop),
             vitals: Arc::clone(&options.vitals),
         };
+        lanes.add(&*subscription);
         let (taken, thread) = inlet.spawn(subscription, seen);
         queues.push(Queue { taken, thread, heard: until, idle_after: source.idle_after });
     }
@@ -330,6 +338,7 @@ pub fn live(
             writing: None,
         },
         queues,
+        lanes,
         deliveries,
         logged_entries,
         reloads,
@@ -374,7 +383,8 @@ pub fn live(
     let last = run.core.merge.last_watermark();
     report.last_watermark = Some(last).filter(|at| *at != BEFORE_ALL).map(EventTime);
     let alerts = outbox.readable().load(Ordering::Acquire);
-    Ok((report, Logged { alerts, sinks, entries: run.log.end(), bytes: run.log.bytes(), ..run.logged }))
+    let (entries, bytes, lanes) = (run.log.end(), run.log.bytes(), run.lanes.states());
+    Ok((report, Logged { alerts, sinks, lanes, entries, bytes, ..run.logged }))
 }
 
 struct Queue {
@@ -392,6 +402,7 @@ struct Live<'a> {
     messages: Vec<Messages>,
     snapshots: Snapshots,
     queues: Vec<Queue>,
+    lanes: Lanes,
     deliveries: Deliveries,
     /// Entries of the log that no crash takes back.
     logged_entries: Arc<AtomicU64>,
@@ -412,6 +423,7 @@ impl Live<'_> {
     fn drive(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         while !self.stop.load(Ordering::Relaxed) {
             self.vitals.turn(|| self.figures(outbox, self.deliveries.states()));
+            self.lanes.tell(self.progress);
             let group = match self.take() {
                 // Its thread was told to stop a moment before.
                 Err(LiveError::Thread) if self.stop.load(Ordering::Relaxed) => break,
@@ -491,7 +503,10 @@ impl Live<'_> {
     fn figures(&self, outbox: &Outbox<'_>, sinks: Vec<SinkState>) -> Figures {
         let alerts = outbox.readable().load(Ordering::Acquire);
         let (entries, bytes) = (self.log.end(), self.log.bytes());
-        Figures::of(&self.core, Logged { alerts, sinks, entries, bytes, ..self.logged.clone() })
+        Figures::of(
+            &self.core,
+            Logged { alerts, sinks, lanes: self.lanes.states(), entries, bytes, ..self.logged.clone() },
+        )
     }
 
     /// What the queues have, as far as there is room for it.
@@ -605,6 +620,9 @@ impl Live<'_> {
         if now >= self.ticked.plus(STALL) {
             self.queues.iter_mut().for_each(|queue| queue.heard = queue.heard.max(now));
         }
+        // Nor is one that cannot be reached.
+        let unreached = self.queues.iter_mut().zip(self.lanes.unreached()).filter(|(_, unreached)| *unreached);
+        unreached.for_each(|(queue, _)| queue.heard = queue.heard.max(now));
         self.ticked = now;
         let silent = |(lane, queue): (usize, &Queue)| {
             let idle = self.core.wants(lane) && now >= queue.heard.plus(queue.idle_after);
@@ -643,6 +661,7 @@ impl Logged {
             "full": self.full,
             "alerts": self.alerts,
             "sinks": self.sinks.iter().map(|sink| sink.json()).collect::<Vec<Json>>(),
+            "subscriptions": self.lanes.iter().map(|lane| lane.json()).collect::<Vec<Json>>(),
         })
     }
 }
@@ -655,6 +674,7 @@ impl fmt::Display for Logged {
             "log: {entries} entries, {bytes} bytes; begun with a snapshot of {snapshot_entries} and {recovered_entries} behind it; \
              {redelivered} messages came again"
         )?;
+        self.lanes.iter().try_for_each(|lane| lane.write(f))?;
         self.sinks.iter().try_for_each(|sink| sink.write(f))
     }
 }

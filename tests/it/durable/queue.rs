@@ -108,6 +108,8 @@ impl Subscription for Queue {
             id: message.id.to_string(),
             published: self.published,
             data: message.data.into_bytes(),
+            attributes: std::collections::HashMap::new(),
+            ordering_key: String::new(),
             receipt: Box::new(Lease { state: Arc::clone(&self.state), id: message.id }),
         });
         Ok(delivered.collect())

@@ -72,6 +72,7 @@ fn schema(format: Format, fields: &[&str]) -> Arc<RawSchema> {
             ty,
             decode: Decode::Plain,
             pseudonym: None,
+            carried: None,
             required: false,
             wanted: true,
         };

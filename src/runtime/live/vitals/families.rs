@@ -53,6 +53,9 @@ families! {
     SATURATED = Gauge "tripline_saturated_sums" "Sums that stopped at the bounds of INT64.";
     CONSERVED = Gauge "tripline_conserved" "1 while all sums of rows and hits agree; 0 is a defect of the program.";
     ACKNOWLEDGED = Counter "tripline_acknowledged_messages_total" "Messages that were acknowledged.";
+    LANE_ACKNOWLEDGED = Counter "tripline_acknowledgements_total" "Acknowledgements by what became of them: sent, and nobody says more; confirmed; late, refused or unanswered, whose messages may come again.";
+    LANE_EXACTLY_ONCE = Gauge "tripline_subscription_exactly_once" "1 where the subscription has exactly-once delivery, 0 where it has not.";
+    LANE_UNREACHED = Gauge "tripline_subscription_unreachable_seconds" "For how long the subscription has not been reached; 0 when it can be.";
     REDELIVERED = Counter "tripline_redelivered_messages_total" "Messages that were in the log when they came.";
     WATERMARK = Gauge "tripline_watermark_seconds" "The watermark, in seconds since 1970.";
     LAG = Gauge "tripline_watermark_lag_seconds" "How far the watermark is behind the clock.";

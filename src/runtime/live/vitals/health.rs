@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::runtime::live::SinkState;
+use crate::runtime::live::{LaneState, SinkState};
 
 use super::{Kept, Phase, Vitals, locked};
 
@@ -12,6 +12,9 @@ pub const STUCK: Duration = Duration::from_secs(30);
 const RECOVERING: u32 = 20;
 /// A place that has not taken an alert for so long does not take any.
 const SINK_PATIENCE: Duration = Duration::from_secs(300);
+/// A subscription that cannot be reached for so long gives nothing for now, and for so much longer somebody should see why.
+const UNREACHED: Duration = Duration::from_secs(30);
+const UNREACHED_LONG: Duration = Duration::from_secs(300);
 
 impl Vitals {
     /// Why starting it again might help; `None` when it gets on.
@@ -33,20 +36,35 @@ impl Vitals {
         }
         let lanes = self.about.lanes.iter().zip(&self.lanes);
         let mut silent = lanes.filter(|(_, lane)| !lane.answered.load(std::sync::atomic::Ordering::Relaxed));
-        silent.next().map(|(name, _)| format!("{name} has not answered yet"))
+        let silent = silent.next().map(|(name, _)| format!("{name} has not answered yet"));
+        silent.or_else(|| self.unreached(UNREACHED).into_iter().next())
+    }
+
+    /// Subscriptions that have not been reached for so long.
+    fn unreached(&self, patience: Duration) -> Vec<String> {
+        let kept = locked(&self.kept);
+        let lanes = kept.figures.iter().flat_map(|figures| &figures.log.lanes);
+        lanes.filter_map(|lane| unreached(lane, patience)).collect()
     }
 
     /// All that somebody should look at.
     pub fn problems(&self, patience: Duration) -> Vec<String> {
         let stuck = self.stuck(patience);
+        let unreached = self.unreached(UNREACHED_LONG);
         let kept = locked(&self.kept);
         let imbalance = kept.figures.as_ref().and_then(|figures| figures.tally.imbalance.as_ref());
         let imbalance = imbalance.map(|imbalance| format!("rows or hits were lost: {imbalance}"));
         let sinks = kept.figures.iter().flat_map(|figures| figures.log.sinks.iter().map(behind));
         let sinks: Vec<String> = sinks.flatten().collect();
         let waits = kept.waits.map(str::to_owned);
-        stuck.into_iter().chain(waits).chain(imbalance).chain(sinks).collect()
+        stuck.into_iter().chain(waits).chain(imbalance).chain(unreached).chain(sinks).collect()
     }
+}
+
+fn unreached(lane: &LaneState, patience: Duration) -> Option<String> {
+    let trouble = lane.stood.trouble.as_ref()?;
+    let (name, lasts, what) = (&lane.name, trouble.since.elapsed(), &trouble.what);
+    (lasts >= patience).then(|| format!("{name} has not been reached for {} s: {what}", lasts.as_secs()))
 }
 
 fn behind(sink: &SinkState) -> Option<String> {

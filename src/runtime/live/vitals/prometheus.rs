@@ -10,7 +10,9 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::port::standing::Delivery;
 use crate::record::{EventTime, RejectReason, alert};
+use crate::runtime::live::LaneState;
 
 use super::families::*;
 use super::{Figures, Kept, Phase, Vitals, locked, seconds};
@@ -43,6 +45,7 @@ pub fn text(vitals: &Vitals, now: EventTime, memory: Option<u64>) -> String {
         watermarks(&mut text, vitals, figures, now);
         rules(&mut text, vitals, figures);
         features(&mut text, figures);
+        subscriptions(&mut text, figures);
         sinks(&mut text, figures);
     }
     text.0
@@ -103,6 +106,20 @@ fn snapshot(text: &mut Text, kept: &Kept) {
         text.one(SNAPSHOT_PAUSE, snapshot.pause.as_secs_f64());
         text.one(SNAPSHOT_AT, seconds(EPOCH, snapshot.at));
     }
+}
+
+fn subscriptions(text: &mut Text, figures: &Figures) {
+    let lanes = || figures.log.lanes.iter().map(|lane| (&*lane.name, lane));
+    let counts = lanes().flat_map(|(name, lane)| {
+        lane.counts().map(|(outcome, count)| ([("subscription", name), ("outcome", outcome.name())], count))
+    });
+    let counts: Vec<([(&str, &str); 2], u64)> = counts.collect();
+    text.family(LANE_ACKNOWLEDGED, counts.iter().map(|(labels, count)| (labels.as_slice(), *count)));
+    let once = |lane: &LaneState| u64::from(lane.stood.delivery == Some(Delivery::ExactlyOnce));
+    text.by(LANE_EXACTLY_ONCE, "subscription", lanes().map(|(name, lane)| (name, once(lane))));
+    let unreached =
+        |lane: &LaneState| lane.stood.trouble.as_ref().map_or(0.0, |trouble| spent(trouble.since.elapsed()));
+    text.by(LANE_UNREACHED, "subscription", lanes().map(|(name, lane)| (name, unreached(lane))));
 }
 
 fn sinks(text: &mut Text, figures: &Figures) {

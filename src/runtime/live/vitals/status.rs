@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::port::standing::Delivery;
 use crate::record::{Disposition, EventTime, alert};
 
 use super::{Figures, Kept, Vitals, locked, seconds};
@@ -107,6 +108,8 @@ fn add(status: &mut Map<String, Json>, vitals: &Vitals, figures: &Figures, now: 
 fn subscriptions(vitals: &Vitals, kept: &Kept) -> Json {
     let lanes = vitals.about.lanes.iter().zip(&vitals.lanes).enumerate();
     let lanes = lanes.map(|(index, (name, lane))| {
+        let state = kept.figures.as_ref().and_then(|figures| figures.log.lanes.get(index));
+        let trouble = state.and_then(|lane| lane.stood.trouble.as_ref());
         let figures = kept.figures.as_ref().and_then(|figures| figures.lanes.get(index));
         json!({
             "name": name,
@@ -114,6 +117,9 @@ fn subscriptions(vitals: &Vitals, kept: &Kept) -> Json {
             "last_heard": vitals.heard_of(index).map(|at| at.to_string()),
             "watermark": figures.and_then(|lane| lane.watermark).map(|at| at.to_string()),
             "waiting_rows": figures.map_or(0, |lane| lane.waiting_rows),
+            "delivery": state.and_then(|lane| lane.stood.delivery).map(Delivery::name),
+            "unreachable_seconds": trouble.map(|trouble| trouble.since.elapsed().as_secs_f64()),
+            "trouble": trouble.map(|trouble| &trouble.what),
         })
     });
     lanes.collect()
