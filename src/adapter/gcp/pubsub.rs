@@ -17,7 +17,7 @@ use google_cloud_pubsub::subscriber::handler::{ExactlyOnce, Handler};
 use google_cloud_pubsub::subscriber::{MessageStream, ShutdownBehavior};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -29,7 +29,8 @@ use crate::record::EventTime;
 const EMULATOR: &str = "PUBSUB_EMULATOR_HOST";
 /// Messages that are delivered and not acknowledged: throughput is at most this by the time of a sync.
 const OUTSTANDING_MESSAGES: i64 = 20_000;
-const OUTSTANDING_BYTES: i64 = 100 << 20;
+/// The service is asked to keep to this, and is held to it: what is beyond stays in the connection.
+const OUTSTANDING_KIB: u32 = 64 << 10;
 /// After a crash what was under way comes again after this long.
 const LEASE: Duration = Duration::from_secs(10);
 /// How long the first answer may take.
@@ -87,6 +88,7 @@ impl PubSub {
             confirming: runtime.handle().clone(),
             standing: Arc::clone(&standing),
             heard: Arc::clone(&heard),
+            room: Arc::new(Semaphore::new(OUTSTANDING_KIB as usize)),
             sender,
         };
         let pump = runtime.spawn(pump.run(stopped));
@@ -157,7 +159,7 @@ fn open(client: &Subscriber, name: &str) -> MessageStream {
         .subscribe(name)
         .set_max_lease_extension(LEASE)
         .set_max_outstanding_messages(OUTSTANDING_MESSAGES)
-        .set_max_outstanding_bytes(OUTSTANDING_BYTES)
+        .set_max_outstanding_bytes(i64::from(OUTSTANDING_KIB) << 10)
         .set_shutdown_behavior(ShutdownBehavior::NackImmediately);
     stream.build()
 }
@@ -171,6 +173,8 @@ struct Pump {
     standing: Arc<Standing>,
     /// Has a message come since somebody looked?
     heard: Arc<AtomicBool>,
+    /// KiB of messages that may be under way.
+    room: Arc<Semaphore>,
     sender: Sender<Result<Delivered, String>>,
 }
 
@@ -191,7 +195,14 @@ impl Pump {
                 Some(Ok((message, handler))) => {
                     pause = PAUSE_FIRST;
                     self.heard.store(true, Ordering::Relaxed);
-                    Ok(self.delivered(message, handler))
+                    let kib = u32::try_from(message.data.len().div_ceil(1 << 10)).unwrap_or(u32::MAX);
+                    let room = Arc::clone(&self.room).acquire_many_owned(kib.clamp(1, OUTSTANDING_KIB));
+                    let room = tokio::select! {
+                        biased;
+                        _ = &mut stopped => break,
+                        room = room => room.ok(),
+                    };
+                    Ok(self.delivered(message, handler, room))
                 }
                 Some(Err(error)) if !passes(&error) => Err(said(&self.name, &error.to_string())),
                 // The client takes these for the end of all; there is more behind it.
@@ -227,18 +238,19 @@ impl Pump {
         }
     }
 
-    fn delivered(&self, message: Message, handler: Handler) -> Delivered {
+    fn delivered(&self, message: Message, handler: Handler, room: Option<OwnedSemaphorePermit>) -> Delivered {
         let published = message.publish_time.map_or(EventTime::MIN, |at| {
             EventTime(at.seconds().saturating_mul(1_000_000).saturating_add(i64::from(at.nanos()) / 1_000))
         });
         let receipt: Box<dyn Receipt> = match handler {
             Handler::ExactlyOnce(lease) => {
                 self.standing.delivers(Delivery::ExactlyOnce);
-                Box::new(Confirmed { lease, confirming: self.confirming.clone(), standing: Arc::clone(&self.standing) })
+                let (confirming, standing) = (self.confirming.clone(), Arc::clone(&self.standing));
+                Box::new(Confirmed { lease, confirming, standing, _room: room })
             }
             handler => {
                 self.standing.delivers(Delivery::AtLeastOnce);
-                Box::new(Lease { handler, standing: Arc::clone(&self.standing) })
+                Box::new(Lease { handler, standing: Arc::clone(&self.standing), _room: room })
             }
         };
         Delivered {
@@ -260,6 +272,8 @@ fn passes(error: &Error) -> bool {
 struct Lease {
     handler: Handler,
     standing: Arc<Standing>,
+    /// Free when this is gone.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Receipt for Lease {
@@ -275,11 +289,12 @@ struct Confirmed {
     lease: ExactlyOnce,
     confirming: Handle,
     standing: Arc<Standing>,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Receipt for Confirmed {
     fn acknowledge(self: Box<Self>) {
-        let Self { lease, confirming, standing } = *self;
+        let Self { lease, confirming, standing, _room } = *self;
         standing.asks();
         confirming.spawn(async move {
             let outcome =

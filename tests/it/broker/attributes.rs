@@ -42,7 +42,8 @@ pub fn attributes() -> Outcome {
     fs::write(path("project/sql/scored/source.yaml"), SOURCE)?;
     fs::write(path("project/sql/scored/flows.sql"), FLOWS)?;
     let server = Server::start(Queue::new(false, 5))?;
-    let record = |ip: &str| format!(r#"{{"ended":"2026-01-05T09:00:00Z","src":"{ip}","tenant":"forged","score":"0.9"}}"#);
+    let record =
+        |ip: &str| format!(r#"{{"ended":"2026-01-05T09:00:00Z","src":"{ip}","tenant":"forged","score":"0.9"}}"#);
     let two = format!("{}\nno record\n{}", record("10.0.0.1"), record("10.0.0.2"));
     server.queue().publish(two.into_bytes(), &[("tenant", "a"), ("score", "0.75")]);
     server.queue().publish(record("10.0.0.3").into_bytes(), &[("tenant", "b"), ("score", "0.25")]);
