@@ -2,6 +2,7 @@
 //! come late or are not heard of, streams that break in every way, a server that is away or stands still.
 
 mod attributes;
+mod kills;
 mod place;
 mod proto;
 mod queue;
@@ -37,6 +38,8 @@ pub fn cases() -> Vec<Trial> {
     trials.push(Trial::test("broker::late_acknowledgements", late));
     trials.push(Trial::test("broker::an_outage_is_told_and_waited_for", outage));
     trials.push(Trial::test("broker::an_error_that_stays_ends_the_run", stays));
+    let killed = Trial::test("broker::a_run_that_is_killed_again_and_again", kills::again_and_again);
+    trials.push(killed);
     trials
 }
 
@@ -92,7 +95,7 @@ fn script(seed: u64) -> Outcome {
         thread::sleep(Duration::from_millis(random.next() % 120));
     }
     server.queue().heal();
-    let summary = finish(&server, &place, &mut run)?;
+    let summary = finish(given, &server, &place, &mut run)?;
     let counts = server.queue().counts.clone();
     let too_early = server.queue().too_early.clone();
     if !too_early.is_empty() {
@@ -114,8 +117,7 @@ fn script(seed: u64) -> Outcome {
 }
 
 /// Closes everything, and compares what the run says with what a run over a file says; returns its summary.
-fn finish(server: &Server, place: &Place, run: &mut Started) -> Result<Json, Failed> {
-    let given = Given::get()?;
+fn finish(given: &Given, server: &Server, place: &Place, run: &mut Started) -> Result<Json, Failed> {
     place.wait_for("acknowledgement of all flows", || Ok(server.queue().unacknowledged() == 0))?;
     server.queue().publish(given.last.clone().into_bytes(), &[]);
     place.wait_for("alerts", || Ok(alerts(&place.path("alerts.jsonl"))?.len() >= given.alerts.len()))?;
@@ -147,7 +149,7 @@ fn late() -> Outcome {
     }
     place.wait_for("late acknowledgements", || Ok(server.queue().counts.late >= 100))?;
     server.queue().heal();
-    let summary = finish(&server, &place, &mut run)?;
+    let summary = finish(Given::get()?, &server, &place, &mut run)?;
     let (counts, log) = (server.queue().counts.clone(), &summary["log"]);
     let outcomes = &log["subscriptions"][0]["acknowledgements"];
     let right = outcomes["late"] == counts.late && outcomes["confirmed"] == counts.confirmed;
@@ -183,7 +185,7 @@ fn outage() -> Outcome {
     server.up()?;
     place.wait_for("readiness again", || Ok(place.page("/readyz").is_some_and(|(code, _)| code == 200)))?;
     let back = place.page("/metrics").map(|(_, text)| text).unwrap_or_default();
-    finish(&server, &place, &mut run)?;
+    finish(Given::get()?, &server, &place, &mut run)?;
     let said = place.said();
     for told in ["cannot be reached, and is waited for", "answers again, after"] {
         if said.matches(told).count() != 1 {

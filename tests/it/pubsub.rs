@@ -3,8 +3,6 @@
 //!
 //! `TRIPLINE_PUBSUB_EMULATOR` names the jar that `tests/emulator/install-pubsub` printed.
 
-#[path = "pubsub/kills.rs"]
-mod kills;
 #[path = "pubsub/overload.rs"]
 mod overload;
 
@@ -52,11 +50,7 @@ pub fn cases() -> Vec<Trial> {
         ("what_is_not_there_is_said", missing),
     ];
     let trials = cases.into_iter().map(|(name, case)| trial(name, case, &jar, true));
-    let long = [
-        trial("a_run_that_is_killed_again_and_again", kills::again_and_again, &jar, asked(kills::KILLS)),
-        trial("a_run_that_is_overloaded_drains", overload::drains, &jar, asked(overload::SECONDS)),
-    ];
-    trials.chain(long).collect()
+    trials.chain([trial("a_run_that_is_overloaded_drains", overload::drains, &jar, asked(overload::SECONDS))]).collect()
 }
 
 /// What takes long runs where somebody says how long.

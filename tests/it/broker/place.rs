@@ -60,14 +60,18 @@ fn copy(from: &Path, to: &Path) -> Outcome {
     Ok(())
 }
 
+/// `TRIPLINE_PROGRAM` may name another build of it.
 fn tripline() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_tripline"))
+    let other = std::env::var_os("TRIPLINE_PROGRAM");
+    Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_tripline").into()))
 }
 
 /// Alerts that are over; each is there once.
 pub fn alerts(file: &Path) -> Result<BTreeSet<String>, Failed> {
     let mut ids = BTreeSet::new();
-    for line in fs::read_to_string(file).unwrap_or_default().lines() {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    // The last line may be under way.
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
         let alert: Json = serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))?;
         let told = format!("{} {} {} {}", alert["alert_id"], alert["rule"], alert["hits"], alert["score"]);
         if alert["phase"] == "final" && alert["state"] != "partial" && !ids.insert(told) {
@@ -81,16 +85,17 @@ impl Given {
     /// Made once for all tests.
     pub fn get() -> Result<&'static Self, Failed> {
         static GIVEN: OnceLock<Result<Given, String>> = OnceLock::new();
-        let given = GIVEN.get_or_init(|| Self::make().map_err(|error| error.message().unwrap_or_default().to_owned()));
+        let given =
+            GIVEN.get_or_init(|| Self::make(FLOWS).map_err(|error| error.message().unwrap_or_default().to_owned()));
         given.as_ref().map_err(|error| error.clone().into())
     }
 
-    fn make() -> Result<Self, Failed> {
+    pub fn make(count: usize) -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
         project(&path("project"), "")?;
         let made = tripline()
-            .args(["generate", "--events", &FLOWS.to_string(), "--attacks", "all", "--seed", "5", "--output"])
+            .args(["generate", "--events", &count.to_string(), "--attacks", "all", "--seed", "5", "--output"])
             .arg(path("given.jsonl"))
             .output()?;
         let text = fs::read_to_string(path("given.jsonl"))?;
@@ -109,7 +114,7 @@ impl Given {
             .arg(path("batch.jsonl"))
             .output()?;
         let alerts = alerts(&path("batch.jsonl"))?;
-        if !made.status.success() || flows.len() < FLOWS || alerts.len() < 3 {
+        if !made.status.success() || flows.len() < count || alerts.len() < 3 {
             return Err(format!("{} flows: {}", flows.len(), String::from_utf8_lossy(&batch.stderr)).into());
         }
         Ok(Self { flows, last, alerts })
@@ -129,6 +134,14 @@ impl Drop for Started {
 impl Started {
     pub fn of(child: Child) -> Self {
         Self(child)
+    }
+
+    /// SIGKILL; it has to have been alive.
+    pub fn kill(mut self) -> Result<(), Option<ExitStatus>> {
+        match self.0.try_wait() {
+            Ok(None) => self.0.kill().and_then(|()| self.0.wait()).map(drop).map_err(|_| None),
+            ended => Err(ended.ok().flatten()),
+        }
     }
 
     /// Its end, when it is asked for.
@@ -169,9 +182,14 @@ impl Place {
     }
 
     pub fn start(&self, server: &Server) -> Result<Started, Failed> {
+        self.start_with(server, &[])
+    }
+
+    pub fn start_with(&self, server: &Server, more: &[&str]) -> Result<Started, Failed> {
         let child = tripline()
             .args(["run", "--source", "netlog", "--summary", "json", "--subscription", SUBSCRIPTION])
             .args(["--listen", &self.address])
+            .args(more)
             .current_dir(self.folder.path())
             .arg("--project")
             .arg(self.path("project"))
