@@ -3,6 +3,7 @@
 
 mod attributes;
 mod kills;
+mod overload;
 mod place;
 mod proto;
 mod queue;
@@ -40,6 +41,8 @@ pub fn cases() -> Vec<Trial> {
     trials.push(Trial::test("broker::an_error_that_stays_ends_the_run", stays));
     let killed = Trial::test("broker::a_run_that_is_killed_again_and_again", kills::again_and_again);
     trials.push(killed);
+    let overloaded = Trial::test("broker::a_run_that_is_overloaded_drains", overload::drains);
+    trials.push(overloaded.with_ignored_flag(!overload::asked()));
     trials
 }
 

@@ -3,9 +3,6 @@
 //!
 //! `TRIPLINE_PUBSUB_EMULATOR` names the jar that `tests/emulator/install-pubsub` printed.
 
-#[path = "pubsub/overload.rs"]
-mod overload;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -49,24 +46,13 @@ pub fn cases() -> Vec<Trial> {
         ("a_hangup_has_the_project_read_anew", hangup),
         ("what_is_not_there_is_said", missing),
     ];
-    let trials = cases.into_iter().map(|(name, case)| trial(name, case, &jar, true));
-    trials.chain([trial("a_run_that_is_overloaded_drains", overload::drains, &jar, asked(overload::SECONDS))]).collect()
-}
-
-/// What takes long runs where somebody says how long.
-fn asked(variable: &str) -> bool {
-    number(variable).is_some()
-}
-
-fn number(variable: &str) -> Option<usize> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
-fn trial(name: &str, case: Case, jar: &Option<String>, wanted: bool) -> Trial {
-    let jar = jar.clone();
-    let skip = jar.is_none() || !wanted;
-    Trial::test(format!("pubsub::{name}"), move || case(&Emulator::start(&jar.unwrap_or_default())?))
-        .with_ignored_flag(skip)
+    let trials = cases.into_iter().map(|(name, case)| {
+        let jar = jar.clone();
+        let skip = jar.is_none();
+        Trial::test(format!("pubsub::{name}"), move || case(&Emulator::start(&jar.unwrap_or_default())?))
+            .with_ignored_flag(skip)
+    });
+    trials.collect()
 }
 
 pub struct Emulator {

@@ -33,7 +33,7 @@ pub struct Given {
 }
 
 /// The pack, with room for what comes in any order.
-fn project(folder: &Path, more: &str) -> Outcome {
+fn project(folder: &Path, lateness: &str, more: &str) -> Outcome {
     fs::create_dir_all(folder)?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for part in ["tripline.yaml", "sql", "features", "rules"] {
@@ -44,7 +44,7 @@ fn project(folder: &Path, more: &str) -> Outcome {
     if !text.contains("\nlateness: 30s\n") {
         return Err("the source says no lateness".into());
     }
-    Ok(fs::write(source, text.replace("\nlateness: 30s\n", &format!("\nlateness: 12h\n{more}")))?)
+    Ok(fs::write(source, text.replace("\nlateness: 30s\n", &format!("\nlateness: {lateness}\n{more}")))?)
 }
 
 fn copy(from: &Path, to: &Path) -> Outcome {
@@ -93,7 +93,7 @@ impl Given {
     pub fn make(count: usize) -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
-        project(&path("project"), "")?;
+        project(&path("project"), "12h", "")?;
         let made = tripline()
             .args(["generate", "--events", &count.to_string(), "--attacks", "all", "--seed", "5", "--output"])
             .arg(path("given.jsonl"))
@@ -136,6 +136,10 @@ impl Started {
         Self(child)
     }
 
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// SIGKILL; it has to have been alive.
     pub fn kill(mut self) -> Result<(), Option<ExitStatus>> {
         match self.0.try_wait() {
@@ -171,8 +175,12 @@ pub struct Place {
 impl Place {
     /// `more`: what the source says beside the pack's.
     pub fn new(more: &str) -> Result<Self, Failed> {
+        Self::with_lateness("12h", more)
+    }
+
+    pub fn with_lateness(lateness: &str, more: &str) -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
-        project(&folder.path().join("project"), more)?;
+        project(&folder.path().join("project"), lateness, more)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         Ok(Self { folder, address: format!("127.0.0.1:{port}") })
     }

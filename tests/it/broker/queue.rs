@@ -53,6 +53,8 @@ pub struct Counts {
 
 pub struct Queue {
     pub exactly_once: bool,
+    /// Messages are given in the order in which they came.
+    pub in_order: bool,
     pub lease: Duration,
     kept: BTreeMap<u64, Kept>,
     /// By id of an acknowledgement, all that ever were.
@@ -68,6 +70,7 @@ impl Queue {
     pub fn new(exactly_once: bool, seed: u64) -> Self {
         Self {
             exactly_once,
+            in_order: false,
             lease: Duration::from_secs(10),
             kept: BTreeMap::new(),
             ids: HashMap::new(),
@@ -123,8 +126,14 @@ impl Queue {
         let mut waiting: Vec<u64> =
             self.kept.iter().filter(|(_, kept)| kept.held == Held::Waiting).map(|(id, _)| *id).collect();
         let mut taken = Vec::new();
+        if self.in_order {
+            waiting.truncate(most);
+        }
         while taken.len() < most && !waiting.is_empty() {
-            let id = waiting.swap_remove(self.random.below(waiting.len()));
+            let id = match self.in_order {
+                true => waiting.swap_remove(0),
+                false => waiting.swap_remove(self.random.below(waiting.len())),
+            };
             let Some(kept) = self.kept.get_mut(&id) else { continue };
             let ack_id = format!("{id}.{}.{}", kept.deliveries, self.random.next());
             kept.held = Held::By { ack_id: ack_id.clone(), until: now + self.lease };

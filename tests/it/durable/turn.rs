@@ -158,7 +158,7 @@ pub fn damaged() -> Result<(), Failed> {
         }
         compare(&what, &machine, &before, change)?;
     }
-    if found < 15 || alone > 5 {
+    if found < 15 || alone * 3 > found {
         return Err(format!("{found} with a second snapshot, {alone} without").into());
     }
     Ok(())
