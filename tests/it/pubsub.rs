@@ -147,7 +147,7 @@ pub fn project(folder: &Path) -> Outcome {
     Ok(fs::write(source, roomy.join("\n") + "\n")?)
 }
 
-fn copy(from: &Path, to: &Path) -> Outcome {
+pub fn copy(from: &Path, to: &Path) -> Outcome {
     if !from.is_dir() {
         fs::copy(from, to)?;
         return Ok(());

@@ -18,6 +18,7 @@ use tripline::state::entry::Entry;
 use tripline::state::log::{Follower, Kind, confirmed_entries};
 
 use super::server::{SUBSCRIPTION, Server, locked};
+use crate::pubsub::copy;
 
 pub type Outcome = Result<(), Failed>;
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -45,19 +46,6 @@ fn project(folder: &Path, lateness: &str, more: &str) -> Outcome {
         return Err("the source says no lateness".into());
     }
     Ok(fs::write(source, text.replace("\nlateness: 30s\n", &format!("\nlateness: {lateness}\n{more}")))?)
-}
-
-fn copy(from: &Path, to: &Path) -> Outcome {
-    if !from.is_dir() {
-        fs::copy(from, to)?;
-        return Ok(());
-    }
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        copy(&entry.path(), &to.join(entry.file_name()))?;
-    }
-    Ok(())
 }
 
 /// `TRIPLINE_PROGRAM` may name another build of it.
