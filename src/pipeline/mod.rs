@@ -1,6 +1,6 @@
 //! The stages, in order: `ingest` (bytes to raw rows), `normalize` (raw rows to flows), `merge` (inputs to one log),
 //! `window` (flows to feature rows), `detect` (feature rows to hits), `alert` (hits to alerts). `graph` drives the
-//! last three; `ledger` counts what each did.
+//! last three; `ledger` counts what each did. `saved` is their state as bytes, `ipc` rows as Arrow's.
 
 pub mod admission;
 pub mod alert;
