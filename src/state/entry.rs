@@ -152,7 +152,8 @@ impl Entry {
         }
     }
 
-    pub fn read(compressed: &[u8]) -> Result<Self, EntryError> {
+    /// Of a run that has so many lanes.
+    pub fn read(compressed: &[u8], lanes: usize) -> Result<Self, EntryError> {
         let bytes = decompress(compressed)?;
         let unknown = || EntryError::Unknown("it is shorter than its head".to_owned());
         let length =
@@ -160,6 +161,9 @@ impl Entry {
         let length = usize::try_from(length).map_err(|_| unknown())?;
         let head = bytes.get(4..4 + length).ok_or_else(unknown)?;
         let (head, behind) = read_head(head)?;
+        if head.lane().is_some_and(|lane| lane as usize >= lanes) {
+            return Err(strange("lane"));
+        }
         match head {
             Head::Tick { lane, heard, now } => {
                 Ok(Self::Tick { lane: lane as usize, heard: EventTime(heard), now: EventTime(now) })
@@ -174,6 +178,16 @@ impl Entry {
                 let Behind { generation, places } = behind;
                 Ok(Self::Given(Box::new(Given { generation, places, ..head.given(rows)? })))
             }
+        }
+    }
+}
+
+impl Head {
+    fn lane(&self) -> Option<u32> {
+        match self {
+            Self::Given(given) => Some(given.lane),
+            Self::Tick { lane, .. } => Some(*lane),
+            Self::Reloaded { .. } => None,
         }
     }
 }
@@ -264,6 +278,11 @@ impl GivenHead {
         };
         let times = rows.column(flow::EVENT_TIME).as_primitive_opt::<TimestampMicrosecondType>();
         let times = times.ok_or_else(|| strange("event time"))?.values().to_vec();
+        // Content keys are there for all rows or for none.
+        let duplicates = self.duplicates.len();
+        if self.origins.len() != times.len() || (duplicates > 0 && duplicates != times.len()) {
+            return Err(strange("number of rows"));
+        }
         let mut ignored = Ignored::default();
         self.ignored.iter().for_each(|(name, count)| ignored.add(name, *count));
         let origins: Result<_, EntryError> = self.origins.iter().map(origin).collect();
@@ -332,7 +351,8 @@ mod tests {
                 places,
             };
             let bytes = Entry::Given(Box::new(given)).write().expect("bytes");
-            let Ok(Entry::Given(read)) = Entry::read(&bytes) else { panic!("another entry") };
+            let Ok(Entry::Given(read)) = Entry::read(&bytes, 4) else { panic!("another entry") };
+            assert!(Entry::read(&bytes, 3).is_err());
             let told = Rejected::read(&bytes).expect("rejects");
             assert_eq!((told.lane, &told.generation), (3, &read.generation));
             let rejects: Vec<Reject> = told.rejects.iter().map(|(reject, _)| reject.clone()).collect();

@@ -84,7 +84,7 @@ pub fn recover(
         if stop.load(Ordering::Relaxed) {
             return Err(LiveError::Stopped);
         }
-        let entry = Entry::read(bytes)?;
+        let entry = Entry::read(bytes, core.lanes())?;
         if let Entry::Given(given) = &entry {
             rows += given.flows.times.len() as u64;
             messages.get_mut(given.lane).into_iter().for_each(|messages| messages.extend(&given.messages));

@@ -87,7 +87,8 @@ impl Warm {
                 if stop.load(Ordering::Relaxed) {
                     return Err(LiveError::Stopped);
                 }
-                self.core.apply(Entry::read(&bytes)?, &mut Nowhere)?;
+                let entry = Entry::read(&bytes, self.core.lanes())?;
+                self.core.apply(entry, &mut Nowhere)?;
                 *given = number + 1;
             }
         }

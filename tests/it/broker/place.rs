@@ -234,7 +234,7 @@ impl Place {
             let (follower, known) = &mut *locked(&read);
             let end = confirmed_entries(&*disk, Kind::Given);
             for (_, entry) in follower.read(end, usize::MAX).unwrap_or_default() {
-                if let Ok(Entry::Given(given)) = Entry::read(&entry) {
+                if let Ok(Entry::Given(given)) = Entry::read(&entry, 1) {
                     known.extend(given.messages);
                 }
             }

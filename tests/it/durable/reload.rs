@@ -197,7 +197,7 @@ pub(super) fn entries_of(disk: &MemoryDisk) -> Result<Vec<Entry>, Failed> {
     let mounted: Arc<dyn Disk> = Arc::new(Mounted(disk.whole_log()));
     let mut entries = Vec::new();
     let mut each = |_: u64, bytes: &[u8]| -> Result<(), StateError> {
-        entries.extend(Entry::read(bytes).ok());
+        entries.extend(Entry::read(bytes, 1).ok());
         Ok(())
     };
     Log::open(&mounted, Kind::Given, u64::MAX, 0, &mut each)?;
