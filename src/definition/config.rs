@@ -2,7 +2,7 @@
 
 use super::computed;
 use super::dead_letters::{self, DEAD_LETTERS};
-use super::model::{Config, Override, WarehouseConfig};
+use super::model::{Config, HealthConfig, Override, WarehouseConfig};
 use super::rule::{self, EXCEPTION, STATUS};
 use super::shape::{Shape, Table, later, optional};
 use super::sink::{self, SINK};
@@ -50,11 +50,25 @@ pub(super) static CONFIG: Table = Table {
             Shape::Object(&DEAD_LETTERS),
             "Where records go that a run over subscriptions refuses",
         ),
+        optional("health", Shape::Object(&HEALTH), "What a run over subscriptions tells of its sources and rules"),
         later("use", "copy the pack's files into the project for now: `tripline init`"),
         later("sources", OWN_FLAGS),
         later("state", OWN_FLAGS),
         later("model", "leave it out: rules alert without a model"),
         later("risk", "leave it out: rules with `when: always` alert by themselves"),
+    ],
+};
+
+static HEALTH: Table = Table {
+    name: "`health`",
+    doc: "Alerts about sources and rules, `tripline.…`; source.yaml may say `silent_after` of one source",
+    keys: &[
+        optional("alerts", Shape::Flag, "Are there such alerts? (default true)"),
+        optional(
+            "silent_after",
+            Shape::Length { zero: false },
+            "Silence after which a source that does not say itself is told of (default: three times what is usual, at least 10m)",
+        ),
     ],
 };
 
@@ -107,6 +121,7 @@ impl Default for Config {
             warehouse: WarehouseConfig::default(),
             sinks: Vec::new(),
             dead_letters: None,
+            health: HealthConfig::default(),
             said: None,
         }
     }
@@ -123,6 +138,14 @@ fn warehouse(node: &Node) -> WarehouseConfig {
         location: text("location"),
         endpoint: text("endpoint"),
         labels: labels.collect(),
+    }
+}
+
+fn health(node: &Node) -> HealthConfig {
+    let Some(node) = node.get("health") else { return HealthConfig::default() };
+    HealthConfig {
+        alerts: node.get("alerts").is_none_or(|_| node.flag_at("alerts")),
+        silent_after: node.length_at("silent_after"),
     }
 }
 
@@ -147,6 +170,7 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Config {
         warehouse: warehouse(node),
         sinks: sink::read(node, out),
         dead_letters: dead_letters::read(node, out),
+        health: health(node),
         said: Some((node.span.file, computed::said(node))),
     }
 }

@@ -61,6 +61,8 @@ impl Inlet {
         let thread = thread::spawn(move || {
             let mut decoder = MessageDecoder::new(&self.schema, &queue.name(), self.keep_raw);
             let mut oldest = Oldest::default();
+            // Nobody listened before.
+            let mut heard = self.clock.now();
             while !self.stop.load(Ordering::Relaxed) {
                 let received = queue.receive(PATIENCE);
                 if received.is_ok() {
@@ -68,7 +70,7 @@ impl Inlet {
                 }
                 let messages = match received {
                     Ok(messages) if messages.is_empty() => continue,
-                    Ok(messages) => Ok(self.parts(messages, &mut seen, &mut oldest)),
+                    Ok(messages) => Ok(self.parts(messages, &mut seen, &mut oldest, &mut heard)),
                     Err(error) => Err(LiveError::Subscription(error)),
                 };
                 let taken: Vec<Message> = match messages {
@@ -89,8 +91,15 @@ impl Inlet {
     }
 
     /// Messages that were taken together, in parts that are not too long.
-    fn parts(&self, messages: Vec<Delivered>, seen: &mut Seen, oldest: &mut Oldest) -> Vec<Part> {
+    fn parts(
+        &self,
+        messages: Vec<Delivered>,
+        seen: &mut Seen,
+        oldest: &mut Oldest,
+        heard: &mut EventTime,
+    ) -> Vec<Part> {
         let now = self.clock.now();
+        let quiet = Micros(now.0.saturating_sub(std::mem::replace(heard, now).0).max(0));
         let published = messages.iter().map(|message| message.published).min().unwrap_or(now);
         let mut ceiling = now.min(oldest.after(now, published));
         if let Some((until, at)) = self.hold
@@ -99,7 +108,7 @@ impl Inlet {
             ceiling = ceiling.min(at);
         }
         let new =
-            || Part { now, ceiling, numbers: Vec::new(), lines: Vec::new(), receipts: Vec::new(), redelivered: 0 };
+            || Part { now, quiet, ceiling, numbers: Vec::new(), lines: Vec::new(), receipts: Vec::new(), redelivered: 0 };
         let (mut parts, mut part, mut bytes) = (Vec::new(), new(), 0);
         for message in messages {
             let number = number(&message.id);
@@ -125,7 +134,7 @@ impl Inlet {
     }
 
     fn take(&self, part: Part, decoder: &mut MessageDecoder) -> Message {
-        let Part { now, ceiling, numbers, lines, receipts, redelivered } = part;
+        let Part { now, quiet, ceiling, numbers, lines, receipts, redelivered } = part;
         if numbers.is_empty() {
             return Ok(Taken { given: None, receipts, redelivered, arrived: now });
         }
@@ -152,6 +161,8 @@ impl Inlet {
             ignored: raw.ignored,
             ceiling,
             messages: numbers,
+            arrived: now,
+            quiet,
         };
         Ok(Taken { given: Some(Box::new(given)), receipts, redelivered, arrived: now })
     }
@@ -181,6 +192,8 @@ fn places(rejects: &[Reject], begun: u64, numbers: &[u64], lines: &[Vec<u8>]) ->
 /// Messages that become one entry of the log.
 struct Part {
     now: EventTime,
+    /// For how long nothing had come before.
+    quiet: Micros,
     ceiling: EventTime,
     numbers: Vec<u64>,
     lines: Vec<Vec<u8>>,

@@ -20,6 +20,7 @@
 //! | `quiet.rs` | which alerts they are not told of |
 //! | `alert_file.rs` | the file that they are written to |
 //! | `seen.rs` | which messages are in the log |
+//! | `health` | alerts about what the run is given, and about rules that cannot judge it |
 //! | `vitals` | the run as others see it while it goes on |
 
 mod alert_file;
@@ -27,6 +28,7 @@ mod core;
 mod definitions;
 mod deliver;
 mod feed;
+pub mod health;
 mod lane;
 mod letter;
 mod outbox;
@@ -73,6 +75,7 @@ pub use definitions::{Definitions, Fresh, Offered, Outcome};
 use deliver::Deliveries;
 pub use deliver::{Listener, SinkState};
 use feed::Source;
+use health::Health;
 use lane::{Inlet, Message, Taken};
 pub use outbox::{Outbox, Session};
 use recover::recover;
@@ -85,7 +88,7 @@ use vitals::{Figures, Vitals};
 /// How often a waiting run looks whether it shall stop.
 const POLL: Duration = Duration::from_millis(50);
 /// How often the clock is asked whether a queue is silent.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Micros = Micros(1_000_000);
 /// A run that has not looked at the clock for so long stood still.
 const STALL: Micros = Micros(5_000_000);
 /// Entries that are synced together, where no option says otherwise.
@@ -249,11 +252,14 @@ pub fn live(
     let lateness: Vec<Micros> =
         options.subscriptions.iter().map(|(source, _)| plan.sources[*source].lateness).collect();
     let generation = outbox.generation().to_owned();
+    let named = options.subscriptions.iter().map(|(source, subscription)| (*source, subscription.name().to_string()));
+    let named: Vec<(usize, String)> = named.collect();
     let new_core = || -> Result<Core, RunError> {
         let mut graph = Graph::new(plan, &lookups, generation.clone(), None)?;
         graph.fire_early(plan, &lookups).map_err(RunError::from)?;
         options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
-        Ok(Core::new(graph, Merge::new(&lateness), lateness.len()))
+        let health = Health::new(plan, &generation, &named);
+        Ok(Core::new(graph, Merge::new(&lateness), health, lateness.len()))
     };
     outbox.settled = options.sinks.iter().any(|listener| listener.sink.is_record());
     let recovered = recover(outbox, options.segment_bytes, &new_core, stop, &options.vitals)?;
@@ -292,7 +298,7 @@ pub fn live(
             vitals: Arc::clone(&options.vitals),
         };
         let (taken, thread) = inlet.spawn(subscription, seen);
-        queues.push(Queue { taken, thread, heard: until, idle_after: source.idle_after });
+        queues.push(Queue { taken, thread, heard: until, noticed: until, idle_after: source.idle_after });
     }
     let logged = Logged {
         snapshot_entries: recovered.snapshot.unwrap_or(0),
@@ -327,6 +333,7 @@ pub fn live(
         group_entries: options.group_entries,
         one_at_a_time: options.one_at_a_time,
         ticked: begun,
+        watched: begun,
         logged,
         progress,
         stop,
@@ -371,6 +378,8 @@ struct Queue {
     thread: JoinHandle<()>,
     /// When rows came last.
     heard: EventTime,
+    /// The same, unless nobody could notice.
+    noticed: EventTime,
     idle_after: Micros,
 }
 
@@ -390,6 +399,8 @@ struct Live<'a> {
     one_at_a_time: bool,
     /// When silent queues were looked for last.
     ticked: EventTime,
+    /// When somebody looked last whether people are to be told of one.
+    watched: EventTime,
     logged: Logged,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
@@ -415,6 +426,7 @@ impl Live<'_> {
                 self.snapshot(outbox)?;
             }
             self.deliveries.check()?;
+            self.watch(outbox)?;
             if waits {
                 // A watermark that is held cannot be told from one that stands still.
                 if self.reloads.held().is_none() {
@@ -493,6 +505,7 @@ impl Live<'_> {
                     Ok(message) => {
                         let taken = message?;
                         queue.heard = queue.heard.max(taken.arrived);
+                        queue.noticed = queue.noticed.max(taken.arrived);
                         self.vitals.heard(lane, taken.arrived);
                         group.push(taken);
                     }
@@ -573,7 +586,7 @@ impl Live<'_> {
                 self.messages[given.lane].extend(&given.messages);
                 (given.bytes, given.flows.times.len() as u64)
             }
-            Entry::Tick { .. } | Entry::Reloaded { .. } => (0, 0),
+            Entry::Tick { .. } | Entry::Reloaded { .. } | Entry::Silent { .. } => (0, 0),
         };
         self.snapshots.rows += rows;
         self.core.apply(entry, outbox)?;
@@ -585,8 +598,7 @@ impl Live<'_> {
     /// Lets the clock move the watermarks of silent queues. When it did is logged: nobody could find out again.
     fn tick(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let now = self.clock.now();
-        let due = self.ticked.plus(Micros(i64::try_from(TICK.as_micros()).unwrap_or(i64::MAX)));
-        if now < due {
+        if now < self.ticked.plus(TICK) {
             return Ok(());
         }
         // The run itself stood still: what came meanwhile is not taken yet, and nobody was silent.
@@ -600,15 +612,38 @@ impl Live<'_> {
         };
         let ticks: Vec<Entry> = self.queues.iter().enumerate().filter_map(silent).collect();
         let ticks: Vec<Entry> = ticks.into_iter().filter(|tick| self.core.moves(tick)).collect();
-        if ticks.is_empty() {
+        self.decide(ticks, outbox)
+    }
+
+    /// Tells people of queues that are silent for longer than usual. When that was is logged for the same reason.
+    fn watch(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        let now = self.clock.now();
+        if now < self.watched.plus(TICK) || self.reloads.held().is_some() {
             return Ok(());
         }
-        for tick in &ticks {
-            self.log.append(&tick.write()?);
+        if now >= self.watched.plus(STALL) {
+            self.queues.iter_mut().for_each(|queue| queue.noticed = queue.noticed.max(now));
+        }
+        self.watched = now;
+        let silent = |(lane, queue): (usize, &Queue)| {
+            let silent = self.core.health.is_silent(lane, queue.noticed, now);
+            silent.then_some(Entry::Silent { lane, heard: queue.noticed, now })
+        };
+        let silent: Vec<Entry> = self.queues.iter().enumerate().filter_map(silent).collect();
+        self.decide(silent, outbox)
+    }
+
+    /// Logs what the clock has decided, and computes from it.
+    fn decide(&mut self, entries: Vec<Entry>, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        for entry in &entries {
+            self.log.append(&entry.write()?);
         }
         self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
         self.logged_entries.store(self.log.end(), Ordering::Release);
-        self.apply_all(ticks, outbox)?;
+        self.apply_all(entries, outbox)?;
         self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
     }
 }
