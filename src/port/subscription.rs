@@ -11,6 +11,10 @@ pub trait Subscription: Send {
     fn name(&self) -> Arc<str>;
     /// What has come; waits so long for the first of it.
     fn receive(&mut self, patience: Duration) -> io::Result<Vec<Delivered>>;
+    /// Does the service answer now? While it does not, that nothing comes says nothing of who publishes.
+    fn is_reachable(&mut self) -> bool {
+        true
+    }
 }
 
 /// A message. Dropped without being acknowledged, it is delivered again.

@@ -37,6 +37,8 @@ pub enum Entry {
         lane: usize,
         heard: EventTime,
         now: EventTime,
+        /// Did the service answer that it is of?
+        reached: bool,
     },
 }
 
@@ -97,7 +99,7 @@ enum Head {
     Given(GivenHead),
     Tick { lane: u32, heard: i64, now: i64 },
     Reloaded { generation: String },
-    Silent { lane: u32, heard: i64, now: i64 },
+    Silent { lane: u32, heard: i64, now: i64, reached: bool },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -147,8 +149,8 @@ impl Entry {
             Self::Given(given) => (Head::Given(given.head()), Some(&given.flows.rows)),
             Self::Tick { lane, heard, now } => (Head::Tick { lane: number(*lane), heard: heard.0, now: now.0 }, None),
             Self::Reloaded { generation } => (Head::Reloaded { generation: generation.clone() }, None),
-            Self::Silent { lane, heard, now } => {
-                (Head::Silent { lane: number(*lane), heard: heard.0, now: now.0 }, None)
+            Self::Silent { lane, heard, now, reached } => {
+                (Head::Silent { lane: number(*lane), heard: heard.0, now: now.0, reached: *reached }, None)
             }
         };
         let unknown = |error: postcard::Error| EntryError::Unknown(error.to_string());
@@ -183,8 +185,8 @@ impl Entry {
             Head::Tick { lane, heard, now } => {
                 Ok(Self::Tick { lane: lane as usize, heard: EventTime(heard), now: EventTime(now) })
             }
-            Head::Silent { lane, heard, now } => {
-                Ok(Self::Silent { lane: lane as usize, heard: EventTime(heard), now: EventTime(now) })
+            Head::Silent { lane, heard, now, reached } => {
+                Ok(Self::Silent { lane: lane as usize, heard: EventTime(heard), now: EventTime(now), reached })
             }
             Head::Reloaded { generation } => Ok(Self::Reloaded { generation }),
             Head::Given(head) => {

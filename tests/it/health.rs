@@ -96,33 +96,47 @@ fn stories() -> Vec<Case> {
     let behind = "tripline.source.late";
     vec![
         // 2 % are usual: 22 % of a quarter of an hour are not, which half of the rows are after 7 minutes.
-        case("nulls jump", &[(180, USUAL), (10, bad(50)), (40, USUAL)], &[
-            (nulls, "first", 187),
-            (nulls, "final", 202),
-        ]),
+        case(
+            "nulls jump",
+            &[(180, USUAL), (10, bad(50)), (40, USUAL)],
+            &[(nulls, "first", 187), (nulls, "final", 202)],
+        ),
         case("nulls rise a little", &[(180, USUAL), (10, bad(20)), (40, USUAL)], &[]),
         case("nulls jump on the first day", &[(100, USUAL), (10, bad(50)), (40, USUAL)], &[]),
-        case("nulls of few rows", &[(180, USUAL), (15, NOTHING), (1, Feed { rows: 1, nulls: 1, ..USUAL })], &[
-            (silent, "first", 189),
-            (silent, "final", 195),
-        ]),
+        case(
+            "nulls of few rows",
+            &[(180, USUAL), (15, NOTHING), (1, Feed { rows: 1, nulls: 1, ..USUAL })],
+            &[(silent, "first", 189), (silent, "final", 195)],
+        ),
         // It was so for half of what is known: that is usual now.
         case("nulls that stay", &[(360, USUAL), (400, bad(100))], &[(nulls, "first", 364), (nulls, "final", 721)]),
-        case("records are rejected", &[(60, USUAL), (5, refused(60)), (30, USUAL)], &[
-            (rejected, "first", 62),
-            (rejected, "final", 80),
-        ]),
-        case("all are rejected from the beginning", &[(30, Feed { rejected: 100, ..NOTHING })], &[(
-            rejected, "first", 2,
-        )]),
+        case(
+            "records are rejected",
+            &[(60, USUAL), (5, refused(60)), (30, USUAL)],
+            &[(rejected, "first", 62), (rejected, "final", 80)],
+        ),
+        case(
+            "all are rejected from the beginning",
+            &[(30, Feed { rejected: 100, ..NOTHING })],
+            &[(rejected, "first", 2)],
+        ),
         case("few records are rejected", &[(60, USUAL), (5, refused(10)), (30, USUAL)], &[]),
-        case("as many are rejected as ever", &[(240, refused(20))], &[(rejected, "first", 2), (rejected, "final", 121)]),
-        case("rows are late", &[(60, USUAL), (5, late(60)), (30, USUAL)], &[(behind, "first", 62), (behind, "final", 80)]),
+        case(
+            "as many are rejected as ever",
+            &[(240, refused(20))],
+            &[(rejected, "first", 2), (rejected, "final", 121)],
+        ),
+        case(
+            "rows are late",
+            &[(60, USUAL), (5, late(60)), (30, USUAL)],
+            &[(behind, "first", 62), (behind, "final", 80)],
+        ),
         case("few rows are late", &[(60, USUAL), (5, late(10)), (30, USUAL)], &[]),
-        case("a source is silent", &[(30, USUAL), (30, NOTHING), (3, USUAL)], &[
-            (silent, "first", 39),
-            (silent, "final", 60),
-        ]),
+        case(
+            "a source is silent",
+            &[(30, USUAL), (30, NOTHING), (3, USUAL)],
+            &[(silent, "first", 39), (silent, "final", 60)],
+        ),
         case("a source is silent for a while", &[(30, USUAL), (8, NOTHING), (3, USUAL)], &[]),
         case("a source that never gave anything", &[(60, NOTHING)], &[]),
         Case {
@@ -136,10 +150,11 @@ fn stories() -> Vec<Case> {
         Case {
             health: "health: {silent_after: 45m}",
             source: "silent_after: 15m",
-            ..case("a source says it itself", &[(30, USUAL), (30, NOTHING), (3, USUAL)], &[
-                (silent, "first", 44),
-                (silent, "final", 60),
-            ])
+            ..case(
+                "a source says it itself",
+                &[(30, USUAL), (30, NOTHING), (3, USUAL)],
+                &[(silent, "first", 44), (silent, "final", 60)],
+            )
         },
         Case {
             health: "health: {alerts: false}",
@@ -227,7 +242,7 @@ fn told(plan: &Plan, story: &Story) -> Result<Vec<AlertRecord>, Failed> {
         let silent = health.is_silent(0, EventTime(heard), EventTime(now));
         if silent {
             health.look(EventTime(now), &graph, &mut out)?;
-            health.silent(0, (EventTime(heard), EventTime(now)), &mut out)?;
+            health.silent(0, (EventTime(heard), EventTime(now)), true, &mut out)?;
         }
         if feed.rows + feed.rejected == 0 {
             continue;

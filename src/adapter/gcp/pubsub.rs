@@ -200,6 +200,10 @@ impl Subscription for PubSub {
         }
         Ok(taken)
     }
+
+    fn is_reachable(&mut self) -> bool {
+        self.runtime.block_on(answers(&self.name)).is_ok()
+    }
 }
 
 impl Drop for PubSub {

@@ -78,9 +78,9 @@ impl Core {
                 self.health.took(&given, out)?;
                 self.give(*given, out)?;
             }
-            Entry::Silent { lane, heard, now } => {
+            Entry::Silent { lane, heard, now, reached } => {
                 self.health.look(now, &self.graph, out)?;
-                self.health.silent(lane, (heard, now), out)?;
+                self.health.silent(lane, (heard, now), reached, out)?;
             }
             Entry::Tick { lane, heard, now } => {
                 self.health.look(now, &self.graph, out)?;

@@ -16,6 +16,7 @@ use crate::state::entry::{Given, RejectPlace};
 
 use super::super::run::RunError;
 use super::LiveError;
+use super::reach::Reach;
 use super::seen::{Seen, number};
 use super::vitals::Vitals;
 
@@ -51,6 +52,7 @@ pub struct Inlet {
     /// Until then nothing moves the watermark beyond what this event time moves it to.
     pub hold: Option<(EventTime, EventTime)>,
     pub stop: Arc<AtomicBool>,
+    pub reach: Reach,
     pub vitals: Arc<Vitals>,
 }
 
@@ -69,7 +71,14 @@ impl Inlet {
                     self.vitals.answered(self.lane);
                 }
                 let messages = match received {
-                    Ok(messages) if messages.is_empty() => continue,
+                    Ok(messages) if messages.is_empty() => {
+                        if self.reach.is_asked() {
+                            let reached = queue.is_reachable();
+                            self.reach.answer(self.clock.now(), reached);
+                            waiting.unpark();
+                        }
+                        continue;
+                    }
                     Ok(messages) => Ok(self.parts(messages, &mut seen, &mut oldest, &mut heard)),
                     Err(error) => Err(LiveError::Subscription(error)),
                 };
@@ -107,8 +116,15 @@ impl Inlet {
         {
             ceiling = ceiling.min(at);
         }
-        let new =
-            || Part { now, quiet, ceiling, numbers: Vec::new(), lines: Vec::new(), receipts: Vec::new(), redelivered: 0 };
+        let new = || Part {
+            now,
+            quiet,
+            ceiling,
+            numbers: Vec::new(),
+            lines: Vec::new(),
+            receipts: Vec::new(),
+            redelivered: 0,
+        };
         let (mut parts, mut part, mut bytes) = (Vec::new(), new(), 0);
         for message in messages {
             let number = number(&message.id);

@@ -19,6 +19,7 @@
 //! | `feed.rs` | what they are told of, read from its log: alerts, or refused records, which `letter.rs` writes |
 //! | `quiet.rs` | which alerts they are not told of |
 //! | `alert_file.rs` | the file that they are written to |
+//! | `reach.rs` | whether a queue that gives nothing can be reached |
 //! | `seen.rs` | which messages are in the log |
 //! | `health` | alerts about what the run is given, and about rules that cannot judge it |
 //! | `vitals` | the run as others see it while it goes on |
@@ -33,6 +34,7 @@ mod lane;
 mod letter;
 mod outbox;
 mod quiet;
+mod reach;
 mod recover;
 mod reload;
 mod seen;
@@ -60,10 +62,11 @@ use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::{Clock, Spill};
 use crate::record::alert::ALERTS;
-use crate::record::{EventTime, Micros};
+use crate::record::{EventTime, Micros, plural};
 use crate::state::StateError;
 use crate::state::entry::{Entry, EntryError};
 use crate::state::log::{Log, SEGMENT_BYTES};
+use crate::state::mute;
 use crate::target::datafusion::Lookups;
 
 use super::outlet::RunOutlet;
@@ -78,6 +81,7 @@ use feed::Source;
 use health::Health;
 use lane::{Inlet, Message, Taken};
 pub use outbox::{Outbox, Session};
+use reach::Reach;
 use recover::recover;
 use reload::Reloads;
 use seen::{Messages, Seen};
@@ -285,6 +289,7 @@ pub fn live(
     for (lane, ((index, subscription), seen)) in options.subscriptions.into_iter().zip(seen).enumerate() {
         let source = &plan.sources[index];
         let until = if held { begun.plus(options.hold) } else { begun };
+        let reach = Reach::default();
         let inlet = Inlet {
             lane,
             schema: source.raw.clone(),
@@ -295,10 +300,11 @@ pub fn live(
             letters: wants_rejects.then(|| generation.clone()),
             hold: held.then(|| (until, EventTime(core.merge.latest(lane)))),
             stop: Arc::clone(stop),
+            reach: reach.clone(),
             vitals: Arc::clone(&options.vitals),
         };
         let (taken, thread) = inlet.spawn(subscription, seen);
-        queues.push(Queue { taken, thread, heard: until, noticed: until, idle_after: source.idle_after });
+        queues.push(Queue { taken, thread, heard: until, noticed: until, idle_after: source.idle_after, reach });
     }
     let logged = Logged {
         snapshot_entries: recovered.snapshot.unwrap_or(0),
@@ -381,6 +387,8 @@ struct Queue {
     /// The same, unless nobody could notice.
     noticed: EventTime,
     idle_after: Micros,
+    /// Can it be reached?
+    reach: Reach,
 }
 
 struct Live<'a> {
@@ -492,7 +500,9 @@ impl Live<'_> {
     fn figures(&self, outbox: &Outbox<'_>, sinks: Vec<SinkState>) -> Figures {
         let alerts = outbox.readable().load(Ordering::Acquire);
         let (entries, bytes) = (self.log.end(), self.log.bytes());
-        Figures::of(&self.core, Logged { alerts, sinks, entries, bytes, ..self.logged.clone() })
+        // What cannot be read mutes nothing new.
+        let mutes = mute::load(&*outbox.disk()).unwrap_or_default();
+        Figures::of(&self.core, Logged { alerts, sinks, entries, bytes, ..self.logged.clone() }, mutes)
     }
 
     /// What the queues have, as far as there is room for it.
@@ -611,8 +621,21 @@ impl Live<'_> {
             idle.then_some(Entry::Tick { lane, heard: queue.heard, now })
         };
         let ticks: Vec<Entry> = self.queues.iter().enumerate().filter_map(silent).collect();
-        let ticks: Vec<Entry> = ticks.into_iter().filter(|tick| self.core.moves(tick)).collect();
+        let mut ticks: Vec<Entry> = ticks.into_iter().filter(|tick| self.core.moves(tick)).collect();
+        ticks.retain(|tick| self.is_reached(tick));
         self.decide(ticks, outbox)
+    }
+
+    /// Is it known that the queue can be reached, so that nothing has come because nobody publishes? One that cannot be is not silent:
+    /// what is published meanwhile comes later, and must not be late.
+    fn is_reached(&mut self, tick: &Entry) -> bool {
+        let Entry::Tick { lane, now, .. } = tick else { return true };
+        let queue = &mut self.queues[*lane];
+        let known = queue.reach.known(*now);
+        if known == Some(false) {
+            queue.heard = queue.heard.max(*now);
+        }
+        known == Some(true)
     }
 
     /// Tells people of queues that are silent for longer than usual. When that was is logged for the same reason.
@@ -627,7 +650,8 @@ impl Live<'_> {
         self.watched = now;
         let silent = |(lane, queue): (usize, &Queue)| {
             let silent = self.core.health.is_silent(lane, queue.noticed, now);
-            silent.then_some(Entry::Silent { lane, heard: queue.noticed, now })
+            let reached = queue.reach.known(now).filter(|_| silent)?;
+            Some(Entry::Silent { lane, heard: queue.noticed, now, reached })
         };
         let silent: Vec<Entry> = self.queues.iter().enumerate().filter_map(silent).collect();
         self.decide(silent, outbox)
@@ -675,8 +699,11 @@ impl fmt::Display for Logged {
         let Self { entries, bytes, snapshot_entries, recovered_entries, redelivered, .. } = self;
         writeln!(
             f,
-            "log: {entries} entries, {bytes} bytes; begun with a snapshot of {snapshot_entries} and {recovered_entries} behind it; \
-             {redelivered} messages came again"
+            "log: {entries} {}, {bytes} {}; begun with a snapshot of {snapshot_entries} and {recovered_entries} behind it; \
+             {redelivered} {} came again",
+            plural(*entries, "entry"),
+            plural(*bytes, "byte"),
+            plural(*redelivered, "message"),
         )?;
         self.sinks.iter().try_for_each(|sink| sink.write(f))
     }

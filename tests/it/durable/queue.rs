@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ pub struct Queue {
     state: Arc<Mutex<State>>,
     random: Arc<Mutex<Random>>,
     published: EventTime,
+    reachable: Arc<AtomicBool>,
 }
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -50,7 +52,13 @@ impl Queue {
             state: Arc::new(Mutex::new(state)),
             random: Arc::new(Mutex::new(Random::new(seed))),
             published,
+            reachable: Arc::new(AtomicBool::new(true)),
         }
+    }
+
+    /// Does its service answer? Where it does not, nothing comes either.
+    pub fn reachable(&self, reachable: bool) {
+        self.reachable.store(reachable, Ordering::Relaxed);
     }
 
     pub fn add(&self, message: Message) {
@@ -83,6 +91,10 @@ impl Queue {
 impl Subscription for Queue {
     fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
+    }
+
+    fn is_reachable(&mut self) -> bool {
+        self.reachable.load(Ordering::Relaxed)
     }
 
     fn receive(&mut self, _: Duration) -> io::Result<Vec<Delivered>> {

@@ -156,11 +156,13 @@ impl Health {
         &mut self,
         lane: usize,
         (heard, now): (EventTime, EventTime),
+        reached: bool,
         out: &mut dyn Outlet,
     ) -> Result<(), OutletError> {
         let Some(of) = self.lanes.get(lane) else { return Ok(()) };
         let limit = self.state.lanes[lane].silences.limit(of.silent_after);
-        let said = of_silence(&of.source, heard, Micros(now.0.saturating_sub(heard.0)), limit);
+        let silent = Micros(now.0.saturating_sub(heard.0));
+        let said = of_silence(&of.source, reached, (heard, silent), limit);
         let subject = of.subject(HealthRule::Silent);
         self.state.now = self.state.now.max(now.0);
         self.found(subject, Some(said), out)
@@ -216,9 +218,8 @@ impl Health {
         }
     }
 
-    /// By lane.
-    pub fn late_rows(&self) -> Vec<LateRows> {
-        self.state.lanes.iter().map(|lane| lane.late).collect()
+    pub fn late_rows(&self, lane: usize) -> LateRows {
+        self.state.lanes.get(lane).map(|lane| lane.late).unwrap_or_default()
     }
 
     pub fn open(&self) -> Vec<Open> {
@@ -236,12 +237,14 @@ impl Health {
         let recent = history.recent();
         let since = EventTime(self.state.minute.saturating_mul(MINUTE));
         let mut found = Vec::new();
-        let mut judged = |subject: Subject, what: &str, kind: Kind, part: &dyn Fn(&Counts) -> Part| {
-            match judge(part(&recent), &history.before(part), kind) {
-                Some(judged) if judged.is_far() => found.push((subject, Some(of_share(what, &judged, since)))),
-                Some(judged) if judged.is_usual() => found.push((subject, None)),
-                _ => {}
-            }
+        let mut judged = |subject: Subject, what: &str, kind: Kind, part: &dyn Fn(&Counts) -> Part| match judge(
+            part(&recent),
+            &history.before(part),
+            kind,
+        ) {
+            Some(judged) if judged.is_far() => found.push((subject, Some(of_share(what, &judged, since)))),
+            Some(judged) if judged.is_usual() => found.push((subject, None)),
+            _ => {}
         };
         let Lane { source, .. } = of;
         let rejected = format!("records of {source} that are rejected");

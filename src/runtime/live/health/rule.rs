@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::definition::model::Level;
 use crate::pipeline::alert::AlertRecord;
 use crate::record::alert::Phase;
-use crate::record::fingerprint64;
-use crate::record::{EventTime, Micros, Value, hit_id};
+use crate::record::{EventTime, Micros, Value, fingerprint64, hit_id, plural};
 
 use super::share::Judged;
 
@@ -33,6 +32,15 @@ impl HealthRule {
             Self::Rejected => "tripline.source.rejected",
             Self::Late => "tripline.source.late",
             Self::Errors => "tripline.rule.errors",
+        }
+    }
+
+    /// The columns of its alerts' key.
+    pub fn key(self) -> &'static [&'static str] {
+        match self {
+            Self::Silent | Self::Rejected | Self::Late => &["source", "subscription"],
+            Self::Nulls => &["source", "subscription", "column"],
+            Self::Errors => &["relation"],
         }
     }
 
@@ -138,22 +146,23 @@ pub fn of_share(what: &str, judged: &Judged, since: EventTime) -> Said {
     let percent = |share: f64| format!("{:.0}%", share * 100.0);
     Said {
         title: format!("{what}: {}, usually {}", percent(share), percent(usual)),
-        values: vec![
-            ("share".to_owned(), Value::Float64(share)),
-            ("usual".to_owned(), Value::Float64(usual)),
-        ],
+        values: vec![("share".to_owned(), Value::Float64(share)), ("usual".to_owned(), Value::Float64(usual))],
         params: vec![("limit".to_owned(), Value::Float64(limit))],
         since,
     }
 }
 
-pub fn of_silence(source: &str, heard: EventTime, silent: Micros, limit: Micros) -> Said {
+pub fn of_silence(source: &str, reached: bool, (heard, silent): (EventTime, Micros), limit: Micros) -> Said {
     let seconds = |length: Micros| Value::Int64(length.0.div_euclid(1_000_000));
     Said {
-        title: format!("{source} is silent: nothing has come since {heard}"),
+        title: match reached {
+            true => format!("{source} is silent: nothing has come since {heard}"),
+            false => format!("{source} cannot be reached: Pub/Sub does not answer, and nothing has come since {heard}"),
+        },
         values: vec![
             ("heard".to_owned(), Value::Timestamp(heard.0)),
             ("silent_seconds".to_owned(), seconds(silent)),
+            ("reached".to_owned(), Value::Bool(reached)),
         ],
         params: vec![("silent_after_seconds".to_owned(), seconds(limit))],
         since: heard,
@@ -162,13 +171,9 @@ pub fn of_silence(source: &str, heard: EventTime, silent: Micros, limit: Micros)
 
 pub fn of_errors(name: &str, rows: u64, message: &str, since: EventTime) -> Said {
     let count = i64::try_from(rows).unwrap_or(i64::MAX);
-    let what = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
     Said {
-        title: format!("{name} could not compute {what}: {message}"),
-        values: vec![
-            ("rows".to_owned(), Value::Int64(count)),
-            ("error".to_owned(), Value::String(message.to_owned())),
-        ],
+        title: format!("{name} could not compute {rows} {}: {message}", plural(rows, "row")),
+        values: vec![("rows".to_owned(), Value::Int64(count)), ("error".to_owned(), Value::String(message.to_owned()))],
         params: Vec::new(),
         since,
     }
