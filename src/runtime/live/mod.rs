@@ -19,6 +19,7 @@
 //! | `feed.rs` | what they are told of, read from its log: alerts, or refused records, which `letter.rs` writes |
 //! | `quiet.rs` | which alerts they are not told of |
 //! | `alert_file.rs` | the file that they are written to |
+//! | `silent.rs` | what the clock decides of queues that give nothing |
 //! | `reach.rs` | whether a queue that gives nothing can be reached |
 //! | `seen.rs` | which messages are in the log |
 //! | `health` | alerts about what the run is given, and about rules that cannot judge it |
@@ -38,6 +39,7 @@ mod reach;
 mod recover;
 mod reload;
 mod seen;
+mod silent;
 mod snapshots;
 pub mod vitals;
 mod warming;
@@ -85,16 +87,13 @@ use reach::Reach;
 use recover::recover;
 use reload::Reloads;
 use seen::{Messages, Seen};
+use silent::Queue;
 pub use snapshots::Keeping;
 use snapshots::{Head, Snapshots};
 use vitals::{Figures, Vitals};
 
 /// How often a waiting run looks whether it shall stop.
 const POLL: Duration = Duration::from_millis(50);
-/// How often the clock is asked whether a queue is silent.
-const TICK: Micros = Micros(1_000_000);
-/// A run that has not looked at the clock for so long stood still.
-const STALL: Micros = Micros(5_000_000);
 /// Entries that are synced together, where no option says otherwise.
 const GROUP_ENTRIES: usize = 64;
 /// Rows of a queue that wait for those of others. More are left where they are.
@@ -379,18 +378,6 @@ pub fn live(
     Ok((report, Logged { alerts, sinks, entries: run.log.end(), bytes: run.log.bytes(), ..run.logged }))
 }
 
-struct Queue {
-    taken: Receiver<Message>,
-    thread: JoinHandle<()>,
-    /// When rows came last.
-    heard: EventTime,
-    /// The same, unless nobody could notice.
-    noticed: EventTime,
-    idle_after: Micros,
-    /// Can it be reached?
-    reach: Reach,
-}
-
 struct Live<'a> {
     core: Core,
     log: Log,
@@ -603,72 +590,6 @@ impl Live<'_> {
         self.vitals.alive();
         self.progress.advanced(bytes, rows, self.core.graph.ledger.alerts);
         Ok(())
-    }
-
-    /// Lets the clock move the watermarks of silent queues. When it did is logged: nobody could find out again.
-    fn tick(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
-        let now = self.clock.now();
-        if now < self.ticked.plus(TICK) {
-            return Ok(());
-        }
-        // The run itself stood still: what came meanwhile is not taken yet, and nobody was silent.
-        if now >= self.ticked.plus(STALL) {
-            self.queues.iter_mut().for_each(|queue| queue.heard = queue.heard.max(now));
-        }
-        self.ticked = now;
-        let silent = |(lane, queue): (usize, &Queue)| {
-            let idle = self.core.wants(lane) && now >= queue.heard.plus(queue.idle_after);
-            idle.then_some(Entry::Tick { lane, heard: queue.heard, now })
-        };
-        let ticks: Vec<Entry> = self.queues.iter().enumerate().filter_map(silent).collect();
-        let mut ticks: Vec<Entry> = ticks.into_iter().filter(|tick| self.core.moves(tick)).collect();
-        ticks.retain(|tick| self.is_reached(tick));
-        self.decide(ticks, outbox)
-    }
-
-    /// Is it known that the queue can be reached, so that nothing has come because nobody publishes? One that cannot be is not silent:
-    /// what is published meanwhile comes later, and must not be late.
-    fn is_reached(&mut self, tick: &Entry) -> bool {
-        let Entry::Tick { lane, now, .. } = tick else { return true };
-        let queue = &mut self.queues[*lane];
-        let known = queue.reach.known(*now);
-        if known == Some(false) {
-            queue.heard = queue.heard.max(*now);
-        }
-        known == Some(true)
-    }
-
-    /// Tells people of queues that are silent for longer than usual. When that was is logged for the same reason.
-    fn watch(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
-        let now = self.clock.now();
-        if now < self.watched.plus(TICK) || self.reloads.held().is_some() {
-            return Ok(());
-        }
-        if now >= self.watched.plus(STALL) {
-            self.queues.iter_mut().for_each(|queue| queue.noticed = queue.noticed.max(now));
-        }
-        self.watched = now;
-        let silent = |(lane, queue): (usize, &Queue)| {
-            let silent = self.core.health.is_silent(lane, queue.noticed, now);
-            let reached = queue.reach.known(now).filter(|_| silent)?;
-            Some(Entry::Silent { lane, heard: queue.noticed, now, reached })
-        };
-        let silent: Vec<Entry> = self.queues.iter().enumerate().filter_map(silent).collect();
-        self.decide(silent, outbox)
-    }
-
-    /// Logs what the clock has decided, and computes from it.
-    fn decide(&mut self, entries: Vec<Entry>, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        for entry in &entries {
-            self.log.append(&entry.write()?);
-        }
-        self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
-        self.logged_entries.store(self.log.end(), Ordering::Release);
-        self.apply_all(entries, outbox)?;
-        self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
     }
 }
 
