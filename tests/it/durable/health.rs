@@ -123,7 +123,7 @@ fn silent_and_back(
     let mut died = false;
     let mut steps = [0, 0];
     let dies_in = |part: usize| dies.filter(|(own, _)| *own == part).map(|(_, step)| step);
-    for part in 0..2 {
+    for (part, steps) in steps.iter_mut().enumerate() {
         if part == 1 {
             second.iter().for_each(|message| machine.queues[0].add(message.clone()));
             machine.restart(random);
@@ -145,7 +145,7 @@ fn silent_and_back(
         if dies_in(part).is_none() || died {
             start(&machine)?;
         }
-        steps[part] = machine.disk.steps();
+        *steps = machine.disk.steps();
     }
     if incidents(&machine, SILENT)?.iter().all(|phases| phases.len() != 2) {
         return Err("the silence was not told, or not its end".into());

@@ -67,7 +67,7 @@ pub struct LateRows {
     pub of: u64,
     /// When the first of the last ones came; before them none did for a while.
     pub since: Option<EventTime>,
-    last: Option<EventTime>,
+    pub last: Option<EventTime>,
 }
 
 /// Something that is not over.

@@ -104,6 +104,9 @@ fn number(count: u64) -> f64 {
 mod tests {
     use super::{Kind, Part, judge};
 
+    /// What it is, the share and those before, and whether it is far.
+    type Case<'a> = (&'a str, Part, &'a [Part], Kind, Option<bool>);
+
     fn of(part: u64, whole: u64) -> Part {
         Part { part, whole }
     }
@@ -120,7 +123,7 @@ mod tests {
         let wide: Vec<Part> = (0..96).map(|at| of(at * 4, 1_000)).collect();
         let often = vec![of(900, 1_000); 20];
         let always = vec![of(1_000, 1_000); 20];
-        let cases: &[(&str, Part, &[Part], Kind, Option<bool>)] = &[
+        let cases: &[Case<'_>] = &[
             ("a jump", of(300, 1_000), &even, Kind::Nulls, Some(true)),
             ("a little", of(200, 1_000), &even, Kind::Nulls, Some(false)),
             ("too few rows", of(60, 199), &even, Kind::Nulls, None),
