@@ -24,7 +24,7 @@ use super::place::check_local;
 use super::project::{Judged, Opened, valid};
 use super::say::note;
 use super::stop::stop_flag;
-use super::summary::progress_bar;
+use super::summary::{counted, progress_bar};
 use super::warehouse::{WarehousePlace, check_all_names};
 use super::wire;
 
@@ -234,10 +234,10 @@ fn text(report: &BackfillReport) -> String {
             .map(|(count, what)| format!("{count} {what}"))
             .collect();
     if planned > 0 {
-        let rows = if read > 0 { format!("{} rows in ", HumanCount(read)) } else { String::new() };
+        let rows = if read > 0 { format!("{} in ", counted(read, "row")) } else { String::new() };
         parts.push(format!("{planned} to do, reading {rows}{}", HumanBytes(bytes)));
     } else if read > 0 {
-        parts.push(format!("{} rows read", HumanCount(read)));
+        parts.push(format!("{} read", counted(read, "row")));
     }
     text.push_str(&format!("days       {}\ntime       {:.2} s\n", parts.join(", "), report.elapsed.as_secs_f64()));
     text
@@ -249,7 +249,7 @@ fn line(report: &DayReport) -> String {
         Outcome::Stopped => "not computed: stopped".to_owned(),
         Outcome::Failed(error) => format!("failed: {}", causes(error.as_ref()).replace('\n', "\n           ")),
         Outcome::Planned(cost) => {
-            let rows = cost.rows.map_or_else(String::new, |rows| format!("{} rows, ", HumanCount(rows)));
+            let rows = cost.rows.map_or_else(String::new, |rows| format!("{}, ", counted(rows, "row")));
             let files = cost.files.iter();
             let files = files.map(|file| format!("\n           {} {}", file.path, HumanBytes(file.bytes)));
             format!("reads {rows}{}{}", HumanBytes(cost.bytes), files.collect::<String>())
@@ -267,16 +267,16 @@ fn line(report: &DayReport) -> String {
             let settled: String = settled.collect();
             let rows: u64 = counts.relations.values().sum();
             let mut told = format!(
-                "{} rows read, {} written{settled}, {:.2} s",
-                HumanCount(counts.read),
+                "{} read, {} written{settled}, {:.2} s",
+                counted(counts.read, "row"),
                 HumanCount(rows),
                 elapsed.as_secs_f64()
             );
             if counts.row_errors > 0 {
-                told.push_str(&format!(", {} rows could not be computed", HumanCount(counts.row_errors)));
+                told.push_str(&format!(", {} could not be computed", counted(counts.row_errors, "row")));
             }
             if counts.saturated > 0 {
-                told.push_str(&format!(", {} sums stopped at the bounds of INT64", HumanCount(counts.saturated)));
+                told.push_str(&format!(", {} stopped at the bounds of INT64", counted(counts.saturated, "sum")));
             }
             told
         }

@@ -26,7 +26,7 @@ use super::project::open_valid;
 use super::run::default_threads;
 use super::say::{note, say};
 use super::stop::stop_flag;
-use super::summary::{RunBar, row_lines};
+use super::summary::{RunBar, counted, row_lines};
 use super::warehouse::{Dataset, WarehousePlace, check_all_names};
 use super::wire;
 
@@ -203,7 +203,7 @@ fn text(report: &IngestReport, to: &To) -> String {
         } else {
             String::new()
         };
-        line(if index == 0 { "days" } else { "" }, format!("{day} {} rows{late}", HumanCount(rows.rows)));
+        line(if index == 0 { "days" } else { "" }, format!("{day} {}{late}", counted(rows.rows, "row")));
     }
     if report.kept {
         let files = if report.parts == 1 { "1 file" } else { &format!("{} files", report.parts) };

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::definition::model::DeadLetters;
 use crate::plan::Plan;
 use crate::port::subscription::Subscription;
-use crate::record::Micros;
+use crate::record::{EventTime, Micros, plural};
 use crate::runtime::live::vitals::{About, Counted, Vitals};
 use crate::runtime::live::{
     AlertFile, FilePlace, Keeping, Left, Listener, LiveOptions, Logged, LookupState, OpenedFile, Outbox, Rotation,
@@ -24,7 +24,7 @@ use super::reload::{self, Asks, Fixed};
 use super::say::note;
 use super::stop::stop_flag;
 use super::summary::RunBar;
-use super::wire;
+use super::wire::{self, Serving};
 
 #[derive(Debug, Args)]
 pub struct Live {
@@ -129,7 +129,7 @@ impl Live {
         let mut outlets = Outlets::new(&plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
         let vitals = Vitals::new(About::new(&plan, generation, &lanes, wire::clock().now()));
         // It answers until this function returns.
-        let _listening = address.map(|address| listen::serve(address, &vitals)).transpose()?;
+        let listening = address.map(|address| listen::serve(address, &vitals)).transpose()?;
         let mut counted = Counted::new(&vitals, &mut outlets);
         let mut outbox = Outbox::new(session, &mut counted, file, &behind)?;
         outbox.drop_pending = self.drop_pending;
@@ -155,6 +155,13 @@ impl Live {
             vitals,
             ..LiveOptions::new(subscriptions, wire::clock())
         };
+        begins(
+            &About::new(&plan, generation, &of_sources, EventTime(0)),
+            state,
+            target.output,
+            &options.sinks,
+            listening.as_ref(),
+        );
         let bar = RunBar::new(&[]);
         let stop = stop_flag()?;
         let done = live(plan, options, &mut outbox, &bar, &stop);
@@ -209,6 +216,27 @@ impl Live {
 fn taken_after(text: &str) -> Result<Micros, String> {
     let length = Micros::parse(text).filter(|length| length.0 >= 1_000_000);
     length.ok_or_else(|| "write a length of time of at least a second, such as 10m".to_owned())
+}
+
+/// Once, what this run is.
+fn begins(about: &About, state: &Path, output: &str, sinks: &[Listener], listening: Option<&Serving>) {
+    let rules = about.rules.len();
+    let output = if output == "-" { "standard output" } else { output };
+    let to: Vec<String> =
+        [output.to_owned()].into_iter().chain(sinks.iter().map(|to| to.sink.name().to_string())).collect();
+    let status = listening.map_or_else(
+        || "no status (--listen)".to_owned(),
+        |listening| format!("status at http://{}/status", listening.address()),
+    );
+    note(&format!(
+        "tripline {}, generation {}, {rules} {}; from {}; to {}; state in {}; {status}",
+        env!("CARGO_PKG_VERSION"),
+        about.generation,
+        plural(rules as u64, "rule"),
+        about.lanes.join(", "),
+        to.join(", "),
+        state.display()
+    ));
 }
 
 fn kept_for(text: &str) -> Result<Micros, String> {

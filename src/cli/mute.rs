@@ -9,6 +9,7 @@ use clap::Args;
 use crate::diagnostic::suggest;
 use crate::plan::{Plan, RulePlan};
 use crate::record::{EventTime, Micros};
+use crate::runtime::live::health::HealthRule;
 use crate::state::folder;
 use crate::state::mute::{self, Mute as Muted};
 
@@ -87,6 +88,10 @@ impl Mute {
 
 /// Is there such a rule, with these columns in its key? Otherwise nothing would be muted, and nothing said.
 fn check(project: Option<&Path>, rule: &str, key: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    let of_health = HealthRule::ALL.into_iter().find(|own| own.name() == rule);
+    if let Some(of_health) = of_health {
+        return has_columns(rule, key, of_health.key());
+    }
     let opened = open_valid(project)?;
     let Plan { rules, .. } = &opened.plan;
     let Some(known) = rules.iter().find(|known| known.name == rule) else {
@@ -96,7 +101,10 @@ fn check(project: Option<&Path>, rule: &str, key: &BTreeMap<String, String>) -> 
         };
         bail!("no rule `{rule}`\nhelp: {help}");
     };
-    let names = key_names(known);
+    has_columns(rule, key, &key_names(known))
+}
+
+fn has_columns(rule: &str, key: &BTreeMap<String, String>, names: &[&str]) -> anyhow::Result<()> {
     match key.keys().find(|column| !names.contains(&column.as_str())) {
         Some(column) => {
             bail!("`{column}` is not in the alert key of {rule}\nhelp: its columns are {}", names.join(", "))

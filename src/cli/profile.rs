@@ -18,7 +18,7 @@ use super::inputs::{default_source, once};
 use super::project::open_valid;
 use super::run::default_threads;
 use super::stop::stop_flag;
-use super::summary::{RunBar, duration, ignored, share, shortened};
+use super::summary::{RunBar, counted, duration, ignored, share, shortened};
 use super::wire;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -168,9 +168,10 @@ fn disorder(disorder: &Disorder, rows: u64) -> String {
         return text;
     }
     text.push_str(&format!(
-        "order        {} rows ({}) come after a later one, by at most {}\n",
-        HumanCount(disorder.behind),
+        "order        {} ({}) {} after a later one, by at most {}\n",
+        counted(disorder.behind, "row"),
         share(disorder.behind, rows),
+        if disorder.behind == 1 { "comes" } else { "come" },
         duration(disorder.worst)
     ));
     if disorder.late == 0 {
@@ -178,9 +179,10 @@ fn disorder(disorder: &Disorder, rows: u64) -> String {
         return text;
     }
     text.push_str(&format!(
-        "             {} rows ({}) are later than lateness: {}; they may miss their windows\n",
-        HumanCount(disorder.late),
+        "             {} ({}) {} later than lateness: {} and may miss windows\n",
+        counted(disorder.late, "row"),
         share(disorder.late, rows),
+        if disorder.late == 1 { "is" } else { "are" },
         disorder.allowed
     ));
     let help = match disorder.advised() {

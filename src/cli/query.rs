@@ -32,7 +32,7 @@ use super::project::{Opened, open_valid};
 use super::run::{all_rejected, default_threads};
 use super::say::{note, say};
 use super::stop::stop_flag;
-use super::summary::{RunBar, note_evicted, note_uncomputed};
+use super::summary::{RunBar, counted, note_evicted, note_uncomputed};
 use super::wire;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -168,7 +168,8 @@ impl Query {
         query.finish()?;
         if let Some(first) = &query.errors.first {
             let count = query.errors.count;
-            note(&format!("{count} rows could not be computed and are left out; the first: {}", first.message));
+            let (rows, are) = (counted(count, "row"), if count == 1 { "is" } else { "are" });
+            note(&format!("{rows} could not be computed and {are} left out; the first: {}", first.message));
         }
         note_uncomputed(&[], query.saturated);
         let rejected = run.map_or(0, |run| run.ledger.rejected_total());

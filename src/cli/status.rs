@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::record::Micros;
 
 use super::exit::Exit;
-use super::summary::{duration, shortened};
+use super::summary::{by_phase, counted, duration, share, shortened};
 use super::wire;
 
 /// Where a run listens, unless it was said otherwise.
@@ -92,7 +92,7 @@ fn text(status: &Json) -> String {
     }
     if status["phase"] == "recovering" {
         let recovery = &status["recovery"];
-        lines.line("log", &format!("{} of {} entries read", count(&recovery["entries"]), count(&recovery["of"])));
+        lines.line("log", &format!("{} of {} read", count(&recovery["entries"]), counts_of(&recovery["of"], "entry")));
     }
     if status.get("rows").is_some() {
         counts(status, &mut lines);
@@ -105,24 +105,23 @@ fn text(status: &Json) -> String {
         } else {
             format!("heard {}", instant(&lane["last_heard"]))
         };
-        let waiting = count(&lane["waiting_rows"]);
-        lines.line("from", &format!("{}: {heard}, {waiting} rows wait for others", name(&lane["name"])));
+        let waits = if lane["waiting_rows"] == 1 { "waits" } else { "wait" };
+        let waiting = counts_of(&lane["waiting_rows"], "row");
+        lines.line("from", &format!("{}: {heard}, {waiting} {waits} for others", name(&lane["name"])));
+        late(lane, &mut lines);
     }
     for sink in items(&status["sinks"]) {
         lines.line("to", &of_sink(sink));
     }
     if let Some(log) = status.get("log") {
-        let (entries, size) = (count(&log["entries"]), bytes(&log["bytes"]));
+        let (entries, size) = (counts_of(&log["entries"], "entry"), bytes(&log["bytes"]));
         let (last, largest) = (millis(&log["last_sync_seconds"]), millis(&log["largest_sync_seconds"]));
-        lines.line(
-            "log",
-            &format!("{entries} entries, {size}; last sync {last}, largest of the last minutes {largest}"),
-        );
+        lines.line("log", &format!("{entries}, {size}; last sync {last}, largest of the last minutes {largest}"));
     }
     let snapshot = &status["snapshot"];
     if !snapshot.is_null() {
-        let (entries, size) = (count(&snapshot["entries"]), bytes(&snapshot["bytes"]));
-        lines.line("snapshot", &format!("{} of {entries} entries, {size}", instant(&snapshot["at"])));
+        let (entries, size) = (counts_of(&snapshot["entries"], "entry"), bytes(&snapshot["bytes"]));
+        lines.line("snapshot", &format!("{} of {entries}, {size}", instant(&snapshot["at"])));
     }
     if !status["memory_bytes"].is_null() {
         lines.line("memory", &bytes(&status["memory_bytes"]));
@@ -139,6 +138,19 @@ fn reload(reload: &Json, lines: &mut Lines) {
     if let Some(outcome) = last["outcome"].as_str() {
         lines.line("reload", &format!("{outcome} at {}: {}", instant(&last["at"]), word(&last["what"])));
     }
+}
+
+/// Rows that came behind the watermark, and what to do.
+fn late(lane: &Json, lines: &mut Lines) {
+    let late = lane["late_rows"].as_u64().unwrap_or(0);
+    if late == 0 {
+        return;
+    }
+    let of = lane["rows"].as_u64().unwrap_or(0);
+    let since = instant(&lane["late_since"]);
+    lines.line("late", &format!("{} ({}) behind the watermark, since {since}", counted(late, "row"), share(late, of)));
+    let help = "is the exporter's clock right? Otherwise raise the source's `lateness`; `tripline source profile` shows by how much";
+    lines.line("help", help);
 }
 
 fn counts(status: &Json, lines: &mut Lines) {
@@ -158,14 +170,25 @@ fn counts(status: &Json, lines: &mut Lines) {
     }
     let late = &status["late_windows"];
     if *late != 0 {
-        lines.line("", &format!("{} windows missed by late rows", count(late)));
+        lines.line("", &format!("{} missed by late rows", counts_of(late, "window")));
     }
     let errors = &status["row_errors"];
     if *errors != 0 {
-        lines.line("errors", &format!("{} rows could not be computed", count(errors)));
+        lines.line("errors", &format!("{} could not be computed", counts_of(errors, "row")));
     }
-    let (hits, alerts) = (count(&status["hits"]), count(&status["alerts"]));
-    lines.line("alerts", &format!("{alerts}, {} incidents open; {hits} hits", count(&status["open_incidents"])));
+    let told = by_phase(|phase| status["told"][phase.name()].as_u64().unwrap_or(0));
+    let (hits, open) = (counts_of(&status["hits"], "hit"), counts_of(&status["open_incidents"], "incident"));
+    lines.line("alerts", &format!("{told}; {open} open; {hits}"));
+    for open in items(&status["health"]) {
+        let (rule, title) = (name(&open["rule"]), word(&open["title"]));
+        lines.line("health", &format!("{rule} since {}: {title}", instant(&open["since"])));
+    }
+    for mute in items(&status["mutes"]) {
+        let key = mute["key"].as_object().into_iter().flatten();
+        let key: String = key.map(|(column, value)| format!(" {column}={}", word(value))).collect();
+        let reason = mute["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
+        lines.line("muted", &format!("{}{key} until {}{reason}", name(&mute["rule"]), instant(&mute["until"])));
+    }
 }
 
 fn rules(status: &Json, lines: &mut Lines) {
@@ -173,8 +196,8 @@ fn rules(status: &Json, lines: &mut Lines) {
     rules.sort_by_key(|rule| (std::cmp::Reverse(rule["hits"].as_u64()), rule["name"].as_str()));
     let width = rules.iter().take(RULES_SHOWN).map(|rule| name(&rule["name"]).chars().count()).max().unwrap_or(0);
     for rule in rules.iter().take(RULES_SHOWN) {
-        let (hits, alerts) = (count(&rule["hits"]), count(&rule["alerts"]));
-        lines.line("rule", &format!("{:<width$}  {hits} hits, {alerts} alerts", name(&rule["name"])));
+        let (hits, alerts) = (counts_of(&rule["hits"], "hit"), counts_of(&rule["alerts"], "alert"));
+        lines.line("rule", &format!("{:<width$}  {hits}, {alerts}", name(&rule["name"])));
     }
     if rules.len() > RULES_SHOWN {
         lines.line("", &format!("and {} more", rules.len() - RULES_SHOWN));
@@ -184,17 +207,17 @@ fn rules(status: &Json, lines: &mut Lines) {
 /// Those that are in trouble.
 fn features(status: &Json, lines: &mut Lines) {
     for feature in items(&status["features"]).iter().filter(|feature| feature["evicted_keys"] != 0) {
-        let (keys, evicted) = (count(&feature["keys"]), count(&feature["evicted_keys"]));
-        lines.line("evicted", &format!("{}: {keys} keys held, {evicted} let go", name(&feature["name"])));
+        let (keys, evicted) = (counts_of(&feature["keys"], "key"), count(&feature["evicted_keys"]));
+        lines.line("evicted", &format!("{}: {keys} held, {evicted} let go", name(&feature["name"])));
     }
 }
 
 fn of_sink(sink: &Json) -> String {
     let mut text = format!(
-        "{}: {} {} wait",
+        "{}: {} {}",
         name(&sink["name"]),
-        count(&sink["pending"]),
-        sink["waiting"].as_str().unwrap_or("alerts")
+        counts_of(&sink["pending"], if sink["waiting"] == "entries" { "entry" } else { "alert" }),
+        if sink["pending"] == 1 { "waits" } else { "wait" }
     );
     if !sink["waits_seconds"].is_null() {
         let _ = write!(text, ", the first for {}", span(&sink["waits_seconds"]));
@@ -205,7 +228,7 @@ fn of_sink(sink: &Json) -> String {
         }
     }
     if !sink["error"].is_null() {
-        let _ = write!(text, "; {} failures, the last: {}", count(&sink["failures"]), word(&sink["error"]));
+        let _ = write!(text, "; {}, the last: {}", counts_of(&sink["failures"], "failure"), word(&sink["error"]));
     }
     text
 }
@@ -230,6 +253,10 @@ fn name(value: &Json) -> String {
 
 fn count(value: &Json) -> String {
     HumanCount(value.as_u64().unwrap_or(0)).to_string()
+}
+
+fn counts_of(value: &Json, one: &str) -> String {
+    counted(value.as_u64().unwrap_or(0), one)
 }
 
 fn bytes(value: &Json) -> String {
@@ -258,11 +285,15 @@ mod tests {
             "healthy": false, "problems": ["the run has got on with nothing for 42 s"],
             "rows": {"offered": 3000, "accepted": 2990, "filtered": 0, "rejected": 6, "duplicate": 0, "late": 0, "unread": 4},
             "rejected": {"ingest.bad-record": 6}, "late_windows": 0, "row_errors": 2, "hits": 12, "alerts": 1,
+            "told": {"first": 3, "update": 0, "final": 1, "withdrawn": 0},
+            "health": [{"rule": "tripline.source.silent", "since": "2026-01-05T09:00:00.5Z", "title": "s is silent"}],
+            "mutes": [{"rule": "net.scan", "key": {"src_ip": "10.0.0.5"}, "until": "2026-01-06T00:00:00Z", "reason": "auditors"}],
             "open_incidents": 1, "watermark": null, "lag_seconds": null,
             "rules": [{"name": "a", "hits": 1, "alerts": 0}, {"name": "long", "hits": 11, "alerts": 1},
                       {"name": "quiet", "hits": 0, "alerts": 0}],
             "features": [{"name": "f", "keys": 5, "evicted_keys": 0}, {"name": "g", "keys": 7, "evicted_keys": 3}],
-            "subscriptions": [{"name": "s\u{1b}[2J", "last_heard": null, "waiting_rows": 4}],
+            "subscriptions": [{"name": "s\u{1b}[2J", "last_heard": null, "waiting_rows": 4, "rows": 2000,
+                               "late_rows": 1, "late_since": "2026-01-05T09:00:00.5Z"}],
             "sinks": [{"name": "hook", "pending": 2, "waits_seconds": 400.0, "refused": 1, "failures": 3,
                        "error": "timeout"}, {"name": "other", "pending": 0, "waits_seconds": null, "refused": 0,
                        "failures": 3, "error": null}],
@@ -286,11 +317,15 @@ watermark  none yet
 rows       3,000 offered = 2,990 accepted + 0 filtered + 6 rejected + 0 duplicate + 0 late + 4 unread
 rejected   6 ingest.bad-record
 errors     2 rows could not be computed
-alerts     1, 1 incidents open; 12 hits
-rule       long  11 hits, 1 alerts
-rule       a     1 hits, 0 alerts
+alerts     3 first, 0 update, 1 final, 0 withdrawn; 1 incident open; 12 hits
+health     tripline.source.silent since 2026-01-05T09:00:00Z: s is silent
+muted      net.scan src_ip=10.0.0.5 until 2026-01-06T00:00:00Z: auditors
+rule       long  11 hits, 1 alert
+rule       a     1 hit, 0 alerts
 evicted    g: 7 keys held, 3 let go
 from       s [2J: nothing heard yet, 4 rows wait for others
+late       1 row (<0.1%) behind the watermark, since 2026-01-05T09:00:00Z
+help       is the exporter's clock right? Otherwise raise the source's `lateness`; `tripline source profile` shows by how much
 to         hook: 2 alerts wait, the first for 6.7 min, 1 refused; 3 failures, the last: timeout
 to         other: 0 alerts wait
 log        5 entries, 2.00 KiB; last sync 2.1 ms, largest of the last minutes 500.0 ms

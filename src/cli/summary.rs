@@ -10,7 +10,8 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::pipeline::outlet::Uncomputed;
 use crate::port::Input;
-use crate::record::{Disposition, Micros};
+use crate::record::alert::Phase;
+use crate::record::{Disposition, Micros, plural};
 use crate::runtime::report::RunReport;
 use crate::runtime::run::Progress;
 
@@ -18,6 +19,11 @@ use super::say::note_once;
 
 /// Short work shows no bar.
 const BAR_AFTER: Duration = Duration::from_millis(700);
+
+/// `1 row`, `2,000 rows`.
+pub fn counted(count: u64, one: &str) -> String {
+    format!("{} {}", HumanCount(count), plural(count, one))
+}
 
 /// A bar on standard error when that is a terminal.
 pub fn progress_bar(total: Option<u64>, unit: &str) -> ProgressBar {
@@ -88,8 +94,8 @@ impl Progress for RunBar {
         // Of a compressed file, the compressed bytes.
         self.bar.inc(bytes);
         let rows = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
-        let alerts = if self.rows_only { String::new() } else { format!(", {} alerts", HumanCount(alerts)) };
-        self.bar.set_message(format!("{} rows{alerts}", HumanCount(rows)));
+        let alerts = if self.rows_only { String::new() } else { format!(", {}", counted(alerts, "alert")) };
+        self.bar.set_message(format!("{}{alerts}", counted(rows, "row")));
     }
 
     fn notes(&self, what: &str) {
@@ -104,23 +110,28 @@ pub fn summary(report: &RunReport) -> String {
     let mut text = row_lines(report);
     let mut line = |name: &str, value: String| text.push_str(&format!("{name:<10} {value}\n"));
     if let Some(warmed) = &report.warmed {
-        let rows = count(warmed.rows);
+        let rows = counted(warmed.rows, "row");
         let told = if warmed.rows == 0 {
             "it has none that count here".to_owned()
         } else {
             format!("windows that ended by {} were told before", warmed.until)
         };
-        line("history", format!("{rows} rows; {told}"));
+        line("history", format!("{rows}; {told}"));
     }
-    line("windows", format!("{}, with {} rows", count(ledger.windows), count(ledger.feature_rows)));
+    line("windows", format!("{}, with {}", count(ledger.windows), counted(ledger.feature_rows, "row")));
     let hits = Disposition::ALL.iter().map(|d| format!("{} {}", count(ledger.disposed(*d)), d.name()));
     line("hits", format!("{} = {}", count(ledger.hits), hits.collect::<Vec<_>>().join(" + ")));
     let open = if ledger.open_incidents > 0 {
-        format!(", {} incidents still open", count(ledger.open_incidents))
+        format!(", {} still open", counted(ledger.open_incidents, "incident"))
     } else {
         String::new()
     };
-    line("alerts", format!("{}{open}", count(ledger.alerts)));
+    let before_the_end = ledger.told.iter().sum::<u64>() - ledger.told(Phase::Final);
+    let alerts = match before_the_end {
+        0 => count(ledger.alerts),
+        _ => by_phase(|phase| ledger.told(phase)),
+    };
+    line("alerts", format!("{alerts}{open}"));
     evicted(&ledger.evicted_keys).into_iter().for_each(|told| line("evicted", told));
     uncomputed(&report.row_errors, ledger.saturated).into_iter().for_each(|error| line("errors", error));
     line("time", format!("{:.2} s, {:.0} rows/s", report.elapsed.as_secs_f64(), report.rows_per_second()));
@@ -130,21 +141,27 @@ pub fn summary(report: &RunReport) -> String {
     text
 }
 
+/// What was said of incidents: `2 first, 0 update, 1 final, 0 withdrawn`.
+pub fn by_phase(told: impl Fn(Phase) -> u64) -> String {
+    let parts = Phase::ALL.map(|phase| format!("{} {}", HumanCount(told(phase)), phase.name()));
+    parts.join(", ")
+}
+
 /// What could not be computed.
 fn uncomputed(rows: &[Uncomputed], saturated: u64) -> Vec<String> {
     let of = |(name, count, first): &Uncomputed| {
-        let (rows, first) = (HumanCount(*count), &first.message);
-        format!("{name}: {rows} rows could not be computed, the first: {first}")
+        let (rows, first) = (counted(*count, "row"), &first.message);
+        format!("{name}: {rows} could not be computed, the first: {first}")
     };
-    let sums = (saturated > 0).then(|| format!("{} sums stopped at the bounds of INT64", HumanCount(saturated)));
+    let sums = (saturated > 0).then(|| format!("{} stopped at the bounds of INT64", counted(saturated, "sum")));
     rows.iter().map(of).chain(sums).collect()
 }
 
 /// Which features let keys go.
 fn evicted(keys: &BTreeMap<String, u64>) -> Vec<String> {
     let of = |(feature, keys): (&String, &u64)| {
-        let keys = HumanCount(*keys);
-        format!("{feature} let keys go {keys} times, those seen longest ago: it had more than `keys_max`")
+        let keys = counted(*keys, "time");
+        format!("{feature} let keys go {keys}, those seen longest ago: it had more than `keys_max`")
     };
     keys.iter().map(of).collect()
 }
@@ -189,7 +206,7 @@ pub fn row_lines(report: &RunReport) -> String {
         line("help", "every record was rejected; is --source right?".to_owned());
     }
     if ledger.late_windows > 0 {
-        line("", format!("{} windows missed by late rows", count(ledger.late_windows)));
+        line("", format!("{} missed by late rows", counted(ledger.late_windows, "window")));
     }
     if ledger.late_windows + ledger.late > 0 {
         let help = "rows came later than the source's `lateness`; `tripline source profile` shows by how much";
@@ -214,9 +231,8 @@ pub fn ignored(fields: &BTreeMap<String, u64>) -> Option<String> {
     let mut fields: Vec<(&String, &u64)> = fields.iter().collect();
     fields.sort_by_key(|(name, rows)| (std::cmp::Reverse(**rows), *name));
     let shown = fields.iter().take(IGNORED_SHOWN);
-    let shown: Vec<String> = shown
-        .map(|(name, rows)| format!("`{}` ({} rows)", shortened(name, DETAIL_CHARS), HumanCount(**rows)))
-        .collect();
+    let shown: Vec<String> =
+        shown.map(|(name, rows)| format!("`{}` ({})", shortened(name, DETAIL_CHARS), counted(**rows, "row"))).collect();
     let word = if fields.len() == 1 { "field" } else { "fields" };
     let more = match fields.len().saturating_sub(IGNORED_SHOWN) {
         0 => String::new(),

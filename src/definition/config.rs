@@ -2,7 +2,7 @@
 
 use super::computed;
 use super::dead_letters::{self, DEAD_LETTERS};
-use super::model::{Config, Override, WarehouseConfig};
+use super::model::{Config, HealthConfig, Override, WarehouseConfig};
 use super::pseudonym_key::{self, PSEUDONYM_KEY};
 use super::rule::{self, EXCEPTION, STATUS};
 use super::shape::{Shape, Table, later, optional};
@@ -56,11 +56,25 @@ pub(super) static CONFIG: Table = Table {
             Shape::Map { name: &Shape::Name, value: &Shape::Object(&PSEUDONYM_KEY), empty: true },
             "Secret keys of pseudonyms, by the name that `pseudonymize` is told",
         ),
+        optional("health", Shape::Object(&HEALTH), "What a run over subscriptions tells of its sources and rules"),
         later("use", "copy the pack's files into the project for now: `tripline init`"),
         later("sources", OWN_FLAGS),
         later("state", OWN_FLAGS),
         later("model", "leave it out: rules alert without a model"),
         later("risk", "leave it out: rules with `when: always` alert by themselves"),
+    ],
+};
+
+static HEALTH: Table = Table {
+    name: "`health`",
+    doc: "Alerts about sources and rules, `tripline.…`; source.yaml may say `silent_after` of one source",
+    keys: &[
+        optional("alerts", Shape::Flag, "Are there such alerts? (default true)"),
+        optional(
+            "silent_after",
+            Shape::Length { zero: false },
+            "Silence after which a source that does not say itself is told of (default: three times what is usual, at least 10m)",
+        ),
     ],
 };
 
@@ -119,6 +133,7 @@ impl Default for Config {
             sinks: Vec::new(),
             dead_letters: None,
             pseudonym_keys: Vec::new(),
+            health: HealthConfig::default(),
             said: None,
         }
     }
@@ -150,6 +165,14 @@ fn warehouse(node: &Node, out: &mut Vec<Diagnostic>) -> WarehouseConfig {
     }
 }
 
+fn health(node: &Node) -> HealthConfig {
+    let Some(node) = node.get("health") else { return HealthConfig::default() };
+    HealthConfig {
+        alerts: node.get("alerts").is_none_or(|_| node.flag_at("alerts")),
+        silent_after: node.length_at("silent_after"),
+    }
+}
+
 pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Config {
     let overrides = node.entries_at("rules").iter().map(|(name, node)| {
         let change = Override {
@@ -172,6 +195,7 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Config {
         sinks: sink::read(node, out),
         dead_letters: dead_letters::read(node, out),
         pseudonym_keys: pseudonym_key::read(node, out),
+        health: health(node),
         said: Some((node.span.file, computed::said(node))),
     }
 }

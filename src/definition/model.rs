@@ -42,8 +42,24 @@ pub struct Config {
     /// Where refused records of such a run go.
     pub dead_letters: Option<DeadLetters>,
     pub pseudonym_keys: Vec<PseudonymKeyConfig>,
+    /// What is an alert beside what rules find.
+    pub health: HealthConfig,
     /// The file, and what it says but for `sinks`, on which nothing that is computed depends.
     pub said: Option<(FileId, String)>,
+}
+
+/// `health:` of `tripline.yaml`: what a run over subscriptions tells of its sources and rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthConfig {
+    pub alerts: bool,
+    /// Silence of a source that is told of, where it does not say itself; `None`: by what is usual.
+    pub silent_after: Option<Micros>,
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self { alerts: true, silent_after: None }
+    }
 }
 
 /// One of `sinks:` of `tripline.yaml`. Secrets are named by their variables, never written.
@@ -195,6 +211,8 @@ pub struct Source {
     pub future_skew: Micros,
     /// Live input only: silence after which the clock moves the watermark.
     pub idle_after: Micros,
+    /// Subscriptions only: silence after which people are told; `None`: by what is usual.
+    pub silent_after: Option<Micros>,
     /// Content key for duplicates: raw columns; empty: transport identity.
     pub dedupe: Vec<Text>,
     /// Normalization: one SELECT over the raw record.

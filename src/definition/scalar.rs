@@ -4,6 +4,7 @@
 
 use super::yaml::{Kind, Node};
 use crate::diagnostic::Text;
+use crate::record::alert::OWN_RULES;
 use crate::record::{EventTime, Micros, Value};
 
 use super::model::{CaseRow, Scalar};
@@ -23,6 +24,7 @@ pub(super) fn is_name(text: &str) -> bool {
 pub(super) fn is_rule_name(text: &str) -> bool {
     let parts = || text.split(['.', '-']);
     text.len() <= NAME_CHARS_MAX
+        && !text.starts_with(OWN_RULES)
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
         && parts().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }

@@ -9,7 +9,7 @@ use crate::record::Type;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 const NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
-const RULE_NAME: &str = "^[A-Za-z][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*$";
+const RULE_NAME: &str = r"^(?!tripline\.)[A-Za-z][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*$";
 const RELATION: &str =
     r"^([A-Za-z_][A-Za-z0-9_.\-]*|hits\(\*\)|hits\( *[A-Za-z][A-Za-z0-9_.\-]*( *, *[A-Za-z][A-Za-z0-9_.\-]*)* *\))$";
 const LENGTH: &str = "^([0-9]+(us|ms|s|m|h|d))+$";

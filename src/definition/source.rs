@@ -45,6 +45,11 @@ pub(super) static SOURCE: Table = Table {
             "Live input: after this silence the clock moves the windows on (default 5m)",
         ),
         optional(
+            "silent_after",
+            Shape::Length { zero: false },
+            "Subscriptions: after this silence `tripline.source.silent` alerts (default: three times what is usual, at least 10m)",
+        ),
+        optional(
             "dedupe",
             Shape::List { item: &Shape::Name, empty: false },
             "Columns that tell a record from every other; without it, the place it was read from does",
@@ -114,6 +119,7 @@ pub(super) fn read(node: &Node, flows: Text, out: &mut Vec<Diagnostic>) -> Optio
         lateness: node.length_at("lateness").unwrap_or(LATENESS),
         future_skew: node.length_at("future_skew").unwrap_or(FUTURE_SKEW),
         idle_after: node.length_at("idle_after").unwrap_or(IDLE_AFTER),
+        silent_after: node.length_at("silent_after"),
         dedupe: node.texts_at("dedupe"),
         flows,
     })

@@ -7,6 +7,7 @@ use super::shape::{Key, Need, Shape, Table};
 use super::yaml::{Kind, Node};
 use super::{habit, lint, scalar};
 use crate::diagnostic::{Diagnostic, Span, Text, suggest};
+use crate::record::alert::OWN_RULES;
 use crate::record::{EventTime, Type};
 
 /// `name` is the key whose value this is.
@@ -249,6 +250,10 @@ fn problem(text: &Text, shape: &Shape, name: &str) -> Option<Diagnostic> {
             } else {
                 error
             })
+        }
+        Shape::RuleName if value.starts_with(OWN_RULES) => {
+            let error = bad_name(text, "letters, digits and `_`, with `.` or `-` between parts, a letter first");
+            Some(error.help("names that begin with `tripline.` are the program's own: leave that out"))
         }
         Shape::RuleName if !scalar::is_rule_name(value) => {
             Some(bad_name(text, "letters, digits and `_`, with `.` or `-` between parts, a letter first"))

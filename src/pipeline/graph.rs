@@ -19,7 +19,6 @@ use datafusion::arrow::error::ArrowError;
 
 use crate::plan::{Asked, LookBack, Node, Plan, Upstream, hits};
 use crate::port::Spill;
-use crate::record::alert::Phase;
 use crate::record::{Reject, flow};
 use crate::target::datafusion::Lookups;
 
@@ -464,7 +463,7 @@ impl Graph {
         }
         for alert in &settled.alerts {
             out.alert(alert)?;
-            self.ledger.alerts += u64::from(alert.phase == Phase::Final);
+            self.ledger.tell(alert.phase);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::alert::Phase;
 use crate::record::{Disposition, Reject, RejectReason};
 
 use super::ingest::Ignored;
@@ -32,8 +33,10 @@ pub struct Ledger {
     pub windows: u64,
     pub hits: u64,
     pub dispositions: [u64; Disposition::ALL.len()],
-    /// Alerts that were written.
+    /// Alerts that were written: incidents that are over.
     pub alerts: u64,
+    /// All that was said of incidents, by phase.
+    pub told: [u64; Phase::ALL.len()],
     /// Incidents that are still open because the run was stopped.
     pub open_incidents: u64,
     /// Rows that a feature or rule could not compute.
@@ -75,6 +78,20 @@ impl Ledger {
 
     pub fn dispose(&mut self, disposition: Disposition) {
         self.dispositions[Self::place(disposition)] += 1;
+    }
+
+    /// Something was said of an incident.
+    pub fn tell(&mut self, phase: Phase) {
+        self.alerts += u64::from(phase == Phase::Final);
+        self.told[Self::place_of(phase)] += 1;
+    }
+
+    pub fn told(&self, phase: Phase) -> u64 {
+        self.told[Self::place_of(phase)]
+    }
+
+    fn place_of(phase: Phase) -> usize {
+        Phase::ALL.iter().position(|known| *known == phase).unwrap_or(0)
     }
 
     pub fn disposed(&self, disposition: Disposition) -> u64 {

@@ -35,6 +35,9 @@ struct Lane {
     finished: bool,
     /// Rows move the watermark as if their event time were at most this.
     ceiling: i64,
+    /// Rows that have come out, and those of them that came behind the watermark.
+    taken: u64,
+    behind: u64,
 }
 
 /// Merges lanes row by row.
@@ -69,6 +72,8 @@ impl Merge {
             next: 0,
             finished: false,
             ceiling: i64::MAX,
+            taken: 0,
+            behind: 0,
         });
         Self { lanes: lanes.collect() }
     }
@@ -111,6 +116,11 @@ impl Merge {
         let lane = &self.lanes[lane];
         let latest = if lane.latest == BEFORE_ALL { since.0 } else { lane.latest };
         latest.saturating_add(now.0.saturating_sub(since.0)).saturating_sub(lane.lateness)
+    }
+
+    /// Rows of a lane that have come out, and how many of them came behind the watermark.
+    pub fn behind(&self, lane: usize) -> (u64, u64) {
+        (self.lanes[lane].taken, self.lanes[lane].behind)
     }
 
     /// The largest event time of a lane.
@@ -199,6 +209,8 @@ impl Merge {
                     break;
                 }
                 admit.push(lane.watermark);
+                lane.taken += 1;
+                lane.behind += u64::from(*time < lane.watermark);
                 lane.latest = lane.latest.max((*time).min(lane.ceiling));
                 lane.watermark = lane.watermark.max(lane.latest.saturating_sub(lane.lateness));
                 lane.next += 1;
@@ -258,6 +270,7 @@ impl Saved for Merge {
         out.put(&self.lanes.len())?;
         for lane in &self.lanes {
             out.put(&(lane.latest, lane.watermark, lane.ceiling, lane.finished, lane.batch.is_some()))?;
+            out.put(&(lane.taken, lane.behind))?;
             if let Some(batch) = &lane.batch {
                 batch.slice(lane.next, batch.times.len() - lane.next).save(out)?;
             }
@@ -272,6 +285,7 @@ impl Saved for Merge {
         for lane in &mut self.lanes {
             let under_way: bool;
             (lane.latest, lane.watermark, lane.ceiling, lane.finished, under_way) = from.take()?;
+            (lane.taken, lane.behind) = from.take()?;
             (lane.batch, lane.next) = (under_way.then(FlowBatch::empty), 0);
             lane.batch.iter_mut().try_for_each(|batch| batch.load(from))?;
         }

@@ -34,6 +34,7 @@ pub(crate) mod wanted;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::definition::model::HealthConfig;
 use crate::language::scope::LookupField;
 use crate::language::tree::{Aggregate, Expr, Item, Rank};
 use crate::mmdb::Table;
@@ -78,6 +79,8 @@ pub struct Plan {
     pub keys_max: usize,
     /// Rows that a look-back holds in memory.
     pub look_back_rows: usize,
+    /// What a run over subscriptions tells of its sources and rules.
+    pub health: HealthConfig,
     /// Features that something reads.
     pub live: Vec<bool>,
     /// Columns of `flows` that something reads.
@@ -103,6 +106,7 @@ pub struct SourcePlan {
     pub lateness: Micros,
     pub future_skew: Micros,
     pub idle_after: Micros,
+    pub silent_after: Option<Micros>,
     /// Raw columns of the content key; empty: transport identity.
     pub dedupe: Vec<usize>,
     pub filter: Option<Expr>,

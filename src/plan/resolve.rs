@@ -53,6 +53,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
         evidence_rows: project.config.evidence as usize,
         keys_max: project.config.keys_max,
         look_back_rows: project.config.look_back_rows,
+        health: project.config.health,
         lookups: project.lookups.iter().map(|definition| Arc::new(lookup::plan(definition))).collect(),
         keys_table: project.config.warehouse.keys_table.clone(),
         pseudonym_keys: project

@@ -81,6 +81,7 @@ pub(super) fn bind(resolver: &Resolver, source: &Source, diagnostics: &mut Vec<D
         lateness: source.lateness,
         future_skew: source.future_skew,
         idle_after: source.idle_after,
+        silent_after: source.silent_after,
         dedupe,
         filter: select.filter,
         flows,

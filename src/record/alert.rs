@@ -6,6 +6,9 @@ use super::types::{Column, Type};
 
 pub const ALERTS: &str = "alerts";
 
+/// Names of rules that begin so are the program's own: alerts about a run's sources and rules, which no other run gives.
+pub const OWN_RULES: &str = "tripline.";
+
 /// What an alert says of its incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {

@@ -10,6 +10,7 @@ use crate::pipeline::detect::nearest::Nearest;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::ledger::{Imbalance, Ledger};
 use crate::pipeline::outlet::Uncomputed;
+use crate::record::alert::Phase;
 use crate::record::{Disposition, EventTime};
 
 use super::warm::Warmed;
@@ -96,6 +97,8 @@ impl RunReport {
         let first_rejects: serde_json::Map<String, Json> = first_rejects.collect();
         let hits: serde_json::Map<String, Json> =
             Disposition::ALL.iter().map(|d| (d.name().to_owned(), ledger.disposed(*d).into())).collect();
+        let told: serde_json::Map<String, Json> =
+            Phase::ALL.iter().map(|phase| (phase.name().to_owned(), ledger.told(*phase).into())).collect();
         let cost = |cost: &Cost| json!({"seconds": cost.time.as_secs_f64(), "given": cost.given, "made": cost.made});
         let costs: serde_json::Map<String, Json> =
             self.costs.iter().map(|(name, of)| (name.clone(), cost(of))).collect();
@@ -109,6 +112,7 @@ impl RunReport {
             "hits": ledger.hits,
             "hits_by_disposition": hits,
             "alerts": ledger.alerts,
+            "told": told,
             "open_incidents": ledger.open_incidents,
             "row_errors": ledger.row_errors,
             "evicted_keys": ledger.evicted_keys,

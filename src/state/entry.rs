@@ -12,7 +12,7 @@ use super::frame::PAYLOAD_BYTES_MAX;
 use crate::pipeline::batch::FlowBatch;
 use crate::pipeline::ingest::Ignored;
 use crate::pipeline::ipc;
-use crate::record::{EventTime, Origin, Reject, RejectReason, flow};
+use crate::record::{EventTime, Micros, Origin, Reject, RejectReason, flow};
 
 /// Fast: the log is written once and read after a crash.
 const COMPRESSION: i32 = 1;
@@ -22,7 +22,7 @@ const ENTRY_BYTES_MAX: usize = 1 << 30;
 #[derive(Debug)]
 pub enum Entry {
     Given(Box<Given>),
-    /// A queue was silent.
+    /// A queue was silent: its watermark moves.
     Tick {
         lane: usize,
         heard: EventTime,
@@ -31,6 +31,14 @@ pub enum Entry {
     /// From the next entry on other definitions are in force.
     Reloaded {
         generation: String,
+    },
+    /// A queue was silent for so long that people are told.
+    Silent {
+        lane: usize,
+        heard: EventTime,
+        now: EventTime,
+        /// Did the service answer that it is of?
+        reached: bool,
     },
 }
 
@@ -52,6 +60,9 @@ pub struct Given {
     pub places: Vec<RejectPlace>,
     /// Of the definitions that were in force when they were logged.
     pub generation: String,
+    /// When they came, by the clock, and for how long nothing had come before.
+    pub arrived: EventTime,
+    pub quiet: Micros,
 }
 
 /// A refused record in its message.
@@ -88,6 +99,7 @@ enum Head {
     Given(GivenHead),
     Tick { lane: u32, heard: i64, now: i64 },
     Reloaded { generation: String },
+    Silent { lane: u32, heard: i64, now: i64, reached: bool },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,11 +119,18 @@ struct GivenHead {
     duplicates: Vec<Option<(u128, u128)>>,
 }
 
-/// Behind the head, where there is something to say: programs that do not know it read over it.
+/// Behind the head: programs that do not know it read over it.
 #[derive(Default, Serialize, Deserialize)]
 struct Behind {
     generation: String,
     places: Vec<RejectPlace>,
+}
+
+/// And behind that; entries of before have none.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Arrival {
+    at: i64,
+    quiet: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,14 +149,16 @@ impl Entry {
             Self::Given(given) => (Head::Given(given.head()), Some(&given.flows.rows)),
             Self::Tick { lane, heard, now } => (Head::Tick { lane: number(*lane), heard: heard.0, now: now.0 }, None),
             Self::Reloaded { generation } => (Head::Reloaded { generation: generation.clone() }, None),
+            Self::Silent { lane, heard, now, reached } => {
+                (Head::Silent { lane: number(*lane), heard: heard.0, now: now.0, reached: *reached }, None)
+            }
         };
         let unknown = |error: postcard::Error| EntryError::Unknown(error.to_string());
         let mut head = postcard::to_allocvec(&head).map_err(unknown)?;
-        if let Self::Given(given) = self
-            && !given.places.is_empty()
-        {
+        if let Self::Given(given) = self {
             let behind = Behind { generation: given.generation.clone(), places: given.places.clone() };
-            head.extend(postcard::to_allocvec(&behind).map_err(unknown)?);
+            let arrival = Arrival { at: given.arrived.0, quiet: given.quiet.0 };
+            head.extend(postcard::to_allocvec(&(behind, arrival)).map_err(unknown)?);
         }
         let mut bytes = u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
         bytes.extend_from_slice(&head);
@@ -160,13 +181,16 @@ impl Entry {
             bytes.get(..4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes).ok_or_else(unknown)?;
         let length = usize::try_from(length).map_err(|_| unknown())?;
         let head = bytes.get(4..4 + length).ok_or_else(unknown)?;
-        let (head, behind) = read_head(head)?;
+        let (head, behind, arrival) = read_head(head)?;
         if head.lane().is_some_and(|lane| lane as usize >= lanes) {
             return Err(strange("lane"));
         }
         match head {
             Head::Tick { lane, heard, now } => {
                 Ok(Self::Tick { lane: lane as usize, heard: EventTime(heard), now: EventTime(now) })
+            }
+            Head::Silent { lane, heard, now, reached } => {
+                Ok(Self::Silent { lane: lane as usize, heard: EventTime(heard), now: EventTime(now), reached })
             }
             Head::Reloaded { generation } => Ok(Self::Reloaded { generation }),
             Head::Given(head) => {
@@ -176,7 +200,10 @@ impl Entry {
                     false => read_rows(rows)?,
                 };
                 let Behind { generation, places } = behind;
-                Ok(Self::Given(Box::new(Given { generation, places, ..head.given(rows)? })))
+                let given = Given { generation, places, ..head.given(rows)? };
+                // They came no earlier than that.
+                let Arrival { at, quiet } = arrival.unwrap_or(Arrival { at: given.ceiling.0, quiet: 0 });
+                Ok(Self::Given(Box::new(Given { arrived: EventTime(at), quiet: Micros(quiet), ..given })))
             }
         }
     }
@@ -186,7 +213,7 @@ impl Head {
     fn lane(&self) -> Option<u32> {
         match self {
             Self::Given(given) => Some(given.lane),
-            Self::Tick { lane, .. } => Some(*lane),
+            Self::Tick { lane, .. } | Self::Silent { lane, .. } => Some(*lane),
             Self::Reloaded { .. } => None,
         }
     }
@@ -201,18 +228,24 @@ impl Rejected {
         let length = u64::from(u32::from_le_bytes(length));
         let mut head = Vec::new();
         from.take(length).read_to_end(&mut head)?;
-        let (Head::Given(head), Behind { generation, places }) = read_head(&head)? else { return Ok(Self::default()) };
+        let (Head::Given(head), Behind { generation, places }, _) = read_head(&head)? else {
+            return Ok(Self::default());
+        };
         let rejects: Result<Vec<Reject>, EntryError> = head.rejects.into_iter().map(Refused::reject).collect();
         let places = places.into_iter().map(Some).chain(std::iter::repeat(None));
         Ok(Self { lane: head.lane as usize, generation, rejects: rejects?.into_iter().zip(places).collect() })
     }
 }
 
-fn read_head(head: &[u8]) -> Result<(Head, Behind), EntryError> {
+fn read_head(head: &[u8]) -> Result<(Head, Behind, Option<Arrival>), EntryError> {
     let unknown = |error: postcard::Error| EntryError::Unknown(error.to_string());
     let (head, rest) = postcard::take_from_bytes(head).map_err(unknown)?;
-    let behind = if rest.is_empty() { Behind::default() } else { postcard::from_bytes(rest).map_err(unknown)? };
-    Ok((head, behind))
+    if rest.is_empty() {
+        return Ok((head, Behind::default(), None));
+    }
+    let (behind, rest) = postcard::take_from_bytes(rest).map_err(unknown)?;
+    let arrival = if rest.is_empty() { None } else { Some(postcard::from_bytes(rest).map_err(unknown)?) };
+    Ok((head, behind, arrival))
 }
 
 fn decompress(bytes: &[u8]) -> Result<Vec<u8>, EntryError> {
@@ -299,6 +332,8 @@ impl GivenHead {
             messages: self.messages,
             places: Vec::new(),
             generation: String::new(),
+            arrived: EventTime::MIN,
+            quiet: Micros::ZERO,
         })
     }
 }
@@ -323,7 +358,7 @@ fn number(place: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::{Entry, FlowBatch, Given, Ignored, Rejected};
-    use super::{EventTime, Origin, Reject, RejectPlace, RejectReason};
+    use super::{EventTime, Micros, Origin, Reject, RejectPlace, RejectReason};
 
     /// What others are told of refused records is what the run reads, and an entry that says nothing of their places is read too.
     #[test]
@@ -349,12 +384,15 @@ mod tests {
                 messages: vec![7],
                 generation: if places.is_empty() { String::new() } else { "one".to_owned() },
                 places,
+                arrived: EventTime(8),
+                quiet: Micros(3),
             };
             let bytes = Entry::Given(Box::new(given)).write().expect("bytes");
             let Ok(Entry::Given(read)) = Entry::read(&bytes, 4) else { panic!("another entry") };
             assert!(Entry::read(&bytes, 3).is_err());
             let told = Rejected::read(&bytes).expect("rejects");
             assert_eq!((told.lane, &told.generation), (3, &read.generation));
+            assert_eq!((read.arrived, read.quiet), (EventTime(8), Micros(3)));
             let rejects: Vec<Reject> = told.rejects.iter().map(|(reject, _)| reject.clone()).collect();
             assert_eq!((rejects.len(), &rejects), (2, &read.rejects));
             let places: Vec<RejectPlace> = told.rejects.into_iter().filter_map(|(_, place)| place).collect();

@@ -416,7 +416,7 @@ fn profile_tells_disorder() -> Outcome {
     fs::write(folder.path().join("in.jsonl"), rows)?;
     let args = ["source", "profile", "--project", "p", "--source", "netlog", "--input", "in.jsonl"];
     let (out, _) = run(folder.path(), 0, &args)?;
-    expect(&out, &["by at most 45.0 s", "1 rows (25%) are later than lateness: 30s", "lateness: 1m"])
+    expect(&out, &["by at most 45.0 s", "1 row (25%) is later than lateness: 30s", "lateness: 1m"])
 }
 
 fn run_condenses_ignored_fields() -> Outcome {
@@ -424,7 +424,7 @@ fn run_condenses_ignored_fields() -> Outcome {
     let more: String = (0..9).map(|n| format!(",\"extra{n}\":{n}")).collect();
     fs::write(folder.path().join("in.jsonl"), row(1, 2, &more) + &row(2, 2, ",\"zz\":1,\"extra8\":1"))?;
     let (_, err) = run(folder.path(), 0, &["run", "--source", "netlog", "--input", "in.jsonl"])?;
-    expect(&err, &["ignored    10 undeclared fields: `extra8` (2 rows), `extra0` (1 rows)", " and 4 more\n"])?;
+    expect(&err, &["ignored    10 undeclared fields: `extra8` (2 rows), `extra0` (1 row)", " and 4 more\n"])?;
     ensure(err.lines().filter(|line| line.contains("extra")).count() == 1, "one line")
 }
 

@@ -18,6 +18,7 @@ mod fetch;
 mod files;
 mod fingerprint;
 mod fuzz;
+mod health;
 mod history;
 mod kept;
 mod layout;
@@ -110,6 +111,7 @@ fn main() -> ExitCode {
     trials.extend(expressions::cases());
     trials.extend(files::cases());
     trials.extend(fuzz::cases());
+    trials.extend(health::cases());
     trials.extend(history::cases());
     trials.extend(warm::cases());
     trials.extend(fetch::cases());

@@ -6,7 +6,6 @@ use crate::pipeline::saved::SavedError;
 use crate::pipeline::window::handover::Handover;
 use crate::pipeline::window::stage::Stage;
 use crate::plan::{Depends, Same};
-use crate::record::alert::Phase;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CarryError {
@@ -91,7 +90,7 @@ impl Graph {
     pub fn put_out_owed(&mut self, out: &mut dyn Outlet) -> Result<(), GraphError> {
         for alert in self.alerts.owed() {
             out.alert(&alert)?;
-            self.ledger.alerts += u64::from(alert.phase == Phase::Final);
+            self.ledger.tell(alert.phase);
         }
         Ok(())
     }

@@ -11,11 +11,13 @@ use crate::record::EventTime;
 use crate::state::entry::{Entry, Given};
 
 use super::super::run::RunError;
+use super::health::Health;
 use crate::pipeline::outlet::Outlet;
 
 pub struct Core {
     pub graph: Graph,
     pub merge: Merge,
+    pub health: Health,
     /// By lane: rows that wait for those of others.
     waiting: Vec<Waiting>,
 }
@@ -27,8 +29,8 @@ struct Waiting {
 }
 
 impl Core {
-    pub fn new(graph: Graph, merge: Merge, lanes: usize) -> Self {
-        Self { graph, merge, waiting: (0..lanes).map(|_| Waiting::default()).collect() }
+    pub fn new(graph: Graph, merge: Merge, health: Health, lanes: usize) -> Self {
+        Self { graph, merge, health, waiting: (0..lanes).map(|_| Waiting::default()).collect() }
     }
 
     pub fn waiting_rows(&self, lane: usize) -> usize {
@@ -71,14 +73,25 @@ impl Core {
     pub fn apply(&mut self, entry: Entry, out: &mut dyn Outlet) -> Result<(), RunError> {
         match entry {
             Entry::Reloaded { .. } => return Ok(()),
-            Entry::Given(given) => self.give(*given, out)?,
+            Entry::Given(given) => {
+                self.health.look(given.arrived, &self.graph, out)?;
+                self.health.took(&given, out)?;
+                self.give(*given, out)?;
+            }
+            Entry::Silent { lane, heard, now, reached } => {
+                self.health.look(now, &self.graph, out)?;
+                self.health.silent(lane, (heard, now), reached, out)?;
+            }
             Entry::Tick { lane, heard, now } => {
+                self.health.look(now, &self.graph, out)?;
                 if self.merge.tick(lane, heard, now) {
                     self.graph.advance(self.merge.watermark(), None, out)?;
                 }
             }
         }
-        self.pump(out)
+        self.pump(out)?;
+        self.health.merged(&self.merge);
+        Ok(())
     }
 
     fn give(&mut self, given: Given, out: &mut dyn Outlet) -> Result<(), RunError> {
@@ -118,6 +131,7 @@ impl Core {
 impl Saved for Core {
     fn save(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
         self.merge.save(out)?;
+        self.health.save(out)?;
         for waiting in &self.waiting {
             out.put(&waiting.batches.len())?;
             for (batch, ceiling) in &waiting.batches {
@@ -130,6 +144,7 @@ impl Saved for Core {
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
         self.merge.load(from)?;
+        self.health.load(from)?;
         for waiting in &mut self.waiting {
             *waiting = Waiting::default();
             for _ in 0..from.take::<usize>()? {

@@ -15,8 +15,8 @@ use serde_json::{Value as Json, json};
 use crate::port::Clock;
 use crate::port::disk::Disk;
 use crate::port::sink::{Outcome, Sink, Told, Trouble};
-use crate::record::EventTime;
 use crate::record::alert::Phase;
+use crate::record::{EventTime, plural};
 use crate::state::StateError;
 use crate::state::outbox::SinkPosition;
 
@@ -76,7 +76,13 @@ impl SinkState {
 
     /// What waits for it, as a person reads it.
     pub fn waiting(&self) -> &'static str {
-        if self.of_rejects { "entries" } else { "alerts" }
+        if self.of_rejects { "entry" } else { "alert" }
+    }
+
+    /// How much that is.
+    pub fn backlog(&self) -> String {
+        let (pending, waits) = (self.pending(), if self.pending() == 1 { "waits" } else { "wait" });
+        format!("{pending} {} {waits}", plural(pending, self.waiting()))
     }
 
     pub(super) fn json(&self) -> Json {
@@ -92,10 +98,10 @@ impl SinkState {
     }
 
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sink {}: {} {} wait", self.name, self.pending(), self.waiting())?;
+        write!(f, "sink {}: {}", self.name, self.backlog())?;
         for (count, what) in [(self.refused, "refused"), (self.muted, "muted"), (self.held, "held back")] {
             if count > 0 {
-                write!(f, ", {count} were {what}")?;
+                write!(f, ", {count} {} {what}", if count == 1 { "was" } else { "were" })?;
             }
         }
         match &self.error {

@@ -62,6 +62,8 @@ impl Inlet {
         let thread = thread::spawn(move || {
             let mut decoder = MessageDecoder::new(&self.schema, &queue.name(), self.keep_raw);
             let mut oldest = Oldest::default();
+            // Nobody listened before.
+            let mut heard = self.clock.now();
             while !self.stop.load(Ordering::Relaxed) {
                 let received = queue.receive(PATIENCE);
                 if received.is_ok() {
@@ -69,7 +71,9 @@ impl Inlet {
                 }
                 let messages = match received {
                     Ok(messages) if messages.is_empty() => continue,
-                    Ok(messages) => Ok(self.parts(messages, &mut seen, &mut oldest, decoder.wants_envelopes())),
+                    Ok(messages) => {
+                        Ok(self.parts(messages, &mut seen, &mut oldest, &mut heard, decoder.wants_envelopes()))
+                    }
                     Err(error) => Err(LiveError::Subscription(error)),
                 };
                 let taken: Vec<Message> = match messages {
@@ -95,9 +99,11 @@ impl Inlet {
         messages: Vec<Delivered>,
         seen: &mut Seen,
         oldest: &mut Oldest,
+        heard: &mut EventTime,
         wants_envelopes: bool,
     ) -> Vec<Part> {
         let now = self.clock.now();
+        let quiet = Micros(now.0.saturating_sub(std::mem::replace(heard, now).0).max(0));
         let published = messages.iter().map(|message| message.published).min().unwrap_or(now);
         let mut ceiling = now.min(oldest.after(now, published));
         if let Some((until, at)) = self.hold
@@ -105,7 +111,7 @@ impl Inlet {
         {
             ceiling = ceiling.min(at);
         }
-        let new = || Part::new(now, ceiling);
+        let new = || Part::new(now, quiet, ceiling);
         let (mut parts, mut part, mut bytes) = (Vec::new(), new(), 0);
         for message in messages {
             let number = number(&message.id);
@@ -138,7 +144,7 @@ impl Inlet {
     }
 
     fn take(&self, part: Part, decoder: &mut MessageDecoder) -> Message {
-        let Part { now, ceiling, numbers, lines, unread, envelopes, receipts, redelivered } = part;
+        let Part { now, quiet, ceiling, numbers, lines, unread, envelopes, receipts, redelivered } = part;
         if numbers.is_empty() {
             return Ok(Taken { given: None, receipts, redelivered, arrived: now });
         }
@@ -163,6 +169,8 @@ impl Inlet {
             ignored: raw.ignored,
             ceiling,
             messages: numbers,
+            arrived: now,
+            quiet,
         };
         Ok(Taken { given: Some(Box::new(given)), receipts, redelivered, arrived: now })
     }
@@ -199,6 +207,8 @@ fn places(
 /// Messages that become one entry of the log.
 struct Part {
     now: EventTime,
+    /// For how long nothing had come before.
+    quiet: Micros,
     ceiling: EventTime,
     numbers: Vec<u64>,
     lines: Vec<Vec<u8>>,
@@ -211,9 +221,10 @@ struct Part {
 }
 
 impl Part {
-    fn new(now: EventTime, ceiling: EventTime) -> Self {
+    fn new(now: EventTime, quiet: Micros, ceiling: EventTime) -> Self {
         Self {
             now,
+            quiet,
             ceiling,
             numbers: Vec::new(),
             lines: Vec::new(),

@@ -20,8 +20,10 @@
 //! | `feed.rs` | what they are told of, read from its log: alerts, or refused records, which `letter.rs` writes |
 //! | `quiet.rs` | which alerts they are not told of |
 //! | `alert_file.rs` | the file that they are written to |
+//! | `silent.rs` | what the clock decides of queues that give nothing |
 //! | `seen.rs` | which messages are in the log |
 //! | `standing.rs` | how subscriptions are: what was acknowledged, which cannot be reached |
+//! | `health` | alerts about what the run is given, and about rules that cannot judge it |
 //! | `vitals` | the run as others see it while it goes on |
 
 mod alert_file;
@@ -29,6 +31,7 @@ mod core;
 mod definitions;
 mod deliver;
 mod feed;
+pub mod health;
 mod lane;
 mod left;
 mod letter;
@@ -37,6 +40,7 @@ mod quiet;
 mod recover;
 mod reload;
 mod seen;
+mod silent;
 mod snapshots;
 mod standing;
 pub mod vitals;
@@ -47,8 +51,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::TryRecvError;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -62,11 +66,12 @@ use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::{Clock, Spill};
 use crate::record::alert::ALERTS;
-use crate::record::{EventTime, Micros};
+use crate::record::{EventTime, Micros, plural};
 use crate::state::StateError;
 use crate::state::definitions::Packed;
 use crate::state::entry::{Entry, EntryError};
 use crate::state::log::{Log, SEGMENT_BYTES};
+use crate::state::mute;
 use crate::target::datafusion::Lookups;
 
 use super::outlet::RunOutlet;
@@ -78,12 +83,14 @@ pub use definitions::{Definitions, Fresh, LookupState, Offered, Outcome};
 use deliver::Deliveries;
 pub use deliver::{Listener, SinkState};
 use feed::Source;
-use lane::{Inlet, Message, Taken};
+use health::Health;
+use lane::{Inlet, Taken};
 pub use left::Left;
 pub use outbox::{Outbox, Session};
 use recover::recover;
 use reload::Reloads;
 use seen::{Messages, Seen};
+use silent::Queue;
 pub use snapshots::Keeping;
 use snapshots::{Head, Snapshots};
 pub use standing::LaneState;
@@ -92,10 +99,6 @@ use vitals::{Figures, Vitals};
 
 /// How often a waiting run looks whether it shall stop.
 const POLL: Duration = Duration::from_millis(50);
-/// How often the clock is asked whether a queue is silent.
-const TICK: Duration = Duration::from_secs(1);
-/// A run that has not looked at the clock for so long stood still.
-const STALL: Micros = Micros(5_000_000);
 /// Entries that are synced together, where no option says otherwise.
 const GROUP_ENTRIES: usize = 64;
 /// Rows of a queue that wait for those of others. More are left where they are.
@@ -265,11 +268,14 @@ pub fn live(
     let lateness: Vec<Micros> =
         options.subscriptions.iter().map(|(source, _)| plan.sources[*source].lateness).collect();
     let generation = outbox.generation().to_owned();
+    let named = options.subscriptions.iter().map(|(source, subscription)| (*source, subscription.name().to_string()));
+    let named: Vec<(usize, String)> = named.collect();
     let new_core = || -> Result<Core, RunError> {
         let mut graph = Graph::new(&plan, &lookups, generation.clone(), None)?;
         graph.fire_early(&plan, &lookups).map_err(RunError::from)?;
         options.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
-        Ok(Core::new(graph, Merge::new(&lateness), lateness.len()))
+        let health = Health::new(&plan, &generation, &named);
+        Ok(Core::new(graph, Merge::new(&lateness), health, lateness.len()))
     };
     outbox.settled = options.sinks.iter().any(|listener| listener.sink.is_record());
     let recovered = recover(outbox, options.segment_bytes, options.files.as_ref(), &new_core, stop, &options.vitals)?;
@@ -310,7 +316,7 @@ pub fn live(
         };
         lanes.add(&*subscription);
         let (taken, thread) = inlet.spawn(subscription, seen);
-        queues.push(Queue { taken, thread, heard: until, idle_after: source.idle_after });
+        queues.push(Queue { taken, thread, heard: until, noticed: until, idle_after: source.idle_after });
     }
     let logged = Logged {
         snapshot_entries: recovered.snapshot.unwrap_or(0),
@@ -346,6 +352,7 @@ pub fn live(
         group_entries: options.group_entries,
         one_at_a_time: options.one_at_a_time,
         ticked: begun,
+        watched: begun,
         logged,
         progress,
         stop,
@@ -387,14 +394,6 @@ pub fn live(
     Ok((report, Logged { alerts, sinks, lanes, entries, bytes, ..run.logged }))
 }
 
-struct Queue {
-    taken: Receiver<Message>,
-    thread: JoinHandle<()>,
-    /// When rows came last.
-    heard: EventTime,
-    idle_after: Micros,
-}
-
 struct Live<'a> {
     core: Core,
     log: Log,
@@ -412,6 +411,8 @@ struct Live<'a> {
     one_at_a_time: bool,
     /// When silent queues were looked for last.
     ticked: EventTime,
+    /// When somebody looked last whether people are to be told of one.
+    watched: EventTime,
     logged: Logged,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
@@ -438,6 +439,7 @@ impl Live<'_> {
                 self.snapshot(outbox)?;
             }
             self.deliveries.check()?;
+            self.watch(outbox)?;
             if waits {
                 // A watermark that is held cannot be told from one that stands still.
                 if self.reloads.held().is_none() {
@@ -502,11 +504,10 @@ impl Live<'_> {
 
     fn figures(&self, outbox: &Outbox<'_>, sinks: Vec<SinkState>) -> Figures {
         let alerts = outbox.readable().load(Ordering::Acquire);
-        let (entries, bytes) = (self.log.end(), self.log.bytes());
-        Figures::of(
-            &self.core,
-            Logged { alerts, sinks, lanes: self.lanes.states(), entries, bytes, ..self.logged.clone() },
-        )
+        let (entries, bytes, lanes) = (self.log.end(), self.log.bytes(), self.lanes.states());
+        // What cannot be read mutes nothing new.
+        let mutes = mute::load(&*outbox.disk()).unwrap_or_default();
+        Figures::of(&self.core, Logged { alerts, sinks, lanes, entries, bytes, ..self.logged.clone() }, mutes)
     }
 
     /// What the queues have, as far as there is room for it.
@@ -519,6 +520,7 @@ impl Live<'_> {
                     Ok(message) => {
                         let taken = message?;
                         queue.heard = queue.heard.max(taken.arrived);
+                        queue.noticed = queue.noticed.max(taken.arrived);
                         self.vitals.heard(lane, taken.arrived);
                         group.push(taken);
                     }
@@ -600,46 +602,13 @@ impl Live<'_> {
                 self.messages[given.lane].extend(&given.messages);
                 (given.bytes, given.flows.times.len() as u64)
             }
-            Entry::Tick { .. } | Entry::Reloaded { .. } => (0, 0),
+            Entry::Tick { .. } | Entry::Reloaded { .. } | Entry::Silent { .. } => (0, 0),
         };
         self.snapshots.rows += rows;
         self.core.apply(entry, outbox)?;
         self.vitals.alive();
         self.progress.advanced(bytes, rows, self.core.graph.ledger.alerts);
         Ok(())
-    }
-
-    /// Lets the clock move the watermarks of silent queues. When it did is logged: nobody could find out again.
-    fn tick(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
-        let now = self.clock.now();
-        let due = self.ticked.plus(Micros(i64::try_from(TICK.as_micros()).unwrap_or(i64::MAX)));
-        if now < due {
-            return Ok(());
-        }
-        // The run itself stood still: what came meanwhile is not taken yet, and nobody was silent.
-        if now >= self.ticked.plus(STALL) {
-            self.queues.iter_mut().for_each(|queue| queue.heard = queue.heard.max(now));
-        }
-        // Nor is one that cannot be reached.
-        let unreached = self.queues.iter_mut().zip(self.lanes.unreached()).filter(|(_, unreached)| *unreached);
-        unreached.for_each(|(queue, _)| queue.heard = queue.heard.max(now));
-        self.ticked = now;
-        let silent = |(lane, queue): (usize, &Queue)| {
-            let idle = self.core.wants(lane) && now >= queue.heard.plus(queue.idle_after);
-            idle.then_some(Entry::Tick { lane, heard: queue.heard, now })
-        };
-        let ticks: Vec<Entry> = self.queues.iter().enumerate().filter_map(silent).collect();
-        let ticks: Vec<Entry> = ticks.into_iter().filter(|tick| self.core.moves(tick)).collect();
-        if ticks.is_empty() {
-            return Ok(());
-        }
-        for tick in &ticks {
-            self.log.append(&tick.write()?);
-        }
-        self.patiently(outbox, &mut |live, _| Ok(live.vitals.sync(|| live.log.sync())?))?;
-        self.logged_entries.store(self.log.end(), Ordering::Release);
-        self.apply_all(ticks, outbox)?;
-        self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
     }
 }
 
@@ -671,8 +640,11 @@ impl fmt::Display for Logged {
         let Self { entries, bytes, snapshot_entries, recovered_entries, redelivered, .. } = self;
         writeln!(
             f,
-            "log: {entries} entries, {bytes} bytes; begun with a snapshot of {snapshot_entries} and {recovered_entries} behind it; \
-             {redelivered} messages came again"
+            "log: {entries} {}, {bytes} {}; begun with a snapshot of {snapshot_entries} and {recovered_entries} behind it; \
+             {redelivered} {} came again",
+            plural(*entries, "entry"),
+            plural(*bytes, "byte"),
+            plural(*redelivered, "message"),
         )?;
         self.lanes.iter().try_for_each(|lane| lane.write(f))?;
         self.sinks.iter().try_for_each(|sink| sink.write(f))

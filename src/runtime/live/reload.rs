@@ -249,6 +249,7 @@ impl Live<'_> {
         let ended = known.filter(|(was, _)| !same.rules.contains(&Some(*was))).map(|(_, rule)| rule.name.clone());
         let ended: Vec<String> = ended.collect();
         let before = std::mem::replace(&mut self.core.graph, core.graph);
+        self.core.health.turn_to(&plan, &generation);
         self.core.graph.go_on(before, &same, outbox)?;
         // All that the ones before have alerted of is out, and counted.
         self.patiently(outbox, &mut |_, outbox| {

@@ -21,6 +21,7 @@ use crate::target::datafusion::Lookups;
 use super::LiveError;
 use super::core::Core;
 use super::definitions::{Fresh, LookupState};
+use super::health::Health;
 use super::run_error;
 
 /// Entries that are read at once.
@@ -61,7 +62,8 @@ impl Kit {
         let mut graph = Graph::new(&plan, &tables, generation.clone(), None).map_err(run_error)?;
         graph.fire_early(&plan, &tables).map_err(run_error)?;
         self.spill.iter().for_each(|spill| graph.spill_to(spill, plan.look_back_rows));
-        let core = Core::new(graph, Merge::new(&self.lateness), self.lateness.len());
+        let lanes = self.lateness.len();
+        let core = Core::new(graph, Merge::new(&self.lateness), Health::of_nobody(lanes), lanes);
         let follower = Follower::new(self.disk, Kind::Given, self.first);
         let follower = (!same.missing.is_empty()).then_some((follower, self.first));
         Ok(Warm { core, plan: Arc::new(plan), tables, generation, lookups, same, follower })

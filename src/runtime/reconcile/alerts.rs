@@ -6,7 +6,7 @@ use datafusion::common::ScalarValue;
 use serde_json::Value as Json;
 
 use crate::pipeline::batch;
-use crate::record::alert::Phase;
+use crate::record::alert::{OWN_RULES, Phase};
 use crate::record::{Column, EventTime, Type, Value};
 use crate::target::datafusion::scalar;
 
@@ -38,10 +38,13 @@ pub fn columns() -> Vec<Column> {
     columns
 }
 
-/// The columns of a record; `None` where it is not an alert, or one of an incident that is not over.
+/// The columns of a record; `None` where it is not an alert, or one of an incident that is not over, or about the run itself.
 pub fn row(record: &Json) -> Option<Vec<Value>> {
     record.get("alert_id")?.as_str()?;
     if record.get("phase").is_some_and(|phase| phase != Phase::Final.name()) {
+        return None;
+    }
+    if record["rule"].as_str().is_some_and(|rule| rule.starts_with(OWN_RULES)) {
         return None;
     }
     let mut row: Vec<Value> = COLUMNS.iter().map(|(_, ty, path)| value(record.pointer(path), *ty)).collect();
@@ -75,4 +78,25 @@ pub fn batch(rows: &[Vec<Value>]) -> Result<RecordBatch, ArrowError> {
         ScalarValue::iter_to_array(values).map_err(|error| ArrowError::ExternalError(Box::new(error)))
     };
     RecordBatch::try_new(schema, (0..columns.len()).map(array).collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::row;
+
+    #[test]
+    fn what_is_compared_is_what_rules_of_a_project_found() {
+        let compared = |rule: &str, phase: &str| {
+            let alert = json!({
+                "alert_id": "a", "phase": phase, "rule": rule, "first_time": "2026-01-05T09:00:00Z",
+            });
+            row(&alert).is_some()
+        };
+        assert!(compared("net.scan", "final"));
+        assert!(compared("tripline", "final"));
+        assert!(!compared("net.scan", "first"));
+        assert!(!compared("tripline.source.silent", "final"));
+    }
 }

@@ -3,6 +3,7 @@
 
 pub mod damaged;
 pub mod disk;
+mod health;
 mod log;
 pub mod queue;
 mod reload;
@@ -139,6 +140,9 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::a_sink_that_comes_back_goes_on", sinks::comes_back),
         Trial::test("durable::what_is_muted_is_not_told", sinks::muted),
         Trial::test("durable::a_new_sink_is_told_of_what_comes", sinks::new_sink),
+        Trial::test("durable::a_silence_is_told_once_whatever_dies", health::silence),
+        Trial::test("durable::what_comes_after_an_outage_is_not_late", health::outage),
+        Trial::test("durable::a_rule_that_cannot_compute_is_told_of", health::errors),
         Trial::test("durable::a_full_disk_is_waited_for", full_disk),
         Trial::test("durable::a_folder_is_one_runs", one_run),
         Trial::test("durable::pending_alerts_are_not_lost_to_other_definitions", pending),
@@ -280,6 +284,8 @@ struct Machine {
     letters: Option<Place>,
     /// Files of alerts that are not shorter are closed.
     rotate_bytes: u64,
+    /// What has to be so, too, before a run is stopped.
+    also: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Machine {
@@ -338,10 +344,10 @@ impl Machine {
         adjust(&mut options);
         self.queues.iter().for_each(Queue::start);
         let stop = Arc::new(AtomicBool::new(false));
-        let (watched, flag) = (self.queues.clone(), Arc::clone(&stop));
+        let (watched, also, flag) = (self.queues.clone(), Arc::clone(&self.also), Arc::clone(&stop));
         let watch = thread::spawn(move || {
             while !flag.load(Ordering::Relaxed) {
-                if watched.iter().all(Queue::is_done) {
+                if also() && watched.iter().all(Queue::is_done) {
                     flag.store(true, Ordering::Relaxed);
                 }
                 thread::sleep(Duration::from_millis(1));
@@ -358,6 +364,11 @@ impl Machine {
     fn restart(&self, random: &mut Random) {
         self.queues.iter().for_each(Queue::restart);
         self.disk.restart(random);
+    }
+
+    /// The same disk and queues, for others who look at them.
+    fn seen(&self) -> Self {
+        Self { disk: Arc::clone(&self.disk), queues: self.queues.clone(), ..machine(&[], 0) }
     }
 
     fn alerts(&self) -> Result<BTreeSet<String>, Failed> {
@@ -377,6 +388,7 @@ fn machine(messages: &[Message], seed: u64) -> Machine {
         tables: Vec::new(),
         letters: None,
         rotate_bytes: u64::MAX,
+        also: Arc::new(|| true),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tripline::port::standing::Standing;
 use tripline::port::subscription::{Delivered, Receipt, Subscription};
 use tripline::record::EventTime;
 
@@ -35,6 +36,7 @@ pub struct Queue {
     state: Arc<Mutex<State>>,
     random: Arc<Mutex<Random>>,
     published: EventTime,
+    standing: Arc<Standing>,
 }
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -50,6 +52,15 @@ impl Queue {
             state: Arc::new(Mutex::new(state)),
             random: Arc::new(Mutex::new(Random::new(seed))),
             published,
+            standing: Arc::default(),
+        }
+    }
+
+    /// Does its service answer? Where it does not, nothing comes either.
+    pub fn reachable(&self, reachable: bool) {
+        match reachable {
+            true => self.standing.answers(),
+            false => self.standing.fails("it is away".to_owned()),
         }
     }
 
@@ -83,6 +94,10 @@ impl Queue {
 impl Subscription for Queue {
     fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
+    }
+
+    fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing)
     }
 
     fn receive(&mut self, _: Duration) -> io::Result<Vec<Delivered>> {

@@ -104,7 +104,7 @@ fn ingest_tells() -> Outcome {
     fs::write(folder.path().join("more.jsonl"), rows)?;
     let (out, err) = run(folder.path(), 0, &ingest(&["more.jsonl", "--rejects", "r.jsonl"]))?;
     let summed = "rows       102 offered = 100 accepted + 0 filtered + 1 rejected + 0 duplicate + 1 late\n";
-    expect(&out, &[summed, "days       2026-01-04 1 rows, 1 of them behind the watermark\n"])?;
+    expect(&out, &[summed, "days       2026-01-04 1 row, 1 of them behind the watermark\n"])?;
     expect(&out, &["           2026-01-05 50 rows\n", "history    3 files, ", ", in h\n", "time       "])?;
     ensure(err.is_empty(), &err)?;
     let kept: Vec<String> = fs::read_dir(folder.path().join("h/_ingest"))?
@@ -218,7 +218,7 @@ fn stopped_ingest() -> Outcome {
     drop(stdin);
     let (code, out, err) = running.end()?;
     ensure(code == Some(0), &err)?;
-    expect(&out, &["rows       1 offered = 1 accepted", "days       2026-01-07 1 rows\n"])
+    expect(&out, &["rows       1 offered = 1 accepted", "days       2026-01-07 1 row\n"])
 }
 
 fn backfill_tells() -> Outcome {
@@ -391,7 +391,7 @@ fn empty_days() -> Outcome {
     fs::write(folder.path().join("far.jsonl"), far + &flow(5, 2))?;
     run(folder.path(), 0, &ingest(&["far.jsonl"]))?;
     let (out, err) = run(folder.path(), 0, &backfill(&["--out", "o"]))?;
-    expect(&out, &["1970-01-01 1 rows read", "2026-01-05 1 rows read"])?;
+    expect(&out, &["1970-01-01 1 row read", "2026-01-05 1 row read"])?;
     expect(&err, &["note: no flows of the history count on 1970-01-0"])?;
     let written = files(&folder.path().join("o"))?;
     ensure(written.iter().filter(|file| file.starts_with("hits/")).count() <= 4, &format!("{written:?}"))?;

@@ -265,6 +265,7 @@ fn as_json(status: &Json, report: &Json, log: &Json) -> Outcome {
         "hits",
         "hits_by_disposition",
         "alerts",
+        "told",
         "open_incidents",
         "row_errors",
         "evicted_keys",

@@ -12,6 +12,7 @@ use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
 use crate::plan::RulePlan;
 use crate::record::alert::Phase;
 use crate::record::{Disposition, Reject};
+use crate::runtime::live::health::HealthRule;
 use crate::runtime::outlet::RunOutlet;
 
 use super::Vitals;
@@ -28,7 +29,7 @@ struct RuleCount {
 impl RuleCounts {
     pub fn of(rules: &[String]) -> Self {
         let counts = Self(RwLock::default());
-        counts.add(rules.iter().map(String::as_str));
+        counts.add(rules.iter().map(String::as_str).chain(HealthRule::ALL.map(HealthRule::name)));
         counts
     }
 

@@ -62,6 +62,8 @@ families! {
     LANE_HEARD = Gauge "tripline_subscription_last_heard_seconds" "When a message of the subscription came last, in seconds since 1970.";
     LANE_WATERMARK = Gauge "tripline_subscription_watermark_seconds" "The watermark of the subscription, in seconds since 1970.";
     LANE_WAITING = Gauge "tripline_subscription_waiting_rows" "Rows of the subscription that wait for those of others.";
+    LANE_LATE = Counter "tripline_subscription_late_rows_total" "Rows of the subscription that came behind the watermark.";
+    HEALTH_OPEN = Gauge "tripline_health_open" "What the rule of health says that is not over.";
     LOG_ENTRIES = Counter "tripline_log_entries_total" "Entries of the log.";
     LOG_BYTES = Gauge "tripline_log_bytes" "Bytes of the log.";
     SYNCS = Counter "tripline_log_syncs_total" "Syncs of the log.";

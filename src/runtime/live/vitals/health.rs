@@ -70,8 +70,8 @@ fn unreached(lane: &LaneState, patience: Duration) -> Option<String> {
 fn behind(sink: &SinkState) -> Option<String> {
     let waited = sink.since?.elapsed();
     let why = sink.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-    let (name, pending, what, waited_seconds) = (&sink.name, sink.pending(), sink.waiting(), waited.as_secs());
-    (waited >= SINK_PATIENCE).then(|| format!("{name}: {pending} {what} wait, the first for {waited_seconds} s{why}"))
+    let (name, backlog, waited_seconds) = (&sink.name, sink.backlog(), waited.as_secs());
+    (waited >= SINK_PATIENCE).then(|| format!("{name}: {backlog}, the first for {waited_seconds} s{why}"))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::port::standing::Delivery;
 use crate::record::{EventTime, RejectReason, alert};
 use crate::runtime::live::LaneState;
 
+use super::super::health::HealthRule;
 use super::families::*;
 use super::{Figures, Kept, Phase, Vitals, locked, seconds};
 
@@ -87,6 +88,7 @@ fn watermarks(text: &mut Text, vitals: &Vitals, figures: &Figures, now: EventTim
     let lanes = || vitals.about.lanes.iter().map(String::as_str).zip(&figures.lanes);
     let watermarks = lanes().filter_map(|(name, lane)| Some((name, seconds(EPOCH, lane.watermark?))));
     text.by(LANE_WATERMARK, "subscription", watermarks);
+    text.by(LANE_LATE, "subscription", lanes().map(|(name, lane)| (name, lane.late.rows)));
     text.by(LANE_WAITING, "subscription", lanes().map(|(name, lane)| (name, lane.waiting_rows)));
 }
 
@@ -141,7 +143,11 @@ fn rules(text: &mut Text, vitals: &Vitals, figures: &Figures) {
     });
     let hits: Vec<([(&str, &str); 2], u64)> = hits.collect();
     text.family(RULE_HITS, hits.iter().map(|(labels, hits)| (labels.as_slice(), *hits)));
-    text.by(RULE_ALERTS, "rule", rules().map(|(name, _)| (name, vitals.rules.alerts(name))));
+    let health = HealthRule::ALL.map(HealthRule::name);
+    let names = rules().map(|(name, _)| name).chain(health);
+    text.by(RULE_ALERTS, "rule", names.map(|name| (name, vitals.rules.alerts(name))));
+    let open = |rule: &str| figures.open.iter().filter(|open| open.rule == rule).count() as u64;
+    text.by(HEALTH_OPEN, "rule", health.map(|rule| (rule, open(rule))));
     text.by(TOLD, "phase", alert::Phase::ALL.map(|phase| (phase.name(), vitals.rules.told(phase))));
     text.by(RULE_ERRORS, "rule", rules().map(|(name, rule)| (name, rule.row_errors)));
     text.by(RULE_SECONDS, "rule", rules().map(|(name, rule)| (name, spent(rule.cost.time))));
@@ -224,6 +230,7 @@ mod tests {
     use crate::record::{EventTime, RejectReason};
     use crate::runtime::live::Logged;
 
+    use super::super::super::health::{LateRows, Open};
     use super::super::{About, LaneFigures, Phase, locked};
     use super::{Figures, LANE_HEARD, Text, Vitals, text};
 
@@ -251,9 +258,15 @@ mod tests {
         let rule = RuleTally { name: "r".into(), row_errors: 27, ..Default::default() };
         let imbalance = ledger.verify().err();
         let tally = Tally { ledger, waiting_hits: 28, imbalance, features: vec![feature], rules: vec![rule] };
-        let lane = LaneFigures { watermark: Some(EventTime(29_500_000)), waiting_rows: 30 };
+        let lane = LaneFigures {
+            watermark: Some(EventTime(29_500_000)),
+            waiting_rows: 30,
+            late: LateRows { rows: 40, of: 41, ..LateRows::default() },
+        };
         let log = Logged { entries: 31, bytes: 32, redelivered: 33, ..Logged::default() };
-        let figures = Figures { tally, watermark: Some(EventTime(34_000_000)), lanes: vec![lane], log };
+        let open = Open { rule: "tripline.source.late", title: String::new(), since: EventTime(0) };
+        let (watermark, open) = (Some(EventTime(34_000_000)), vec![open; 42]);
+        let figures = Figures { tally, watermark, lanes: vec![lane], log, open, mutes: Vec::new() };
         let (lanes, rules) = (vec!["s".to_owned()], vec!["r".to_owned()]);
         let vitals = Vitals::new(About { generation: "g".to_owned(), lanes, rules, started: EventTime(1_000_000) });
         vitals.heard(0, EventTime(35_000_000));
@@ -289,6 +302,9 @@ mod tests {
             "tripline_waiting_hits 28",
             r#"tripline_subscription_watermark_seconds{subscription="s"} 29.5"#,
             r#"tripline_subscription_waiting_rows{subscription="s"} 30"#,
+            r#"tripline_subscription_late_rows_total{subscription="s"} 40"#,
+            r#"tripline_health_open{rule="tripline.source.late"} 42"#,
+            r#"tripline_health_open{rule="tripline.source.nulls"} 0"#,
             "tripline_log_entries_total 31",
             "tripline_log_bytes 32",
             "tripline_redelivered_messages_total 33",

@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use crate::port::standing::Delivery;
-use crate::record::{Disposition, EventTime, alert};
+use crate::record::{Disposition, EventTime, alert, plural};
 
 use super::{Figures, Kept, Vitals, locked, seconds};
 use crate::runtime::live::SinkState;
 use crate::runtime::report::rows_json;
+use crate::state::mute::Mute;
 
 pub fn json(vitals: &Vitals, patience: Duration, now: EventTime, memory: Option<u64>) -> Json {
     let problems = vitals.problems(patience);
@@ -65,8 +66,12 @@ fn add(status: &mut Map<String, Json>, vitals: &Vitals, figures: &Figures, now: 
     put("hits_by_disposition", Json::Object(hits.collect()));
     put("waiting_hits", tally.waiting_hits.into());
     put("alerts", ledger.alerts.into());
-    let told = alert::Phase::ALL.map(|phase| (phase.name().to_owned(), vitals.rules.told(phase).into()));
+    let told = alert::Phase::ALL.map(|phase| (phase.name().to_owned(), ledger.told(phase).into()));
     put("told", Json::Object(told.into_iter().collect()));
+    let open = figures.open.iter();
+    let open = open.map(|open| json!({"rule": open.rule, "title": open.title, "since": open.since.to_string()}));
+    put("health", open.collect());
+    put("mutes", figures.mutes.iter().filter(|mute| mute.until > now).map(of_mute).collect());
     put("open_incidents", ledger.open_incidents.into());
     put("row_errors", ledger.row_errors.into());
     put("evicted_keys", json!(ledger.evicted_keys));
@@ -111,6 +116,7 @@ fn subscriptions(vitals: &Vitals, kept: &Kept) -> Json {
         let state = kept.figures.as_ref().and_then(|figures| figures.log.lanes.get(index));
         let trouble = state.and_then(|lane| lane.stood.trouble.as_ref());
         let figures = kept.figures.as_ref().and_then(|figures| figures.lanes.get(index));
+        let late = figures.map(|lane| lane.late).unwrap_or_default();
         json!({
             "name": name,
             "answered": lane.answered.load(Ordering::Relaxed),
@@ -120,15 +126,22 @@ fn subscriptions(vitals: &Vitals, kept: &Kept) -> Json {
             "delivery": state.and_then(|lane| lane.stood.delivery).map(Delivery::name),
             "unreachable_seconds": trouble.map(|trouble| trouble.since.elapsed().as_secs_f64()),
             "trouble": trouble.map(|trouble| &trouble.what),
+            "rows": late.of,
+            "late_rows": late.rows,
+            "late_since": late.since.map(|at| at.to_string()),
         })
     });
     lanes.collect()
 }
 
+fn of_mute(mute: &Mute) -> Json {
+    json!({"rule": mute.rule, "key": mute.key, "until": mute.until.to_string(), "reason": mute.reason})
+}
+
 fn of_sink(sink: &SinkState) -> Json {
     json!({
         "name": &*sink.name,
-        "waiting": sink.waiting(),
+        "waiting": plural(2, sink.waiting()),
         "pending": sink.pending(),
         "waits_seconds": sink.since.map(|since| since.elapsed().as_secs_f64()),
         "refused": sink.refused,
