@@ -311,9 +311,8 @@ impl GivenHead {
         };
         let times = rows.column(flow::EVENT_TIME).as_primitive_opt::<TimestampMicrosecondType>();
         let times = times.ok_or_else(|| strange("event time"))?.values().to_vec();
-        // Content keys are there for all rows or for none.
-        let duplicates = self.duplicates.len();
-        if self.origins.len() != times.len() || (duplicates > 0 && duplicates != times.len()) {
+        // Both are there for all rows or for none.
+        if [self.origins.len(), self.duplicates.len()].iter().any(|count| ![0, times.len()].contains(count)) {
             return Err(strange("number of rows"));
         }
         let mut ignored = Ignored::default();

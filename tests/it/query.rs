@@ -167,7 +167,7 @@ fn uncomputed() -> Result<(), Failed> {
             return Err(format!("{from:?}: {told}").into());
         }
         let told = said("SELECT SUM(tx_bytes) AS bytes FROM flows")?;
-        if !told.contains("note: 1 sums stopped at the bounds of INT64") {
+        if !told.contains("note: 1 sum stopped at the bounds of INT64") {
             return Err(format!("{from:?}: {told}").into());
         }
     }
