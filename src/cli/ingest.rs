@@ -1,7 +1,7 @@
 //! `tripline ingest`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::port::Input;
 use crate::port::warehouse::Warehouse;
 use crate::record::{Day, flow};
+use crate::runtime::ingest::log::{LogOptions, ingest_log};
 use crate::runtime::ingest::{IngestFailed, IngestOptions, IngestReport, ingest, load};
 use crate::runtime::outlet::{Outlets, REJECTS};
 use crate::runtime::run::RunFailed;
@@ -48,6 +49,10 @@ pub struct Ingest {
     /// The source of inputs that do not name one
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
+    /// In place of inputs: the folder of a run over subscriptions (`run --state`), which may go on. What its log got since the last
+    /// time is taken
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["inputs", "input", "source", "again", "threads"])]
+    state: Option<PathBuf>,
     /// The history: a folder, made when it is not there; or `bigquery`, whose tables of the sources get the decoded rows
     #[arg(long, value_name = "DIR|bigquery")]
     to: String,
@@ -106,7 +111,7 @@ impl Ingest {
             return Ok(report.exit());
         }
         let named: Vec<String> = self.inputs.iter().chain(&self.input).cloned().collect();
-        if named.is_empty() {
+        if named.is_empty() && self.state.is_none() {
             bail!("nothing to ingest\nhelp: tripline ingest --source netlog --to history flows.jsonl");
         }
         check_local(&self.to)?;
@@ -116,9 +121,12 @@ impl Ingest {
         // What is kept are whole rows; evidence is a run's.
         plan.evidence_rows = 0;
         plan.show(&[flow::FLOWS]);
+        if let Some(state) = &self.state {
+            return self.of_log(&plan, opened.generation, state, &opened.project.config.warehouse);
+        }
         let inputs = inputs::open(&plan, self.source.as_deref(), &named)?;
         let sources: Vec<Arc<dyn Input>> = inputs.iter().map(|(_, input)| Arc::clone(input)).collect();
-        let taps: Vec<(String, String)> = self.rejects.iter().map(|file| (REJECTS.to_owned(), file.clone())).collect();
+        let taps = self.taps();
         check_outputs(&taps.iter().map(|(_, file)| file.as_str()).collect::<Vec<_>>(), &sources)?;
         let mut to = self.to(&plan, &opened.project.config.warehouse)?;
         let threads = self.threads.map_or_else(default_threads, usize::from);
@@ -130,16 +138,40 @@ impl Ingest {
             limits: PartLimits::default(),
         };
         let report = self.execute(&plan, &mut to, &options, &taps, &sources)?;
+        self.told(&report, &to)
+    }
+
+    /// The log of a run.
+    fn of_log(&self, plan: &Plan, generation: String, state: &Path, config: &WarehouseConfig) -> anyhow::Result<Exit> {
+        if self.to == BIGQUERY {
+            bail!("the log of a run goes into a folder\nhelp: --to history");
+        }
+        let mut to = self.to(plan, config)?;
+        let To::Folder(_, history) = &mut to else { bail!("the log of a run goes into a folder") };
+        let out = Outlets::new(plan, &self.taps(), None, &wire::row_writer)?;
+        let options = LogOptions { disk: wire::disk(state), generation, limits: PartLimits::default() };
+        let bar = RunBar::new(&[]);
+        let stop = stop_flag()?;
+        let report = ingest_log(plan, history, &options, out, &bar, &stop);
+        bar.clear();
+        self.told(&report?, &to)
+    }
+
+    fn taps(&self) -> Vec<(String, String)> {
+        self.rejects.iter().map(|file| (REJECTS.to_owned(), file.clone())).collect()
+    }
+
+    fn told(&self, report: &IngestReport, to: &To) -> anyhow::Result<Exit> {
         report.skipped.iter().for_each(|skipped| match skipped.name == skipped.known {
             true => note(&format!("{} is there already; `--again` replaces it", skipped.name)),
             false => note(&format!("{} is there already, as {}; `--again` replaces it", skipped.name, skipped.known)),
         });
         let mut out = std::io::stdout().lock();
         match self.format {
-            Format::Text => write!(out, "{}", text(&report, &to))?,
+            Format::Text => write!(out, "{}", text(report, to))?,
             Format::Json => writeln!(out, "{}", report.json())?,
         }
-        Ok(self.exit(&report))
+        Ok(self.exit(report))
     }
 
     fn to(&self, plan: &Plan, config: &WarehouseConfig) -> anyhow::Result<To> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::HistoryError;
+use super::place::LogPlace;
 use super::schema::VERSION;
 
 /// What an ingest put in. It is there when this is.
@@ -21,6 +22,9 @@ pub struct Manifest {
     pub replaces: Vec<String>,
     /// The counts of its closing summary.
     pub summary: Json,
+    /// Where it is out of the log of a run over subscriptions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogPlace>,
 }
 
 /// An input, told by what it holds.

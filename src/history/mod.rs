@@ -4,6 +4,7 @@
 //! DIR/flows/event_day=2026-01-05/ID-0000.parquet   parts, sorted by (event_time, row_id)
 //! DIR/_ingest/ID.json                              a manifest: inputs, parts, where its log ended
 //! DIR/_ingest/ID.tmp/                              parts of an ingest that goes on, or was killed
+//! DIR/_ingest/ID.state                             of an ingest out of a log: what its merge waits for
 //! DIR/_ingest/lock                                 writers are alone, readers are many
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 pub mod error;
 pub mod manifest;
+mod place;
 pub mod read;
 pub mod schema;
 pub mod store;
@@ -22,6 +24,7 @@ pub mod write;
 
 pub use error::HistoryError;
 pub use manifest::{IngestedInput, Manifest, Part};
+pub use place::LogPlace;
 pub use read::{Feed, Scan, Wanted};
 pub use store::History;
 pub use write::{PartLimits, PartWriter};

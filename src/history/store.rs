@@ -9,13 +9,14 @@ use sha2::{Digest, Sha256};
 use crate::port::{Share, Store};
 use crate::record::{Day, EventTime};
 
-use super::{HistoryError, IngestedInput, Manifest, Part};
+use super::{HistoryError, IngestedInput, LogPlace, Manifest, Part};
 
 const FLOWS: &str = "flows";
 const INGESTS: &str = "_ingest";
 const LOCK: &str = "_ingest/lock";
 const MANIFEST: &str = ".json";
 const UNFINISHED: &str = ".tmp";
+const STATE: &str = ".state";
 /// Of the hash in an ingest's id.
 const ID_BYTES: usize = 4;
 
@@ -142,11 +143,23 @@ impl History {
         }
         for file in store.list(INGESTS)? {
             let name = file.path[INGESTS.len() + 1..].split('/').next().unwrap_or_default();
-            if name.ends_with(UNFINISHED) {
+            if name.ends_with(UNFINISHED) || name.strip_suffix(STATE).is_some_and(|id| !self.goes_on(id)) {
                 store.remove(&format!("{INGESTS}/{name}"))?;
             }
         }
         Ok(())
+    }
+
+    /// The last ingest of the log over these queues.
+    pub fn of_log(&self, lanes: &[String]) -> Option<(&str, &LogPlace)> {
+        let mut ingests = self.ingests.iter().rev().filter_map(|known| Some((known.id.as_str(), known.log.as_ref()?)));
+        ingests.find(|(_, place)| place.lanes == lanes)
+    }
+
+    /// Does the next ingest of a log begin where this one ended?
+    fn goes_on(&self, id: &str) -> bool {
+        let place = self.ingests.iter().find(|known| known.id == id).and_then(|known| known.log.as_ref());
+        place.and_then(|place| self.of_log(&place.lanes)).is_some_and(|(last, _)| last == id)
     }
 
     /// Where a part is now.
@@ -163,6 +176,11 @@ impl History {
 /// Where the parts of an ingest lie for good.
 pub fn part_path(day: Day, id: &str, number: usize) -> String {
     format!("{FLOWS}/event_day={day}/{id}-{number:04}.parquet")
+}
+
+/// Where an ingest out of a log leaves what its merge waits for.
+pub fn state_path(id: &str) -> String {
+    format!("{INGESTS}/{id}{STATE}")
 }
 
 /// Where a part is written.

@@ -246,6 +246,7 @@ impl Fetch<'_> {
             // Whoever filled the table does not say.
             generation: String::new(),
             replaces: held.into_iter().collect(),
+            log: None,
             summary: json!({"job": done.id, "billed": taken.billed, "rows": taken.rows, "late": taken.late}),
         })?;
         Ok(Outcome::Taken(taken))

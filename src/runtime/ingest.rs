@@ -7,6 +7,7 @@ mod choose;
 mod folder;
 mod hashed;
 mod known;
+pub mod log;
 pub(super) mod parts;
 mod place;
 mod tables;
@@ -49,7 +50,7 @@ pub struct IngestOptions {
 }
 
 /// What an ingest did.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct IngestReport {
     /// `None` when every input was there already.
     pub run: Option<RunReport>,
@@ -100,7 +101,7 @@ pub fn ingest(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<IngestReport, IngestFailed> {
-    ingest_into(plan, &mut Folder::new(history, options), options, taps, progress, stop)
+    ingest_into(plan, &mut Folder::new(history, &options.generation, options.limits), options, taps, progress, stop)
 }
 
 /// Reads the inputs into the sources' tables of a warehouse. The plan has to show `flows`.
@@ -165,7 +166,7 @@ fn ingest_into(
             error => Err(error),
         };
     }
-    let ingest = Ingest { inputs: &chosen.identities(), replaces: &chosen.replaces, report: &report };
+    let ingest = Ingest { inputs: &chosen.identities(), replaces: &chosen.replaces, report: &report, log: None };
     let Some(kept) = place.keep(&ingest)? else {
         report.interrupted = true;
         return Ok(IngestReport { run: Some(report), days, kept: false, ..IngestReport::nothing(chosen) });
@@ -177,7 +178,7 @@ fn ingest_into(
 
 impl IngestReport {
     fn nothing(chosen: Chosen) -> Self {
-        Self { run: None, days: BTreeMap::new(), parts: 0, bytes: 0, skipped: chosen.skipped, replaced: 0, kept: false }
+        Self { skipped: chosen.skipped, ..Self::default() }
     }
 
     pub fn json(&self) -> Json {

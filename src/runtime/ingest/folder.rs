@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 
+use crate::history::store::{put, state_path};
 use crate::history::write::DayRows;
-use crate::history::{History, IngestedInput, Manifest, PartLimits, PartWriter, schema};
+use crate::history::{History, HistoryError, IngestedInput, Manifest, PartLimits, PartWriter, schema};
 use crate::pipeline::outlet::OutletError;
 use crate::record::Day;
 
+use super::IngestFailed;
 use super::known::{Known, KnownIngest};
 use super::place::{Ingest, Kept, Place};
-use super::{IngestFailed, IngestOptions};
 
 pub struct Folder<'a> {
     history: &'a mut History,
@@ -24,10 +25,14 @@ pub struct Folder<'a> {
 }
 
 impl<'a> Folder<'a> {
-    pub fn new(history: &'a mut History, options: &IngestOptions) -> Self {
-        let parts = PartWriter::new(Arc::clone(history.store()), "", Vec::new(), options.limits);
-        let generation = options.generation.clone();
-        Self { history, generation, limits: options.limits, id: String::new(), parts }
+    pub fn new(history: &'a mut History, generation: &str, limits: PartLimits) -> Self {
+        let parts = PartWriter::new(Arc::clone(history.store()), "", Vec::new(), limits);
+        Self { history, generation: generation.to_owned(), limits, id: String::new(), parts }
+    }
+
+    /// Leaves beside the ingest that goes on what the merge of a log waits for.
+    pub fn put_state(&self, state: &[u8]) -> Result<(), IngestFailed> {
+        Ok(put(self.history.store().as_ref(), &state_path(&self.id), state).map_err(HistoryError::from)?)
     }
 }
 
@@ -77,6 +82,7 @@ impl Place for Folder<'_> {
             generation: self.generation.clone(),
             replaces: ingest.replaces.iter().cloned().collect(),
             summary: ingest.report.json(),
+            log: ingest.log.clone(),
         })?;
         // Its files have gone to their places; the folders that they were in have not.
         self.history.abandon(&self.id)?;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::array::RecordBatch;
 
-use crate::history::IngestedInput;
 use crate::history::write::DayRows;
+use crate::history::{IngestedInput, LogPlace};
 use crate::pipeline::outlet::OutletError;
 use crate::record::Day;
 use crate::runtime::report::RunReport;
@@ -44,6 +44,8 @@ pub struct Ingest<'a> {
     /// Ingests whose place it takes.
     pub replaces: &'a BTreeSet<String>,
     pub report: &'a RunReport,
+    /// Where it is out of the log of a run.
+    pub log: Option<LogPlace>,
 }
 
 /// Files, and their bytes.

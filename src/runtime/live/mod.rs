@@ -27,7 +27,7 @@
 //! | `vitals` | the run as others see it while it goes on |
 
 mod alert_file;
-mod core;
+pub(super) mod core;
 mod definitions;
 mod deliver;
 mod feed;

@@ -61,7 +61,8 @@ pub fn again_and_again() -> Outcome {
         given.alerts.len(),
         summary["log"]
     );
-    if !too_early.is_empty() || counts.again == 0 {
+    // A few may all come while nothing is under way.
+    if !too_early.is_empty() || (kills >= 50 && counts.again == 0) {
         return Err(format!("seed {seed}: acknowledged and not in the log: {too_early:?}; {counts:?}").into());
     }
     Ok(())

@@ -4,6 +4,7 @@
 pub mod damaged;
 pub mod disk;
 mod health;
+mod history;
 mod log;
 pub mod queue;
 mod reload;
@@ -161,6 +162,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::a_graph_that_cannot_go_on_leaves_the_other_one", turn::unfit),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),
         Trial::test("durable::each_alert_is_in_one_file", rotated),
+        Trial::test("durable::the_log_becomes_a_history", history::of_the_log),
+        Trial::test("durable::the_log_of_another_run_is_refused", history::of_another),
         Trial::test("durable::files_of_two_runs_are_refused", files_of_two_runs),
     ]
 }
@@ -311,7 +314,7 @@ impl Machine {
         adjust: &mut dyn FnMut(&mut LiveOptions),
     ) -> Result<Logged, String> {
         let mounted: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(&self.disk)));
-        let lanes: Vec<String> = self.queues.iter().map(|queue| queue.name().to_string()).collect();
+        let lanes: Vec<String> = self.queues.iter().map(|queue| format!("netlog={}", queue.name())).collect();
         let session =
             Session::open(mounted, generation, &plan.computed(), &lanes).map_err(|error| error.to_string())?;
         let output = Box::new(MemoryOutput { disk: Arc::clone(&self.disk), file: ALERTS });

@@ -299,7 +299,7 @@ pub fn two_hundred() -> Result<(), Failed> {
         };
         let (notes, mut next) = (Notes::default(), Some(next));
         if deaths < 6 {
-            machine.disk.die_at(300 + random.below(900) as u64);
+            machine.disk.die_at(200 + random.below(700) as u64);
         }
         let done = machine.start_noting(&of(&generation), &generation, &notes, &mut |options| {
             options.definitions = next.take().map(|next| Box::new(next) as Box<dyn Definitions>);
