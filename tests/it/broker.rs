@@ -205,7 +205,7 @@ fn outage() -> Outcome {
     }
 }
 
-/// A message that is gzip is read; one that is cut off, or too long when it is not compressed any more, is one record, which is
+/// A message that is gzip is read; one that is empty, cut off, or too long when it is not compressed any more, is one record, which is
 /// rejected and told as it came.
 fn compressed() -> Outcome {
     let packed = |bytes: &[u8]| -> Result<Vec<u8>, Failed> {
@@ -220,21 +220,22 @@ fn compressed() -> Outcome {
     let mut long = GzEncoder::new(Vec::new(), Compression::fast());
     long.write_all(&vec![b'\n'; (10 << 20) + 1])?;
     let long = long.finish()?;
+    let empty = b"\n\n".to_vec();
     let server = Server::start(Queue::new(true, 6))?;
     let place = Place::new("")?;
     let mut config = fs::OpenOptions::new().append(true).open(place.path("project/tripline.yaml"))?;
     writeln!(config, "\ndead_letters: {{type: file, file: letters.jsonl}}")?;
     let mut run = place.start(&server)?;
-    for message in [&three, &cut, &long] {
+    for message in [&three, &cut, &long, &empty] {
         server.queue().publish(message.clone(), &[]);
     }
     place.wait_for("acknowledgements", || Ok(server.queue().unacknowledged() == 0))?;
     let letters = || fs::read_to_string(place.path("letters.jsonl")).unwrap_or_default();
-    place.wait_for("letters", || Ok(letters().lines().count() == 2))?;
+    place.wait_for("letters", || Ok(letters().lines().count() == 3))?;
     let ended = run.stop()?;
     let summary = place.summary()?;
     let (rows, rejected) = (&summary["rows"], &summary["rejected"]);
-    if !ended.success() || rows["offered"] != 5 || rows["accepted"] != 3 || rows["rejected"] != 2 {
+    if !ended.success() || rows["offered"] != 6 || rows["accepted"] != 3 || rows["rejected"] != 3 {
         return Err(format!("{ended}: {rows} {rejected}").into());
     }
     let mut told = BTreeSet::new();
@@ -243,7 +244,8 @@ fn compressed() -> Outcome {
         let text = |name: &str| letter[name].as_str().unwrap_or_default().to_owned();
         told.insert((text("reason"), text("payload_base64")));
     }
-    let expected = [("ingest.bad-record", &cut), ("ingest.too-long", &long)];
+    let text = Vec::new();
+    let expected = [("ingest.bad-record", &cut), ("ingest.bad-record", &text), ("ingest.too-long", &long)];
     let expected = expected.map(|(reason, payload)| (reason.to_owned(), STANDARD.encode(payload)));
     if told != expected.into() {
         return Err(format!("{told:?}").into());

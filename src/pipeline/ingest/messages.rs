@@ -112,6 +112,8 @@ impl MessageDecoder {
 /// Why nothing in a message can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
+    /// There is nothing in it.
+    Empty,
     /// Its gzip is cut off or damaged.
     Damaged,
     /// Not compressed any more, it is longer than a message may be.
@@ -121,13 +123,14 @@ pub enum Unread {
 impl Unread {
     fn reason(self) -> RejectReason {
         match self {
-            Self::Damaged => RejectReason::BadRecord,
+            Self::Empty | Self::Damaged => RejectReason::BadRecord,
             Self::TooLong => RejectReason::TooLong,
         }
     }
 
     fn detail(self) -> String {
         match self {
+            Self::Empty => "the message has no record".to_owned(),
             Self::Damaged => "the message begins as gzip does, and cannot be decompressed".to_owned(),
             Self::TooLong => format!("decompressed, the message is longer than {MESSAGE_BYTES_MAX} bytes"),
         }
@@ -144,6 +147,9 @@ pub fn lines_of(message: &[u8]) -> Result<Cow<'_, [u8]>, Unread> {
             Ok(read) if length(read) > MESSAGE_BYTES_MAX => return Err(Unread::TooLong),
             Ok(_) => plain = Cow::Owned(whole),
         }
+    }
+    if plain.trim_ascii().is_empty() {
+        return Err(Unread::Empty);
     }
     // One record may be written on several lines. Between its tokens a line break is a space, within them it is an error.
     let broken = memchr::memchr(b'\n', plain.trim_ascii()).is_some();
@@ -173,6 +179,9 @@ mod tests {
         let gzip = gzip.finish().expect("in memory");
         assert_eq!(&*plain(&gzip), b"{\"a\":1}");
         assert_eq!(lines_of(&gzip[..gzip.len() - 9]), Err(Unread::Damaged));
+        for empty in [&b""[..], b"\n\r\n "] {
+            assert_eq!(lines_of(empty), Err(Unread::Empty));
+        }
     }
 
     #[test]
@@ -180,7 +189,7 @@ mod tests {
         let longest = usize::try_from(MESSAGE_BYTES_MAX).expect("it fits");
         let packed = |length: usize| {
             let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            gzip.write_all(&vec![b' '; length]).expect("in memory");
+            gzip.write_all(&vec![b'1'; length]).expect("in memory");
             gzip.finish().expect("in memory")
         };
         assert_eq!(plain(&packed(longest)).len(), longest);
