@@ -144,7 +144,7 @@ impl Frame {
             };
             let stacks = &mut self.stacks[*number as usize];
             stacks.sum = Some(sum);
-            stacks.newer.rows.push(Row { end, slot: *slot });
+            stacks.newer.push(Row { end, slot: *slot });
             if !std::mem::replace(&mut stacks.aging, true) {
                 self.ages.push(Reverse((end, *number)));
             }
@@ -208,7 +208,7 @@ impl Frame {
         for (_, key) in &gone {
             let Stacks { older, newer, sum, .. } = std::mem::take(&mut self.stacks[*key as usize]);
             self.held -= older.rows.len() + newer.rows.len();
-            self.forget_pieces(older.pieces.iter().chain(&newer.pieces))?;
+            self.forget_pieces(older.pieces.iter().chain(newer.pieces.iter()))?;
             let rows = older.rows.into_iter().chain(newer.rows).map(|row| row.slot);
             rows.chain(sum).for_each(|slot| self.give_back(slot));
             self.bags.iter_mut().flatten().for_each(|bag| bag.forget(*key));
@@ -290,7 +290,7 @@ impl Frame {
                 if let Some(next) = before.replace(row.slot) {
                     self.merge(&[next], &[row.slot])?;
                 }
-                self.stacks[number as usize].older.rows.push(row);
+                self.stacks[number as usize].older.push(row);
             }
             let Some(piece) = newer.pieces.pop() else { return Ok(()) };
             if piece.last <= left {

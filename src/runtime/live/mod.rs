@@ -21,6 +21,8 @@
 //! | `quiet.rs` | which alerts they are not told of |
 //! | `alert_file.rs` | the file that they are written to |
 //! | `seen.rs` | which messages are in the log |
+//! | `room.rs` | how many bytes may wait, and where |
+//! | `pressure.rs` | what is done when memory gets short |
 //! | `standing.rs` | how subscriptions are: what was acknowledged, which cannot be reached |
 //! | `vitals` | the run as others see it while it goes on |
 
@@ -33,9 +35,11 @@ mod lane;
 mod left;
 mod letter;
 mod outbox;
+mod pressure;
 mod quiet;
 mod recover;
 mod reload;
+mod room;
 mod seen;
 mod snapshots;
 mod standing;
@@ -81,8 +85,12 @@ use feed::Source;
 use lane::{Inlet, Message, Taken};
 pub use left::Left;
 pub use outbox::{Outbox, Session};
+pub use pressure::Memory;
+use pressure::{Level, Pressure};
 use recover::recover;
 use reload::Reloads;
+pub use room::Bounds;
+use room::Room;
 use seen::{Messages, Seen};
 pub use snapshots::Keeping;
 use snapshots::{Head, Snapshots};
@@ -137,6 +145,8 @@ pub struct LiveOptions {
     pub full_pause: Duration,
     /// Where the run's figures are left.
     pub vitals: Arc<Vitals>,
+    /// What the run may use.
+    pub memory: Memory,
 }
 
 impl LiveOptions {
@@ -158,6 +168,7 @@ impl LiveOptions {
             one_at_a_time: false,
             full_pause: FULL_PAUSE,
             vitals: Vitals::unwatched(),
+            memory: Memory::default(),
         }
     }
 }
@@ -290,6 +301,8 @@ pub fn live(
     deliveries.begin(&disk, &options.clock, dead_letters.collect(), &rejects, progress)?;
     let begun = options.clock.now();
     let held = recovered.log.end() > 0;
+    let bounds = Bounds::of(options.memory.limit, lateness.len());
+    options.vitals.may_use(options.memory.limit);
     let mut queues = Vec::with_capacity(lateness.len());
     let mut lanes = Lanes::default();
     let seen: Vec<Seen> = recovered.messages.iter().cloned().map(Seen::from).collect();
@@ -307,10 +320,13 @@ pub fn live(
             hold: held.then(|| (until, EventTime(core.merge.latest(lane)))),
             stop: Arc::clone(stop),
             vitals: Arc::clone(&options.vitals),
+            room: Room::new(bounds.decoded),
+            part_bytes: bounds.part,
         };
+        let room = Arc::clone(&inlet.room);
         lanes.add(&*subscription);
         let (taken, thread) = inlet.spawn(subscription, seen);
-        queues.push(Queue { taken, thread, heard: until, idle_after: source.idle_after });
+        queues.push(Queue { taken, thread, room, heard: until, idle_after: source.idle_after });
     }
     let logged = Logged {
         snapshot_entries: recovered.snapshot.unwrap_or(0),
@@ -321,6 +337,7 @@ pub fn live(
     };
     options.vitals.turned_to(&generation, options.lookups, begun);
     let spill = options.spill.clone();
+    let pressure = Pressure::new(options.memory, plan.look_back_rows);
     let reloads = Reloads::new(options.definitions, (plan, lookups), lateness.clone(), spill);
     let mut run = Live {
         core,
@@ -336,12 +353,15 @@ pub fn live(
             due: recovered.changed,
             taken: begun,
             writing: None,
+            ahead: bounds.snapshot,
         },
         queues,
         lanes,
         deliveries,
         logged_entries,
         reloads,
+        bounds,
+        pressure,
         clock: options.clock,
         group_entries: options.group_entries,
         one_at_a_time: options.one_at_a_time,
@@ -390,6 +410,8 @@ pub fn live(
 struct Queue {
     taken: Receiver<Message>,
     thread: JoinHandle<()>,
+    /// For rows on their way from it.
+    room: Arc<Room>,
     /// When rows came last.
     heard: EventTime,
     idle_after: Micros,
@@ -407,6 +429,8 @@ struct Live<'a> {
     /// Entries of the log that no crash takes back.
     logged_entries: Arc<AtomicU64>,
     reloads: Reloads,
+    bounds: Bounds,
+    pressure: Pressure,
     clock: Arc<dyn Clock>,
     group_entries: usize,
     one_at_a_time: bool,
@@ -424,6 +448,7 @@ impl Live<'_> {
         while !self.stop.load(Ordering::Relaxed) {
             self.vitals.turn(|| self.figures(outbox, self.deliveries.states()));
             self.lanes.tell(self.progress);
+            self.relieve()?;
             let group = match self.take() {
                 // Its thread was told to stop a moment before.
                 Err(LiveError::Thread) if self.stop.load(Ordering::Relaxed) => break,
@@ -509,12 +534,38 @@ impl Live<'_> {
         )
     }
 
+    /// Looks whether there is enough memory, and does what helps where there is not.
+    fn relieve(&mut self) -> Result<(), LiveError> {
+        let (before, now) = (self.pressure.level(), Instant::now());
+        let Some(used) = self.pressure.look(now) else { return Ok(()) };
+        self.vitals.uses(used);
+        let level = self.pressure.level();
+        if level != before {
+            self.queues.iter().for_each(|queue| queue.room.narrow(level > Level::Enough));
+            if (level == Level::Full) != (before == Level::Full) {
+                let full = level == Level::Full;
+                self.progress.notes(if full { pressure::WAITS } else { "there is memory again: it takes messages" });
+                self.vitals.waits(full.then_some(pressure::WAITS));
+            }
+        }
+        if let Some(rows) = self.pressure.rows(self.core.graph.look_back_rows(), now) {
+            self.core.graph.hold_at_most(rows)?;
+        }
+        Ok(())
+    }
+
     /// What the queues have, as far as there is room for it.
     fn take(&mut self) -> Result<Vec<Taken>, LiveError> {
         let mut group = Vec::new();
-        let full = self.reloads.held().is_some_and(|held| held.len() >= HELD_ENTRIES_MAX);
+        let (held, bytes) = self.reloads.held_back();
+        let lanes = self.queues.len() as u64;
+        let full = self.pressure.level() == Level::Full
+            || held >= HELD_ENTRIES_MAX
+            || bytes >= self.bounds.rows.saturating_mul(lanes);
         for (lane, queue) in self.queues.iter_mut().enumerate() {
-            while group.len() < self.group_entries && !full && self.core.waiting_rows(lane) < WAITING_ROWS_MAX {
+            let waits =
+                self.core.waiting_rows(lane) >= WAITING_ROWS_MAX || self.core.waiting_bytes(lane) >= self.bounds.rows;
+            while group.len() < self.group_entries && !full && !waits {
                 match queue.taken.try_recv() {
                     Ok(message) => {
                         let taken = message?;
@@ -537,9 +588,11 @@ impl Live<'_> {
         }
         let mut entries = Vec::with_capacity(group.len());
         let mut receipts = Vec::new();
+        let mut held = Vec::with_capacity(entries.capacity());
         for taken in group {
             self.logged.redelivered += taken.redelivered;
             receipts.extend(taken.receipts);
+            held.extend(taken.held);
             if let Some(mut given) = taken.given {
                 given.generation = outbox.generation().to_owned();
                 let entry = Entry::Given(given);
@@ -553,6 +606,7 @@ impl Live<'_> {
         self.snapshots.marks.see(&self.log, self.core.merge.watermark());
         receipts.into_iter().for_each(|receipt| receipt.acknowledge());
         self.apply_all(entries, outbox)?;
+        drop(held);
         self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
     }
 
@@ -618,6 +672,10 @@ impl Live<'_> {
         }
         // The run itself stood still: what came meanwhile is not taken yet, and nobody was silent.
         if now >= self.ticked.plus(STALL) {
+            self.queues.iter_mut().for_each(|queue| queue.heard = queue.heard.max(now));
+        }
+        // Nor one whose messages it does not take.
+        if self.pressure.level() == Level::Full {
             self.queues.iter_mut().for_each(|queue| queue.heard = queue.heard.max(now));
         }
         // Nor is one that cannot be reached.

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,14 +42,16 @@ pub struct Written {
 }
 
 impl Writing {
-    /// `begun`: when the loop left off doing other things for it.
+    /// `begun`: when the loop left off doing other things for it. `ahead`: bytes that it may be ahead of the disk; it waits then.
     pub fn begin(
         disk: Arc<dyn Disk>,
         entries: u64,
         (begun, at): (Instant, EventTime),
+        ahead: u64,
         save: &mut dyn FnMut(&mut dyn Write) -> Result<(), SavedError>,
     ) -> Result<Self, LiveError> {
-        let (pieces, given) = channel::<Piece>();
+        let ahead = usize::try_from(ahead).unwrap_or(usize::MAX) / PIECE_BYTES;
+        let (pieces, given) = sync_channel::<Piece>(ahead.max(1));
         let (sender, done) = channel();
         let waiting = thread::current();
         thread::spawn(move || {
@@ -92,7 +94,7 @@ fn write_all(pieces: &Receiver<Piece>, out: &mut dyn Write) -> io::Result<()> {
 
 /// Bytes to pieces. Where nobody takes them any more, the one who took them says why.
 struct Pieces {
-    pieces: Sender<Piece>,
+    pieces: SyncSender<Piece>,
     piece: Vec<u8>,
 }
 

@@ -21,6 +21,8 @@ pub struct LaneFigures {
     pub watermark: Option<EventTime>,
     /// Rows that wait for those of other subscriptions.
     pub waiting_rows: u64,
+    /// The memory that they have.
+    pub waiting_bytes: u64,
 }
 
 impl Figures {
@@ -29,6 +31,7 @@ impl Figures {
         let lane = |lane: usize| LaneFigures {
             watermark: known(core.merge.watermark_of(lane)),
             waiting_rows: core.waiting_rows(lane) as u64,
+            waiting_bytes: core.waiting_bytes(lane),
         };
         Self {
             tally: core.graph.tally(core.unread_rows()),

@@ -30,6 +30,9 @@ pub fn text(vitals: &Vitals, now: EventTime, memory: Option<u64>) -> String {
     }
     text.one(START, seconds(EPOCH, vitals.about.started));
     memory.into_iter().for_each(|bytes| text.one(MEMORY, bytes));
+    let (used, allowed) = vitals.memory();
+    used.into_iter().for_each(|bytes| text.one(MEMORY_USED, bytes));
+    allowed.into_iter().for_each(|bytes| text.one(MEMORY_LIMIT, bytes));
     text.by(PHASE, "phase", Phase::ALL.map(|phase| (phase.name(), u64::from(phase == kept.phase))));
     text.one(LOOP_AGE, vitals.turned().as_secs_f64());
     text.one(RECOVERED, vitals.recovered.load(Ordering::Relaxed));
@@ -88,6 +91,7 @@ fn watermarks(text: &mut Text, vitals: &Vitals, figures: &Figures, now: EventTim
     let watermarks = lanes().filter_map(|(name, lane)| Some((name, seconds(EPOCH, lane.watermark?))));
     text.by(LANE_WATERMARK, "subscription", watermarks);
     text.by(LANE_WAITING, "subscription", lanes().map(|(name, lane)| (name, lane.waiting_rows)));
+    text.by(LANE_WAITING_BYTES, "subscription", lanes().map(|(name, lane)| (name, lane.waiting_bytes)));
 }
 
 fn syncs(text: &mut Text, vitals: &Vitals) {
@@ -251,7 +255,7 @@ mod tests {
         let rule = RuleTally { name: "r".into(), row_errors: 27, ..Default::default() };
         let imbalance = ledger.verify().err();
         let tally = Tally { ledger, waiting_hits: 28, imbalance, features: vec![feature], rules: vec![rule] };
-        let lane = LaneFigures { watermark: Some(EventTime(29_500_000)), waiting_rows: 30 };
+        let lane = LaneFigures { watermark: Some(EventTime(29_500_000)), waiting_rows: 30, waiting_bytes: 40 };
         let log = Logged { entries: 31, bytes: 32, redelivered: 33, ..Logged::default() };
         let figures = Figures { tally, watermark: Some(EventTime(34_000_000)), lanes: vec![lane], log };
         let (lanes, rules) = (vec!["s".to_owned()], vec!["r".to_owned()]);
@@ -260,6 +264,8 @@ mod tests {
         vitals.acknowledged(36);
         vitals.recovers(37);
         vitals.recovered(38);
+        vitals.uses(41);
+        vitals.may_use(42);
         {
             let mut kept = locked(&vitals.kept);
             (kept.phase, kept.figures) = (Phase::Running, Some(figures));
@@ -289,6 +295,9 @@ mod tests {
             "tripline_waiting_hits 28",
             r#"tripline_subscription_watermark_seconds{subscription="s"} 29.5"#,
             r#"tripline_subscription_waiting_rows{subscription="s"} 30"#,
+            r#"tripline_subscription_waiting_bytes{subscription="s"} 40"#,
+            "tripline_memory_used_bytes 41",
+            "tripline_memory_limit_bytes 42",
             "tripline_log_entries_total 31",
             "tripline_log_bytes 32",
             "tripline_redelivered_messages_total 33",
