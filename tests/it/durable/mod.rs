@@ -4,6 +4,7 @@
 pub mod damaged;
 pub mod disk;
 mod log;
+mod memory;
 pub mod queue;
 mod reload;
 mod sinks;
@@ -140,6 +141,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::what_is_muted_is_not_told", sinks::muted),
         Trial::test("durable::a_new_sink_is_told_of_what_comes", sinks::new_sink),
         Trial::test("durable::a_full_disk_is_waited_for", full_disk),
+        Trial::test("durable::what_waits_is_bounded", memory::bounded),
+        Trial::test("durable::without_memory_nothing_is_taken", memory::exhausted),
         Trial::test("durable::a_folder_is_one_runs", one_run),
         Trial::test("durable::pending_alerts_are_not_lost_to_other_definitions", pending),
         Trial::test("durable::reloads_that_die_again_and_again", reload::again_and_again),
