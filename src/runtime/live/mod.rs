@@ -7,6 +7,7 @@
 //! | file | does |
 //! |---|---|
 //! | `lane.rs` | a queue on a thread of its own: messages to rows, and how far they may move the watermark |
+//! | `logged.rs` | what it did beside what it computed |
 //! | `core.rs` | entries of the log to alerts, the same live and read again |
 //! | `left.rs` | definitions that a run was under which was not left cleanly |
 //! | `recover.rs` | a snapshot, and the log behind it read again |
@@ -34,6 +35,7 @@ mod feed;
 mod lane;
 mod left;
 mod letter;
+mod logged;
 mod outbox;
 mod pressure;
 mod quiet;
@@ -47,15 +49,12 @@ pub mod vitals;
 mod warming;
 mod writing;
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-use serde_json::{Value as Json, json};
 
 use crate::pipeline::graph::{CarryError, Graph, GraphError};
 use crate::pipeline::merge::{BEFORE_ALL, Merge};
@@ -84,6 +83,7 @@ pub use deliver::{Listener, SinkState};
 use feed::Source;
 use lane::{Inlet, Message, Taken};
 pub use left::Left;
+pub use logged::Logged;
 pub use outbox::{Outbox, Session};
 pub use pressure::Memory;
 use pressure::{Level, Pressure};
@@ -171,39 +171,6 @@ impl LiveOptions {
             memory: Memory::default(),
         }
     }
-}
-
-/// What a live run did beside what it computed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Logged {
-    /// Of the snapshot that the run began with.
-    pub snapshot_entries: u64,
-    /// Read again at the start.
-    pub recovered_entries: u64,
-    /// Snapshots that could not be read at the start.
-    pub unread_snapshots: u64,
-    /// Written by this run.
-    pub snapshots: u64,
-    /// The length of the last one.
-    pub snapshot_bytes: u64,
-    /// The longest time that one took, and for which nothing else was done.
-    pub snapshot_micros_max: u64,
-    pub snapshot_pause_micros_max: u64,
-    pub cut_bytes: u64,
-    /// How often other definitions came in force.
-    pub reloads: u64,
-    /// Messages that were in the log already.
-    pub redelivered: u64,
-    pub entries: u64,
-    pub bytes: u64,
-    /// Attempts that found the disk full.
-    pub full: u64,
-    /// Alerts of all runs over the folder.
-    pub alerts: u64,
-    /// How sinks were at the end.
-    pub sinks: Vec<SinkState>,
-    /// And subscriptions.
-    pub lanes: Vec<LaneState>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -534,53 +501,6 @@ impl Live<'_> {
         )
     }
 
-    /// Looks whether there is enough memory, and does what helps where there is not.
-    fn relieve(&mut self) -> Result<(), LiveError> {
-        let (before, now) = (self.pressure.level(), Instant::now());
-        let Some(used) = self.pressure.look(now) else { return Ok(()) };
-        self.vitals.uses(used);
-        let level = self.pressure.level();
-        if level != before {
-            self.queues.iter().for_each(|queue| queue.room.narrow(level > Level::Enough));
-            if (level == Level::Full) != (before == Level::Full) {
-                let full = level == Level::Full;
-                self.progress.notes(if full { pressure::WAITS } else { "there is memory again: it takes messages" });
-                self.vitals.waits(full.then_some(pressure::WAITS));
-            }
-        }
-        if let Some(rows) = self.pressure.rows(self.core.graph.look_back_rows(), now) {
-            self.core.graph.hold_at_most(rows)?;
-        }
-        Ok(())
-    }
-
-    /// What the queues have, as far as there is room for it.
-    fn take(&mut self) -> Result<Vec<Taken>, LiveError> {
-        let mut group = Vec::new();
-        let (held, bytes) = self.reloads.held_back();
-        let lanes = self.queues.len() as u64;
-        let full = self.pressure.level() == Level::Full
-            || held >= HELD_ENTRIES_MAX
-            || bytes >= self.bounds.rows.saturating_mul(lanes);
-        for (lane, queue) in self.queues.iter_mut().enumerate() {
-            let waits =
-                self.core.waiting_rows(lane) >= WAITING_ROWS_MAX || self.core.waiting_bytes(lane) >= self.bounds.rows;
-            while group.len() < self.group_entries && !full && !waits {
-                match queue.taken.try_recv() {
-                    Ok(message) => {
-                        let taken = message?;
-                        queue.heard = queue.heard.max(taken.arrived);
-                        self.vitals.heard(lane, taken.arrived);
-                        group.push(taken);
-                    }
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return Err(LiveError::Thread),
-                }
-            }
-        }
-        Ok(group)
-    }
-
     /// Logs, makes durable, acknowledges, computes, puts out.
     fn commit(&mut self, group: Vec<Taken>, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         if group.is_empty() {
@@ -698,41 +618,5 @@ impl Live<'_> {
         self.logged_entries.store(self.log.end(), Ordering::Release);
         self.apply_all(ticks, outbox)?;
         self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
-    }
-}
-
-impl Logged {
-    pub fn json(&self) -> Json {
-        json!({
-            "entries": self.entries,
-            "bytes": self.bytes,
-            "snapshot_entries": self.snapshot_entries,
-            "recovered_entries": self.recovered_entries,
-            "unread_snapshots": self.unread_snapshots,
-            "snapshots": self.snapshots,
-            "snapshot_bytes": self.snapshot_bytes,
-            "snapshot_micros_max": self.snapshot_micros_max,
-            "snapshot_pause_micros_max": self.snapshot_pause_micros_max,
-            "cut_bytes": self.cut_bytes,
-            "reloads": self.reloads,
-            "redelivered": self.redelivered,
-            "full": self.full,
-            "alerts": self.alerts,
-            "sinks": self.sinks.iter().map(|sink| sink.json()).collect::<Vec<Json>>(),
-            "subscriptions": self.lanes.iter().map(|lane| lane.json()).collect::<Vec<Json>>(),
-        })
-    }
-}
-
-impl fmt::Display for Logged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, bytes, snapshot_entries, recovered_entries, redelivered, .. } = self;
-        writeln!(
-            f,
-            "log: {entries} entries, {bytes} bytes; begun with a snapshot of {snapshot_entries} and {recovered_entries} behind it; \
-             {redelivered} messages came again"
-        )?;
-        self.lanes.iter().try_for_each(|lane| lane.write(f))?;
-        self.sinks.iter().try_for_each(|sink| sink.write(f))
     }
 }

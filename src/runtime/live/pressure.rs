@@ -8,7 +8,11 @@
 //!
 //! Used is what the system cannot take back without the process: pages of files do not count.
 
+use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
+
+use super::lane::Taken;
+use super::{HELD_ENTRIES_MAX, Live, LiveError, WAITING_ROWS_MAX};
 
 /// How often memory is looked at.
 const EVERY: Duration = Duration::from_millis(200);
@@ -89,6 +93,55 @@ impl Pressure {
         self.spilled = Some(now);
         self.rows = (self.rows.min(held) / 2).max(ROWS_LEAST);
         Some(self.rows)
+    }
+}
+
+impl Live<'_> {
+    /// Looks whether there is enough memory, and does what helps where there is not.
+    pub(super) fn relieve(&mut self) -> Result<(), LiveError> {
+        let (before, now) = (self.pressure.level(), Instant::now());
+        let Some(used) = self.pressure.look(now) else { return Ok(()) };
+        self.vitals.uses(used);
+        let level = self.pressure.level();
+        if level != before {
+            self.queues.iter().for_each(|queue| queue.room.narrow(level > Level::Enough));
+            if (level == Level::Full) != (before == Level::Full) {
+                let full = level == Level::Full;
+                self.progress.notes(if full { WAITS } else { "there is memory again: it takes messages" });
+                self.vitals.waits(full.then_some(WAITS));
+            }
+        }
+        if let Some(rows) = self.pressure.rows(self.core.graph.look_back_rows(), now) {
+            self.core.graph.hold_at_most(rows)?;
+        }
+        Ok(())
+    }
+
+    /// What the queues have, as far as there is room for it.
+    pub(super) fn take(&mut self) -> Result<Vec<Taken>, LiveError> {
+        let mut group = Vec::new();
+        let (held, bytes) = self.reloads.held_back();
+        let lanes = self.queues.len() as u64;
+        let full = self.pressure.level() == Level::Full
+            || held >= HELD_ENTRIES_MAX
+            || bytes >= self.bounds.rows.saturating_mul(lanes);
+        for (lane, queue) in self.queues.iter_mut().enumerate() {
+            let waits =
+                self.core.waiting_rows(lane) >= WAITING_ROWS_MAX || self.core.waiting_bytes(lane) >= self.bounds.rows;
+            while group.len() < self.group_entries && !full && !waits {
+                match queue.taken.try_recv() {
+                    Ok(message) => {
+                        let taken = message?;
+                        queue.heard = queue.heard.max(taken.arrived);
+                        self.vitals.heard(lane, taken.arrived);
+                        group.push(taken);
+                    }
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return Err(LiveError::Thread),
+                }
+            }
+        }
+        Ok(group)
     }
 }
 
