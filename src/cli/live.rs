@@ -11,8 +11,8 @@ use crate::port::subscription::Subscription;
 use crate::record::{EventTime, Micros, plural};
 use crate::runtime::live::vitals::{About, Counted, Vitals};
 use crate::runtime::live::{
-    AlertFile, FilePlace, Keeping, Left, Listener, LiveOptions, Logged, LookupState, OpenedFile, Outbox, Rotation,
-    Session, live,
+    AlertFile, Bounds, FilePlace, Keeping, Left, Listener, LiveOptions, Logged, LookupState, OpenedFile, Outbox,
+    Rotation, Session, live,
 };
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
@@ -58,6 +58,10 @@ pub struct Live {
     /// (default: only for a SIGHUP)
     #[arg(long, requires = "subscription")]
     watch: bool,
+    /// Memory that the run has, such as 512MiB: an eighth of it, 256 MiB at most, is for what waits, and where it gets short the run
+    /// takes fewer messages, or none (default: what its control group or the machine has)
+    #[arg(long, requires = "subscription", value_name = "SIZE", value_parser = memory)]
+    memory: Option<u64>,
     /// Answers /healthz, /readyz, /metrics and /status at this address of the machine itself, such as 127.0.0.1:9464, which
     /// `tripline status` asks (default: nowhere)
     #[arg(long, requires = "subscription", conflicts_with_all = ["input", "history", "live"], value_name = "ADDRESS")]
@@ -133,9 +137,11 @@ impl Live {
         let mut counted = Counted::new(&vitals, &mut outlets);
         let mut outbox = Outbox::new(session, &mut counted, file, &behind)?;
         outbox.drop_pending = self.drop_pending;
+        let memory = wire::memory_of(self.memory);
+        let bounds = Bounds::of(memory.limit, named.len());
         let mut subscriptions: Vec<(usize, Box<dyn Subscription>)> = Vec::with_capacity(named.len());
         for (index, name) in named {
-            subscriptions.push((index, wire::subscription(&name)?));
+            subscriptions.push((index, wire::subscription(&name, bounds.messages)?));
         }
         let keeping = Keeping {
             every: self.snapshot_every,
@@ -153,6 +159,7 @@ impl Live {
             definitions: Some(reload::definitions(target.fixed, target.asks)),
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
             vitals,
+            memory,
             ..LiveOptions::new(subscriptions, wire::clock())
         };
         begins(
@@ -237,6 +244,18 @@ fn begins(about: &About, state: &Path, output: &str, sinks: &[Listener], listeni
         to.join(", "),
         state.display()
     ));
+}
+
+/// Less would be used up by the definitions alone.
+const MEMORY_LEAST: u64 = 64 << 20;
+
+fn memory(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1u64)];
+    let unit = units.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+    let bytes = unit.and_then(|(number, bytes)| number.trim_end().parse::<u64>().ok()?.checked_mul(bytes));
+    bytes
+        .filter(|bytes| *bytes >= MEMORY_LEAST)
+        .ok_or_else(|| "write at least 64MiB, such as 512MiB or 2GiB".to_owned())
 }
 
 fn kept_for(text: &str) -> Result<Micros, String> {

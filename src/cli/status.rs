@@ -124,7 +124,9 @@ fn text(status: &Json) -> String {
         lines.line("snapshot", &format!("{} of {entries}, {size}", instant(&snapshot["at"])));
     }
     if !status["memory_bytes"].is_null() {
-        lines.line("memory", &bytes(&status["memory_bytes"]));
+        let limit = &status["memory_limit_bytes"];
+        let of = if limit.is_null() { String::new() } else { format!(", {} may be used", bytes(limit)) };
+        lines.line("memory", &(bytes(&status["memory_bytes"]) + &of));
     }
     lines.0
 }

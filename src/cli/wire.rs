@@ -36,7 +36,7 @@ use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::warehouse::{Warehouse, WarehouseError};
 use crate::port::{Clock, FileTree, Input, RowFormat, RowWriter, Spill, Store};
-use crate::runtime::live::Listener;
+use crate::runtime::live::{Listener, Memory};
 use crate::state::definitions::Files;
 
 use crate::record::{KeyPlace, WebAddress};
@@ -287,8 +287,9 @@ fn environment(name: &str) -> anyhow::Result<String> {
     Ok(value)
 }
 
-pub fn subscription(name: &str) -> io::Result<Box<dyn Subscription>> {
-    Ok(Box::new(pubsub::PubSub::subscribe(name)?))
+/// `bytes`: of its messages that may be under way.
+pub fn subscription(name: &str, bytes: u64) -> io::Result<Box<dyn Subscription>> {
+    Ok(Box::new(pubsub::PubSub::subscribe(name, bytes)?))
 }
 
 /// Shows pages at an address until what it gives is dropped.
@@ -304,6 +305,11 @@ pub fn ask(address: &str, path: &str) -> io::Result<(u16, String)> {
 /// How much memory this process has, where the system tells.
 pub fn resident_bytes() -> Option<u64> {
     process::resident_bytes()
+}
+
+/// What a run may use: what it is given, or all that the system allows it.
+pub fn memory_of(given: Option<u64>) -> Memory {
+    Memory { limit: given.or_else(process::allowed_bytes).unwrap_or(u64::MAX), used: process::used_bytes }
 }
 
 /// A folder of files that come whole.

@@ -60,6 +60,12 @@ impl FlowBatch {
         Self { rows, times: Vec::new(), origins: Vec::new(), duplicates: Vec::new() }
     }
 
+    /// Bytes of memory that it has, about.
+    pub fn bytes(&self) -> u64 {
+        let beside = size_of_val(&*self.times) + size_of_val(&*self.origins) + size_of_val(&*self.duplicates);
+        (self.rows.get_array_memory_size() + beside) as u64
+    }
+
     pub fn slice(&self, start: usize, rows: usize) -> Self {
         Self {
             rows: self.rows.slice(start, rows),

@@ -183,6 +183,16 @@ impl Graph {
         self.features.iter_mut().flatten().for_each(|stage| stage.spill_to(spill, rows_max));
     }
 
+    /// From now on they hold fewer, and those beyond go at once.
+    pub fn hold_at_most(&mut self, rows_max: usize) -> Result<(), GraphError> {
+        Ok(self.features.iter_mut().flatten().try_for_each(|stage| stage.hold_at_most(rows_max))?)
+    }
+
+    /// Rows that the largest look-back holds in memory.
+    pub fn look_back_rows(&self) -> usize {
+        self.features.iter().flatten().map(Stage::look_back_rows).max().unwrap_or(0)
+    }
+
     /// Computes only what rows depend on that this look-back is of: what has a short one does not see the rows of a long one.
     pub fn only_from(&mut self, plan: &Plan, back: &LookBack) {
         let own = plan.features.iter().zip(&back.features);

@@ -66,7 +66,7 @@ struct Window {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Place {
     /// Counted from the first window that ever was, which is 1.
-    window: usize,
+    window: u32,
     row: u32,
 }
 
@@ -119,7 +119,8 @@ impl Kept {
     fn add(&mut self, end: i64, rows: &RecordBatch) -> Result<(), ArrowError> {
         self.keys.intern(&rows.columns()[..self.columns], rows.num_rows(), &mut self.numbers)?;
         self.last.resize(self.keys.count(), NOWHERE);
-        let window = self.gone + self.windows.len() + 1;
+        // One a microsecond would be too many in an hour, one a second is not in a century.
+        let window = u32::try_from(self.gone + self.windows.len() + 1).unwrap_or(u32::MAX);
         let places = (0u32..).zip(&self.numbers);
         let before = places.map(|(row, key)| std::mem::replace(&mut self.last[*key as usize], Place { window, row }));
         self.windows.push_back(Window { end, before: before.collect(), rows: rows.clone() });
@@ -134,7 +135,7 @@ impl Kept {
         if self.keys.count() < self.compacted_at {
             return;
         }
-        let live: Vec<bool> = self.last.iter().map(|place| place.window > self.gone).collect();
+        let live: Vec<bool> = self.last.iter().map(|place| place.window as usize > self.gone).collect();
         self.keys.compact(&live);
         // Those that are left keep their order.
         let mut kept = live.iter();
@@ -152,7 +153,7 @@ impl Kept {
     pub fn find(&self, key: u32, as_of: i64, max_age: i64) -> Option<(usize, usize)> {
         let mut place = self.last[key as usize];
         loop {
-            let index = place.window.checked_sub(self.gone + 1)?;
+            let index = (place.window as usize).checked_sub(self.gone + 1)?;
             let window = &self.windows[index];
             if window.end <= as_of {
                 return (as_of - window.end < max_age).then_some((index, place.row as usize));

@@ -65,6 +65,16 @@ pub struct Given {
     pub quiet: Micros,
 }
 
+impl Given {
+    /// Bytes of memory that it has, about.
+    pub fn memory(&self) -> u64 {
+        let rejects = self.rejects.iter().map(|reject| size_of_val(reject) + reject.detail.len() + reject.raw.len());
+        let places = self.places.iter().map(|place| size_of_val(place) + place.payload.as_ref().map_or(0, Vec::len));
+        let beside = rejects.chain(places).sum::<usize>() + size_of_val(&*self.messages);
+        self.flows.bytes() + beside as u64
+    }
+}
+
 /// A refused record in its message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectPlace {

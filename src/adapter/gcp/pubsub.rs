@@ -29,8 +29,9 @@ use crate::record::EventTime;
 const EMULATOR: &str = "PUBSUB_EMULATOR_HOST";
 /// Messages that are delivered and not acknowledged: throughput is at most this by the time of a sync.
 const OUTSTANDING_MESSAGES: i64 = 20_000;
-/// The service is asked to keep to this, and is held to it: what is beyond stays in the connection.
-const OUTSTANDING_KIB: u32 = 64 << 10;
+/// Bytes of messages as well: the service is asked to keep to what it is given, and is held to it; what is beyond stays in the
+/// connection.
+const OUTSTANDING_KIB_LEAST: u32 = 256;
 /// After a crash what was under way comes again after this long.
 const LEASE: Duration = Duration::from_secs(10);
 /// How long the first answer may take.
@@ -72,7 +73,8 @@ pub fn is_subscription(name: &str) -> bool {
 }
 
 impl PubSub {
-    pub fn subscribe(name: &str) -> io::Result<Self> {
+    /// `bytes`: of messages that are delivered and not acknowledged.
+    pub fn subscribe(name: &str, bytes: u64) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let failed = |error: String| io::Error::other(said(name, &error));
         let standing = Arc::<Standing>::default();
@@ -81,6 +83,7 @@ impl PubSub {
         let client = runtime.block_on(client()).map_err(failed)?;
         let (sender, messages) = channel(TAKEN_MESSAGES);
         let (stop, stopped) = oneshot::channel();
+        let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).max(OUTSTANDING_KIB_LEAST);
         let heard = Arc::new(AtomicBool::new(true));
         let pump = Pump {
             name: name.to_owned(),
@@ -88,7 +91,8 @@ impl PubSub {
             confirming: runtime.handle().clone(),
             standing: Arc::clone(&standing),
             heard: Arc::clone(&heard),
-            room: Arc::new(Semaphore::new(OUTSTANDING_KIB as usize)),
+            room: Arc::new(Semaphore::new(kib as usize)),
+            kib,
             sender,
         };
         let pump = runtime.spawn(pump.run(stopped));
@@ -154,12 +158,12 @@ async fn client() -> Result<Subscriber, String> {
     builder.build().await.map_err(|error| error.to_string())
 }
 
-fn open(client: &Subscriber, name: &str) -> MessageStream {
+fn open(client: &Subscriber, name: &str, kib: u32) -> MessageStream {
     let stream = client
         .subscribe(name)
         .set_max_lease_extension(LEASE)
         .set_max_outstanding_messages(OUTSTANDING_MESSAGES)
-        .set_max_outstanding_bytes(i64::from(OUTSTANDING_KIB) << 10)
+        .set_max_outstanding_bytes(i64::from(kib) << 10)
         .set_shutdown_behavior(ShutdownBehavior::NackImmediately);
     stream.build()
 }
@@ -175,13 +179,15 @@ struct Pump {
     heard: Arc<AtomicBool>,
     /// KiB of messages that may be under way.
     room: Arc<Semaphore>,
+    /// Of all of them.
+    kib: u32,
     sender: Sender<Result<Delivered, String>>,
 }
 
 impl Pump {
     /// Stopped, acknowledgements that are under way get through, and what was not acknowledged is delivered again at once.
     async fn run(self, mut stopped: oneshot::Receiver<()>) {
-        let mut stream = open(&self.client, &self.name);
+        let mut stream = open(&self.client, &self.name, self.kib);
         // One that was left: acknowledgements of its messages go through it still.
         let mut left: Option<MessageStream> = None;
         let mut pause = PAUSE_FIRST;
@@ -196,7 +202,7 @@ impl Pump {
                     pause = PAUSE_FIRST;
                     self.heard.store(true, Ordering::Relaxed);
                     let kib = u32::try_from(message.data.len().div_ceil(1 << 10)).unwrap_or(u32::MAX);
-                    let room = Arc::clone(&self.room).acquire_many_owned(kib.clamp(1, OUTSTANDING_KIB));
+                    let room = Arc::clone(&self.room).acquire_many_owned(kib.clamp(1, self.kib));
                     let room = tokio::select! {
                         biased;
                         _ = &mut stopped => break,
@@ -207,7 +213,7 @@ impl Pump {
                 Some(Err(error)) if !passes(&error) => Err(said(&self.name, &error.to_string())),
                 // The client takes these for the end of all; there is more behind it.
                 None | Some(Err(_)) => {
-                    left = Some(std::mem::replace(&mut stream, open(&self.client, &self.name)));
+                    left = Some(std::mem::replace(&mut stream, open(&self.client, &self.name, self.kib)));
                     tokio::select! {
                         biased;
                         _ = &mut stopped => break,

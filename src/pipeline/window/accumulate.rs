@@ -152,6 +152,30 @@ impl States {
         }
     }
 
+    /// Has no room for more slots from now on.
+    pub fn shrink(&mut self) {
+        match self {
+            Self::Count(s) => s.shrink_to_fit(),
+            Self::SumInt(s) => s.shrink_to_fit(),
+            Self::SumFloat(s) => s.shrink_to_fit(),
+            Self::AvgInt(s) => s.shrink_to_fit(),
+            Self::AvgFloat(s) => s.shrink_to_fit(),
+            Self::SpreadInt(s) => s.shrink_to_fit(),
+            Self::SpreadFloat(s) => s.shrink_to_fit(),
+            Self::Bits(s) => s.shrink_to_fit(),
+            Self::First(s) => s.shrink_to_fit(),
+            Self::Pairs(s) => s.shrink_to_fit(),
+            Self::Counted(s) => s.shrink_to_fit(),
+            Self::Distinct(s) => s.shrink_to_fit(),
+            Self::Sketch(s) => s.shrink_to_fit(),
+            Self::Int(_, s) => s.shrink_to_fit(),
+            Self::Float(_, s) => s.shrink_to_fit(),
+            Self::Bytes(_, s) => s.shrink_to_fit(),
+            Self::Bool(_, s) => s.shrink_to_fit(),
+            Self::List(_, s) => s.shrink_to_fit(),
+        }
+    }
+
     /// As [`Self::grow`], for windows without rows: a sum over nothing is 0.
     pub fn grow_zero(&mut self, slots: usize) {
         match self {

@@ -81,6 +81,12 @@ impl Evidence {
         self.slots = slots.iter().map(|slot| std::mem::take(&mut self.slots[*slot as usize])).collect();
     }
 
+    /// Has no room for more from now on.
+    pub fn shrink(&mut self) {
+        self.keys.shrink_to_fit();
+        self.slots.shrink_to_fit();
+    }
+
     pub fn add(&mut self, slot: u32, rows: &dyn EvidenceRows, row: usize) {
         if let Some(kept) = self.slots.get_mut(slot as usize) {
             add(kept, self.rows_max, rows, row);

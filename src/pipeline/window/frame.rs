@@ -144,7 +144,7 @@ impl Frame {
             };
             let stacks = &mut self.stacks[*number as usize];
             stacks.sum = Some(sum);
-            stacks.newer.rows.push(Row { end, slot: *slot });
+            stacks.newer.push(Row { end, slot: *slot });
             if !std::mem::replace(&mut stacks.aging, true) {
                 self.ages.push(Reverse((end, *number)));
             }
@@ -208,7 +208,7 @@ impl Frame {
         for (_, key) in &gone {
             let Stacks { older, newer, sum, .. } = std::mem::take(&mut self.stacks[*key as usize]);
             self.held -= older.rows.len() + newer.rows.len();
-            self.forget_pieces(older.pieces.iter().chain(&newer.pieces))?;
+            self.forget_pieces(older.pieces.iter().chain(newer.pieces.iter()))?;
             let rows = older.rows.into_iter().chain(newer.rows).map(|row| row.slot);
             rows.chain(sum).for_each(|slot| self.give_back(slot));
             self.bags.iter_mut().flatten().for_each(|bag| bag.forget(*key));
@@ -290,7 +290,7 @@ impl Frame {
                 if let Some(next) = before.replace(row.slot) {
                     self.merge(&[next], &[row.slot])?;
                 }
-                self.stacks[number as usize].older.rows.push(row);
+                self.stacks[number as usize].older.push(row);
             }
             let Some(piece) = newer.pieces.pop() else { return Ok(()) };
             if piece.last <= left {
@@ -408,11 +408,17 @@ mod tests {
     #[test]
     fn frames_hold_what_a_scan_over_all_rows_finds() {
         for rows_max in [None, Some(1), Some(40)] {
-            [1, 3, 10, 40].into_iter().for_each(|size| scanned(size, rows_max));
+            [1, 3, 10, 40].into_iter().for_each(|size| scanned(size, rows_max, false));
         }
     }
 
-    fn scanned(size: i64, rows_max: Option<usize>) {
+    /// The same where memory gets short meanwhile, and what is put aside gives its room back.
+    #[test]
+    fn frames_that_are_told_to_hold_less() {
+        [3, 10, 40].into_iter().for_each(|size| scanned(size, Some(64), true));
+    }
+
+    fn scanned(size: i64, mut rows_max: Option<usize>, shrinks: bool) {
         let kind = |function| AggregateKind { function, arg: Some(Type::Int64), list: None };
         let median = F::Quantile { number: 1, of: 2 };
         let kinds = vec![kind(F::Sum), kind(F::Max), kind(F::CountDistinct), kind(F::VarSamp), kind(median)];
@@ -426,7 +432,14 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             i64::try_from((seed >> 33) % below).unwrap_or(0)
         };
+        let mut closed_up = false;
         for end in 0..300 {
+            if let Some(rows) = rows_max.as_mut().filter(|rows| shrinks && end % 50 == 49 && **rows > 2) {
+                let slots = frame.slots;
+                *rows /= 2;
+                frame.hold_at_most(*rows).expect("puts rows aside");
+                closed_up |= frame.slots < slots;
+            }
             let here: Vec<(i64, i64)> = (0..draw(4)).map(|_| (draw(5), 5_000_000_000 * (draw(9) - 4))).collect();
             let array = |of: &dyn Fn(&(i64, i64)) -> i64| -> ArrayRef {
                 Arc::new(Int64Array::from_iter_values(here.iter().map(of)))
@@ -468,6 +481,7 @@ mod tests {
                 assert!(near.unwrap_or(found == expected), "{size} {end} {key}: {found:?}, {expected:?}");
             }
         }
+        assert!(closed_up || !shrinks || size < 40, "nothing was given back");
         let inside = rows.iter().filter(|(at, _, _)| *at > 299 - size).count();
         let held = frame.held;
         match rows_max {

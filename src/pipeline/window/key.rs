@@ -19,7 +19,7 @@ use layout::Layout;
 use stored::Stored;
 
 /// How many times what is left after a clean-up may be there without an allocation.
-const ROOM: usize = 4;
+const ROOM: usize = 2;
 
 /// Key numbers of one feature.
 pub struct Keys {

@@ -237,7 +237,7 @@ impl WindowState {
             // Rows go to the newest panes; the others find their slots again when a straggler comes.
             let read = self.early.as_ref().map_or(0, |_| self.steps() + 1);
             let old = self.panes.values_mut().rev().skip(PANES_WRITTEN.max(read));
-            self.unused.extend(old.filter_map(Pane::without_slots));
+            self.unused.extend(old.filter_map(Pane::settled));
         }
         self.early.iter_mut().for_each(|early| early.touch(start, numbers));
         let Some(pane) = self.panes.get_mut(&start) else { return Ok(()) };
@@ -292,6 +292,8 @@ impl WindowState {
 
     /// Takes out the window that ends at `end`, which is [`Self::next_end`]: the rows that are `wanted`.
     pub fn close(&mut self, end: i64, wanted: Wanted<'_>) -> Result<ClosedWindow, WindowError> {
+        // Before anybody has what panes keep of flows: it would be copied to be changed.
+        self.compact();
         let start = end.saturating_sub(self.hop.size);
         self.closed = Some(end);
         let panes = self.panes.range(start..end);
@@ -323,7 +325,6 @@ impl WindowState {
             Some(window) => self.finish(start, &window, evidence)?,
             None => ClosedWindow::empty(),
         };
-        self.compact();
         Ok(closed)
     }
 
@@ -522,6 +523,16 @@ impl Pane {
             return None;
         }
         self.keys.iter().for_each(|key| slots[*key as usize] = NONE);
+        Some(slots)
+    }
+
+    /// As [`Self::without_slots`], of a pane to which few rows will come: it has no room for more.
+    fn settled(&mut self) -> Option<Vec<u32>> {
+        let slots = self.without_slots()?;
+        self.keys.shrink_to_fit();
+        self.last.shrink_to_fit();
+        self.states.iter_mut().for_each(States::shrink);
+        self.evidence.iter_mut().filter_map(Arc::get_mut).for_each(Evidence::shrink);
         Some(slots)
     }
 

@@ -16,20 +16,87 @@ use crate::record::Type;
 /// How often each value is there, by a number in the order of the values.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Counted {
-    times: BTreeMap<i64, u64>,
+    times: Times,
     total: u64,
     /// There were more different values than are kept.
     full: bool,
 }
 
+/// In order. Most keys have few different values, for which a tree has room for many.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Times {
+    Few(Vec<(i64, u64)>),
+    Many(BTreeMap<i64, u64>),
+}
+
+/// Values that are looked through.
+const FEW: usize = 16;
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl Times {
+    fn len(&self) -> usize {
+        match self {
+            Self::Few(few) => few.len(),
+            Self::Many(many) => many.len(),
+        }
+    }
+
+    fn get_mut(&mut self, value: i64) -> Option<&mut u64> {
+        match self {
+            Self::Few(few) => few.iter_mut().find(|(known, _)| *known == value).map(|(_, times)| times),
+            Self::Many(many) => many.get_mut(&value),
+        }
+    }
+
+    /// A value that is not there.
+    fn insert(&mut self, value: i64, times: u64) {
+        match self {
+            Self::Few(few) if few.len() < FEW => {
+                if few.len() == few.capacity() {
+                    few.reserve_exact((few.len() / 2).max(1));
+                }
+                let place = few.partition_point(|(known, _)| *known < value);
+                few.insert(place, (value, times));
+            }
+            Self::Few(few) => {
+                *self = Self::Many(few.drain(..).chain([(value, times)]).collect());
+            }
+            Self::Many(many) => {
+                many.insert(value, times);
+            }
+        }
+    }
+
+    fn remove(&mut self, value: i64) {
+        match self {
+            Self::Few(few) => few.retain(|(known, _)| *known != value),
+            Self::Many(many) => {
+                many.remove(&value);
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (i64, u64)> {
+        let (few, many) = match self {
+            Self::Few(few) => (&few[..], None),
+            Self::Many(many) => (&[][..], Some(many)),
+        };
+        let many = many.into_iter().flatten().map(|(value, times)| (*value, *times));
+        few.iter().copied().chain(many)
+    }
+}
+
 impl Counted {
     fn add(&mut self, value: i64, times: u64) {
         let known = self.times.len();
-        match self.times.get_mut(&value) {
+        match self.times.get_mut(value) {
             Some(known) => *known += times,
-            None if known < COUNT_DISTINCT_MAX => {
-                self.times.insert(value, times);
-            }
+            None if known < COUNT_DISTINCT_MAX => self.times.insert(value, times),
             None => {
                 self.full = true;
                 return;
@@ -40,10 +107,10 @@ impl Counted {
 
     /// Takes away what was added before.
     pub fn remove(&mut self, other: &Self) {
-        for (value, times) in &other.times {
+        for (value, times) in other.times.iter() {
             let Some(known) = self.times.get_mut(value) else { continue };
-            *known = known.saturating_sub(*times);
-            self.total = self.total.saturating_sub(*times);
+            *known = known.saturating_sub(times);
+            self.total = self.total.saturating_sub(times);
             if *known == 0 {
                 self.times.remove(value);
             }
@@ -51,7 +118,7 @@ impl Counted {
     }
 
     pub fn merge(&mut self, other: &Self) {
-        other.times.iter().for_each(|(value, times)| self.add(*value, *times));
+        other.times.iter().for_each(|(value, times)| self.add(value, times));
         self.full |= other.full;
     }
 
@@ -60,8 +127,8 @@ impl Counted {
         let rank = (u128::from(self.total) * u128::from(number)).div_ceil(u128::from(of.max(1)));
         let mut below = 0;
         self.times.iter().find_map(|(value, times)| {
-            below += u128::from(*times);
-            (below >= rank).then_some(*value)
+            below += u128::from(times);
+            (below >= rank).then_some(value)
         })
     }
 }

@@ -111,6 +111,22 @@ impl Stage {
         }
     }
 
+    /// From now on they hold fewer, and those beyond go at once.
+    pub fn hold_at_most(&mut self, rows_max: usize) -> Result<(), StageError> {
+        match self {
+            Self::Windows(_) => Ok(()),
+            Self::Trailing(stage) => stage.hold_at_most(rows_max),
+        }
+    }
+
+    /// Rows that the largest look-back holds in memory.
+    pub fn look_back_rows(&self) -> usize {
+        match self {
+            Self::Windows(_) => 0,
+            Self::Trailing(stage) => stage.look_back_rows(),
+        }
+    }
+
     /// Windows over rows.
     pub fn windows(&self) -> Option<&FeatureStage> {
         match self {

@@ -155,6 +155,16 @@ impl TrailingStage {
         self.frames.iter_mut().for_each(|stage| stage.frame.spill_to(Arc::clone(spill), rows_max));
     }
 
+    /// From now on each frame holds fewer, and those beyond go at once.
+    pub fn hold_at_most(&mut self, rows_max: usize) -> Result<(), StageError> {
+        Ok(self.frames.iter_mut().try_for_each(|stage| stage.frame.hold_at_most(rows_max))?)
+    }
+
+    /// Rows that the largest frame holds in memory.
+    pub fn look_back_rows(&self) -> usize {
+        self.frames.iter().map(|stage| stage.frame.rows_held()).max().unwrap_or(0)
+    }
+
     pub fn saturated(&self) -> u64 {
         self.frames.iter().map(|stage| stage.frame.saturated).sum()
     }

@@ -26,6 +26,22 @@ pub struct Core {
 struct Waiting {
     batches: VecDeque<(FlowBatch, EventTime)>,
     rows: usize,
+    bytes: u64,
+}
+
+impl Waiting {
+    fn push(&mut self, batch: FlowBatch, ceiling: EventTime) {
+        self.rows += batch.times.len();
+        self.bytes += batch.bytes();
+        self.batches.push_back((batch, ceiling));
+    }
+
+    fn pop(&mut self) -> Option<(FlowBatch, EventTime)> {
+        let (batch, ceiling) = self.batches.pop_front()?;
+        self.rows -= batch.times.len();
+        self.bytes = self.bytes.saturating_sub(batch.bytes());
+        Some((batch, ceiling))
+    }
 }
 
 impl Core {
@@ -35,6 +51,10 @@ impl Core {
 
     pub fn waiting_rows(&self, lane: usize) -> usize {
         self.waiting[lane].rows
+    }
+
+    pub fn waiting_bytes(&self, lane: usize) -> u64 {
+        self.waiting[lane].bytes
     }
 
     pub fn lanes(&self) -> usize {
@@ -102,11 +122,8 @@ impl Core {
         for reject in given.rejects {
             self.graph.reject(reject, out)?;
         }
-        let rows = given.flows.times.len();
-        if rows > 0 {
-            let waiting = &mut self.waiting[given.lane];
-            waiting.batches.push_back((given.flows, given.ceiling));
-            waiting.rows += rows;
+        if !given.flows.times.is_empty() {
+            self.waiting[given.lane].push(given.flows, given.ceiling);
         }
         Ok(())
     }
@@ -118,8 +135,7 @@ impl Core {
                 Step::Done => return Ok(()),
                 Step::Rows(batch) => self.graph.push(&batch, out)?,
                 Step::Need(lane) => {
-                    let Some((batch, ceiling)) = self.waiting[lane].batches.pop_front() else { return Ok(()) };
-                    self.waiting[lane].rows -= batch.times.len();
+                    let Some((batch, ceiling)) = self.waiting[lane].pop() else { return Ok(()) };
                     self.merge.cap(lane, ceiling);
                     self.merge.give(lane, Some(batch));
                 }
@@ -151,8 +167,7 @@ impl Saved for Core {
                 let ceiling = from.take()?;
                 let mut batch = FlowBatch::empty();
                 batch.load(from)?;
-                waiting.rows += batch.times.len();
-                waiting.batches.push_back((batch, ceiling));
+                waiting.push(batch, ceiling);
             }
         }
         self.graph.load(from)

@@ -17,6 +17,7 @@ use crate::state::entry::{Given, RejectPlace};
 
 use super::super::run::RunError;
 use super::LiveError;
+use super::room::{Held, Room};
 use super::seen::{Seen, number};
 use super::vitals::Vitals;
 
@@ -24,8 +25,6 @@ use super::vitals::Vitals;
 const QUEUE_BATCHES: usize = 4;
 /// How long a queue is waited for before somebody looks whether the run goes on.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Bytes of records, not compressed, behind which an entry ends.
-const PART_BYTES: usize = 4 << 20;
 /// A queue has no order: as long as it delivers old messages others of their age may come.
 const SETTLE: Micros = Micros(10_000_000);
 
@@ -38,6 +37,8 @@ pub struct Taken {
     pub receipts: Vec<Box<dyn Receipt>>,
     pub redelivered: u64,
     pub arrived: EventTime,
+    /// The room that what was given takes.
+    pub held: Option<Held>,
 }
 
 pub struct Inlet {
@@ -53,6 +54,10 @@ pub struct Inlet {
     pub hold: Option<(EventTime, EventTime)>,
     pub stop: Arc<AtomicBool>,
     pub vitals: Arc<Vitals>,
+    /// For what is decoded.
+    pub room: Arc<Room>,
+    /// Bytes of records, not compressed, behind which an entry ends.
+    pub part_bytes: usize,
 }
 
 impl Inlet {
@@ -69,39 +74,37 @@ impl Inlet {
                 if received.is_ok() {
                     self.vitals.answered(self.lane);
                 }
-                let messages = match received {
-                    Ok(messages) if messages.is_empty() => continue,
-                    Ok(messages) => {
-                        Ok(self.parts(messages, &mut seen, &mut oldest, &mut heard, decoder.wants_envelopes()))
-                    }
-                    Err(error) => Err(LiveError::Subscription(error)),
-                };
-                let taken: Vec<Message> = match messages {
-                    Ok(parts) => parts.into_iter().map(|part| self.take(part, &mut decoder)).collect(),
-                    Err(error) => vec![Err(error)],
-                };
-                for message in taken {
+                let mut hand = |message: Message| {
                     let failed = message.is_err();
                     let handed = sender.send(message).is_ok();
                     waiting.unpark();
-                    if failed || !handed {
-                        return;
+                    if failed || !handed { Err(()) } else { Ok(()) }
+                };
+                let handed = match received {
+                    Ok(messages) if messages.is_empty() => continue,
+                    Ok(messages) => {
+                        self.hand_over(messages, &mut seen, (&mut oldest, &mut heard), &mut decoder, &mut hand)
                     }
+                    Err(error) => hand(Err(LiveError::Subscription(error))),
+                };
+                if handed.is_err() {
+                    return;
                 }
             }
         });
         (receiver, thread)
     }
 
-    /// Messages that were taken together, in parts that are not too long.
-    fn parts(
+    /// Messages that were taken together, in parts that are not too long; each is handed over before the next is made. An error
+    /// when nobody takes them any more.
+    fn hand_over(
         &self,
         messages: Vec<Delivered>,
         seen: &mut Seen,
-        oldest: &mut Oldest,
-        heard: &mut EventTime,
-        wants_envelopes: bool,
-    ) -> Vec<Part> {
+        (oldest, heard): (&mut Oldest, &mut EventTime),
+        decoder: &mut MessageDecoder,
+        hand: &mut dyn FnMut(Message) -> Result<(), ()>,
+    ) -> Result<(), ()> {
         let now = self.clock.now();
         let quiet = Micros(now.0.saturating_sub(std::mem::replace(heard, now).0).max(0));
         let published = messages.iter().map(|message| message.published).min().unwrap_or(now);
@@ -112,7 +115,7 @@ impl Inlet {
             ceiling = ceiling.min(at);
         }
         let new = || Part::new(now, quiet, ceiling);
-        let (mut parts, mut part, mut bytes) = (Vec::new(), new(), 0);
+        let (mut part, mut bytes) = (new(), 0);
         for message in messages {
             let number = number(&message.id);
             // Of one that came before too: what came before is logged first.
@@ -125,28 +128,36 @@ impl Inlet {
                 part.unread.insert(part.lines.len(), unread);
                 message.data
             });
-            if wants_envelopes {
+            if decoder.wants_envelopes() {
                 let Delivered { id, published, attributes, ordering_key, .. } = message;
                 part.envelopes.push(Envelope { id, published, attributes, ordering_key });
             }
             bytes += lines.len();
             part.numbers.push(number);
             part.lines.push(lines);
-            if bytes >= PART_BYTES {
-                parts.push(std::mem::replace(&mut part, new()));
+            if bytes >= self.part_bytes {
+                let whole = std::mem::replace(&mut part, new());
                 bytes = 0;
+                hand(self.held(whole, decoder))?;
             }
         }
-        if !part.receipts.is_empty() {
-            parts.push(part);
+        if part.receipts.is_empty() { Ok(()) } else { hand(self.held(part, decoder)) }
+    }
+
+    /// A part that has room.
+    fn held(&self, part: Part, decoder: &mut MessageDecoder) -> Message {
+        let mut taken = self.take(part, decoder)?;
+        if let Some(given) = &taken.given {
+            // Where the run stops nobody takes it, and it comes again.
+            taken.held = Some(self.room.take(given.memory(), &self.stop).ok_or(LiveError::Thread)?);
         }
-        parts
+        Ok(taken)
     }
 
     fn take(&self, part: Part, decoder: &mut MessageDecoder) -> Message {
         let Part { now, quiet, ceiling, numbers, lines, unread, envelopes, receipts, redelivered } = part;
         if numbers.is_empty() {
-            return Ok(Taken { given: None, receipts, redelivered, arrived: now });
+            return Ok(Taken { given: None, receipts, redelivered, arrived: now, held: None });
         }
         let begun = decoder.offset();
         let read = lines.iter().map(Vec::as_slice);
@@ -172,7 +183,7 @@ impl Inlet {
             arrived: now,
             quiet,
         };
-        Ok(Taken { given: Some(Box::new(given)), receipts, redelivered, arrived: now })
+        Ok(Taken { given: Some(Box::new(given)), receipts, redelivered, arrived: now, held: None })
     }
 }
 

@@ -7,6 +7,7 @@
 //! | file | does |
 //! |---|---|
 //! | `lane.rs` | a queue on a thread of its own: messages to rows, and how far they may move the watermark |
+//! | `logged.rs` | what it did beside what it computed |
 //! | `core.rs` | entries of the log to alerts, the same live and read again |
 //! | `left.rs` | definitions that a run was under which was not left cleanly |
 //! | `recover.rs` | a snapshot, and the log behind it read again |
@@ -22,6 +23,8 @@
 //! | `alert_file.rs` | the file that they are written to |
 //! | `silent.rs` | what the clock decides of queues that give nothing |
 //! | `seen.rs` | which messages are in the log |
+//! | `room.rs` | how many bytes may wait, and where |
+//! | `pressure.rs` | what is done when memory gets short |
 //! | `standing.rs` | how subscriptions are: what was acknowledged, which cannot be reached |
 //! | `health` | alerts about what the run is given, and about rules that cannot judge it |
 //! | `vitals` | the run as others see it while it goes on |
@@ -35,10 +38,13 @@ pub mod health;
 mod lane;
 mod left;
 mod letter;
+mod logged;
 mod outbox;
+mod pressure;
 mod quiet;
 mod recover;
 mod reload;
+mod room;
 mod seen;
 mod silent;
 mod snapshots;
@@ -47,15 +53,11 @@ pub mod vitals;
 mod warming;
 mod writing;
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::TryRecvError;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use serde_json::{Value as Json, json};
 
 use crate::pipeline::graph::{CarryError, Graph, GraphError};
 use crate::pipeline::merge::{BEFORE_ALL, Merge};
@@ -66,7 +68,7 @@ use crate::port::sink::Sink;
 use crate::port::subscription::Subscription;
 use crate::port::{Clock, Spill};
 use crate::record::alert::ALERTS;
-use crate::record::{EventTime, Micros, plural};
+use crate::record::{EventTime, Micros};
 use crate::state::StateError;
 use crate::state::definitions::Packed;
 use crate::state::entry::{Entry, EntryError};
@@ -86,9 +88,14 @@ use feed::Source;
 use health::Health;
 use lane::{Inlet, Taken};
 pub use left::Left;
+pub use logged::Logged;
 pub use outbox::{Outbox, Session};
+pub use pressure::Memory;
+use pressure::Pressure;
 use recover::recover;
 use reload::Reloads;
+pub use room::Bounds;
+use room::Room;
 use seen::{Messages, Seen};
 use silent::Queue;
 pub use snapshots::Keeping;
@@ -140,6 +147,8 @@ pub struct LiveOptions {
     pub full_pause: Duration,
     /// Where the run's figures are left.
     pub vitals: Arc<Vitals>,
+    /// What the run may use.
+    pub memory: Memory,
 }
 
 impl LiveOptions {
@@ -161,41 +170,9 @@ impl LiveOptions {
             one_at_a_time: false,
             full_pause: FULL_PAUSE,
             vitals: Vitals::unwatched(),
+            memory: Memory::default(),
         }
     }
-}
-
-/// What a live run did beside what it computed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Logged {
-    /// Of the snapshot that the run began with.
-    pub snapshot_entries: u64,
-    /// Read again at the start.
-    pub recovered_entries: u64,
-    /// Snapshots that could not be read at the start.
-    pub unread_snapshots: u64,
-    /// Written by this run.
-    pub snapshots: u64,
-    /// The length of the last one.
-    pub snapshot_bytes: u64,
-    /// The longest time that one took, and for which nothing else was done.
-    pub snapshot_micros_max: u64,
-    pub snapshot_pause_micros_max: u64,
-    pub cut_bytes: u64,
-    /// How often other definitions came in force.
-    pub reloads: u64,
-    /// Messages that were in the log already.
-    pub redelivered: u64,
-    pub entries: u64,
-    pub bytes: u64,
-    /// Attempts that found the disk full.
-    pub full: u64,
-    /// Alerts of all runs over the folder.
-    pub alerts: u64,
-    /// How sinks were at the end.
-    pub sinks: Vec<SinkState>,
-    /// And subscriptions.
-    pub lanes: Vec<LaneState>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -296,6 +273,8 @@ pub fn live(
     deliveries.begin(&disk, &options.clock, dead_letters.collect(), &rejects, progress)?;
     let begun = options.clock.now();
     let held = recovered.log.end() > 0;
+    let bounds = Bounds::of(options.memory.limit, lateness.len());
+    options.vitals.may_use(options.memory.limit);
     let mut queues = Vec::with_capacity(lateness.len());
     let mut lanes = Lanes::default();
     let seen: Vec<Seen> = recovered.messages.iter().cloned().map(Seen::from).collect();
@@ -313,10 +292,13 @@ pub fn live(
             hold: held.then(|| (until, EventTime(core.merge.latest(lane)))),
             stop: Arc::clone(stop),
             vitals: Arc::clone(&options.vitals),
+            room: Room::new(bounds.decoded),
+            part_bytes: bounds.part,
         };
+        let room = Arc::clone(&inlet.room);
         lanes.add(&*subscription);
         let (taken, thread) = inlet.spawn(subscription, seen);
-        queues.push(Queue { taken, thread, heard: until, noticed: until, idle_after: source.idle_after });
+        queues.push(Queue { taken, thread, room, heard: until, noticed: until, idle_after: source.idle_after });
     }
     let logged = Logged {
         snapshot_entries: recovered.snapshot.unwrap_or(0),
@@ -327,6 +309,7 @@ pub fn live(
     };
     options.vitals.turned_to(&generation, options.lookups, begun);
     let spill = options.spill.clone();
+    let pressure = Pressure::new(options.memory, plan.look_back_rows);
     let reloads = Reloads::new(options.definitions, (plan, lookups), lateness.clone(), spill);
     let mut run = Live {
         core,
@@ -342,12 +325,15 @@ pub fn live(
             due: recovered.changed,
             taken: begun,
             writing: None,
+            ahead: bounds.snapshot,
         },
         queues,
         lanes,
         deliveries,
         logged_entries,
         reloads,
+        bounds,
+        pressure,
         clock: options.clock,
         group_entries: options.group_entries,
         one_at_a_time: options.one_at_a_time,
@@ -406,6 +392,8 @@ struct Live<'a> {
     /// Entries of the log that no crash takes back.
     logged_entries: Arc<AtomicU64>,
     reloads: Reloads,
+    bounds: Bounds,
+    pressure: Pressure,
     clock: Arc<dyn Clock>,
     group_entries: usize,
     one_at_a_time: bool,
@@ -425,6 +413,7 @@ impl Live<'_> {
         while !self.stop.load(Ordering::Relaxed) {
             self.vitals.turn(|| self.figures(outbox, self.deliveries.states()));
             self.lanes.tell(self.progress);
+            self.relieve()?;
             let group = match self.take() {
                 // Its thread was told to stop a moment before.
                 Err(LiveError::Thread) if self.stop.load(Ordering::Relaxed) => break,
@@ -510,28 +499,6 @@ impl Live<'_> {
         Figures::of(&self.core, Logged { alerts, sinks, lanes, entries, bytes, ..self.logged.clone() }, mutes)
     }
 
-    /// What the queues have, as far as there is room for it.
-    fn take(&mut self) -> Result<Vec<Taken>, LiveError> {
-        let mut group = Vec::new();
-        let full = self.reloads.held().is_some_and(|held| held.len() >= HELD_ENTRIES_MAX);
-        for (lane, queue) in self.queues.iter_mut().enumerate() {
-            while group.len() < self.group_entries && !full && self.core.waiting_rows(lane) < WAITING_ROWS_MAX {
-                match queue.taken.try_recv() {
-                    Ok(message) => {
-                        let taken = message?;
-                        queue.heard = queue.heard.max(taken.arrived);
-                        queue.noticed = queue.noticed.max(taken.arrived);
-                        self.vitals.heard(lane, taken.arrived);
-                        group.push(taken);
-                    }
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return Err(LiveError::Thread),
-                }
-            }
-        }
-        Ok(group)
-    }
-
     /// Logs, makes durable, acknowledges, computes, puts out.
     fn commit(&mut self, group: Vec<Taken>, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         if group.is_empty() {
@@ -539,9 +506,11 @@ impl Live<'_> {
         }
         let mut entries = Vec::with_capacity(group.len());
         let mut receipts = Vec::new();
+        let mut held = Vec::with_capacity(entries.capacity());
         for taken in group {
             self.logged.redelivered += taken.redelivered;
             receipts.extend(taken.receipts);
+            held.extend(taken.held);
             if let Some(mut given) = taken.given {
                 given.generation = outbox.generation().to_owned();
                 let entry = Entry::Given(given);
@@ -555,6 +524,7 @@ impl Live<'_> {
         self.snapshots.marks.see(&self.log, self.core.merge.watermark());
         receipts.into_iter().for_each(|receipt| receipt.acknowledge());
         self.apply_all(entries, outbox)?;
+        drop(held);
         self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
     }
 
@@ -609,44 +579,5 @@ impl Live<'_> {
         self.vitals.alive();
         self.progress.advanced(bytes, rows, self.core.graph.ledger.alerts);
         Ok(())
-    }
-}
-
-impl Logged {
-    pub fn json(&self) -> Json {
-        json!({
-            "entries": self.entries,
-            "bytes": self.bytes,
-            "snapshot_entries": self.snapshot_entries,
-            "recovered_entries": self.recovered_entries,
-            "unread_snapshots": self.unread_snapshots,
-            "snapshots": self.snapshots,
-            "snapshot_bytes": self.snapshot_bytes,
-            "snapshot_micros_max": self.snapshot_micros_max,
-            "snapshot_pause_micros_max": self.snapshot_pause_micros_max,
-            "cut_bytes": self.cut_bytes,
-            "reloads": self.reloads,
-            "redelivered": self.redelivered,
-            "full": self.full,
-            "alerts": self.alerts,
-            "sinks": self.sinks.iter().map(|sink| sink.json()).collect::<Vec<Json>>(),
-            "subscriptions": self.lanes.iter().map(|lane| lane.json()).collect::<Vec<Json>>(),
-        })
-    }
-}
-
-impl fmt::Display for Logged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, bytes, snapshot_entries, recovered_entries, redelivered, .. } = self;
-        writeln!(
-            f,
-            "log: {entries} {}, {bytes} {}; begun with a snapshot of {snapshot_entries} and {recovered_entries} behind it; \
-             {redelivered} {} came again",
-            plural(*entries, "entry"),
-            plural(*bytes, "byte"),
-            plural(*redelivered, "message"),
-        )?;
-        self.lanes.iter().try_for_each(|lane| lane.write(f))?;
-        self.sinks.iter().try_for_each(|sink| sink.write(f))
     }
 }

@@ -90,6 +90,16 @@ impl Reloads {
         }
     }
 
+    /// How many those are, and the bytes of memory that they have.
+    pub fn held_back(&self) -> (usize, u64) {
+        let UnderWay::Turning(turn) = &self.under_way else { return (0, 0) };
+        let bytes = turn.held.iter().map(|entry| match entry {
+            Entry::Given(given) => given.memory(),
+            Entry::Tick { .. } | Entry::Silent { .. } | Entry::Reloaded { .. } => 0,
+        });
+        (turn.held.len(), bytes.sum())
+    }
+
     /// Definitions that are made ready.
     pub fn next(&self) -> Option<&str> {
         match &self.under_way {

@@ -1,6 +1,7 @@
 //! What the clock decides of queues that give nothing: it moves their watermarks, and has people told. When it did is logged: nobody
 //! could find out again.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
@@ -10,6 +11,8 @@ use crate::state::entry::Entry;
 
 use super::lane::Message;
 use super::outbox::Outbox;
+use super::pressure::Level;
+use super::room::Room;
 use super::{Live, LiveError, RunError, RunOutlet};
 
 /// How often the clock is asked whether a queue is silent.
@@ -20,6 +23,8 @@ const STALL: Micros = Micros(5_000_000);
 pub struct Queue {
     pub taken: Receiver<Message>,
     pub thread: JoinHandle<()>,
+    /// For rows on their way from it.
+    pub room: Arc<Room>,
     /// When rows came last.
     pub heard: EventTime,
     /// The same, unless nobody could notice.
@@ -36,6 +41,10 @@ impl Live<'_> {
         }
         // The run itself stood still: what came meanwhile is not taken yet, and nobody was silent.
         if now >= self.ticked.plus(STALL) {
+            self.queues.iter_mut().for_each(|queue| queue.heard = queue.heard.max(now));
+        }
+        // Nor one whose messages it does not take.
+        if self.pressure.level() == Level::Full {
             self.queues.iter_mut().for_each(|queue| queue.heard = queue.heard.max(now));
         }
         // Nor is one that cannot be reached: what is published meanwhile comes later, and must not be late.
@@ -58,6 +67,9 @@ impl Live<'_> {
             return Ok(());
         }
         if now >= self.watched.plus(STALL) {
+            self.queues.iter_mut().for_each(|queue| queue.noticed = queue.noticed.max(now));
+        }
+        if self.pressure.level() == Level::Full {
             self.queues.iter_mut().for_each(|queue| queue.noticed = queue.noticed.max(now));
         }
         self.watched = now;

@@ -95,6 +95,8 @@ pub struct Snapshots {
     pub due: bool,
     pub taken: EventTime,
     pub writing: Option<Writing>,
+    /// Bytes that one may be said ahead of the disk.
+    pub ahead: u64,
 }
 
 impl Snapshots {
@@ -118,7 +120,7 @@ impl Snapshots {
         disk: Arc<dyn Disk>,
         (begun, now): (Instant, EventTime),
     ) -> Result<(), LiveError> {
-        let writing = Writing::begin(disk, head.entries, (begun, now), &mut |out| {
+        let writing = Writing::begin(disk, head.entries, (begun, now), self.ahead, &mut |out| {
             let mut out = Saver::new(out);
             out.put(head)?;
             out.put(messages)?;

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,14 +42,15 @@ pub struct Written {
 }
 
 impl Writing {
-    /// `begun`: when the loop left off doing other things for it.
+    /// `begun`: when the loop left off doing other things for it. `ahead`: bytes that it may be ahead of the disk; it waits then.
     pub fn begin(
         disk: Arc<dyn Disk>,
         entries: u64,
         (begun, at): (Instant, EventTime),
+        ahead: u64,
         save: &mut dyn FnMut(&mut dyn Write) -> Result<(), SavedError>,
     ) -> Result<Self, LiveError> {
-        let (pieces, given) = channel::<Piece>();
+        let (mut out, given) = Pieces::ahead(ahead);
         let (sender, done) = channel();
         let waiting = thread::current();
         thread::spawn(move || {
@@ -59,7 +60,6 @@ impl Writing {
             let _ = sender.send(snapshot::write(&disk, entries, &mut write));
             waiting.unpark();
         });
-        let mut out = Pieces { pieces, piece: Vec::with_capacity(PIECE_BYTES) };
         save(&mut out).map_err(RunError::from)?;
         out.finish();
         Ok(Self { entries, begun, at, pause: begun.elapsed(), done })
@@ -92,11 +92,18 @@ fn write_all(pieces: &Receiver<Piece>, out: &mut dyn Write) -> io::Result<()> {
 
 /// Bytes to pieces. Where nobody takes them any more, the one who took them says why.
 struct Pieces {
-    pieces: Sender<Piece>,
+    pieces: SyncSender<Piece>,
     piece: Vec<u8>,
 }
 
 impl Pieces {
+    /// Whoever writes may be so many bytes ahead of the one who takes them.
+    fn ahead(bytes: u64) -> (Self, Receiver<Piece>) {
+        let pieces = usize::try_from(bytes).unwrap_or(usize::MAX) / PIECE_BYTES;
+        let (pieces, given) = sync_channel(pieces.max(1));
+        (Self { pieces, piece: Vec::with_capacity(PIECE_BYTES) }, given)
+    }
+
     fn put(&mut self) {
         let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES));
         let _ = self.pieces.send(Some(piece));
@@ -120,5 +127,36 @@ impl Write for Pieces {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::{PIECE_BYTES, Pieces, write_all};
+
+    #[test]
+    fn a_state_is_not_said_far_ahead_of_the_disk() {
+        let (mut out, given) = Pieces::ahead(2 * PIECE_BYTES as u64);
+        let said = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..40 {
+                    out.write_all(&[7; PIECE_BYTES / 4]).expect("is taken");
+                    said.fetch_add(PIECE_BYTES / 4, Ordering::SeqCst);
+                }
+                out.finish();
+            });
+            thread::sleep(Duration::from_millis(200));
+            let ahead = said.load(Ordering::SeqCst);
+            assert!((2 * PIECE_BYTES..4 * PIECE_BYTES).contains(&ahead), "{ahead}");
+            let mut written = Vec::new();
+            write_all(&given, &mut written).expect("all of it");
+            assert_eq!(written, vec![7; 10 * PIECE_BYTES]);
+        });
     }
 }

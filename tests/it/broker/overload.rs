@@ -98,7 +98,7 @@ pub fn drains() -> Outcome {
     let server = Server::start(queue)?;
     // What is kept for rows that may come late is no matter of how many come.
     let place = Place::with_lateness("10m", "")?;
-    let mut run = place.start(&server)?;
+    let mut run = place.start_with(&server, &["--memory", &MEMORY.to_string()])?;
     let process = run.id();
     let group = Group::new(number("TRIPLINE_OVERLOAD_CPU").unwrap_or(20))?;
     group.take(process)?;
@@ -107,6 +107,7 @@ pub fn drains() -> Outcome {
     let begin = Instant::now();
     flood(&server, &given.flows);
     let flooded = begin.elapsed();
+    let mut used = 0;
     let told = status(&place);
     let taken = told["rows"]["accepted"].as_u64().ok_or_else(|| format!("it does not answer: {}", place.said()))?;
     let most = (resident(process)?, group.most_memory()?);
@@ -116,6 +117,7 @@ pub fn drains() -> Outcome {
         if begin.elapsed() > Duration::from_secs(1_800) {
             return Err(format!("it does not drain: {}", place.said()).into());
         }
+        used = used.max(status(&place)["memory_used_bytes"].as_u64().unwrap_or(0));
         thread::sleep(Duration::from_millis(500));
     }
     let drained = begin.elapsed();
@@ -125,13 +127,14 @@ pub fn drains() -> Outcome {
     let times = given.flows.len() as f64 / taken as f64;
     eprintln!(
         "{} flows in {} s, of which {taken} were taken ({times:.1} times as many came); resident at most {} MiB, with what the \
-         kernel keeps for it {} MiB; drained in {} s (resident at most {} MiB); {}",
+         kernel keeps for it {} MiB; drained in {} s (resident at most {} MiB, {} MiB of it its own); {}",
         given.flows.len(),
         flooded.as_secs(),
         most.0 >> 10,
         most.1 >> 20,
         drained.as_secs(),
         after >> 10,
+        used >> 20,
         told["subscriptions"],
     );
     if times < 10.0 {

@@ -6,6 +6,7 @@ pub mod disk;
 mod health;
 mod history;
 mod log;
+mod memory;
 pub mod queue;
 mod reload;
 mod sinks;
@@ -145,6 +146,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::what_comes_after_an_outage_is_not_late", health::outage),
         Trial::test("durable::a_rule_that_cannot_compute_is_told_of", health::errors),
         Trial::test("durable::a_full_disk_is_waited_for", full_disk),
+        Trial::test("durable::what_waits_is_bounded", memory::bounded),
+        Trial::test("durable::without_memory_nothing_is_taken", memory::exhausted),
         Trial::test("durable::a_folder_is_one_runs", one_run),
         Trial::test("durable::pending_alerts_are_not_lost_to_other_definitions", pending),
         Trial::test("durable::reloads_that_die_again_and_again", reload::again_and_again),

@@ -79,6 +79,17 @@ impl Queue {
         }
     }
 
+    pub fn acknowledged(&self) -> usize {
+        locked(&self.state).acknowledged
+    }
+
+    /// Nothing of it is waited for any more.
+    pub fn give_up(&self) {
+        let mut state = locked(&self.state);
+        state.total = state.acknowledged;
+        state.waiting.clear();
+    }
+
     /// A program starts.
     pub fn start(&self) {
         locked(&self.state).asked = false;
@@ -87,7 +98,7 @@ impl Queue {
     /// Everything is acknowledged, and whoever read the log has read it.
     pub fn is_done(&self) -> bool {
         let state = locked(&self.state);
-        state.asked && state.acknowledged == state.total
+        state.asked && state.acknowledged >= state.total
     }
 }
 

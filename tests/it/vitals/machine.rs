@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use tripline::adapter::http::{Serving, serve};
-use tripline::adapter::local::process::resident_bytes;
+use tripline::adapter::local::process::{resident_bytes, used_bytes};
 use tripline::plan::Plan;
 use tripline::port::disk::{Append, Disk};
 use tripline::port::sink::{Outcome, Sink, Told, Trouble};
@@ -17,7 +17,9 @@ use tripline::port::subscription::Subscription;
 use tripline::record::alert::Phase;
 use tripline::record::{EventTime, Micros};
 use tripline::runtime::live::vitals::{About, Counted, Vitals, VitalsPages};
-use tripline::runtime::live::{AlertFile, Listener, LiveOptions, Logged, OpenedFile, Outbox, Rotation, Session, live};
+use tripline::runtime::live::{
+    AlertFile, Listener, LiveOptions, Logged, Memory, OpenedFile, Outbox, Rotation, Session, live,
+};
 use tripline::runtime::outlet::{AlertFormat, Outlets};
 use tripline::runtime::report::RunReport;
 
@@ -156,6 +158,7 @@ pub fn start(machine: &Machine, shut: Option<&Shut>) -> Result<Run, Failed> {
             let mut options = LiveOptions::new(queues.collect(), Arc::new(Fixed));
             (options.group_entries, options.hold) = (1, Micros(0));
             options.vitals = Arc::clone(&watched);
+            options.memory = Memory { limit: 1 << 40, used: used_bytes };
             options.sinks = vec![Listener { sink: Box::new(Away), per_hour: None, phases: Phase::ALL.to_vec() }];
             live((*plan).clone(), options, &mut outbox, &Silent, &flag).map_err(|error| error.to_string())
         };

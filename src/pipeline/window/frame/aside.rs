@@ -41,6 +41,39 @@ impl Frame {
         self.aside = Some(Aside { spill, rows_max, last: 0 });
     }
 
+    /// From now on holds fewer, where there is a place for the others; those go at once, and with them the room that they had.
+    pub fn hold_at_most(&mut self, rows_max: usize) -> Result<(), WindowError> {
+        let Some(aside) = self.aside.as_mut().filter(|aside| rows_max < aside.rows_max) else { return Ok(()) };
+        aside.rows_max = rows_max;
+        self.put_aside()?;
+        self.close_up();
+        Ok(())
+    }
+
+    /// Rows in memory.
+    pub fn rows_held(&self) -> usize {
+        if self.aside.is_some() { self.held } else { 0 }
+    }
+
+    /// Slots that are free go, where they are most of them.
+    fn close_up(&mut self) {
+        if self.free.len() < self.slots as usize / 2 {
+            return;
+        }
+        let mut used = Vec::with_capacity(self.slots as usize - self.free.len());
+        let mut number = |slot: &mut u32| {
+            let new = u32::try_from(used.len()).unwrap_or(u32::MAX);
+            used.push(std::mem::replace(slot, new));
+        };
+        for stacks in &mut self.stacks {
+            let rows = stacks.older.rows.iter_mut().chain(&mut stacks.newer.rows).map(|row| &mut row.slot);
+            rows.chain(&mut stacks.sum).for_each(&mut number);
+        }
+        self.states.iter_mut().for_each(|states| *states = states.gather(&used));
+        self.slots = u32::try_from(used.len()).unwrap_or(u32::MAX);
+        self.free = Vec::new();
+    }
+
     /// Puts rows aside where there are too many in memory, until a quarter is free.
     pub(super) fn put_aside(&mut self) -> Result<(), WindowError> {
         let Some(aside) = &self.aside else { return Ok(()) };
@@ -165,7 +198,7 @@ impl Frame {
     /// What was put aside, in the order of the stacks.
     pub(super) fn save_pieces(&self, out: &mut Saver<'_>) -> Result<(), SavedError> {
         let stacks = self.stacks.iter().flat_map(|stacks| [&stacks.older, &stacks.newer]);
-        for piece in stacks.flat_map(|stack| &stack.pieces) {
+        for piece in stacks.flat_map(|stack| stack.pieces.iter()) {
             let aside = self.aside.as_ref().ok_or_else(|| mismatch("rows that were put aside"))?;
             out.put(&aside.spill.read(piece.number)?)?;
         }
@@ -174,7 +207,7 @@ impl Frame {
 
     pub(super) fn load_pieces(&mut self, from: &mut Loader<'_>) -> Result<(), SavedError> {
         let stacks = self.stacks.iter_mut().flat_map(|stacks| [&mut stacks.older, &mut stacks.newer]);
-        let mut pieces: Vec<&mut Piece> = stacks.flat_map(|stack| &mut stack.pieces).collect();
+        let mut pieces: Vec<&mut Piece> = stacks.flat_map(|stack| stack.pieces.iter_mut()).collect();
         for some in pieces.chunks_mut(PIECES) {
             let aside = self.aside.as_ref().ok_or_else(|| mismatch("rows that were put aside"))?;
             let bytes = some.iter().map(|_| from.take()).collect::<Result<Vec<Vec<u8>>, _>>()?;

@@ -36,6 +36,8 @@ families! {
     RELOADS = Counter "tripline_reloads_total" "Definitions that were read anew while it ran, by what became of them.";
     START = Gauge "process_start_time_seconds" "When the run was started, in seconds since 1970.";
     MEMORY = Gauge "process_resident_memory_bytes" "Memory of the process that is resident.";
+    MEMORY_USED = Gauge "tripline_memory_used_bytes" "Memory of the run that the system cannot take back, without pages of files.";
+    MEMORY_LIMIT = Gauge "tripline_memory_limit_bytes" "Memory that the run may use (--memory).";
     PHASE = Gauge "tripline_phase" "1 for the phase that the run is in, 0 for the others.";
     LOOP_AGE = Gauge "tripline_loop_age_seconds" "How long ago the run got on with its work.";
     RECOVERED = Gauge "tripline_recovery_read_entries" "Entries of the log that were read again at the start.";
@@ -64,6 +66,7 @@ families! {
     LANE_WAITING = Gauge "tripline_subscription_waiting_rows" "Rows of the subscription that wait for those of others.";
     LANE_LATE = Counter "tripline_subscription_late_rows_total" "Rows of the subscription that came behind the watermark.";
     HEALTH_OPEN = Gauge "tripline_health_open" "What the rule of health says that is not over.";
+    LANE_WAITING_BYTES = Gauge "tripline_subscription_waiting_bytes" "Memory of the rows that wait for those of other subscriptions.";
     LOG_ENTRIES = Counter "tripline_log_entries_total" "Entries of the log.";
     LOG_BYTES = Gauge "tripline_log_bytes" "Bytes of the log.";
     SYNCS = Counter "tripline_log_syncs_total" "Syncs of the log.";

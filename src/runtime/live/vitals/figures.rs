@@ -28,6 +28,8 @@ pub struct LaneFigures {
     /// Rows that wait for those of other subscriptions.
     pub waiting_rows: u64,
     pub late: LateRows,
+    /// The memory that they have.
+    pub waiting_bytes: u64,
 }
 
 impl Figures {
@@ -37,6 +39,7 @@ impl Figures {
             watermark: known(core.merge.watermark_of(lane)),
             waiting_rows: core.waiting_rows(lane) as u64,
             late: core.health.late_rows(lane),
+            waiting_bytes: core.waiting_bytes(lane),
         };
         Self {
             tally: core.graph.tally(core.unread_rows()),

@@ -89,6 +89,9 @@ pub struct Vitals {
     /// Entries of the log that were read again, and how many there are.
     recovered: AtomicU64,
     recoverable: AtomicU64,
+    /// Bytes of memory that the run uses, nothing where that is not known, and that it may use.
+    used: AtomicU64,
+    allowed: AtomicU64,
     syncs: Mutex<Syncs>,
     rules: Arc<RuleCounts>,
     in_force: Mutex<InForce>,
@@ -128,6 +131,8 @@ impl Vitals {
             acknowledged: AtomicU64::new(0),
             recovered: AtomicU64::new(0),
             recoverable: AtomicU64::new(0),
+            used: AtomicU64::new(0),
+            allowed: AtomicU64::new(u64::MAX),
             syncs: Mutex::default(),
             kept: Mutex::new(Kept { phase: Phase::Recovering, figures: None, snapshot: None, waits: None }),
         })
@@ -159,6 +164,22 @@ impl Vitals {
     pub fn waits(&self, why: Option<&'static str>) {
         self.alive();
         locked(&self.kept).waits = why;
+    }
+
+    /// The run may use so many bytes of memory.
+    pub fn may_use(&self, bytes: u64) {
+        self.allowed.store(bytes, Ordering::Relaxed);
+    }
+
+    /// It uses so many.
+    pub fn uses(&self, bytes: u64) {
+        self.used.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Memory that it uses and may use, as far as it is known.
+    fn memory(&self) -> (Option<u64>, Option<u64>) {
+        let (used, allowed) = (self.used.load(Ordering::Relaxed), self.allowed.load(Ordering::Relaxed));
+        (Some(used).filter(|used| *used > 0), Some(allowed).filter(|allowed| *allowed < u64::MAX))
     }
 
     /// It takes no more messages.

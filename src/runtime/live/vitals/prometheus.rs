@@ -31,6 +31,9 @@ pub fn text(vitals: &Vitals, now: EventTime, memory: Option<u64>) -> String {
     }
     text.one(START, seconds(EPOCH, vitals.about.started));
     memory.into_iter().for_each(|bytes| text.one(MEMORY, bytes));
+    let (used, allowed) = vitals.memory();
+    used.into_iter().for_each(|bytes| text.one(MEMORY_USED, bytes));
+    allowed.into_iter().for_each(|bytes| text.one(MEMORY_LIMIT, bytes));
     text.by(PHASE, "phase", Phase::ALL.map(|phase| (phase.name(), u64::from(phase == kept.phase))));
     text.one(LOOP_AGE, vitals.turned().as_secs_f64());
     text.one(RECOVERED, vitals.recovered.load(Ordering::Relaxed));
@@ -90,6 +93,7 @@ fn watermarks(text: &mut Text, vitals: &Vitals, figures: &Figures, now: EventTim
     text.by(LANE_WATERMARK, "subscription", watermarks);
     text.by(LANE_LATE, "subscription", lanes().map(|(name, lane)| (name, lane.late.rows)));
     text.by(LANE_WAITING, "subscription", lanes().map(|(name, lane)| (name, lane.waiting_rows)));
+    text.by(LANE_WAITING_BYTES, "subscription", lanes().map(|(name, lane)| (name, lane.waiting_bytes)));
 }
 
 fn syncs(text: &mut Text, vitals: &Vitals) {
@@ -262,6 +266,7 @@ mod tests {
             watermark: Some(EventTime(29_500_000)),
             waiting_rows: 30,
             late: LateRows { rows: 40, of: 41, ..LateRows::default() },
+            waiting_bytes: 43,
         };
         let log = Logged { entries: 31, bytes: 32, redelivered: 33, ..Logged::default() };
         let open = Open { rule: "tripline.source.late", title: String::new(), since: EventTime(0) };
@@ -273,6 +278,8 @@ mod tests {
         vitals.acknowledged(36);
         vitals.recovers(37);
         vitals.recovered(38);
+        vitals.uses(41);
+        vitals.may_use(42);
         {
             let mut kept = locked(&vitals.kept);
             (kept.phase, kept.figures) = (Phase::Running, Some(figures));
@@ -305,6 +312,9 @@ mod tests {
             r#"tripline_subscription_late_rows_total{subscription="s"} 40"#,
             r#"tripline_health_open{rule="tripline.source.late"} 42"#,
             r#"tripline_health_open{rule="tripline.source.nulls"} 0"#,
+            r#"tripline_subscription_waiting_bytes{subscription="s"} 43"#,
+            "tripline_memory_used_bytes 41",
+            "tripline_memory_limit_bytes 42",
             "tripline_log_entries_total 31",
             "tripline_log_bytes 32",
             "tripline_redelivered_messages_total 33",

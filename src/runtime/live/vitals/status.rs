@@ -44,6 +44,8 @@ pub fn json(vitals: &Vitals, patience: Duration, now: EventTime, memory: Option<
             "at": snapshot.at.to_string(),
         })),
         "memory_bytes": memory,
+        "memory_used_bytes": vitals.memory().0,
+        "memory_limit_bytes": vitals.memory().1,
     });
     if let (Some(figures), Some(status)) = (&kept.figures, status.as_object_mut()) {
         add(status, vitals, figures, now);
@@ -123,6 +125,7 @@ fn subscriptions(vitals: &Vitals, kept: &Kept) -> Json {
             "last_heard": vitals.heard_of(index).map(|at| at.to_string()),
             "watermark": figures.and_then(|lane| lane.watermark).map(|at| at.to_string()),
             "waiting_rows": figures.map_or(0, |lane| lane.waiting_rows),
+            "waiting_bytes": figures.map_or(0, |lane| lane.waiting_bytes),
             "delivery": state.and_then(|lane| lane.stood.delivery).map(Delivery::name),
             "unreachable_seconds": trouble.map(|trouble| trouble.since.elapsed().as_secs_f64()),
             "trouble": trouble.map(|trouble| &trouble.what),
