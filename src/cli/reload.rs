@@ -45,6 +45,17 @@ pub struct Asks {
     pub files: Option<(Files, Stamps)>,
     /// Do files ask that have changed?
     pub watched: bool,
+    pub begins: Begins,
+}
+
+/// What the run begins with.
+pub enum Begins {
+    /// The project as it is.
+    Project,
+    /// Definitions that were kept: the project is read at once.
+    Kept,
+    /// Those too, because the project is wrong, for this reason.
+    Without(String),
 }
 
 struct Offers(Receiver<Offered>);
@@ -60,9 +71,15 @@ pub fn definitions(fixed: Fixed, asks: Asks) -> Box<dyn Definitions> {
     let (sender, offers): (Sender<Offered>, _) = channel();
     let runs = thread::current();
     thread::spawn(move || {
-        let Asks { hangups, mut files, watched } = asks;
+        let Asks { hangups, mut files, watched, begins } = asks;
         let mut watch = files.clone().filter(|_| watched).map(|(files, read)| Watch::new(files, read));
-        while asked(&hangups, &mut watch) {
+        let mut due = matches!(begins, Begins::Kept);
+        if let Begins::Without(why) = begins
+            && sender.send(Err(why)).is_err()
+        {
+            return;
+        }
+        while std::mem::take(&mut due) || asked(&hangups, &mut watch) {
             // Asked twice, it is read once.
             while hangups.asks.try_recv().is_ok() {}
             let offered = match &mut files {

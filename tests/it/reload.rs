@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::Value as Json;
 
 use super::pubsub::{Emulator, JAR, Place, SUBSCRIPTION, Started, project, tripline};
 
@@ -31,8 +32,9 @@ const LOOKUP: &str = "project/sql/lookups/allow_scanners.csv";
 
 pub fn cases() -> Vec<Trial> {
     let jar = std::env::var(JAR).ok();
-    let cases: [(&str, Case); 2] = [
+    let cases: [(&str, Case); 3] = [
         ("a_crash_between_an_edit_and_its_reload", crash),
+        ("a_crash_and_a_project_that_is_broken_or_gone", broken),
         ("files_that_are_watched_are_read_once_they_are_whole", watched),
     ];
     let with_emulator = cases.into_iter().map(|(name, case)| {
@@ -135,6 +137,76 @@ fn crash(emulator: &Emulator) -> Outcome {
     let again =
         text.matches("not left cleanly").count() > 1 || text.contains("the definitions or the program have changed");
     if ended.success() && !again { Ok(()) } else { Err(format!("{ended}: {text}").into()) }
+}
+
+/// An address of this machine that nobody answers at.
+fn address() -> Result<String, Failed> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+fn status(address: &str) -> Result<Json, Failed> {
+    let status = tripline().args(["status", "--address", address, "--format", "json"]).output()?;
+    serde_json::from_slice(&status.stdout)
+        .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&status.stderr)).into())
+}
+
+fn flows(emulator: &Emulator, seed: &str) -> Result<usize, Failed> {
+    let made = tripline().args(["generate", "--events", "200", "--seed", seed]).output()?;
+    let flows: Vec<String> = String::from_utf8(made.stdout)?.lines().map(str::to_owned).collect();
+    emulator.publish(flows.chunks(50).map(|lines| lines.join("\n")).collect())?;
+    Ok(flows.len())
+}
+
+/// SIGKILL, and nobody can read the project by then: the run goes on with what it keeps, and says that it is not well until it can.
+fn broken(emulator: &Emulator) -> Outcome {
+    let (place, mut run) = begun(emulator, &[])?;
+    let mut given = flows(emulator, "5")?;
+    place.wait_for("flows", || Ok(place.rows() == given))?;
+    let good = fs::read_to_string(place.path(RULE))?;
+    fs::write(place.path(RULE), good.replace("sql:", "slq:"))?;
+    run.0.kill()?;
+    run.0.wait()?;
+    let at = address()?;
+    let mut run = place.start_with(emulator, &["--listen", &at])?;
+    wait_for(&place, "not reloaded, the definitions before stay in force: the project has errors")?;
+    given += flows(emulator, "6")?;
+    place.wait_for("flows", || Ok(place.rows() == given))?;
+    let unwell = |at: &str| -> Outcome {
+        let status = status(at)?;
+        let why = status["problems"][0].as_str().unwrap_or_default();
+        let refused = status["reload"]["last"]["outcome"] == "refused";
+        let said = why.contains("the project cannot be read since the start, and kept definitions, generation ");
+        if status["healthy"] == false && said && refused { Ok(()) } else { Err(format!("{status:#}").into()) }
+    };
+    unwell(&at)?;
+    // Somebody who starts another over the same folder is told that alone.
+    let second = tripline()
+        .args(["run", "--source", "netlog", "--subscription", SUBSCRIPTION, "--project"])
+        .arg(place.path("project"))
+        .arg("--state")
+        .arg(place.path("state"))
+        .env("PUBSUB_EMULATOR_HOST", emulator.host())
+        .output()?;
+    let second = String::from_utf8_lossy(&second.stderr).into_owned();
+    if !second.contains("is used by another run") || second.lines().count() > 2 {
+        return Err(format!("two runs of one folder: {second}").into());
+    }
+    run.0.kill()?;
+    run.0.wait()?;
+    fs::rename(place.path("project"), place.path("gone"))?;
+    let at = address()?;
+    let mut run = place.start_with(emulator, &["--watch", "--listen", &at])?;
+    wait_for(&place, "project is not a folder")?;
+    given += flows(emulator, "7")?;
+    place.wait_for("flows", || Ok(place.rows() == given))?;
+    unwell(&at)?;
+    fs::write(place.path("gone/rules/net_scan_vertical.yaml"), &good)?;
+    fs::rename(place.path("gone"), place.path("project"))?;
+    wait_for(&place, "nothing to reload")?;
+    let status = status(&at)?;
+    signal(&run, "-TERM")?;
+    let ended = run.0.wait()?;
+    if status["healthy"] == true && ended.success() { Ok(()) } else { Err(format!("{ended}: {status:#}").into()) }
 }
 
 /// A table that is written piece by piece, and a rule that is broken for a while.

@@ -64,7 +64,11 @@ fn named(generation: &str, program: &str) -> String {
 impl Session {
     /// `computed`: the features that are computed; `lanes`: the names of the queues.
     pub fn open(disk: Arc<dyn Disk>, generation: &str, computed: &[&str], lanes: &[String]) -> Result<Self, LiveError> {
-        let held = hold(disk)?;
+        Self::of(hold(disk)?, generation, computed, lanes)
+    }
+
+    /// As [`Self::open`], of a folder that is held already.
+    pub fn of(held: Held, generation: &str, computed: &[&str], lanes: &[String]) -> Result<Self, LiveError> {
         let known = Position::load(&*held.disk)?;
         let program = program(computed);
         let (generation, lanes) = (generation.to_owned(), lanes.to_vec());

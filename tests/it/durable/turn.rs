@@ -45,7 +45,7 @@ fn offers(mut offers: Vec<(u64, Offered)>) -> Option<Box<dyn Definitions>> {
 
 fn left_of(machine: &Machine, generation: &str) -> Option<Left> {
     let disk: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(&machine.disk)));
-    Left::find(&disk, generation)
+    Left::find(&disk).filter(|left| left.generation != generation)
 }
 
 /// Started as the command line does it: the project is of the new definitions, and those before are in force until they come.

@@ -16,6 +16,8 @@ pub struct InForce {
     /// Of the one that is made ready.
     next: Option<String>,
     last: Option<(Outcome, String, EventTime)>,
+    /// Why the project that the run was started with could not be taken, until one is right.
+    wrong: Option<String>,
     counts: [u64; Outcome::ALL.len()],
 }
 
@@ -27,6 +29,7 @@ impl InForce {
             since: None,
             next: None,
             last: None,
+            wrong: None,
             counts: [0; 3],
         }
     }
@@ -71,10 +74,31 @@ impl Vitals {
         (in_force.lookups, in_force.since) = (lookups, Some(at));
     }
 
+    /// The run goes on under definitions that were kept: what it was started with is wrong.
+    pub fn begun_without(&self, why: &str) {
+        locked(&self.in_force).wrong = Some(why.to_owned());
+    }
+
+    /// What is wrong with the definitions in force.
+    pub(super) fn misdefined(&self) -> Vec<String> {
+        let in_force = locked(&self.in_force);
+        let generation = &in_force.generation;
+        let wrong = in_force.wrong.as_ref().map(|why| why.lines().next().unwrap_or_default());
+        let wrong = wrong.map(|why| {
+            format!(
+                "the project cannot be read since the start, and kept definitions, generation {generation}, go on: {why}"
+            )
+        });
+        wrong.into_iter().collect()
+    }
+
     /// `next`: others that are still made ready.
     pub fn reloaded(&self, outcome: Outcome, what: &str, next: Option<&str>, at: EventTime) {
         let mut in_force = locked(&self.in_force);
         in_force.next = next.map(str::to_owned);
+        if outcome != Outcome::Refused {
+            in_force.wrong = None;
+        }
         in_force.last = Some((outcome, what.to_owned(), at));
         let place = Outcome::ALL.iter().position(|known| *known == outcome).unwrap_or(0);
         in_force.counts[place] += 1;
