@@ -79,11 +79,11 @@ pub fn definitions(fixed: Fixed, asks: Asks) -> Box<dyn Definitions> {
         {
             return;
         }
-        while std::mem::take(&mut due) || asked(&hangups, &mut watch) {
+        while let Some(asked) = asked(&hangups, &mut watch, std::mem::take(&mut due)) {
             // Asked twice, it is read once.
-            while hangups.asks.try_recv().is_ok() {}
+            let asked = hangups.asks.try_iter().count() > 0 || asked;
             let offered = match &mut files {
-                Some((files, _)) => fixed.read_still(files, watch.as_mut()),
+                Some((files, _)) => fixed.read_still(files, watch.as_mut()).map(|read| Box::new(Fresh { asked, ..*read })),
                 None => Err(anyhow!(
                     "the run is of the built-in pack, which does not change\nhelp: `tripline init DIR` writes a project"
                 )),
@@ -98,15 +98,19 @@ pub fn definitions(fixed: Fixed, asks: Asks) -> Box<dyn Definitions> {
     Box::new(Offers(offers))
 }
 
-/// Waits until somebody asks. False: nobody will.
-fn asked(hangups: &Hangups, watch: &mut Option<Watch>) -> bool {
-    let Some(watch) = watch else { return hangups.asks.recv().is_ok() };
+/// Waits until the project is to be read; `due`: it is. True: somebody asked for it; false: its files have changed. `None`: nobody will.
+fn asked(hangups: &Hangups, watch: &mut Option<Watch>, due: bool) -> Option<bool> {
+    let Some(watch) = watch else { return if due { Some(true) } else { hangups.asks.recv().ok().map(|()| true) } };
+    if due {
+        // Nobody is there who starts a run again that died.
+        return Some(false);
+    }
     loop {
         match hangups.asks.recv_timeout(LOOK) {
-            Ok(()) => return true,
-            Err(RecvTimeoutError::Timeout) if watch.is_changed() => return true,
+            Ok(()) => return Some(true),
+            Err(RecvTimeoutError::Timeout) if watch.is_changed() => return Some(false),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Disconnected) => return None,
         }
     }
 }
@@ -142,7 +146,7 @@ impl Fixed {
         plan.show(&self.shown.iter().map(String::as_str).collect::<Vec<_>>());
         let files = Some(Packed::new(&kept)?);
         let lookups = lookups(&plan, &texts);
-        Ok(Box::new(Fresh { plan, generation, lookups, files }))
+        Ok(Box::new(Fresh { plan, generation, lookups, files, asked: true }))
     }
 
     /// In a process of its own, which takes neither more time nor more memory than it may.

@@ -20,6 +20,8 @@ pub struct Fresh {
     pub lookups: Vec<LookupState>,
     /// The files that say them: a start after a crash may need them. `None`: nothing is kept of them.
     pub files: Option<Packed>,
+    /// Did somebody ask for them? Otherwise they are there because files have changed.
+    pub asked: bool,
 }
 
 /// Or why there are none, as people are told.

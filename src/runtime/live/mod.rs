@@ -13,6 +13,7 @@
 //! | `snapshots.rs` | when a snapshot is taken, and what of the log is kept |
 //! | `definitions.rs` | who offers other definitions |
 //! | `warming.rs` | a graph for them, made beside the one that runs |
+//! | `losses.rs` | what they lose against the ones before |
 //! | `reload.rs` | how they come to be in force |
 //! | `writing.rs` | a snapshot on its way to the disk |
 //! | `outbox.rs` | which alerts are out |
@@ -35,6 +36,7 @@ pub mod health;
 mod lane;
 mod left;
 mod letter;
+mod losses;
 mod outbox;
 mod quiet;
 mod recover;
@@ -325,7 +327,7 @@ pub fn live(
         cut_bytes: recovered.opened.cut_bytes,
         ..Logged::default()
     };
-    options.vitals.turned_to(&generation, options.lookups, begun);
+    options.vitals.turned_to(&generation, plan.rules.len(), options.lookups, begun);
     let spill = options.spill.clone();
     let reloads = Reloads::new(options.definitions, (plan, lookups), lateness.clone(), spill);
     let mut run = Live {

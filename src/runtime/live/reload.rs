@@ -19,6 +19,7 @@ use crate::state::entry::Entry;
 use crate::target::datafusion::Lookups;
 
 use super::definitions::{Definitions, Fresh, LookupState, Offered, Outcome};
+use super::losses::Losses;
 use super::outbox::{Outbox, program};
 use super::snapshots::Head;
 use super::warming::{Kit, Warm, Warming};
@@ -189,6 +190,11 @@ impl Live<'_> {
                 "the source `{source}`, or a lookup that it reads, is another than before\nhelp: stop the run and start it again"
             ));
         }
+        if !fresh.asked
+            && let Some(why) = Losses::between(&self.reloads.plan, &fresh.plan).too_much()
+        {
+            return self.refuse(&why);
+        }
         self.vitals.reloading(&fresh.generation);
         self.reloads.abandon();
         self.reloads.under_way = UnderWay::Waiting(fresh);
@@ -293,9 +299,10 @@ impl Live<'_> {
         outbox.put_out_by(&plan.rules).map_err(RunError::from)?;
         self.vitals.rules().add(plan.rules.iter().map(|rule| rule.name.as_str()));
         self.core.graph.put_out_owed(outbox)?;
+        let rules = plan.rules.len();
         self.reloads.put_by(plan, tables);
         self.logged.reloads += 1;
-        self.vitals.turned_to(generation, lookups, self.clock.now());
+        self.vitals.turned_to(generation, rules, lookups, self.clock.now());
         self.said(Outcome::Taken, &format!("generation {generation} is in force from entry {entries} on; {what}"));
         // Until there is a second snapshot of them, nothing could take the place of one that is damaged.
         self.snapshots.due = true;
@@ -324,6 +331,9 @@ impl Live<'_> {
             same.missing.len(),
             plan.live.iter().filter(|live| **live).count()
         );
+        for lost in Losses::between(&self.reloads.plan, plan).said() {
+            what.push_str(&format!("; {lost}"));
+        }
         let watermark = self.core.graph.watermark();
         let begins = core.graph.first().min(watermark);
         let (reach, _) = plan.depends();
@@ -367,6 +377,6 @@ impl<F: FnMut(u64) -> Option<Offered> + Send> Definitions for F {
 
 impl Fresh {
     pub fn new(plan: Plan, generation: &str) -> Box<Self> {
-        Box::new(Self { plan, generation: generation.to_owned(), lookups: Vec::new(), files: None })
+        Box::new(Self { plan, generation: generation.to_owned(), lookups: Vec::new(), files: None, asked: true })
     }
 }

@@ -10,7 +10,8 @@ use libtest_mimic::Failed;
 use tripline::pipeline::graph::Graph;
 use tripline::plan::Plan;
 use tripline::port::disk::Disk;
-use tripline::record::Micros;
+use tripline::record::{EventTime, Micros};
+use tripline::runtime::live::vitals::{About, Vitals};
 use tripline::runtime::live::{Definitions, Fresh, Left, LiveOptions, Logged, Offered};
 use tripline::state::definitions::{Files, Packed};
 use tripline::target::datafusion::Lookups;
@@ -338,6 +339,54 @@ pub fn two_hundred() -> Result<(), Failed> {
         return Err(format!("{offered} offered, {} taken, {deaths} deaths, alerts of {named}", turns.len()).into());
     }
     Ok(())
+}
+
+/// Definitions that lose all rules, or the rows of a lookup: nobody takes them who was not asked, and who is says what is lost.
+pub fn losses() -> Result<(), Failed> {
+    let known = |rows: usize| -> String {
+        let rows: String = (0..rows).map(|row| format!("10.0.0.{row}\n")).collect();
+        "--- sql/lookups/known.yaml\nlookup: known\nowner: o@example.org\ncolumns: {value: STRING}\nkey: [value]\n".to_owned()
+            + &format!("--- sql/lookups/known.csv\nvalue\n{rows}")
+    };
+    let parts = |without: &[&str]| -> String {
+        let parts = PROJECT.split("--- ").filter(|part| !without.iter().any(|name| part.starts_with(name)));
+        parts.collect::<Vec<_>>().join("--- ")
+    };
+    let plan = |text: String, rows: usize| plan_of(&(text + &known(rows)));
+    let before = plan(PROJECT.to_owned(), 10)?;
+    let watched = |plan: &Plan, generation: &str| Ok(Box::new(Fresh { asked: false, ..*Fresh::new(plan.clone(), generation) }));
+    let ruleless = plan(parts(&["rules/", "features/logins"]), 10)?;
+    let fewer = plan(parts(&["rules/long"]), 4)?;
+    let mut definitions = offers(vec![
+        (5, watched(&ruleless, "two")),
+        (8, watched(&plan(PROJECT.to_owned(), 0)?, "three")),
+        // Half of its rows is what a feed may lose.
+        (11, watched(&fewer, "four")),
+        (20, Ok(Fresh::new(ruleless, "five"))),
+    ]);
+    let machine = machine(&messages(&mut Random::new(8), 60), 8);
+    let lanes = vec!["lane".to_owned()];
+    let vitals = Vitals::new(About::new(&before, "one", &lanes, EventTime(0)));
+    let notes = Notes::default();
+    let before_it = vitals.problems(Duration::MAX);
+    machine.start_noting(&before, "one", &notes, &mut |options| {
+        (options.definitions, options.vitals) = (definitions.take(), Arc::clone(&vitals));
+    })?;
+    let said = notes.text();
+    let wanted = [
+        "not reloaded, the definitions before stay in force: no rule is left\nhelp: where that is meant, ask for it: `systemctl reload`",
+        "not reloaded, the definitions before stay in force: the lookup known has no rows any more, and had 10\n",
+        "; rules that are gone: long; the lookup known has 4 rows, and had 10",
+        "; rules that are gone: burst, login, many_logins, rise, and no rule is left",
+    ];
+    if let Some(wanted) = wanted.iter().find(|wanted| !said.contains(**wanted)) {
+        return Err(format!("{wanted:?} is not in {said}").into());
+    }
+    let problems = vitals.problems(Duration::MAX);
+    if before_it.is_empty() && problems == ["no rule is in force: nothing is looked for"] {
+        return Ok(());
+    }
+    Err(format!("{before_it:?}, then {problems:?}").into())
 }
 
 /// What one graph holds cannot be taken by another: that is found before anything of it is touched.

@@ -11,6 +11,8 @@ use super::{Vitals, locked};
 pub struct InForce {
     pub generation: String,
     pub lookups: Vec<LookupState>,
+    /// How many; `None` while the log is read.
+    rules: Option<usize>,
     /// `None` while the log is read.
     since: Option<EventTime>,
     /// Of the one that is made ready.
@@ -26,6 +28,7 @@ impl InForce {
         Self {
             generation: generation.to_owned(),
             lookups: Vec::new(),
+            rules: None,
             since: None,
             next: None,
             last: None,
@@ -68,10 +71,10 @@ impl Vitals {
     }
 
     /// These are in force from now on, or were found so at the start.
-    pub fn turned_to(&self, generation: &str, lookups: Vec<LookupState>, at: EventTime) {
+    pub fn turned_to(&self, generation: &str, rules: usize, lookups: Vec<LookupState>, at: EventTime) {
         let mut in_force = locked(&self.in_force);
         in_force.generation = generation.to_owned();
-        (in_force.lookups, in_force.since) = (lookups, Some(at));
+        (in_force.lookups, in_force.rules, in_force.since) = (lookups, Some(rules), Some(at));
     }
 
     /// The run goes on under definitions that were kept: what it was started with is wrong.
@@ -89,7 +92,8 @@ impl Vitals {
                 "the project cannot be read since the start, and kept definitions, generation {generation}, go on: {why}"
             )
         });
-        wrong.into_iter().collect()
+        let none = (in_force.rules == Some(0)).then(|| "no rule is in force: nothing is looked for".to_owned());
+        wrong.into_iter().chain(none).collect()
     }
 
     /// `next`: others that are still made ready.
