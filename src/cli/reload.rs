@@ -2,7 +2,8 @@
 //! it can hurt the run.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -58,26 +59,42 @@ pub enum Begins {
     Without(String),
 }
 
-struct Offers(Receiver<Offered>);
+/// What was read last, and how many were read before it that nobody has looked at. A run that waits for its disk looks at none, and
+/// each may be as large as its lookups.
+#[derive(Default)]
+struct Slot(Mutex<(Option<Offered>, u64)>);
+
+impl Slot {
+    fn put(&self, offered: Offered) {
+        let (last, overtaken) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *overtaken += u64::from(last.replace(offered).is_some());
+    }
+}
+
+struct Offers(Arc<Slot>);
 
 impl Definitions for Offers {
     fn next(&mut self, _: u64) -> Option<Offered> {
-        self.0.try_recv().ok()
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).0.take()
+    }
+
+    fn overtaken(&mut self) -> u64 {
+        std::mem::take(&mut self.0.0.lock().unwrap_or_else(PoisonError::into_inner).1)
     }
 }
 
 /// Has the project read when somebody asks for it.
 pub fn definitions(fixed: Fixed, asks: Asks) -> Box<dyn Definitions> {
-    let (sender, offers): (Sender<Offered>, _) = channel();
+    let offers = Arc::new(Slot::default());
+    // Where the run has ended nobody takes any.
+    let slot = Arc::downgrade(&offers);
     let runs = thread::current();
     thread::spawn(move || {
         let Asks { hangups, mut files, watched, begins } = asks;
         let mut watch = files.clone().filter(|_| watched).map(|(files, read)| Watch::new(files, read));
         let mut due = matches!(begins, Begins::Kept);
-        if let Begins::Without(why) = begins
-            && sender.send(Err(why)).is_err()
-        {
-            return;
+        if let Begins::Without(why) = begins {
+            slot.upgrade().into_iter().for_each(|slot| slot.put(Err(why.clone())));
         }
         while let Some(asked) = asked(&hangups, &mut watch, std::mem::take(&mut due)) {
             // Asked twice, it is read once.
@@ -89,9 +106,8 @@ pub fn definitions(fixed: Fixed, asks: Asks) -> Box<dyn Definitions> {
                 )),
             };
             let offered = offered.map_err(|error| describe(&error).trim_start_matches("error: ").to_owned());
-            if sender.send(offered).is_err() {
-                return;
-            }
+            let Some(slot) = slot.upgrade() else { return };
+            slot.put(offered);
             runs.unpark();
         }
     });
@@ -170,5 +186,27 @@ impl Fixed {
                 bail!("its check ended with {status}\nhelp: it may need more memory or time than a reload gives it")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::runtime::live::Definitions;
+
+    use super::{Offers, Slot};
+
+    #[test]
+    fn the_last_that_was_read_waits_alone() {
+        let slot = Arc::new(Slot::default());
+        let mut offers = Offers(Arc::clone(&slot));
+        assert!(offers.next(0).is_none());
+        (0..100).for_each(|number| slot.put(Err(number.to_string())));
+        assert_eq!(offers.next(0).and_then(Result::err).as_deref(), Some("99"));
+        assert_eq!((offers.overtaken(), offers.overtaken()), (99, 0));
+        slot.put(Err("the next".to_owned()));
+        assert!(offers.next(0).is_some() && offers.next(0).is_none());
+        assert_eq!(offers.overtaken(), 0);
     }
 }

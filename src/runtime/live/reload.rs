@@ -144,6 +144,8 @@ impl Live<'_> {
             return self.turn(self.one_at_a_time, outbox);
         }
         let offered = self.reloads.definitions.as_mut().and_then(|definitions| definitions.next(entries));
+        let overtaken = self.reloads.definitions.as_mut().map_or(0, |definitions| definitions.overtaken());
+        (0..overtaken).for_each(|_| self.said(Outcome::Overtaken, "the project was read again before these were looked at"));
         if let Some(offered) = offered {
             self.offered(offered, outbox);
         }
@@ -182,7 +184,7 @@ impl Live<'_> {
             Err(why) => return self.refuse(&why),
         };
         if fresh.generation == outbox.generation() {
-            self.reloads.abandon();
+            self.overtake();
             return self.said(Outcome::Unchanged, "the definitions are the ones that are in force");
         }
         if let Some(source) = fresh.plan.other_source(&self.reloads.plan) {
@@ -195,9 +197,16 @@ impl Live<'_> {
         {
             return self.refuse(&why);
         }
+        self.overtake();
         self.vitals.reloading(&fresh.generation);
-        self.reloads.abandon();
         self.reloads.under_way = UnderWay::Waiting(fresh);
+    }
+
+    /// Others have been read: what is made ready is not wanted any more.
+    fn overtake(&mut self) {
+        let Some(generation) = self.reloads.next().map(str::to_owned) else { return };
+        self.reloads.abandon();
+        self.said(Outcome::Overtaken, &format!("generation {generation} was not in force yet when others were read"));
     }
 
     fn kit(&self, outbox: &Outbox<'_>) -> Kit {
@@ -360,6 +369,7 @@ impl Live<'_> {
         self.progress.notes(&match (outcome, next) {
             (Outcome::Taken, _) => format!("reloaded: {what}"),
             (Outcome::Unchanged, _) => format!("nothing to reload: {what}"),
+            (Outcome::Overtaken, _) => format!("not reloaded: {what}"),
             (Outcome::Refused, None) => format!("not reloaded, the definitions before stay in force: {what}"),
             (Outcome::Refused, Some(next)) => {
                 format!("not reloaded, generation {next} of the reload before comes in force all the same: {what}")

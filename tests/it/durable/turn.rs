@@ -223,11 +223,15 @@ pub fn abandoned() -> Result<(), Failed> {
         let due = offers.last().is_some_and(|(at, _)| entries >= *at);
         if due { offers.pop().map(|(_, offered)| offered) } else { None }
     };
-    let mut next = Some(next);
-    machine.start_with(&before, "one", &mut |options| {
+    let (mut next, notes) = (Some(next), Notes::default());
+    machine.start_noting(&before, "one", &notes, &mut |options| {
         (options.one_at_a_time, options.keeping.retain) = (false, Micros(i64::MAX / 4));
         options.definitions = next.take().map(|next| Box::new(next) as Box<dyn Definitions>);
     })?;
+    let said = notes.text();
+    if !said.contains("not reloaded: generation two was not in force yet when others were read") {
+        return Err(format!("nothing is said of the first: {said}").into());
+    }
     let longest = longest.load(Ordering::Relaxed);
     if longest > READ_MILLIS / 2 {
         return Err(format!("the loop stood still for {longest} ms").into());

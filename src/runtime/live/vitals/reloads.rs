@@ -33,7 +33,7 @@ impl InForce {
             next: None,
             last: None,
             wrong: None,
-            counts: [0; 3],
+            counts: [0; Outcome::ALL.len()],
         }
     }
 
@@ -100,7 +100,7 @@ impl Vitals {
     pub fn reloaded(&self, outcome: Outcome, what: &str, next: Option<&str>, at: EventTime) {
         let mut in_force = locked(&self.in_force);
         in_force.next = next.map(str::to_owned);
-        if outcome != Outcome::Refused {
+        if matches!(outcome, Outcome::Taken | Outcome::Unchanged) {
             in_force.wrong = None;
         }
         in_force.last = Some((outcome, what.to_owned(), at));
