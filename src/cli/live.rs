@@ -164,7 +164,7 @@ impl Live {
             dead_letters: target.dead_letters.map(wire::dead_letters).transpose()?,
             files: Some(target.files),
             lookups: target.lookups,
-            definitions: Some(reload::definitions(target.fixed, target.asks)),
+            definitions: Some(reload::definitions(target.fixed, target.asks, &vitals)),
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
             vitals,
             ..LiveOptions::new(subscriptions, wire::clock())

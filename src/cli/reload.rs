@@ -12,12 +12,13 @@ use anyhow::{Context, anyhow, bail};
 use crate::definition::model::{DeadLetters, SinkConfig};
 use datafusion::arrow::datatypes::SchemaRef;
 
+use crate::runtime::live::vitals::Vitals;
 use crate::runtime::live::{Definitions, Fresh, Offered};
 use crate::runtime::outlet::tap_schema;
-use crate::state::definitions::Packed;
+use crate::state::definitions::{self, Packed};
 
 use super::exit::describe;
-use super::project::{Opened, lookups, valid_kept};
+use super::project::{Opened, lookups, open_kept};
 use super::say::say;
 use super::stop::Hangups;
 use super::watch::{Files, LOOK, Stamps, Watch};
@@ -84,7 +85,8 @@ impl Definitions for Offers {
 }
 
 /// Has the project read when somebody asks for it.
-pub fn definitions(fixed: Fixed, asks: Asks) -> Box<dyn Definitions> {
+pub fn definitions(fixed: Fixed, asks: Asks, vitals: &Arc<Vitals>) -> Box<dyn Definitions> {
+    let vitals = Arc::clone(vitals);
     let offers = Arc::new(Slot::default());
     // Where the run has ended nobody takes any.
     let slot = Arc::downgrade(&offers);
@@ -99,6 +101,7 @@ pub fn definitions(fixed: Fixed, asks: Asks) -> Box<dyn Definitions> {
         while let Some(asked) = asked(&hangups, &mut watch, std::mem::take(&mut due)) {
             // Asked twice, it is read once.
             let asked = hangups.asks.try_iter().count() > 0 || asked;
+            vitals.checks(true);
             let offered = match &mut files {
                 Some((files, _)) => fixed.read_still(files, watch.as_mut()).map(|read| Box::new(Fresh { asked, ..*read })),
                 None => Err(anyhow!(
@@ -108,6 +111,7 @@ pub fn definitions(fixed: Fixed, asks: Asks) -> Box<dyn Definitions> {
             let offered = offered.map_err(|error| describe(&error).trim_start_matches("error: ").to_owned());
             let Some(slot) = slot.upgrade() else { return };
             slot.put(offered);
+            vitals.checks(false);
             runs.unpark();
         }
     });
@@ -131,25 +135,47 @@ fn asked(hangups: &Hangups, watch: &mut Option<Watch>, due: bool) -> Option<bool
     }
 }
 
+/// Why a project was not taken, and what its check said of it.
+struct Wrong {
+    findings: String,
+    why: anyhow::Error,
+}
+
+impl From<anyhow::Error> for Wrong {
+    fn from(why: anyhow::Error) -> Self {
+        Self { findings: String::new(), why }
+    }
+}
+
 impl Fixed {
-    /// What was read while nobody wrote to it.
+    /// What was read while nobody wrote to it. Of what was read otherwise nothing is said.
     fn read_still(&self, files: &mut Files, mut watch: Option<&mut Watch>) -> anyhow::Result<Box<Fresh>> {
         for _ in 0..TRIES {
             let before = files.stamps();
             let read = self.read(files);
             if before == files.stamps() {
                 watch.iter_mut().for_each(|watch| watch.read(files, before.clone()));
-                return read;
+                return read.map_err(|wrong| {
+                    say(&wrong.findings);
+                    wrong.why
+                });
             }
         }
         bail!("its files change while they are read\nhelp: write them beside it, and rename them to their places")
     }
 
-    fn read(&self, files: &mut Files) -> anyhow::Result<Box<Fresh>> {
+    fn read(&self, files: &mut Files) -> Result<Box<Fresh>, Wrong> {
         self.check(&files.folder)?;
-        let tree = wire::folder(&files.folder);
-        let (Opened { mut plan, project, generation, files: texts, .. }, kept) = valid_kept(tree.as_ref())?;
+        let (opened, kept) = open_kept(wire::folder(&files.folder).as_ref());
+        if let Some(findings) = opened.errors_text() {
+            return Err(Wrong { findings, why: anyhow!("the project has errors") });
+        }
         files.know(&kept);
+        Ok(self.fresh(opened, &kept)?)
+    }
+
+    fn fresh(&self, opened: Opened, kept: &definitions::Files) -> anyhow::Result<Box<Fresh>> {
+        let Opened { mut plan, project, generation, files: texts, .. } = opened;
         if project.config.sinks != self.sinks || project.config.dead_letters != self.dead_letters {
             bail!("its sinks or its `dead_letters` are others than before\nhelp: stop the run and start it again");
         }
@@ -160,32 +186,33 @@ impl Fixed {
             );
         }
         plan.show(&self.shown.iter().map(String::as_str).collect::<Vec<_>>());
-        let files = Some(Packed::new(&kept)?);
+        let files = Some(Packed::new(kept)?);
         let lookups = lookups(&plan, &texts);
         Ok(Box::new(Fresh { plan, generation, lookups, files, asked: true }))
     }
 
     /// In a process of its own, which takes neither more time nor more memory than it may.
-    fn check(&self, folder: &Path) -> anyhow::Result<()> {
+    fn check(&self, folder: &Path) -> Result<(), Wrong> {
         let folder = ["check".to_owned(), "--project".to_owned(), folder.display().to_string()];
         let limits = [format!("--limit-seconds={PATIENCE}"), format!("--limit-bytes={MEMORY_BYTES}")];
         let arguments: Vec<String> = folder.into_iter().chain(limits).collect();
         let ended =
             wire::run_self(&arguments, Duration::from_secs(PATIENCE)).context("the project cannot be checked")?;
-        let Some(status) = ended.status else {
-            bail!("its check took longer than {PATIENCE} s\nhelp: `tripline check` says where it is");
+        let why = match ended.status.map(|status| (status.code(), status)) {
+            Some((Some(0), _)) => return Ok(()),
+            Some((Some(1), _)) => {
+                let why = anyhow!("the project has errors\nhelp: `tripline check` says them too");
+                return Err(Wrong { findings: ended.output, why });
+            }
+            Some((Some(_), _)) => anyhow!("{}", ended.errors.trim().trim_start_matches("error: ")),
+            Some((None, status)) => anyhow!(
+                "its check ended with {status}\nhelp: it may need more memory or time than a reload gives it"
+            ),
+            None => anyhow!(
+                "its check took longer than {PATIENCE} s\nhelp: `tripline check` says where it is"
+            ),
         };
-        match status.code() {
-            Some(0) => Ok(()),
-            Some(1) => {
-                say(&ended.output);
-                bail!("the project has errors\nhelp: `tripline check` says them too")
-            }
-            Some(_) => bail!("{}", ended.errors.trim().trim_start_matches("error: ")),
-            None => {
-                bail!("its check ended with {status}\nhelp: it may need more memory or time than a reload gives it")
-            }
-        }
+        Err(why.into())
     }
 }
 

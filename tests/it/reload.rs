@@ -32,7 +32,8 @@ const LOOKUP: &str = "project/sql/lookups/allow_scanners.csv";
 
 pub fn cases() -> Vec<Trial> {
     let jar = std::env::var(JAR).ok();
-    let cases: [(&str, Case); 3] = [
+    let cases: [(&str, Case); 4] = [
+        ("errors_of_files_that_change_are_said_once", discarded),
         ("a_crash_between_an_edit_and_its_reload", crash),
         ("a_crash_and_a_project_that_is_broken_or_gone", broken),
         ("files_that_are_watched_are_read_once_they_are_whole", watched),
@@ -207,6 +208,31 @@ fn broken(emulator: &Emulator) -> Outcome {
     signal(&run, "-TERM")?;
     let ended = run.0.wait()?;
     if status["healthy"] == true && ended.success() { Ok(()) } else { Err(format!("{ended}: {status:#}").into()) }
+}
+
+/// A project that is wrong, and changes once while it is checked: its errors are said once, and `status` says that it is checked.
+fn discarded(emulator: &Emulator) -> Outcome {
+    let at = address()?;
+    let (place, mut run) = begun(emulator, &["--listen", &at])?;
+    place.wait_for("a start", || Ok(status(&at).is_ok_and(|status| status["phase"] == "running")))?;
+    // Which takes a while.
+    let rows: String = (0..100_000).map(|row| format!("2001:db8::{row:x},a scanner\n")).collect();
+    fs::write(place.path(LOOKUP), fs::read_to_string(place.path(LOOKUP))? + &rows)?;
+    let rule = fs::read_to_string(place.path(RULE))?;
+    fs::write(place.path(RULE), rule.replace("sql:", "slq:"))?;
+    signal(&run, "-HUP")?;
+    place.wait_for("a check", || Ok(status(&at)?["reload"]["checking"] == true))?;
+    let config = place.path("project/tripline.yaml");
+    fs::write(&config, fs::read_to_string(&config)? + "# A remark.\n")?;
+    wait_for(&place, "not reloaded")?;
+    let (text, status) = (said(&place)?, status(&at)?);
+    signal(&run, "-TERM")?;
+    let ended = run.0.wait()?;
+    let found = text.matches("unknown key `slq`").count();
+    if found == 1 && status["reload"]["checking"] == false && ended.success() {
+        return Ok(());
+    }
+    Err(format!("{ended}, found {found} times: {status:#}\n{text}").into())
 }
 
 /// A table that is written piece by piece, and a rule that is broken for a while.

@@ -15,6 +15,8 @@ pub struct InForce {
     rules: Option<usize>,
     /// `None` while the log is read.
     since: Option<EventTime>,
+    /// Is the project read and checked?
+    checks: bool,
     /// Of the one that is made ready.
     next: Option<String>,
     last: Option<(Outcome, String, EventTime)>,
@@ -30,6 +32,7 @@ impl InForce {
             lookups: Vec::new(),
             rules: None,
             since: None,
+            checks: false,
             next: None,
             last: None,
             wrong: None,
@@ -56,6 +59,7 @@ impl InForce {
         let last = self.last.as_ref();
         json!({
             "counts": self.counts().map(|(name, count)| (name.to_owned(), count.into())).collect::<serde_json::Map<_, Json>>(),
+            "checking": self.checks,
             "under_way": self.next,
             "last": last.map(|(outcome, what, at)| json!({
                 "outcome": outcome.name(), "what": what, "at": at.to_string(),
@@ -65,6 +69,11 @@ impl InForce {
 }
 
 impl Vitals {
+    /// The project is read, or was.
+    pub fn checks(&self, now: bool) {
+        locked(&self.in_force).checks = now;
+    }
+
     /// These are made ready.
     pub fn reloading(&self, generation: &str) {
         locked(&self.in_force).next = Some(generation.to_owned());
