@@ -149,7 +149,7 @@ impl MemoryDisk {
             thread::sleep(Duration::from_micros(micros));
         }
         let full = self.full.lock().unwrap_or_else(PoisonError::into_inner).contains(&step);
-        if full && (what.starts_with("append") || what.starts_with("create") || what.starts_with("replace")) {
+        if full && ["append", "create", "write", "replace"].iter().any(|kind| what.starts_with(kind)) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         if step >= self.dies_at.load(Ordering::Relaxed) {

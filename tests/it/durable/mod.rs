@@ -130,6 +130,7 @@ pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("durable::a_log_with_any_bit_flipped_or_cut_anywhere", log::every_bit_and_every_cut),
         Trial::test("durable::a_log_whose_power_is_cut", log::power_cuts),
+        Trial::test("durable::a_log_without_room_for_a_while", log::full),
         Trial::test("durable::a_run_that_dies_at_every_step", every_step),
         Trial::test("durable::runs_that_die_again_and_again", again_and_again),
         Trial::test("durable::snapshots_that_are_written_beside_the_run", beside),
