@@ -220,6 +220,11 @@ pub enum LiveError {
          --drop-pending"
     )]
     Pending { folder: String, known: String, given: String },
+    #[error(
+        "{folder} was not left cleanly, by a run that computed other features, for other `--tap`s: its alerts may not be out\n\
+         help: start it once with the `--tap`s that it had, and stop it; or lose those alerts with --drop-pending"
+    )]
+    Taps { folder: String },
     #[error("stopped before the log was read")]
     Stopped,
     #[error(

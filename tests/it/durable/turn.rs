@@ -121,7 +121,26 @@ pub fn left() -> Result<(), Failed> {
     if let Some(wanted) = wanted.iter().find(|wanted| !refused.contains(**wanted)) {
         return Err(format!("{wanted:?} is not in {refused:?}, died {died}").into());
     }
+    other_features()?;
     if gone_on < 40 { Err(format!("{gone_on} went on by themselves, {by_log} did not").into()) } else { Ok(()) }
+}
+
+/// The same definitions, of which more was computed.
+fn other_features() -> Result<(), Failed> {
+    const IDLE: &str = "--- features/idle.yaml\nfeature: idle\nfrom: flows\nkey: [src_ip]\nwindow: {size: 5m}\ncolumns: {flows: COUNT(*)}\n";
+    let fewer = plan_of(&format!("{PROJECT}{IDLE}"))?;
+    let mut more = fewer.clone();
+    more.show(&["idle"]);
+    let machine = machine(&messages(&mut Random::new(4), 80), 4);
+    machine.disk.die_at(40);
+    let died = machine.start(&more, "one").is_err();
+    machine.restart(&mut Random::new(4));
+    let refused = machine.start(&fewer, "one").err().unwrap_or_default();
+    if !died || !refused.contains("for other `--tap`s") || refused.contains("generation") {
+        return Err(format!("died {died}: {refused}").into());
+    }
+    machine.start(&more, "one")?;
+    Ok(machine.start(&fewer, "one").map(drop)?)
 }
 
 /// Dead soon after a reload, and any bit of the newest snapshot is another: the second one is there by then.
