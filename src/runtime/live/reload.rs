@@ -330,6 +330,17 @@ impl Live<'_> {
         self.turn(true, outbox)
     }
 
+    /// The run ends: what was asked for and is not in force.
+    pub(super) fn unfinished(&mut self) -> Option<String> {
+        let entries = self.log.end();
+        let read = self.reloads.definitions.as_mut().and_then(|definitions| definitions.next(entries));
+        let read = read.and_then(Result::ok).map(|fresh| fresh.generation);
+        let next = read.or_else(|| self.reloads.next().map(str::to_owned));
+        let next = next.filter(|next| *next != self.vitals.generation());
+        let checked = self.vitals.is_checking().then(|| "the project was being checked".to_owned());
+        next.map(|next| format!("generation {next} was not in force yet")).or(checked)
+    }
+
     /// Words for what has another state than before.
     fn what_changes(&self, warm: &Warm) -> String {
         let Warm { plan, same, core, .. } = warm;

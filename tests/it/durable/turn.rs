@@ -258,6 +258,24 @@ pub fn abandoned() -> Result<(), Failed> {
     Ok(())
 }
 
+/// The run is stopped while a graph is made: what is not in force is said.
+pub fn unfinished() -> Result<(), Failed> {
+    let before = plan_of(PROJECT)?;
+    let machine = Machine { snapshot_rows: u64::MAX, ..machine(&messages(&mut Random::new(6), 20), 6) };
+    machine.disk.slow_to_read(3_000_000);
+    let mut definitions = offers(vec![(3, Ok(fresh(&CHANGES[4].plan()?, "two")?))]);
+    let logged = machine.start_with(&before, "one", &mut |options| {
+        (options.one_at_a_time, options.keeping.retain) = (false, Micros(i64::MAX / 4));
+        options.definitions = definitions.take();
+    })?;
+    let told = logged.to_string();
+    let wanted = "reload: generation two was not in force yet when the run was stopped: a start has the project as it is then\n";
+    if logged.reloads == 0 && told.contains(wanted) && logged.json()["unfinished_reload"].is_string() {
+        return Ok(());
+    }
+    Err(format!("{} reloads: {told}", logged.reloads).into())
+}
+
 /// A refused record before a reload, and one after it.
 pub fn letters() -> Result<(), Failed> {
     let before = plan_of(PROJECT)?;

@@ -74,6 +74,15 @@ impl Vitals {
         locked(&self.in_force).checks = now;
     }
 
+    pub(in super::super) fn is_checking(&self) -> bool {
+        locked(&self.in_force).checks
+    }
+
+    /// The one in force.
+    pub(in super::super) fn generation(&self) -> String {
+        locked(&self.in_force).generation.clone()
+    }
+
     /// These are made ready.
     pub fn reloading(&self, generation: &str) {
         locked(&self.in_force).next = Some(generation.to_owned());
