@@ -2,7 +2,7 @@
 //! it can hurt the run.
 
 use std::path::Path;
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -98,12 +98,11 @@ pub fn definitions(fixed: Fixed, asks: Asks, vitals: &Arc<Vitals>) -> Box<dyn De
         if let Begins::Without(why) = begins {
             slot.upgrade().into_iter().for_each(|slot| slot.put(Err(why.clone())));
         }
-        while let Some(asked) = asked(&hangups, &mut watch, std::mem::take(&mut due)) {
-            // Asked twice, it is read once.
-            let asked = hangups.asks.try_iter().count() > 0 || asked;
+        while let Some(asked) = asked(&hangups.asks, &mut watch, std::mem::take(&mut due)) {
             vitals.checks(true);
             let offered = match &mut files {
-                Some((files, _)) => fixed.read_still(files, watch.as_mut()).map(|read| Box::new(Fresh { asked, ..*read })),
+                Some((files, _)) => still(files, watch.as_mut(), &mut |files| fixed.read(files))
+                    .map(|read| Box::new(Fresh { asked, ..*read })),
                 None => Err(anyhow!(
                     "the run is of the built-in pack, which does not change\nhelp: `tripline init DIR` writes a project"
                 )),
@@ -119,20 +118,23 @@ pub fn definitions(fixed: Fixed, asks: Asks, vitals: &Arc<Vitals>) -> Box<dyn De
 }
 
 /// Waits until the project is to be read; `due`: it is. True: somebody asked for it; false: its files have changed. `None`: nobody will.
-fn asked(hangups: &Hangups, watch: &mut Option<Watch>, due: bool) -> Option<bool> {
-    let Some(watch) = watch else { return if due { Some(true) } else { hangups.asks.recv().ok().map(|()| true) } };
-    if due {
+fn asked(asks: &Receiver<()>, watch: &mut Option<Watch>, due: bool) -> Option<bool> {
+    let asked = match watch {
+        None if due => true,
+        None => asks.recv().ok().map(|()| true)?,
         // Nobody is there who starts a run again that died.
-        return Some(false);
-    }
-    loop {
-        match hangups.asks.recv_timeout(LOOK) {
-            Ok(()) => return Some(true),
-            Err(RecvTimeoutError::Timeout) if watch.is_changed() => return Some(false),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return None,
-        }
-    }
+        Some(_) if due => false,
+        Some(watch) => loop {
+            match asks.recv_timeout(LOOK) {
+                Ok(()) => break true,
+                Err(RecvTimeoutError::Timeout) if watch.is_changed() => break false,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        },
+    };
+    // Asked twice, it is read once.
+    Some(asks.try_iter().count() > 0 || asked)
 }
 
 /// Why a project was not taken, and what its check said of it.
@@ -147,23 +149,27 @@ impl From<anyhow::Error> for Wrong {
     }
 }
 
-impl Fixed {
-    /// What was read while nobody wrote to it. Of what was read otherwise nothing is said.
-    fn read_still(&self, files: &mut Files, mut watch: Option<&mut Watch>) -> anyhow::Result<Box<Fresh>> {
-        for _ in 0..TRIES {
-            let before = files.stamps();
-            let read = self.read(files);
-            if before == files.stamps() {
-                watch.iter_mut().for_each(|watch| watch.read(files, before.clone()));
-                return read.map_err(|wrong| {
-                    say(&wrong.findings);
-                    wrong.why
-                });
-            }
+/// What was read while nobody wrote to it. Of what was read otherwise nothing is said.
+fn still<T>(
+    files: &mut Files,
+    mut watch: Option<&mut Watch>,
+    read: &mut dyn FnMut(&mut Files) -> Result<T, Wrong>,
+) -> anyhow::Result<T> {
+    for _ in 0..TRIES {
+        let before = files.stamps();
+        let read = read(files);
+        if before == files.stamps() {
+            watch.iter_mut().for_each(|watch| watch.read(files, before.clone()));
+            return read.map_err(|wrong| {
+                say(&wrong.findings);
+                wrong.why
+            });
         }
-        bail!("its files change while they are read\nhelp: write them beside it, and rename them to their places")
     }
+    bail!("its files change while they are read\nhelp: write them beside it, and rename them to their places")
+}
 
+impl Fixed {
     fn read(&self, files: &mut Files) -> Result<Box<Fresh>, Wrong> {
         self.check(&files.folder)?;
         let (opened, kept) = open_kept(wire::folder(&files.folder).as_ref());
@@ -205,12 +211,10 @@ impl Fixed {
                 return Err(Wrong { findings: ended.output, why });
             }
             Some((Some(_), _)) => anyhow!("{}", ended.errors.trim().trim_start_matches("error: ")),
-            Some((None, status)) => anyhow!(
-                "its check ended with {status}\nhelp: it may need more memory or time than a reload gives it"
-            ),
-            None => anyhow!(
-                "its check took longer than {PATIENCE} s\nhelp: `tripline check` says where it is"
-            ),
+            Some((None, status)) => {
+                anyhow!("its check ended with {status}\nhelp: it may need more memory or time than a reload gives it")
+            }
+            None => anyhow!("its check took longer than {PATIENCE} s\nhelp: `tripline check` says where it is"),
         };
         Err(why.into())
     }
@@ -218,11 +222,18 @@ impl Fixed {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::sync::Arc;
+    use std::sync::mpsc::channel;
 
     use crate::runtime::live::Definitions;
+    use crate::runtime::outlet::tap_schema;
+    use crate::state::definitions;
 
-    use super::{Offers, Slot};
+    use super::super::project::open_kept;
+    use super::super::watch::Files;
+    use super::super::wire;
+    use super::{Fixed, Offers, Slot, asked, still};
 
     #[test]
     fn the_last_that_was_read_waits_alone() {
@@ -235,5 +246,85 @@ mod tests {
         slot.put(Err("the next".to_owned()));
         assert!(offers.next(0).is_some() && offers.next(0).is_none());
         assert_eq!(offers.overtaken(), 0);
+    }
+
+    #[test]
+    fn what_was_asked_twice_is_read_once() {
+        let (asker, asks) = channel();
+        (0..3).for_each(|_| asker.send(()).expect("asked"));
+        assert_eq!(asked(&asks, &mut None, false), Some(true));
+        assert!(asks.try_recv().is_err());
+        assert_eq!(asked(&asks, &mut None, true), Some(true));
+        drop(asker);
+        assert_eq!(asked(&asks, &mut None, false), None);
+    }
+
+    #[test]
+    fn files_that_change_while_they_are_read_are_read_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("tripline.yaml");
+        fs::write(&config, "name: a\n").expect("written");
+        let mut files = Files::new(folder.path().to_owned());
+        let mut reads = |changes: usize| {
+            let mut count = 0;
+            let read = still(&mut files, None, &mut |_| {
+                count += 1;
+                if count <= changes {
+                    let text = fs::read_to_string(&config).expect("read");
+                    fs::write(&config, text + "# A remark.\n").expect("written");
+                }
+                Ok(count)
+            });
+            read.map_err(|error| error.to_string())
+        };
+        assert_eq!(reads(0), Ok(1));
+        assert_eq!(reads(2), Ok(3));
+        assert!(reads(3).is_err_and(|error| error.starts_with("its files change while they are read")));
+    }
+
+    const PROJECT: [(&str, &str); 5] = [
+        ("tripline.yaml", "name: small\n"),
+        (
+            "sql/netlog/source.yaml",
+            "source: netlog\nformat: json\ncolumns: {time: TIMESTAMP, src: STRING}\nevent_time: time\nlateness: 10m\n",
+        ),
+        ("sql/netlog/flows.sql", "SELECT time AS end_time, src AS src_ip FROM netlog\n"),
+        (
+            "features/busy.yaml",
+            "feature: busy\nfrom: flows\nkey: [src_ip]\nwindow: {size: 1m}\ncolumns: {flows: COUNT(*)}\n",
+        ),
+        (
+            "rules/many.yaml",
+            "rule: many\ntitle: Many\nseverity: low\nsql: SELECT * FROM busy WHERE flows > 9\n\
+             alert: {title: many, key: [src_ip]}\n",
+        ),
+    ];
+
+    /// Why the small project is not taken with a text in a file of it replaced.
+    fn refused(fixed: &Fixed, path: &str, (from, to): (&str, &str)) -> Option<String> {
+        let files = PROJECT.map(|(own, text)| {
+            let text = if own == path { text.replace(from, to) } else { text.to_owned() };
+            (own.to_owned(), text.into_bytes())
+        });
+        let (opened, kept) = open_kept(wire::files(definitions::Files::from(files)).as_ref());
+        assert_eq!(opened.errors_text(), None);
+        fixed.fresh(opened, &kept).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_needs_a_new_start_is_refused() {
+        let files = PROJECT.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+        let (opened, _) = open_kept(wire::files(definitions::Files::from(files)).as_ref());
+        let taps = vec![("busy".to_owned(), tap_schema(&opened.plan, "busy"))];
+        let fixed = Fixed { sinks: Vec::new(), dead_letters: None, taps, shown: Vec::new() };
+        assert_eq!(refused(&fixed, "rules/many.yaml", ("> 9", "> 8")), None);
+        let sinks = ("small\n", "small\nsinks: {other: {type: pubsub, topic: projects/p/topics/t}}\n");
+        assert!(refused(&fixed, "tripline.yaml", sinks).is_some_and(|why| why.starts_with("its sinks or its")));
+        let letters = ("small\n", "small\ndead_letters: {type: file, file: letters.jsonl}\n");
+        assert!(refused(&fixed, "tripline.yaml", letters).is_some_and(|why| why.starts_with("its sinks or its")));
+        let tapped = ("flows: COUNT(*)", "flows: COUNT(*), more: COUNT(*)");
+        assert!(
+            refused(&fixed, "features/busy.yaml", tapped).is_some_and(|why| why.starts_with("`--tap busy` writes"))
+        );
     }
 }

@@ -196,7 +196,8 @@ impl Run {
     ) -> anyhow::Result<(Opened, definitions::Files, Begins)> {
         let left = held.and_then(|held| self.live_from.left(&held.disk));
         let other = |left: &Left| read.as_ref().map_or(true, |(opened, _)| opened.generation != left.generation);
-        let Some((left, mut before)) = left.filter(other).and_then(|left| of(&left).map(|before| (left, before))) else {
+        let Some((left, mut before)) = left.filter(other).and_then(|left| of(&left).map(|before| (left, before)))
+        else {
             return read.map(|(opened, files)| (opened, files, Begins::Project));
         };
         // The pack of this program never has another generation.

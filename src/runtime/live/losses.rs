@@ -55,8 +55,6 @@ impl Losses {
             Some((name, before, _)) => format!("the lookup {name} has no rows any more, and had {before}"),
             None => return None,
         };
-        Some(format!(
-            "{what}\nhelp: where that is meant, ask for it: `systemctl reload`, or `kill -HUP` of the run"
-        ))
+        Some(format!("{what}\nhelp: where that is meant, ask for it: `systemctl reload`, or `kill -HUP` of the run"))
     }
 }

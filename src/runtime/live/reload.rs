@@ -145,7 +145,8 @@ impl Live<'_> {
         }
         let offered = self.reloads.definitions.as_mut().and_then(|definitions| definitions.next(entries));
         let overtaken = self.reloads.definitions.as_mut().map_or(0, |definitions| definitions.overtaken());
-        (0..overtaken).for_each(|_| self.said(Outcome::Overtaken, "the project was read again before these were looked at"));
+        (0..overtaken)
+            .for_each(|_| self.said(Outcome::Overtaken, "the project was read again before these were looked at"));
         if let Some(offered) = offered {
             self.offered(offered, outbox);
         }

@@ -161,6 +161,8 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::two_hundred_reloads_and_a_few_deaths", turn::two_hundred),
         Trial::test("durable::what_is_lost_is_said_and_not_taken_unasked", turn::losses),
         Trial::test("durable::a_reload_that_is_not_in_force_at_the_end_is_said", turn::unfinished),
+        Trial::test("durable::a_graph_that_falls_behind_a_reload_is_no_pause", turn::fallen_behind),
+        Trial::test("durable::definitions_go_when_a_start_has_others_reload", turn::kept),
         Trial::test("durable::letters_name_what_is_in_force", turn::letters),
         Trial::test("durable::a_graph_that_cannot_go_on_leaves_the_other_one", turn::unfit),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),

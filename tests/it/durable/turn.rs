@@ -2,7 +2,7 @@
 //! not wanted any more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -258,6 +258,63 @@ pub fn abandoned() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A graph that was ready waits for a snapshot and falls behind: what it is behind it reads beside the loop, which goes on.
+pub fn fallen_behind() -> Result<(), Failed> {
+    const READ: Duration = Duration::from_secs(3);
+    let before = plan_of(PROJECT)?;
+    let (over, longest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let ends = Arc::clone(&over);
+    let machine = Machine {
+        snapshot_rows: 5,
+        also: Arc::new(move || ends.load(Ordering::Relaxed)),
+        ..machine(&messages(&mut Random::new(9), 120), 9)
+    };
+    machine.disk.hang(true);
+    let mut offered = Some(Ok(fresh(&CHANGES[4].plan()?, "two")?));
+    let (disk, seen) = (Arc::clone(&machine.disk), Arc::clone(&longest));
+    let (mut freed, mut last) = (None::<Instant>, Instant::now());
+    let next = move |entries: u64| -> Option<Offered> {
+        let gap = std::mem::replace(&mut last, Instant::now()).elapsed();
+        seen.fetch_max(u64::try_from(gap.as_millis()).unwrap_or(0), Ordering::Relaxed);
+        if freed.is_none() && entries >= 80 {
+            disk.slow_to_read(u64::try_from(READ.as_micros()).unwrap_or(0));
+            disk.hang(false);
+            freed = Some(Instant::now());
+        }
+        if freed.is_some_and(|freed| freed.elapsed() > READ / 2) {
+            disk.slow_to_read(0);
+        }
+        over.store(freed.is_some_and(|freed| freed.elapsed() > READ * 3), Ordering::Relaxed);
+        if entries >= 20 { offered.take() } else { None }
+    };
+    let mut next = Some(next);
+    let logged = machine.start_with(&before, "one", &mut |options| {
+        (options.one_at_a_time, options.keeping.retain) = (false, Micros(i64::MAX / 4));
+        options.definitions = next.take().map(|next| Box::new(next) as Box<dyn Definitions>);
+    })?;
+    let longest = Duration::from_millis(longest.load(Ordering::Relaxed));
+    if logged.reloads == 1 && longest < READ / 2 {
+        return Ok(());
+    }
+    Err(format!("{} reloads, the loop stood still for {longest:?}", logged.reloads).into())
+}
+
+/// Files of definitions go with the last that is of them.
+pub fn kept() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let machine = machine(&messages(&mut Random::new(10), 20), 10);
+    for generation in ["one", "two", "three"] {
+        let files = packed(generation)?;
+        machine.start_with(&plan, generation, &mut |options| options.files = Some(files.clone()))?;
+        let kept: Vec<String> =
+            machine.disk.names("").into_iter().filter(|name| name.ends_with(".definitions")).collect();
+        if kept != [format!("{generation}.definitions")] {
+            return Err(format!("of {generation}: {kept:?}").into());
+        }
+    }
+    Ok(())
+}
+
 /// The run is stopped while a graph is made: what is not in force is said.
 pub fn unfinished() -> Result<(), Failed> {
     let before = plan_of(PROJECT)?;
@@ -269,7 +326,8 @@ pub fn unfinished() -> Result<(), Failed> {
         options.definitions = definitions.take();
     })?;
     let told = logged.to_string();
-    let wanted = "reload: generation two was not in force yet when the run was stopped: a start has the project as it is then\n";
+    let wanted =
+        "reload: generation two was not in force yet when the run was stopped: a start has the project as it is then\n";
     if logged.reloads == 0 && told.contains(wanted) && logged.json()["unfinished_reload"].is_string() {
         return Ok(());
     }
@@ -386,7 +444,8 @@ pub fn two_hundred() -> Result<(), Failed> {
 pub fn losses() -> Result<(), Failed> {
     let known = |rows: usize| -> String {
         let rows: String = (0..rows).map(|row| format!("10.0.0.{row}\n")).collect();
-        "--- sql/lookups/known.yaml\nlookup: known\nowner: o@example.org\ncolumns: {value: STRING}\nkey: [value]\n".to_owned()
+        "--- sql/lookups/known.yaml\nlookup: known\nowner: o@example.org\ncolumns: {value: STRING}\nkey: [value]\n"
+            .to_owned()
             + &format!("--- sql/lookups/known.csv\nvalue\n{rows}")
     };
     let parts = |without: &[&str]| -> String {
@@ -395,7 +454,8 @@ pub fn losses() -> Result<(), Failed> {
     };
     let plan = |text: String, rows: usize| plan_of(&(text + &known(rows)));
     let before = plan(PROJECT.to_owned(), 10)?;
-    let watched = |plan: &Plan, generation: &str| Ok(Box::new(Fresh { asked: false, ..*Fresh::new(plan.clone(), generation) }));
+    let watched =
+        |plan: &Plan, generation: &str| Ok(Box::new(Fresh { asked: false, ..*Fresh::new(plan.clone(), generation) }));
     let ruleless = plan(parts(&["rules/", "features/logins"]), 10)?;
     let fewer = plan(parts(&["rules/long"]), 4)?;
     let mut definitions = offers(vec![
