@@ -300,6 +300,14 @@ mod tests {
         ),
     ];
 
+    /// Of a run of the small project.
+    fn fixed() -> Fixed {
+        let files = PROJECT.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+        let (opened, _) = open_kept(wire::files(definitions::Files::from(files)).as_ref());
+        let taps = vec![("busy".to_owned(), tap_schema(&opened.plan, "busy"))];
+        Fixed { sinks: Vec::new(), dead_letters: None, taps, shown: Vec::new() }
+    }
+
     /// Why the small project is not taken with a text in a file of it replaced.
     fn refused(fixed: &Fixed, path: &str, (from, to): (&str, &str)) -> Option<String> {
         let files = PROJECT.map(|(own, text)| {
@@ -312,16 +320,18 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_new_start_is_refused() {
-        let files = PROJECT.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
-        let (opened, _) = open_kept(wire::files(definitions::Files::from(files)).as_ref());
-        let taps = vec![("busy".to_owned(), tap_schema(&opened.plan, "busy"))];
-        let fixed = Fixed { sinks: Vec::new(), dead_letters: None, taps, shown: Vec::new() };
+    fn other_sinks_are_refused() {
+        let fixed = fixed();
         assert_eq!(refused(&fixed, "rules/many.yaml", ("> 9", "> 8")), None);
         let sinks = ("small\n", "small\nsinks: {other: {type: pubsub, topic: projects/p/topics/t}}\n");
         assert!(refused(&fixed, "tripline.yaml", sinks).is_some_and(|why| why.starts_with("its sinks or its")));
         let letters = ("small\n", "small\ndead_letters: {type: file, file: letters.jsonl}\n");
         assert!(refused(&fixed, "tripline.yaml", letters).is_some_and(|why| why.starts_with("its sinks or its")));
+    }
+
+    #[test]
+    fn a_tap_whose_columns_change_is_refused() {
+        let fixed = fixed();
         let tapped = ("flows: COUNT(*)", "flows: COUNT(*), more: COUNT(*)");
         assert!(
             refused(&fixed, "features/busy.yaml", tapped).is_some_and(|why| why.starts_with("`--tap busy` writes"))

@@ -263,6 +263,12 @@ fn watched(emulator: &Emulator) -> Outcome {
     let refused = said(&place)?.matches("not reloaded").count();
     fs::write(place.path(RULE), &rule)?;
     wait_for(&place, "nothing to reload")?;
+    // A feed that gave nothing is taken by whoever asks for it.
+    let table = fs::read_to_string(place.path(LOOKUP))?;
+    fs::write(place.path(LOOKUP), table.lines().take(1).map(|line| format!("{line}\n")).collect::<String>())?;
+    wait_for(&place, "not reloaded, the definitions before stay in force: the lookup allow_scanners has no rows")?;
+    signal(&run, "-HUP")?;
+    wait_for(&place, "; the lookup allow_scanners has 0 rows, and had ")?;
     signal(&run, "-TERM")?;
     let ended = run.0.wait()?;
     if refused == 1 && ended.success() {

@@ -267,7 +267,7 @@ pub fn fallen_behind() -> Result<(), Failed> {
     let machine = Machine {
         snapshot_rows: 5,
         also: Arc::new(move || ends.load(Ordering::Relaxed)),
-        ..machine(&messages(&mut Random::new(9), 120), 9)
+        ..machine(&messages(&mut Random::new(9), 600), 9)
     };
     machine.disk.hang(true);
     let mut offered = Some(Ok(fresh(&CHANGES[4].plan()?, "two")?));
@@ -465,7 +465,7 @@ pub fn losses() -> Result<(), Failed> {
         (11, watched(&fewer, "four")),
         (20, Ok(Fresh::new(ruleless, "five"))),
     ]);
-    let machine = machine(&messages(&mut Random::new(8), 60), 8);
+    let machine = machine(&messages(&mut Random::new(8), 200), 8);
     let lanes = vec!["lane".to_owned()];
     let vitals = Vitals::new(About::new(&before, "one", &lanes, EventTime(0)));
     let notes = Notes::default();
