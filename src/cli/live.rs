@@ -1,12 +1,14 @@
 //! `tripline run --subscription`: a run that does not end.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::definition::model::DeadLetters;
 use crate::plan::Plan;
+use crate::port::disk::Disk;
 use crate::port::subscription::Subscription;
 use crate::record::{EventTime, Micros, plural};
 use crate::runtime::live::vitals::{About, Counted, Vitals};
@@ -17,10 +19,11 @@ use crate::runtime::live::{
 use crate::runtime::outlet::{AlertFormat, Outlets};
 use crate::runtime::report::RunReport;
 use crate::state::definitions::Packed;
+use crate::state::folder::{self, Held};
 
 use super::inputs::of_source;
 use super::listen;
-use super::reload::{self, Asks, Fixed};
+use super::reload::{self, Asks, Begins, Fixed};
 use super::say::note;
 use super::stop::stop_flag;
 use super::summary::RunBar;
@@ -81,6 +84,8 @@ pub struct Target<'a> {
     /// What a project that is read anew cannot change, and who asks for it to be read.
     pub fixed: Fixed,
     pub asks: Asks,
+    /// The folder of the log, where there is one yet.
+    pub held: Option<Held>,
 }
 
 impl Live {
@@ -92,10 +97,15 @@ impl Live {
         self.watch
     }
 
-    /// Other definitions than these, under which the folder was left, and has to be gone on with.
-    pub fn left(&self, generation: &str) -> Option<Left> {
-        let state = self.state.as_ref().filter(|state| !self.drop_pending && state.is_dir())?;
-        Left::find(&wire::disk(state), generation)
+    /// The folder, where there is one: nobody else has it from now on.
+    pub fn hold(&self) -> anyhow::Result<Option<Held>> {
+        let state = self.state.as_ref().filter(|state| state.is_dir());
+        Ok(state.map(|state| folder::hold(wire::disk(state))).transpose()?)
+    }
+
+    /// Definitions under which the folder was left, and which have to be gone on with.
+    pub fn left(&self, disk: &Arc<dyn Disk>) -> Option<Left> {
+        if self.drop_pending { None } else { Left::find(disk) }
     }
 
     pub fn run(
@@ -103,7 +113,7 @@ impl Live {
         plan: Plan,
         source: Option<&str>,
         generation: &str,
-        target: Target<'_>,
+        mut target: Target<'_>,
     ) -> anyhow::Result<(RunReport, Logged)> {
         let Some(state) = &self.state else {
             bail!(
@@ -122,7 +132,8 @@ impl Live {
                 "alerts as text have no ids, by which those that are out are known after a crash\nhelp: leave --format out"
             );
         }
-        let session = Session::open(wire::disk(state), generation, &plan.computed(), &of_sources)?;
+        let held = target.held.take().map_or_else(|| folder::hold(wire::disk(state)), Ok)?;
+        let session = Session::of(held, generation, &plan.computed(), &of_sources)?;
         session.note_keys(&plan)?;
         if session.is_changed() {
             note(
@@ -132,6 +143,9 @@ impl Live {
         let (writer, file, behind) = self.output(target.output, session.output())?;
         let mut outlets = Outlets::new(&plan, target.taps, Some((writer, target.format)), &wire::row_writer)?;
         let vitals = Vitals::new(About::new(&plan, generation, &lanes, wire::clock().now()));
+        if let Begins::Without(why) = &target.asks.begins {
+            vitals.begun_without(why);
+        }
         // It answers until this function returns.
         let listening = address.map(|address| listen::serve(address, &vitals)).transpose()?;
         let mut counted = Counted::new(&vitals, &mut outlets);
@@ -156,7 +170,7 @@ impl Live {
             dead_letters: target.dead_letters.map(wire::dead_letters).transpose()?,
             files: Some(target.files),
             lookups: target.lookups,
-            definitions: Some(reload::definitions(target.fixed, target.asks)),
+            definitions: Some(reload::definitions(target.fixed, target.asks, &vitals)),
             keep_raw: target.taps.iter().any(|(name, _)| name == crate::runtime::outlet::REJECTS),
             vitals,
             memory,

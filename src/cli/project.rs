@@ -39,6 +39,13 @@ impl Opened {
         self.diagnostics.iter().filter(|d| d.severity == Severity::Error).count()
     }
 
+    /// For people; `None` where there are none.
+    pub fn errors_text(&self) -> Option<String> {
+        let errors: Vec<Diagnostic> =
+            self.diagnostics.iter().filter(|d| d.severity == Severity::Error).cloned().collect();
+        (!errors.is_empty()).then(|| render_text(&errors, &self.files, std::io::stderr().is_terminal()))
+    }
+
     pub fn warnings(&self) -> usize {
         self.diagnostics.len() - self.errors()
     }
@@ -137,10 +144,8 @@ pub fn open_valid(folder: Option<&Path>) -> anyhow::Result<Opened> {
 /// As [`open_valid`], for files at hand.
 pub fn valid(tree: &dyn FileTree) -> anyhow::Result<Opened> {
     let opened = open(tree, None);
-    let errors: Vec<Diagnostic> =
-        opened.diagnostics.iter().filter(|d| d.severity == Severity::Error).cloned().collect();
-    if !errors.is_empty() {
-        say(&render_text(&errors, &opened.files, std::io::stderr().is_terminal()));
+    if let Some(errors) = opened.errors_text() {
+        say(&errors);
         bail!("the project has errors");
     }
     Ok(opened)
@@ -151,6 +156,13 @@ pub fn valid_kept(tree: &dyn FileTree) -> anyhow::Result<(Opened, Files)> {
     let kept = Kept { tree, read: RefCell::default() };
     let opened = valid(&kept)?;
     Ok((opened, kept.read.into_inner()))
+}
+
+/// As [`valid_kept`], right or not.
+pub fn open_kept(tree: &dyn FileTree) -> (Opened, Files) {
+    let kept = Kept { tree, read: RefCell::default() };
+    let opened = open(&kept, None);
+    (opened, kept.read.into_inner())
 }
 
 /// The lookups of a project.

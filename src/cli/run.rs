@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 
 use crate::definition::model::DeadLetters;
@@ -16,16 +16,17 @@ use crate::runtime::live::{Left, LiveError};
 use crate::runtime::outlet::{AlertFormat, Outlets, own_name, relations, tap_schema};
 use crate::runtime::report::RunReport;
 use crate::runtime::run::{RunFailed, RunOptions, run};
-use crate::state::definitions::Packed;
+use crate::state::definitions::{self, Packed};
+use crate::state::folder::Held;
 
-use super::exit::{Exit, is_broken_pipe};
+use super::exit::{Exit, describe, is_broken_pipe};
 use super::history::open_history;
 use super::inputs::Inputs;
 use super::live::{Live, Target};
 use super::lookups::strange;
 use super::place::check_outputs;
 use super::project::{Opened, folder_of, lookups, open, open_valid, tree, valid_kept};
-use super::reload::{Asks, Fixed};
+use super::reload::{Asks, Begins, Fixed};
 use super::say::{note, say};
 use super::stop::{Hangups, stop_flag};
 use super::summary::{RunBar, summary};
@@ -118,29 +119,25 @@ impl Run {
 
     /// Until it is stopped.
     fn run_live(&self, hangups: Hangups) -> anyhow::Result<Exit> {
+        // Nothing is said of a folder that another run has.
+        let held = self.live_from.hold()?;
         let files = folder_of(self.project.as_deref()).map(Files::new);
+        let mut files = files.map(|files| (files.stamps(), files)).map(|(stamps, files)| (files, stamps));
+        let read = tree(self.project.as_deref()).and_then(|tree| valid_kept(tree.as_ref()));
+        if let Ok((_, read)) = &read {
+            files.iter_mut().for_each(|(files, _)| files.know(read));
+        }
+        let (opened, kept, begins) = self.begins(held.as_ref(), read, files.is_some())?;
+        if files.is_none() && matches!(begins, Begins::Without(_)) {
+            files = Some((Files::new(PathBuf::from(".")), None));
+        }
         if self.live_from.watches() && files.is_none() {
             bail!(
                 "the built-in pack does not change\nhelp: `tripline init DIR` writes a project, which --watch can watch"
             );
         }
-        let mut files = files.map(|files| (files.stamps(), files)).map(|(stamps, files)| (files, stamps));
-        let (opened, mut kept) = valid_kept(tree(self.project.as_deref())?.as_ref())?;
-        files.iter_mut().for_each(|(files, _)| files.know(&kept));
         let config = &opened.project.config;
-        let (mut plan, mut texts, mut generation) = (opened.plan, opened.files, opened.generation);
-        if let Some(left) = self.live_from.left(&generation)
-            && let Some(before) = of(&left)
-        {
-            note(&format!(
-                "the state was not left cleanly: the run goes on under generation {}, as its definitions are kept there, and turns to \
-                 generation {generation} of the files then",
-                left.generation
-            ));
-            (plan, texts, generation, kept) = (before.plan, before.files, left.generation, left.files);
-            // As if somebody had asked for it.
-            let _ = hangups.asker.send(());
-        }
+        let (mut plan, texts, generation) = (opened.plan, opened.files, opened.generation);
         let (packed, lookups) = (Packed::new(&kept)?, lookups(&plan, &texts));
         drop((kept, texts));
         let taps = self.taps(&plan)?;
@@ -160,7 +157,7 @@ impl Run {
             taps: taps.iter().map(|(name, _)| (name.clone(), tap_schema(&plan, name))).collect(),
             shown: shown.iter().map(|name| (*name).to_owned()).collect(),
         };
-        let asks = Asks { hangups, files, watched: self.live_from.watches() };
+        let asks = Asks { hangups, files, watched: self.live_from.watches(), begins };
         let target = Target {
             output: &self.output,
             format: self.alert_format(),
@@ -171,6 +168,7 @@ impl Run {
             lookups,
             fixed,
             asks,
+            held,
         };
         let (report, logged) = match self.live_from.run(plan, self.inputs.source(), &generation, target) {
             Err(error) if matches!(error.downcast_ref(), Some(LiveError::Stopped)) => return Ok(Exit::Interrupted),
@@ -186,6 +184,43 @@ impl Run {
         }
         report.verify().context("rows or hits were lost; this is a defect of the program")?;
         Ok(Exit::Fine)
+    }
+
+    /// The definitions to begin with. After a crash that is what was in force, whatever the project has become; where to alerts go
+    /// the project says, where it is right.
+    fn begins(
+        &self,
+        held: Option<&Held>,
+        read: anyhow::Result<(Opened, definitions::Files)>,
+        of_project: bool,
+    ) -> anyhow::Result<(Opened, definitions::Files, Begins)> {
+        let left = held.and_then(|held| self.live_from.left(&held.disk));
+        let other = |left: &Left| read.as_ref().map_or(true, |(opened, _)| opened.generation != left.generation);
+        let Some((left, mut before)) = left.filter(other).and_then(|left| of(&left).map(|before| (left, before)))
+        else {
+            return read.map(|(opened, files)| (opened, files, Begins::Project));
+        };
+        // The pack of this program never has another generation.
+        let read = if of_project { read } else { Err(anyhow!("no tripline.yaml is here any more")) };
+        let goes_on = format!(
+            "the state was not left cleanly: the run goes on under generation {}, as its definitions are kept there",
+            left.generation
+        );
+        let begins = match read {
+            Ok((opened, _)) => {
+                note(&format!("{goes_on}, and turns to generation {} of the files then", opened.generation));
+                before.project.config = opened.project.config;
+                Begins::Kept
+            }
+            Err(error) => {
+                note(&format!(
+                    "{goes_on}, with its sinks and dead letters; the project is wrong, and comes in force once it is right and \
+                     somebody asks for it (SIGHUP, --watch)"
+                ));
+                Begins::Without(describe(&error).trim_start_matches("error: ").to_owned())
+            }
+        };
+        Ok((before, left.files, begins))
     }
 
     fn alert_format(&self) -> AlertFormat {

@@ -133,6 +133,9 @@ fn text(status: &Json) -> String {
 
 /// What became of the definitions that were read anew last.
 fn reload(reload: &Json, lines: &mut Lines) {
+    if reload["checking"] == true {
+        lines.line("reload", "the project is being checked");
+    }
     if let Some(next) = reload["under_way"].as_str() {
         lines.line("reload", &format!("generation {next} is made ready"));
     }
@@ -302,7 +305,7 @@ mod tests {
             "log": {"entries": 5, "bytes": 2048, "last_sync_seconds": 0.0021, "largest_sync_seconds": 0.5},
             "lookups": [{"name": "feed", "rows": 1_000_000, "version": "0a1b2c3d"}, {"name": "geo", "rows": null, "version": "f0"}],
             "generation": "abc", "generation_since": "2026-01-05T09:00:01.5Z",
-            "reload": {"under_way": "def", "last": {"outcome": "refused", "what": "it has\nerrors", "at": "2026-01-05T09:01:00Z"}},
+            "reload": {"checking": true, "under_way": "def", "last": {"outcome": "refused", "what": "it has\nerrors", "at": "2026-01-05T09:01:00Z"}},
             "snapshot": {"at": "2026-01-05T09:00:01Z", "entries": 4, "bytes": 1024},
             "memory_bytes": 1024,
         });
@@ -310,6 +313,7 @@ mod tests {
 running    since 2026-01-05T09:00:00Z (1.5 min), version 1
 unhealthy  the run has got on with nothing for 42 s
 in force   generation abc since 2026-01-05T09:00:01Z
+reload     the project is being checked
 reload     generation def is made ready
 reload     refused at 2026-01-05T09:01:00Z: it has
            errors

@@ -34,15 +34,15 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
 /// Each SIGHUP from now on; before, it would end the program.
 pub struct Hangups {
     pub asks: Receiver<()>,
-    /// Who else asks.
-    pub asker: Sender<()>,
+    /// Where there are no signals, nobody asks, and nobody has gone away.
+    _asker: Sender<()>,
 }
 
 impl Hangups {
     pub fn begin() -> anyhow::Result<Self> {
         let (asker, asks) = channel();
         each_hangup(asker.clone())?;
-        Ok(Self { asks, asker })
+        Ok(Self { asks, _asker: asker })
     }
 }
 

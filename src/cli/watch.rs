@@ -145,7 +145,11 @@ mod tests {
         // Before the watch began, and after the files were read.
         let before = files.stamps();
         fs::write(&config, "name: abcd\n").expect("written");
-        let mut watch = Watch::new(files, before);
+        let mut watch = Watch::new(files.clone(), before.clone());
         assert!(later(&mut watch));
+        // And gone by then: nobody knows what was read, nor what is there.
+        let mut watch = Watch::new(files, before);
+        fs::remove_dir_all(folder.path()).expect("removed");
+        assert!(!watch.is_changed() && later(&mut watch));
     }
 }

@@ -172,7 +172,6 @@ impl Log {
             return Ok(());
         }
         self.file.sync().map_err(|error| failed(&self.name(), "be written", error))?;
-        self.changed = false;
         self.syncs += 1;
         let confirmed = self.kind.confirmed();
         confirmed::write(&*self.disk, &confirmed, self.number, self.syncs)
@@ -183,6 +182,8 @@ impl Log {
             self.file = file;
             self.firsts.push(self.number);
         }
+        // Last: what failed is done again.
+        self.changed = false;
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use tripline::adapter::local::{Embedded, MemoryTree};
+use tripline::diagnostic::{Diagnostic, SourceFiles};
 use tripline::port::FileTree;
 
 use super::check;
@@ -15,7 +16,10 @@ const COPIES: usize = 20;
 const LIMIT: Duration = Duration::from_secs(30);
 
 pub fn cases() -> Vec<Trial> {
-    vec![Trial::test("scale::checking_five_hundred_rules_is_quick", five_hundred_rules)]
+    vec![
+        Trial::test("scale::checking_five_hundred_rules_is_quick", five_hundred_rules),
+        Trial::test("scale::checking_a_long_lookup_is_quick", long_lookup),
+    ]
 }
 
 /// The pack's rules and features many times over, each with names of its own.
@@ -80,15 +84,45 @@ fn on_processor() -> Option<Duration> {
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-fn five_hundred_rules() -> Result<(), Failed> {
-    let tree = copies()?;
-    let rules = tree.paths()?.iter().filter(|path| path.starts_with("rules/")).count();
+/// Rows of a lookup: each looked at for each would be a minute.
+const LOOKUP_ROWS: usize = 100_000;
+const LOOKUP_LIMIT: Duration = Duration::from_secs(12);
+
+fn long_lookup() -> Result<(), Failed> {
+    let path = "sql/lookups/allow_scanners.csv";
+    let mut tree = MemoryTree::default();
+    for own in Embedded.paths()? {
+        tree = tree.with(own.clone(), Embedded.read(&own)?);
+    }
+    let head = Embedded.read(path)?.lines().next().ok_or("no columns")?.to_owned();
+    let row = |number: usize| format!("10.{}.{}.{},a scanner\n", number >> 16, (number >> 8) & 255, number & 255);
+    let rows: String = (0..LOOKUP_ROWS).map(row).collect();
+    let tree = tree.with(path, format!("{head}\n{rows}"));
+    let (found, took) = checked(&tree);
+    println!("{LOOKUP_ROWS} rows checked in {took:?}");
+    match found.0.first() {
+        Some(first) => Err(tripline::diagnostic::render_text(std::slice::from_ref(first), &found.1, false).into()),
+        None if took > LOOKUP_LIMIT => Err(format!("{LOOKUP_ROWS} rows took {took:?}").into()),
+        None => Ok(()),
+    }
+}
+
+type Found = (Vec<Diagnostic>, SourceFiles);
+
+fn checked(tree: &MemoryTree) -> (Found, Duration) {
     let (started, before) = (Instant::now(), on_processor());
-    let (found, files) = check(&tree);
+    let found = check(tree);
     let took = match (before, on_processor()) {
         (Some(before), Some(after)) => after.saturating_sub(before),
         _ => started.elapsed(),
     };
+    (found, took)
+}
+
+fn five_hundred_rules() -> Result<(), Failed> {
+    let tree = copies()?;
+    let rules = tree.paths()?.iter().filter(|path| path.starts_with("rules/")).count();
+    let ((found, files), took) = checked(&tree);
     println!("{rules} rules checked in {took:?}");
     if let Some(first) = found.first() {
         let text = tripline::diagnostic::render_text(std::slice::from_ref(first), &files, false);

@@ -20,6 +20,8 @@ pub struct Fresh {
     pub lookups: Vec<LookupState>,
     /// The files that say them: a start after a crash may need them. `None`: nothing is kept of them.
     pub files: Option<Packed>,
+    /// Did somebody ask for them? Otherwise they are there because files have changed.
+    pub asked: bool,
 }
 
 /// Or why there are none, as people are told.
@@ -29,6 +31,11 @@ pub type Offered = Result<Box<Fresh>, String>;
 pub trait Definitions: Send {
     /// What was read since it was asked last; the log has so many entries.
     fn next(&mut self, entries: u64) -> Option<Offered>;
+
+    /// How many were read meanwhile that others were read behind, before anybody looked at them.
+    fn overtaken(&mut self) -> u64 {
+        0
+    }
 }
 
 /// What became of definitions that were offered.
@@ -40,16 +47,19 @@ pub enum Outcome {
     Unchanged,
     /// They are wrong, or a restart is needed.
     Refused,
+    /// Others were read before they came in force.
+    Overtaken,
 }
 
 impl Outcome {
-    pub const ALL: [Self; 3] = [Self::Taken, Self::Unchanged, Self::Refused];
+    pub const ALL: [Self; 4] = [Self::Taken, Self::Unchanged, Self::Refused, Self::Overtaken];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Taken => "taken",
             Self::Unchanged => "unchanged",
             Self::Refused => "refused",
+            Self::Overtaken => "overtaken",
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A folder that a run has not left cleanly, of other definitions than the project has by now: what those computed may not be out, so
-//! a start goes on under them, of which the folder has a copy, and the others come in force while it runs.
+//! A folder that a run has not left cleanly: what its definitions computed may not be out, so a start goes on under them, of which the
+//! folder has a copy, whatever the project has become; what it is by now, if it is right, comes in force while the run goes on.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ pub struct Left {
 }
 
 impl Left {
-    /// `None` where a start under `generation` loses nothing; and where nobody can go on under the ones before, which
+    /// `None` where a start under others loses nothing; and where nobody can go on under the ones before, which
     /// [`super::Session::open`] or the start says.
-    pub fn find(disk: &Arc<dyn Disk>, generation: &str) -> Option<Self> {
+    pub fn find(disk: &Arc<dyn Disk>) -> Option<Self> {
         folder::check(&**disk).ok()?;
         let position = Position::load(&**disk).ok()??;
         // What nobody has confirmed may be there all the same, and is read then.
@@ -28,7 +28,7 @@ impl Left {
         let mut follower = Follower::new(Arc::clone(disk), Kind::Given, behind);
         let is_there = follower.read(behind + 1, 1).is_ok_and(|entries| !entries.is_empty());
         let pending = is_there || position.complete < confirmed_entries(&**disk, Kind::Given);
-        if position.generation == generation || !pending || !is_this_build(&position.program) {
+        if !pending || !is_this_build(&position.program) {
             return None;
         }
         let files = definitions::load(&**disk, &position.generation).ok()??;

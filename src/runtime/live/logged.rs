@@ -28,6 +28,8 @@ pub struct Logged {
     pub cut_bytes: u64,
     /// How often other definitions came in force.
     pub reloads: u64,
+    /// Of the last that was asked for, why it is not in force.
+    pub unfinished: Option<String>,
     /// Messages that were in the log already.
     pub redelivered: u64,
     pub entries: u64,
@@ -56,6 +58,7 @@ impl Logged {
             "snapshot_pause_micros_max": self.snapshot_pause_micros_max,
             "cut_bytes": self.cut_bytes,
             "reloads": self.reloads,
+            "unfinished_reload": self.unfinished,
             "redelivered": self.redelivered,
             "full": self.full,
             "alerts": self.alerts,
@@ -76,6 +79,9 @@ impl fmt::Display for Logged {
             plural(*bytes, "byte"),
             plural(*redelivered, "message"),
         )?;
+        if let Some(unfinished) = &self.unfinished {
+            writeln!(f, "reload: {unfinished} when the run was stopped: a start has the project as it is then")?;
+        }
         self.lanes.iter().try_for_each(|lane| lane.write(f))?;
         self.sinks.iter().try_for_each(|sink| sink.write(f))
     }

@@ -14,6 +14,7 @@
 //! | `snapshots.rs` | when a snapshot is taken, and what of the log is kept |
 //! | `definitions.rs` | who offers other definitions |
 //! | `warming.rs` | a graph for them, made beside the one that runs |
+//! | `losses.rs` | what they lose against the ones before |
 //! | `reload.rs` | how they come to be in force |
 //! | `writing.rs` | a snapshot on its way to the disk |
 //! | `outbox.rs` | which alerts are out |
@@ -39,6 +40,7 @@ mod lane;
 mod left;
 mod letter;
 mod logged;
+mod losses;
 mod outbox;
 mod pressure;
 mod quiet;
@@ -195,6 +197,11 @@ pub enum LiveError {
          --drop-pending"
     )]
     Pending { folder: String, known: String, given: String },
+    #[error(
+        "{folder} was not left cleanly, by a run that computed other features, for other `--tap`s: its alerts may not be out\n\
+         help: start it once with the `--tap`s that it had, and stop it; or lose those alerts with --drop-pending"
+    )]
+    Taps { folder: String },
     #[error("stopped before the log was read")]
     Stopped,
     #[error(
@@ -307,7 +314,7 @@ pub fn live(
         cut_bytes: recovered.opened.cut_bytes,
         ..Logged::default()
     };
-    options.vitals.turned_to(&generation, options.lookups, begun);
+    options.vitals.turned_to(&generation, plan.rules.len(), options.lookups, begun);
     let spill = options.spill.clone();
     let pressure = Pressure::new(options.memory, plan.look_back_rows);
     let reloads = Reloads::new(options.definitions, (plan, lookups), lateness.clone(), spill);
@@ -355,6 +362,7 @@ pub fn live(
     });
     let ended: Vec<Result<(), LiveError>> = ended.collect();
     let saved = driven.and_then(|()| run.rest(outbox));
+    run.logged.unfinished = run.unfinished();
     run.reloads.end();
     let stopped = run.core.graph.stop(BEFORE_ALL, outbox);
     let finished = outbox.finish();

@@ -46,6 +46,8 @@ pub struct Session {
     same: bool,
     /// What the folder was the state of, in words.
     known: String,
+    /// Is nothing else than then but which features are computed?
+    other_features: bool,
 }
 
 /// Is it this program, whatever it computes?
@@ -64,7 +66,11 @@ fn named(generation: &str, program: &str) -> String {
 impl Session {
     /// `computed`: the features that are computed; `lanes`: the names of the queues.
     pub fn open(disk: Arc<dyn Disk>, generation: &str, computed: &[&str], lanes: &[String]) -> Result<Self, LiveError> {
-        let held = hold(disk)?;
+        Self::of(hold(disk)?, generation, computed, lanes)
+    }
+
+    /// As [`Self::open`], of a folder that is held already.
+    pub fn of(held: Held, generation: &str, computed: &[&str], lanes: &[String]) -> Result<Self, LiveError> {
         let known = Position::load(&*held.disk)?;
         let program = program(computed);
         let (generation, lanes) = (generation.to_owned(), lanes.to_vec());
@@ -87,6 +93,7 @@ impl Session {
         };
         let known = named(&position.generation, &position.program);
         let same = position.generation == new.generation && position.program == new.program;
+        let other_features = !same && position.generation == new.generation && is_this_build(&position.program);
         let (place, complete, turns) = (FilePlace::of(&position), position.complete, position.turns.clone());
         let position = if same {
             position
@@ -95,7 +102,7 @@ impl Session {
             place.put(&mut position);
             position
         };
-        Ok(Self { held, position, same, known })
+        Ok(Self { held, position, same, known, other_features })
     }
 
     /// What was counted of the output.
@@ -256,6 +263,7 @@ impl<'a> Outbox<'a> {
     pub(super) fn may_change(&self, entries: u64) -> Result<(), LiveError> {
         let pending = !self.session.same && self.session.position.complete < entries && !self.drop_pending;
         match pending {
+            true if self.session.other_features => Err(LiveError::Taps { folder: self.session.held.disk.name() }),
             true => Err(LiveError::Pending {
                 folder: self.session.held.disk.name(),
                 known: self.session.known.clone(),

@@ -19,6 +19,7 @@ use crate::state::entry::Entry;
 use crate::target::datafusion::Lookups;
 
 use super::definitions::{Definitions, Fresh, LookupState, Offered, Outcome};
+use super::losses::Losses;
 use super::outbox::{Outbox, program};
 use super::snapshots::Head;
 use super::warming::{Kit, Warm, Warming};
@@ -153,6 +154,9 @@ impl Live<'_> {
             return self.turn(self.one_at_a_time, outbox);
         }
         let offered = self.reloads.definitions.as_mut().and_then(|definitions| definitions.next(entries));
+        let overtaken = self.reloads.definitions.as_mut().map_or(0, |definitions| definitions.overtaken());
+        (0..overtaken)
+            .for_each(|_| self.said(Outcome::Overtaken, "the project was read again before these were looked at"));
         if let Some(offered) = offered {
             self.offered(offered, outbox);
         }
@@ -191,7 +195,7 @@ impl Live<'_> {
             Err(why) => return self.refuse(&why),
         };
         if fresh.generation == outbox.generation() {
-            self.reloads.abandon();
+            self.overtake();
             return self.said(Outcome::Unchanged, "the definitions are the ones that are in force");
         }
         if let Some(source) = fresh.plan.other_source(&self.reloads.plan) {
@@ -199,9 +203,21 @@ impl Live<'_> {
                 "the source `{source}`, or a lookup that it reads, is another than before\nhelp: stop the run and start it again"
             ));
         }
+        if !fresh.asked
+            && let Some(why) = Losses::between(&self.reloads.plan, &fresh.plan).too_much()
+        {
+            return self.refuse(&why);
+        }
+        self.overtake();
         self.vitals.reloading(&fresh.generation);
-        self.reloads.abandon();
         self.reloads.under_way = UnderWay::Waiting(fresh);
+    }
+
+    /// Others have been read: what is made ready is not wanted any more.
+    fn overtake(&mut self) {
+        let Some(generation) = self.reloads.next().map(str::to_owned) else { return };
+        self.reloads.abandon();
+        self.said(Outcome::Overtaken, &format!("generation {generation} was not in force yet when others were read"));
     }
 
     fn kit(&self, outbox: &Outbox<'_>) -> Kit {
@@ -303,9 +319,10 @@ impl Live<'_> {
         outbox.put_out_by(&plan.rules).map_err(RunError::from)?;
         self.vitals.rules().add(plan.rules.iter().map(|rule| rule.name.as_str()));
         self.core.graph.put_out_owed(outbox)?;
+        let rules = plan.rules.len();
         self.reloads.put_by(plan, tables);
         self.logged.reloads += 1;
-        self.vitals.turned_to(generation, lookups, self.clock.now());
+        self.vitals.turned_to(generation, rules, lookups, self.clock.now());
         self.said(Outcome::Taken, &format!("generation {generation} is in force from entry {entries} on; {what}"));
         // Until there is a second snapshot of them, nothing could take the place of one that is damaged.
         self.snapshots.due = true;
@@ -324,6 +341,17 @@ impl Live<'_> {
         self.turn(true, outbox)
     }
 
+    /// The run ends: what was asked for and is not in force.
+    pub(super) fn unfinished(&mut self) -> Option<String> {
+        let entries = self.log.end();
+        let read = self.reloads.definitions.as_mut().and_then(|definitions| definitions.next(entries));
+        let read = read.and_then(Result::ok).map(|fresh| fresh.generation);
+        let next = read.or_else(|| self.reloads.next().map(str::to_owned));
+        let next = next.filter(|next| *next != self.vitals.generation());
+        let checked = self.vitals.is_checking().then(|| "the project was being checked".to_owned());
+        next.map(|next| format!("generation {next} was not in force yet")).or(checked)
+    }
+
     /// Words for what has another state than before.
     fn what_changes(&self, warm: &Warm) -> String {
         let Warm { plan, same, core, .. } = warm;
@@ -334,6 +362,9 @@ impl Live<'_> {
             same.missing.len(),
             plan.live.iter().filter(|live| **live).count()
         );
+        for lost in Losses::between(&self.reloads.plan, plan).said() {
+            what.push_str(&format!("; {lost}"));
+        }
         let watermark = self.core.graph.watermark();
         let begins = core.graph.first().min(watermark);
         let (reach, _) = plan.depends();
@@ -360,6 +391,7 @@ impl Live<'_> {
         self.progress.notes(&match (outcome, next) {
             (Outcome::Taken, _) => format!("reloaded: {what}"),
             (Outcome::Unchanged, _) => format!("nothing to reload: {what}"),
+            (Outcome::Overtaken, _) => format!("not reloaded: {what}"),
             (Outcome::Refused, None) => format!("not reloaded, the definitions before stay in force: {what}"),
             (Outcome::Refused, Some(next)) => {
                 format!("not reloaded, generation {next} of the reload before comes in force all the same: {what}")
@@ -377,6 +409,6 @@ impl<F: FnMut(u64) -> Option<Offered> + Send> Definitions for F {
 
 impl Fresh {
     pub fn new(plan: Plan, generation: &str) -> Box<Self> {
-        Box::new(Self { plan, generation: generation.to_owned(), lookups: Vec::new(), files: None })
+        Box::new(Self { plan, generation: generation.to_owned(), lookups: Vec::new(), files: None, asked: true })
     }
 }

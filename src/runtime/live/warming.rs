@@ -54,7 +54,7 @@ pub struct Kit {
 
 impl Kit {
     fn make(self, fresh: Fresh) -> Result<Warm, LiveError> {
-        let Fresh { plan, generation, lookups, files } = fresh;
+        let Fresh { plan, generation, lookups, files, .. } = fresh;
         // Before anything is of them.
         files.iter().try_for_each(|files| definitions::save(&*self.disk, &generation, files))?;
         let same = plan.same_as(&self.before);

@@ -84,7 +84,12 @@ impl Warehouse<'_> {
         let mut steps: BTreeMap<String, String> = BTreeMap::new();
         for relation in self.relations() {
             let title = self.title(relation);
-            let own = self.query(relation, false).steps.into_iter().map(|step| step.name);
+            // Of a lookup there are no steps, and rows without end.
+            let own = match relation {
+                Relation::Lookup(_) => Vec::new(),
+                _ => self.query(relation, false).steps,
+            };
+            let own = own.into_iter().map(|step| step.name);
             for step in own.chain([text::name(&self.table(relation))]) {
                 let Some(other) = steps.insert(step.to_ascii_lowercase(), title.clone()) else { continue };
                 // A step of the hits is of a rule.

@@ -28,9 +28,11 @@ pub(super) fn query(lookup: &LookupPlan) -> Query {
     let columns = columns(lookup);
     let types = columns.iter().map(|c| format!("{} {}", name(&c.name), c.ty)).collect::<Vec<_>>().join(", ");
     let time = |at: Option<EventTime>| at.map_or(Value::Null(Type::Timestamp), |at| Value::Timestamp(at.0));
+    // It looks at all rows.
+    let has_valid_times = has_valid_times(lookup);
     let rows = lookup.rows.iter().zip(&lookup.valid).map(|(row, valid)| {
         let mut cells: Vec<String> = row.iter().map(literal).collect();
-        if has_valid_times(lookup) {
+        if has_valid_times {
             cells.extend([literal(&time(valid.from)), literal(&time(valid.to))]);
         }
         // A struct of one column is not a value in parentheses.

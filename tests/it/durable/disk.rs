@@ -37,6 +37,8 @@ pub struct MemoryDisk {
     full: Mutex<std::ops::Range<u64>>,
     /// How long a step takes, in microseconds.
     step_micros: AtomicU64,
+    /// Does nothing of a snapshot get on?
+    hung: AtomicBool,
     /// How long it takes to read of a file, in microseconds.
     read_micros: AtomicU64,
     /// What the steps were, for whom it is to be said.
@@ -87,6 +89,11 @@ impl MemoryDisk {
         if let Some(file) = files.remove(from) {
             files.insert(to.to_owned(), file);
         }
+    }
+
+    /// No snapshot gets on until it is told otherwise.
+    pub fn hang(&self, hung: bool) {
+        self.hung.store(hung, Ordering::Relaxed);
     }
 
     /// At these steps there is no room.
@@ -148,8 +155,11 @@ impl MemoryDisk {
         if micros > 0 {
             thread::sleep(Duration::from_micros(micros));
         }
+        while what.contains(".snapshot") && self.hung.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(1));
+        }
         let full = self.full.lock().unwrap_or_else(PoisonError::into_inner).contains(&step);
-        if full && (what.starts_with("append") || what.starts_with("create") || what.starts_with("replace")) {
+        if full && ["append", "create", "write", "replace"].iter().any(|kind| what.starts_with(kind)) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         if step >= self.dies_at.load(Ordering::Relaxed) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use libtest_mimic::Failed;
 use tripline::port::disk::Disk;
 use tripline::state::StateError;
-use tripline::state::log::{Kind, Log, Opened};
+use tripline::state::log::{Kind, Log, Opened, confirmed_entries};
 
 use super::disk::{MemoryDisk, Mounted};
 use crate::random::Random;
@@ -54,6 +54,37 @@ fn written(random: &mut Random) -> Result<(Arc<MemoryDisk>, Vec<Vec<u8>>), Faile
 
 fn logs(disk: &Arc<MemoryDisk>) -> Result<Vec<String>, Failed> {
     Ok(Mounted(Arc::clone(disk)).list()?.into_iter().filter(|file| file.ends_with(".log")).collect())
+}
+
+/// There is no room at one step of a sync, and then there is: what is synced again is confirmed.
+pub fn full() -> Result<(), Failed> {
+    let (mut found, mut files) = (0, 0);
+    for step in 0..200 {
+        let disk = MemoryDisk::new();
+        let (mut log, ..) = open(&disk)?;
+        let begin = disk.steps();
+        disk.full_at(begin + step..begin + step + 1);
+        for number in 0..24_u8 {
+            log.append(&[number; 20]);
+            if let Err(error) = log.sync() {
+                if !error.is_full() {
+                    return Err(format!("step {step}: {error}").into());
+                }
+                found += 1;
+                log.sync()?;
+            }
+            let confirmed = confirmed_entries(&Mounted(Arc::clone(&disk)), Kind::Given);
+            if confirmed != log.end() {
+                return Err(format!("step {step}: {confirmed} of {} entries are confirmed", log.end()).into());
+            }
+        }
+        files = logs(&disk)?.len();
+        let entries = read(&disk)?.0;
+        if entries.len() != 24 {
+            return Err(format!("step {step}: {} entries are there", entries.len()).into());
+        }
+    }
+    if found < 40 || files < 3 { Err(format!("{found} found no room, {files} files").into()) } else { Ok(()) }
 }
 
 /// Every bit of every file, flipped; every file cut everywhere, and gone.

@@ -131,6 +131,7 @@ pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("durable::a_log_with_any_bit_flipped_or_cut_anywhere", log::every_bit_and_every_cut),
         Trial::test("durable::a_log_whose_power_is_cut", log::power_cuts),
+        Trial::test("durable::a_log_without_room_for_a_while", log::full),
         Trial::test("durable::a_run_that_dies_at_every_step", every_step),
         Trial::test("durable::runs_that_die_again_and_again", again_and_again),
         Trial::test("durable::snapshots_that_are_written_beside_the_run", beside),
@@ -161,6 +162,10 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::broken_definitions_behind_good_ones", turn::behind),
         Trial::test("durable::a_reload_that_is_not_wanted_any_more_blocks_nothing", turn::abandoned),
         Trial::test("durable::two_hundred_reloads_and_a_few_deaths", turn::two_hundred),
+        Trial::test("durable::what_is_lost_is_said_and_not_taken_unasked", turn::losses),
+        Trial::test("durable::a_reload_that_is_not_in_force_at_the_end_is_said", turn::unfinished),
+        Trial::test("durable::a_graph_that_falls_behind_a_reload_is_no_pause", turn::fallen_behind),
+        Trial::test("durable::definitions_go_when_a_start_has_others_reload", turn::kept),
         Trial::test("durable::letters_name_what_is_in_force", turn::letters),
         Trial::test("durable::a_graph_that_cannot_go_on_leaves_the_other_one", turn::unfit),
         Trial::test("durable::what_stands_in_an_output_stays", output_of_others),

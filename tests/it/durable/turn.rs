@@ -2,7 +2,7 @@
 //! not wanted any more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,8 @@ use libtest_mimic::Failed;
 use tripline::pipeline::graph::Graph;
 use tripline::plan::Plan;
 use tripline::port::disk::Disk;
-use tripline::record::Micros;
+use tripline::record::{EventTime, Micros};
+use tripline::runtime::live::vitals::{About, Vitals};
 use tripline::runtime::live::{Definitions, Fresh, Left, LiveOptions, Logged, Offered};
 use tripline::state::definitions::{Files, Packed};
 use tripline::target::datafusion::Lookups;
@@ -45,7 +46,7 @@ fn offers(mut offers: Vec<(u64, Offered)>) -> Option<Box<dyn Definitions>> {
 
 fn left_of(machine: &Machine, generation: &str) -> Option<Left> {
     let disk: Arc<dyn Disk> = Arc::new(Mounted(Arc::clone(&machine.disk)));
-    Left::find(&disk, generation)
+    Left::find(&disk).filter(|left| left.generation != generation)
 }
 
 /// Started as the command line does it: the project is of the new definitions, and those before are in force until they come.
@@ -120,7 +121,26 @@ pub fn left() -> Result<(), Failed> {
     if let Some(wanted) = wanted.iter().find(|wanted| !refused.contains(**wanted)) {
         return Err(format!("{wanted:?} is not in {refused:?}, died {died}").into());
     }
+    other_features()?;
     if gone_on < 40 { Err(format!("{gone_on} went on by themselves, {by_log} did not").into()) } else { Ok(()) }
+}
+
+/// The same definitions, of which more was computed.
+fn other_features() -> Result<(), Failed> {
+    const IDLE: &str = "--- features/idle.yaml\nfeature: idle\nfrom: flows\nkey: [src_ip]\nwindow: {size: 5m}\ncolumns: {flows: COUNT(*)}\n";
+    let fewer = plan_of(&format!("{PROJECT}{IDLE}"))?;
+    let mut more = fewer.clone();
+    more.show(&["idle"]);
+    let machine = machine(&messages(&mut Random::new(4), 80), 4);
+    machine.disk.die_at(40);
+    let died = machine.start(&more, "one").is_err();
+    machine.restart(&mut Random::new(4));
+    let refused = machine.start(&fewer, "one").err().unwrap_or_default();
+    if !died || !refused.contains("for other `--tap`s") || refused.contains("generation") {
+        return Err(format!("died {died}: {refused}").into());
+    }
+    machine.start(&more, "one")?;
+    Ok(machine.start(&fewer, "one").map(drop)?)
 }
 
 /// Dead soon after a reload, and any bit of the newest snapshot is another: the second one is there by then.
@@ -222,16 +242,96 @@ pub fn abandoned() -> Result<(), Failed> {
         let due = offers.last().is_some_and(|(at, _)| entries >= *at);
         if due { offers.pop().map(|(_, offered)| offered) } else { None }
     };
-    let mut next = Some(next);
-    machine.start_with(&before, "one", &mut |options| {
+    let (mut next, notes) = (Some(next), Notes::default());
+    machine.start_noting(&before, "one", &notes, &mut |options| {
         (options.one_at_a_time, options.keeping.retain) = (false, Micros(i64::MAX / 4));
         options.definitions = next.take().map(|next| Box::new(next) as Box<dyn Definitions>);
     })?;
+    let said = notes.text();
+    if !said.contains("not reloaded: generation two was not in force yet when others were read") {
+        return Err(format!("nothing is said of the first: {said}").into());
+    }
     let longest = longest.load(Ordering::Relaxed);
     if longest > READ_MILLIS / 2 {
         return Err(format!("the loop stood still for {longest} ms").into());
     }
     Ok(())
+}
+
+/// A graph that was ready waits for a snapshot and falls behind: what it is behind it reads beside the loop, which goes on.
+pub fn fallen_behind() -> Result<(), Failed> {
+    const READ: Duration = Duration::from_secs(3);
+    let before = plan_of(PROJECT)?;
+    let (over, longest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let ends = Arc::clone(&over);
+    let machine = Machine {
+        snapshot_rows: 5,
+        also: Arc::new(move || ends.load(Ordering::Relaxed)),
+        ..machine(&messages(&mut Random::new(9), 600), 9)
+    };
+    machine.disk.hang(true);
+    let mut offered = Some(Ok(fresh(&CHANGES[4].plan()?, "two")?));
+    let (disk, seen) = (Arc::clone(&machine.disk), Arc::clone(&longest));
+    let (mut freed, mut last) = (None::<Instant>, Instant::now());
+    let next = move |entries: u64| -> Option<Offered> {
+        let gap = std::mem::replace(&mut last, Instant::now()).elapsed();
+        seen.fetch_max(u64::try_from(gap.as_millis()).unwrap_or(0), Ordering::Relaxed);
+        if freed.is_none() && entries >= 80 {
+            disk.slow_to_read(u64::try_from(READ.as_micros()).unwrap_or(0));
+            disk.hang(false);
+            freed = Some(Instant::now());
+        }
+        if freed.is_some_and(|freed| freed.elapsed() > READ / 2) {
+            disk.slow_to_read(0);
+        }
+        over.store(freed.is_some_and(|freed| freed.elapsed() > READ * 3), Ordering::Relaxed);
+        if entries >= 20 { offered.take() } else { None }
+    };
+    let mut next = Some(next);
+    let logged = machine.start_with(&before, "one", &mut |options| {
+        (options.one_at_a_time, options.keeping.retain) = (false, Micros(i64::MAX / 4));
+        options.definitions = next.take().map(|next| Box::new(next) as Box<dyn Definitions>);
+    })?;
+    let longest = Duration::from_millis(longest.load(Ordering::Relaxed));
+    if logged.reloads == 1 && longest < READ / 2 {
+        return Ok(());
+    }
+    Err(format!("{} reloads, the loop stood still for {longest:?}", logged.reloads).into())
+}
+
+/// Files of definitions go with the last that is of them.
+pub fn kept() -> Result<(), Failed> {
+    let plan = plan_of(PROJECT)?;
+    let machine = machine(&messages(&mut Random::new(10), 20), 10);
+    for generation in ["one", "two", "three"] {
+        let files = packed(generation)?;
+        machine.start_with(&plan, generation, &mut |options| options.files = Some(files.clone()))?;
+        let kept: Vec<String> =
+            machine.disk.names("").into_iter().filter(|name| name.ends_with(".definitions")).collect();
+        if kept != [format!("{generation}.definitions")] {
+            return Err(format!("of {generation}: {kept:?}").into());
+        }
+    }
+    Ok(())
+}
+
+/// The run is stopped while a graph is made: what is not in force is said.
+pub fn unfinished() -> Result<(), Failed> {
+    let before = plan_of(PROJECT)?;
+    let machine = Machine { snapshot_rows: u64::MAX, ..machine(&messages(&mut Random::new(6), 20), 6) };
+    machine.disk.slow_to_read(3_000_000);
+    let mut definitions = offers(vec![(3, Ok(fresh(&CHANGES[4].plan()?, "two")?))]);
+    let logged = machine.start_with(&before, "one", &mut |options| {
+        (options.one_at_a_time, options.keeping.retain) = (false, Micros(i64::MAX / 4));
+        options.definitions = definitions.take();
+    })?;
+    let told = logged.to_string();
+    let wanted =
+        "reload: generation two was not in force yet when the run was stopped: a start has the project as it is then\n";
+    if logged.reloads == 0 && told.contains(wanted) && logged.json()["unfinished_reload"].is_string() {
+        return Ok(());
+    }
+    Err(format!("{} reloads: {told}", logged.reloads).into())
 }
 
 /// A refused record before a reload, and one after it.
@@ -338,6 +438,56 @@ pub fn two_hundred() -> Result<(), Failed> {
         return Err(format!("{offered} offered, {} taken, {deaths} deaths, alerts of {named}", turns.len()).into());
     }
     Ok(())
+}
+
+/// Definitions that lose all rules, or the rows of a lookup: nobody takes them who was not asked, and who is says what is lost.
+pub fn losses() -> Result<(), Failed> {
+    let known = |rows: usize| -> String {
+        let rows: String = (0..rows).map(|row| format!("10.0.0.{row}\n")).collect();
+        "--- sql/lookups/known.yaml\nlookup: known\nowner: o@example.org\ncolumns: {value: STRING}\nkey: [value]\n"
+            .to_owned()
+            + &format!("--- sql/lookups/known.csv\nvalue\n{rows}")
+    };
+    let parts = |without: &[&str]| -> String {
+        let parts = PROJECT.split("--- ").filter(|part| !without.iter().any(|name| part.starts_with(name)));
+        parts.collect::<Vec<_>>().join("--- ")
+    };
+    let plan = |text: String, rows: usize| plan_of(&(text + &known(rows)));
+    let before = plan(PROJECT.to_owned(), 10)?;
+    let watched =
+        |plan: &Plan, generation: &str| Ok(Box::new(Fresh { asked: false, ..*Fresh::new(plan.clone(), generation) }));
+    let ruleless = plan(parts(&["rules/", "features/logins"]), 10)?;
+    let fewer = plan(parts(&["rules/long"]), 4)?;
+    let mut definitions = offers(vec![
+        (5, watched(&ruleless, "two")),
+        (8, watched(&plan(PROJECT.to_owned(), 0)?, "three")),
+        // Half of its rows is what a feed may lose.
+        (11, watched(&fewer, "four")),
+        (20, Ok(Fresh::new(ruleless, "five"))),
+    ]);
+    let machine = machine(&messages(&mut Random::new(8), 200), 8);
+    let lanes = vec!["lane".to_owned()];
+    let vitals = Vitals::new(About::new(&before, "one", &lanes, EventTime(0)));
+    let notes = Notes::default();
+    let before_it = vitals.problems(Duration::MAX);
+    machine.start_noting(&before, "one", &notes, &mut |options| {
+        (options.definitions, options.vitals) = (definitions.take(), Arc::clone(&vitals));
+    })?;
+    let said = notes.text();
+    let wanted = [
+        "not reloaded, the definitions before stay in force: no rule is left\nhelp: where that is meant, ask for it: `systemctl reload`",
+        "not reloaded, the definitions before stay in force: the lookup known has no rows any more, and had 10\n",
+        "; rules that are gone: long; the lookup known has 4 rows, and had 10",
+        "; rules that are gone: burst, login, many_logins, rise, and no rule is left",
+    ];
+    if let Some(wanted) = wanted.iter().find(|wanted| !said.contains(**wanted)) {
+        return Err(format!("{wanted:?} is not in {said}").into());
+    }
+    let problems = vitals.problems(Duration::MAX);
+    if before_it.is_empty() && problems == ["no rule is in force: nothing is looked for"] {
+        return Ok(());
+    }
+    Err(format!("{before_it:?}, then {problems:?}").into())
 }
 
 /// What one graph holds cannot be taken by another: that is found before anything of it is touched.

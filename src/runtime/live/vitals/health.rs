@@ -51,13 +51,14 @@ impl Vitals {
     pub fn problems(&self, patience: Duration) -> Vec<String> {
         let stuck = self.stuck(patience);
         let unreached = self.unreached(UNREACHED_LONG);
+        let misdefined = self.misdefined();
         let kept = locked(&self.kept);
         let imbalance = kept.figures.as_ref().and_then(|figures| figures.tally.imbalance.as_ref());
         let imbalance = imbalance.map(|imbalance| format!("rows or hits were lost: {imbalance}"));
         let sinks = kept.figures.iter().flat_map(|figures| figures.log.sinks.iter().map(behind));
         let sinks: Vec<String> = sinks.flatten().collect();
         let waits = kept.waits.map(str::to_owned);
-        stuck.into_iter().chain(waits).chain(imbalance).chain(unreached).chain(sinks).collect()
+        stuck.into_iter().chain(waits).chain(misdefined).chain(imbalance).chain(unreached).chain(sinks).collect()
     }
 }
 
