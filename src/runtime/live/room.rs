@@ -133,7 +133,7 @@ mod tests {
                 let all = lanes as u64 * (messages + 2 * decoded + rows) + snapshot;
                 assert!(all <= (memory / 8).min(WAITING_MOST), "{memory} {lanes}: {all}");
                 assert!(all >= (memory / 16).min(WAITING_MOST / 2), "{memory} {lanes}: {all}");
-                assert!(part >= 64 << 10 && part <= 4 << 20);
+                assert!((64 << 10..=4 << 20).contains(&part));
             }
         }
         assert_eq!(Bounds::of(512 << 20, 1).messages, 16 << 20);
