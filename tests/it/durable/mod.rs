@@ -12,6 +12,7 @@ mod reload;
 mod sinks;
 mod table;
 mod turn;
+mod unkept;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -168,6 +169,7 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::the_log_becomes_a_history", history::of_the_log),
         Trial::test("durable::the_log_of_another_run_is_refused", history::of_another),
         Trial::test("durable::files_of_two_runs_are_refused", files_of_two_runs),
+        Trial::test("durable::refused_records_are_kept_only_for_who_asks", unkept::nothing_raw),
     ]
 }
 
