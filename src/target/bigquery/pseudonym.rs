@@ -29,6 +29,13 @@ pub(super) fn table(plan: &Plan) -> String {
     plan.keys_table().split('.').map(name).collect::<Vec<_>>().join(".")
 }
 
+/// The project, the dataset and the table that a table's name says.
+pub fn parts(table: &str) -> [Option<String>; 3] {
+    let mut parts = table.rsplit('.').map(str::to_owned);
+    let (table, dataset, project) = (parts.next(), parts.next(), parts.next());
+    [project, dataset, table]
+}
+
 /// The ids of the keys under which these sources make pseudonyms there.
 pub(super) fn ids(sources: &[&SourcePlan]) -> Vec<String> {
     let mut ids: Vec<String> = sources.iter().flat_map(|source| source.pseudonym_ids()).collect();
@@ -99,10 +106,12 @@ pub fn create_waiting_keys(waiting: &str) -> String {
     create(&name(waiting), "CREATE TABLE", WAITING)
 }
 
-/// The ids of keys that wait, and of which another one is there.
-pub fn other_keys(table: &str, waiting: &str) -> String {
+/// Of each key that waits, its id, how many rows of the table have that id, and how many of these another key, or none.
+pub fn found_keys(table: &str, waiting: &str) -> String {
     format!(
-        "SELECT w.key_id\nFROM {} AS w\nINNER JOIN {} AS k\n  ON k.key_id = w.key_id\nWHERE k.ipad != w.ipad OR k.opad != w.opad\n",
+        "SELECT\n  w.key_id,\n  COUNT(k.key_id) AS found,\n  COUNTIF(k.key_id IS NOT NULL AND (k.ipad IS DISTINCT FROM w.ipad OR \
+         k.opad IS DISTINCT FROM w.opad)) AS others\nFROM {} AS w\nLEFT JOIN {} AS k\n  ON k.key_id = w.key_id\nGROUP BY \
+         w.key_id\nORDER BY w.key_id\n",
         name(waiting),
         name(table)
     )
