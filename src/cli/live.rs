@@ -123,7 +123,6 @@ impl Live {
             );
         }
         let session = Session::open(wire::disk(state), generation, &plan.computed(), &of_sources)?;
-        session.note_keys(&plan)?;
         if session.is_changed() {
             note(
                 "the definitions or the program have changed: what the log holds was alerted about under the ones before",

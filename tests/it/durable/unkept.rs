@@ -10,7 +10,7 @@ use super::sinks::{Mood, Place};
 use super::{END, Machine, Message, machine};
 use crate::plan_of;
 
-const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+pub const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const ACCOUNT: &str = "ACCOUNT";
 /// How the frames of compressed logs and snapshots begin.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
