@@ -1,6 +1,6 @@
 //! `tripline run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -21,6 +21,7 @@ use crate::state::definitions::Packed;
 use super::exit::{Exit, is_broken_pipe};
 use super::history::open_history;
 use super::inputs::Inputs;
+use super::keys;
 use super::live::{Live, Target};
 use super::lookups::strange;
 use super::place::check_outputs;
@@ -130,7 +131,7 @@ impl Run {
         let config = &opened.project.config;
         let (mut plan, mut texts, mut generation) = (opened.plan, opened.files, opened.generation);
         if let Some(left) = self.live_from.left(&generation)
-            && let Some(before) = of(&left)
+            && let Some(before) = of(&left, opened.folder.as_deref())
         {
             note(&format!(
                 "the state was not left cleanly: the run goes on under generation {}, as its definitions are kept there, and turns to \
@@ -232,8 +233,9 @@ impl Run {
 }
 
 /// Definitions that were in force, where this program still finds them right.
-fn of(left: &Left) -> Option<Opened> {
-    let opened = open(wire::files(left.files.clone()).as_ref(), None);
+fn of(left: &Left, folder: Option<&Path>) -> Option<Opened> {
+    let mut opened = open(wire::files(left.files.clone()).as_ref(), None);
+    keys::read(&mut opened.plan, folder);
     (opened.errors() == 0 && opened.generation == left.generation).then_some(opened)
 }
 
