@@ -23,12 +23,13 @@ use super::plan_of;
 type Named = (&'static str, fn() -> Result<(), Failed>);
 
 pub fn cases() -> Vec<Trial> {
-    let all: [Named; 11] = [
+    let all: [Named; 12] = [
         ("a_key_is_in_no_output", a_key_is_in_no_output),
         ("a_key_that_is_written_down_is_not_shown", a_key_that_is_written_down_is_not_shown),
         ("a_run_without_its_key_says_what_to_set", a_run_without_its_key_says_what_to_set),
         ("a_file_is_a_credential", a_file_is_a_credential),
         ("keys_are_read_where_they_are_needed", keys_are_read_where_they_are_needed),
+        ("an_address_is_shortened_as_the_page_says", an_address_is_shortened_as_the_page_says),
         ("pseudonyms_are_those_of_a_column_and_of_a_call", pseudonyms_are_those_of_a_column_and_of_a_call),
         ("nothing_behind_a_column_has_its_values", nothing_behind_a_column_has_its_values),
         ("another_key_under_the_same_id_is_refused", another_key_under_the_same_id_is_refused),
@@ -317,6 +318,50 @@ fn keys_are_read_where_they_are_needed() -> Result<(), Failed> {
     ensure(output.status.success() && told.contains("secret/key is a folder") && !told.contains("pipe"), &told)
 }
 
+/// The expression of `docs/privacy.md`: no address within an address is left whole, and one machine has one network.
+fn an_address_is_shortened_as_the_page_says() -> Result<(), Failed> {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/privacy.md"))?;
+    let blocks = page.split("```sql\n").skip(1).filter_map(|block| block.split("```").next());
+    let shortened = blocks.into_iter().find(|block| block.contains("IP_TRUNC")).ok_or("no expression")?;
+    let project_text = "--- tripline.yaml
+--- sql/log/source.yaml
+source: log
+format: json
+columns:
+  time: {type: TIMESTAMP, required: true}
+  srcIP: STRING
+event_time: time
+--- sql/log/flows.sql
+";
+    let folder = project(&format!("{project_text}SELECT {shortened} FROM log\n"))?;
+    let addresses = [
+        ("10.1.2.3", "10.1.2.0"),
+        ("32.2.10.9", "32.2.10.0"),
+        ("::ffff:10.1.2.3", "10.1.2.0"),
+        ("0:0:0:0:0:FFFF:a01:203", "10.1.2.0"),
+        ("2002:a01:203::1", "2002:a01:200::"),
+        ("2002:a01:2ff:9::1", "2002:a01:200::"),
+        ("2001:db8:7:9::1", "2001:db8:7::"),
+        ("::10.1.2.3", "::"),
+        ("64:ff9b::10.1.2.3", "64:ff9b::"),
+        ("no address", ""),
+    ];
+    let rows: String = (0..)
+        .zip(addresses)
+        .map(|(second, (address, _))| {
+            format!("{{\"time\": \"2026-01-05T00:00:0{second}Z\", \"srcIP\": \"{address}\"}}\n")
+        })
+        .collect();
+    fs::write(folder.path().join("rows.jsonl"), rows)?;
+    let query = ["query", "SELECT src_ip FROM flows ORDER BY event_time", "--source", "log", "--input", "rows.jsonl"];
+    let output = tripline(folder.path(), &[], &[&query[..], &["--output", "rows.csv"]].concat(), "")?;
+    ensure(output.status.success(), &String::from_utf8_lossy(&output.stderr))?;
+    let found = fs::read_to_string(folder.path().join("rows.csv"))?;
+    let found: Vec<&str> = found.lines().skip(1).map(|line| line.trim_matches('"')).collect();
+    let expected: Vec<&str> = addresses.iter().map(|(_, network)| *network).collect();
+    ensure(found == expected, &format!("{found:?}"))
+}
+
 fn pseudonyms_are_those_of_a_column_and_of_a_call() -> Result<(), Failed> {
     let folder = project(PROJECT)?;
     let command =
@@ -422,6 +467,8 @@ fn only_a_call_needs_keys_in_bigquery() -> Result<(), Failed> {
     let call = compiled(PROJECT)?;
     ensure(has(&call, "keys.sql", "CREATE TABLE IF NOT EXISTS tripline_keys ("), "the table of keys is not made")?;
     ensure(has(&call, "flows.sql", "LEFT JOIN tripline_keys\n"), "the table of keys is not read")?;
+    let guard = "IF(whom IS NULL OR REGEXP_CONTAINS(whom, r'^[A-Za-z_][A-Za-z0-9_]*_[0-9a-f]{32}$'), TRUE, ERROR('";
+    ensure(has(&call, "flows.sql", guard), "what others fill is not looked at")?;
     let column = compiled(&PROJECT.replace("pseudonymize(who, 'subscriber')", "who"))?;
     ensure(!column.iter().any(|(_, text)| text.contains("tripline_keys")), "a column needs keys in BigQuery")?;
     let elsewhere =
