@@ -4,7 +4,7 @@
 
 use crate::plan::{Plan, SourcePlan};
 use crate::record::pseudonym::{BLOCK_BYTES, CODE_BYTES};
-use crate::record::{Column, Type};
+use crate::record::{Column, RawField, Type};
 
 use super::file::File;
 use super::query::Step;
@@ -14,6 +14,8 @@ use super::text::{name, string};
 const STEP: &str = "tripline__keys";
 pub(super) const PATH: &str = "keys.sql";
 
+/// Of every pseudonym.
+const FORM: &str = "^[A-Za-z_][A-Za-z0-9_]*_[0-9a-f]{32}$";
 const LABELS: &str = "labels = [('tripline', 'keys')]";
 /// How long keys wait to be put into their table, at most.
 const WAITING: &str = "expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 HOUR)";
@@ -78,6 +80,17 @@ pub(super) fn pseudonym(value: &str, ty: Type, id: &str) -> String {
         pad("opad"),
         pad("ipad")
     )
+}
+
+/// What else fills a source's table may not know that columns hold pseudonyms: what is none is an error, which does not say it.
+pub(super) fn guards(source: &SourcePlan) -> Vec<String> {
+    let fields = source.raw.fields.iter().filter(|field| field.pseudonym.is_some());
+    let guard = |field: &RawField| {
+        let column = name(&field.name);
+        let message = format!("{} of {} has a value that is no pseudonym", field.name, source.name);
+        format!("IF({column} IS NULL OR REGEXP_CONTAINS({column}, r'{FORM}'), TRUE, ERROR({}))", string(&message))
+    };
+    fields.map(guard).collect()
 }
 
 /// The table of keys, without any.

@@ -16,6 +16,7 @@ pub const CASES: &[Case] = &[
     ("keys_are_in_the_table_that_is_named", keys_are_in_the_table_that_is_named),
     ("keys_that_differ_are_refused", keys_that_differ_are_refused),
     ("keys_are_there_once", keys_are_there_once),
+    ("a_table_of_others_has_pseudonyms", a_table_of_others_has_pseudonyms),
 ];
 
 const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -172,5 +173,37 @@ fn keys_are_there_once(place: &Place) -> Result<(), Failed> {
     assert_eq!(rows(place, "tripline_keys")?, [row("k1", KEY)]);
     // No table of keys that waited is left.
     assert_eq!(tables(place, place.dataset)?, "tripline_keys");
+    Ok(())
+}
+
+/// What is compiled, unchanged: a value that is no pseudonym is an error where one has to be, and is not said.
+fn a_table_of_others_has_pseudonyms(place: &Place) -> Result<(), Failed> {
+    let folder = set_up(place)?;
+    let source = fs::read_to_string(Path::new(FILES).join("sql/log/source.yaml"))?;
+    let source = source.replace("  src: STRING\n", "  src: {type: STRING, pseudonymize: person}\n");
+    put(folder.path(), "sql/log/source.yaml", &source)?;
+    let flows = "SELECT time AS end_time, src AS src_ip, port AS dst_port, tx AS tx_bytes FROM log";
+    put(folder.path(), "sql/log/flows.sql", flows)?;
+    let keys = [KEY_TEXT, KEY_TEXT];
+    let out = folder.path().join("out");
+    ended(&tripline(place, &folder, keys, &["compile", "--out", &out.display().to_string()])?, 0)?;
+    let client = place.client()?;
+    let made = |name: &str, sql: &str| run(&client, &query(&format!("a_table_of_others_{name}"), sql));
+    made("log", &fs::read_to_string(out.join("sources/log.sql"))?)?;
+    let row = |hour: u32, src: &str| {
+        format!(
+            "INSERT INTO log (time, src, port, tx, admit_watermark, event_day) VALUES \
+             (TIMESTAMP '2026-01-05 {hour}:00:00+00', {src}, 443, 500, NULL, DATE '2026-01-05')"
+        )
+    };
+    made("right", &row(10, "'k1_07db5b4bba5fef53c763f1a9cb1ae82c'"))?;
+    made("none", &row(11, "NULL"))?;
+    let days = ["backfill", "--target", "bigquery", "--from", "2026-01-05", "--to", "2026-01-06"];
+    ended(&tripline(place, &folder, keys, &days)?, 0)?;
+    assert_eq!(place.count("flows")?, 2);
+    made("wrong", &row(12, "'ACCOUNT'"))?;
+    let told = ended(&tripline(place, &folder, keys, &[&days[..], &["--again"]].concat())?, 2)?;
+    holds(&told, &["src of log has a value that is no pseudonym"])?;
+    assert!(!told.contains("ACCOUNT"), "{told}");
     Ok(())
 }
