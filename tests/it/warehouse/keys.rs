@@ -202,7 +202,7 @@ fn a_table_of_others_has_pseudonyms(place: &Place) -> Result<(), Failed> {
     ended(&tripline(place, &folder, keys, &days)?, 0)?;
     assert_eq!(place.count("flows")?, 2);
     made("wrong", &row(12, "'ACCOUNT'"))?;
-    let told = ended(&tripline(place, &folder, keys, &[&days[..], &["--again"]].concat())?, 2)?;
+    let told = ended(&tripline(place, &folder, keys, &[&days[..], &["--again"]].concat())?, 1)?;
     holds(&told, &["src of log has a value that is no pseudonym"])?;
     assert!(!told.contains("ACCOUNT"), "{told}");
     Ok(())
