@@ -179,7 +179,7 @@ fn tried(folder: Option<&Path>, rules: &[String]) -> anyhow::Result<Tried> {
         bail!("with drafts and rules in the shadow the project has errors");
     }
     let mut plan = resolved.plan;
-    keys::read(&mut plan);
+    keys::read(&mut plan, opened.folder.as_deref());
     alert_all(&mut plan);
     for rule in rules {
         if plan.rules.iter().all(|known| known.name != *rule) {

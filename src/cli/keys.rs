@@ -1,20 +1,22 @@
 //! Secret keys of pseudonyms: read for a plan, said where they are not there, and `tripline keys push`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 
+use crate::diagnostic::Span;
+use crate::language::unknown_key;
 use crate::plan::Plan;
-use crate::record::{MacKey, NoKey};
+use crate::record::{MacKey, NoKey, PseudonymKey};
 use crate::runtime::keys::push;
 
 use super::exit::Exit;
-use super::project::open_valid;
-use super::pseudonymize::named;
+use super::project::{Opened, open_valid};
 use super::say::note;
 use super::stop::stop_flag;
-use super::warehouse::WarehousePlace;
+use super::warehouse::{WarehousePlace, check_all_names};
 use super::wire;
 
 #[derive(Debug, Subcommand)]
@@ -46,9 +48,9 @@ impl Push {
     fn run(self) -> anyhow::Result<Exit> {
         let opened = open_valid(self.project.as_deref())?;
         let plan = &opened.plan;
-        let keys = match &self.key {
-            Some(name) => vec![named(&plan.pseudonym_keys, name)?],
-            None => plan.keys_used().collect(),
+        let keys: Vec<PseudonymKey> = match &self.key {
+            Some(name) => vec![named(&opened, name)?],
+            None => plan.keys_used().cloned().collect(),
         };
         if keys.is_empty() {
             note("no source makes pseudonyms: there is nothing to push");
@@ -56,26 +58,35 @@ impl Push {
         }
         let there = keys.iter().map(|key| Ok((key.id.clone(), Arc::clone(key.key.as_ref().map_err(Clone::clone)?))));
         let there = there.collect::<Result<Vec<(String, Arc<MacKey>)>, NoKey>>()?;
-        // The table says in which dataset it is, where that is another one.
-        let mut config = opened.project.config.warehouse.clone();
-        let mut parts = plan.keys_table().rsplit('.');
-        let table = parts.next().unwrap_or_default();
-        config.dataset = parts.next().map(str::to_owned).or(config.dataset);
-        config.project = parts.next().map(str::to_owned).or(config.project);
-        let (dataset, service) = self.place.open(&config)?;
-        push(service.as_ref(), table, &there, stop_flag()?.as_ref())?;
+        check_all_names(plan)?;
+        let (place, table) = self.place.of_table(plan.keys_table())?;
+        let (dataset, service) = place.open(&opened.project.config.warehouse)?;
+        push(service.as_ref(), &table, &there, stop_flag()?.as_ref())?;
         let ids: Vec<&str> = there.iter().map(|(id, _)| id.as_str()).collect();
         println!("{}.{table} has the keys {}", dataset.dataset, ids.join(", "));
         Ok(Exit::Fine)
     }
 }
 
-/// Reads the keys that a project names. Those that are not there are missed where a value is to become a pseudonym.
-pub fn read(plan: &mut Plan) {
-    for key in &mut plan.pseudonym_keys {
-        let text = wire::key_text(&key.place);
-        key.set(text);
+/// Reads the keys that sources need. Those that are not there are missed where a value is to become a pseudonym.
+pub fn read(plan: &mut Plan, folder: Option<&Path>) {
+    let used: Vec<String> = plan.keys_used().map(|key| key.id.clone()).collect();
+    for key in plan.pseudonym_keys.iter_mut().filter(|key| used.contains(&key.id)) {
+        key.set(wire::key_text(&key.place, folder));
     }
+}
+
+/// The key of that name, which was read.
+pub fn named(opened: &Opened, name: &str) -> anyhow::Result<PseudonymKey> {
+    let keys = &opened.plan.pseudonym_keys;
+    let Some(key) = keys.iter().find(|key| key.name == name) else {
+        let names: Vec<(String, String)> = keys.iter().map(|key| (key.name.clone(), key.id.clone())).collect();
+        let unknown = unknown_key(name, Span::default(), &names);
+        bail!("{}\nhelp: {}", unknown.message, unknown.help.join("\nhelp: "));
+    };
+    let mut key = key.clone();
+    key.set(wire::key_text(&key.place, opened.folder.as_deref()));
+    Ok(key)
 }
 
 /// Definitions are right or wrong without keys, so that this is no finding.

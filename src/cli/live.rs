@@ -134,7 +134,6 @@ impl Live {
         }
         let held = target.held.take().map_or_else(|| folder::hold(wire::disk(state)), Ok)?;
         let session = Session::of(held, generation, &plan.computed(), &of_sources)?;
-        session.note_keys(&plan)?;
         if session.is_changed() {
             note(
                 "the definitions or the program have changed: what the log holds was alerted about under the ones before",

@@ -32,6 +32,8 @@ pub struct Opened {
     pub diagnostics: Vec<Diagnostic>,
     /// A hash over everything that was read, but for where alerts go: one generation of definitions.
     pub generation: String,
+    /// Where it is, if it is a folder.
+    pub folder: Option<PathBuf>,
 }
 
 impl Opened {
@@ -132,8 +134,9 @@ pub fn open(tree: &dyn FileTree, as_of: Option<EventTime>) -> Opened {
     diagnostics.dedup();
     let generation = generation(&loaded.files, &loaded.project.config);
     let mut plan = resolved.plan;
-    keys::read(&mut plan);
-    Opened { generation, project: loaded.project, plan, files: loaded.files, diagnostics }
+    let folder = tree.folder().map(Path::to_owned);
+    keys::read(&mut plan, folder.as_deref());
+    Opened { generation, project: loaded.project, plan, files: loaded.files, diagnostics, folder }
 }
 
 /// A project that can run; errors are printed. Warnings stay with `check`.
@@ -202,6 +205,10 @@ impl FileTree for Kept<'_> {
         let bytes = self.tree.read_bytes(path)?;
         self.read.borrow_mut().insert(path.to_owned(), bytes.clone());
         Ok(bytes)
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        self.tree.folder()
     }
 }
 

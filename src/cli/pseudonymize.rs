@@ -3,13 +3,11 @@
 use std::io::{BufRead, BufWriter, Write, stdin, stdout};
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 
-use crate::diagnostic::suggest;
-use crate::record::PseudonymKey;
-
 use super::exit::Exit;
+use super::keys::named;
 use super::project::open_valid;
 
 #[derive(Debug, Args)]
@@ -29,7 +27,7 @@ impl Pseudonymize {
     /// A value is a line of standard input: an argument could be seen by others, and stays in a shell's memory.
     pub fn run(self) -> anyhow::Result<Exit> {
         let opened = open_valid(self.project.as_deref())?;
-        let key = named(&opened.plan.pseudonym_keys, &self.key)?;
+        let key = named(&opened, &self.key)?;
         let secret = key.key.as_ref().map_err(Clone::clone)?;
         let mut out = BufWriter::new(stdout().lock());
         let mut lines = stdin().lock();
@@ -47,20 +45,4 @@ impl Pseudonymize {
         out.flush()?;
         Ok(Exit::Fine)
     }
-}
-
-/// The key of that name.
-pub fn named<'k>(keys: &'k [PseudonymKey], name: &str) -> anyhow::Result<&'k PseudonymKey> {
-    if let Some(key) = keys.iter().find(|key| key.name == name) {
-        return Ok(key);
-    }
-    let names = || keys.iter().map(|key| key.name.as_str());
-    let help = match suggest(name, names()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if keys.is_empty() => {
-            format!("name it in tripline.yaml: `pseudonym_keys: {{{name}: {{id: k1, env: VARIABLE}}}}`")
-        }
-        None => format!("the keys are {}", names().collect::<Vec<_>>().join(", ")),
-    };
-    bail!("no pseudonym key is named `{name}`\nhelp: {help}")
 }

@@ -1,6 +1,6 @@
 //! `tripline run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
@@ -22,6 +22,7 @@ use crate::state::folder::Held;
 use super::exit::{Exit, describe, is_broken_pipe};
 use super::history::open_history;
 use super::inputs::Inputs;
+use super::keys;
 use super::live::{Live, Target};
 use super::lookups::strange;
 use super::place::check_outputs;
@@ -196,8 +197,10 @@ impl Run {
     ) -> anyhow::Result<(Opened, definitions::Files, Begins)> {
         let left = held.and_then(|held| self.live_from.left(&held.disk));
         let other = |left: &Left| read.as_ref().map_or(true, |(opened, _)| opened.generation != left.generation);
-        let Some((left, mut before)) = left.filter(other).and_then(|left| of(&left).map(|before| (left, before)))
-        else {
+        // Keys are beside the project, right or wrong.
+        let folder = read.as_ref().map_or_else(|_| self.project.clone(), |(opened, _)| opened.folder.clone());
+        let known = |left: Left| of(&left, folder.as_deref()).map(|before| (left, before));
+        let Some((left, mut before)) = left.filter(other).and_then(known) else {
             return read.map(|(opened, files)| (opened, files, Begins::Project));
         };
         // The pack of this program never has another generation.
@@ -267,8 +270,9 @@ impl Run {
 }
 
 /// Definitions that were in force, where this program still finds them right.
-fn of(left: &Left) -> Option<Opened> {
-    let opened = open(wire::files(left.files.clone()).as_ref(), None);
+fn of(left: &Left, folder: Option<&Path>) -> Option<Opened> {
+    let mut opened = open(wire::files(left.files.clone()).as_ref(), None);
+    keys::read(&mut opened.plan, folder);
     (opened.errors() == 0 && opened.generation == left.generation).then_some(opened)
 }
 

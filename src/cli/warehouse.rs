@@ -6,7 +6,7 @@ use clap::Args;
 use crate::definition::model::WarehouseConfig;
 use crate::plan::{Plan, SourcePlan};
 use crate::port::warehouse::Warehouse;
-use crate::target::bigquery::Warehouse as Compiled;
+use crate::target::bigquery::{Warehouse as Compiled, parts};
 
 use super::wire;
 
@@ -52,6 +52,23 @@ pub struct Dataset {
 impl WarehousePlace {
     pub fn given(&self) -> bool {
         self.warehouse_project.is_some() || self.dataset.is_some() || self.location.is_some()
+    }
+
+    /// The place of a table, and its name in its dataset. What the name says itself no flag may say otherwise.
+    pub fn of_table(&self, table: &str) -> anyhow::Result<(Self, String)> {
+        let [project, dataset, table] = parts(table);
+        let said = |flag: &str, given: &Option<String>, said: Option<String>| match (given, said) {
+            (Some(given), Some(said)) if *given != said => {
+                bail!("`{flag} {given}` contradicts `keys_table`, which says `{said}`\nhelp: leave the flag out")
+            }
+            (given, said) => Ok(said.or_else(|| given.clone())),
+        };
+        let place = Self {
+            warehouse_project: said("--warehouse-project", &self.warehouse_project, project)?,
+            dataset: said("--dataset", &self.dataset, dataset)?,
+            location: self.location.clone(),
+        };
+        Ok((place, table.unwrap_or_default()))
     }
 
     pub fn open(&self, config: &WarehouseConfig) -> anyhow::Result<(Dataset, Box<dyn Warehouse>)> {

@@ -266,15 +266,15 @@ fn timeout(config: &SinkConfig) -> Duration {
     Duration::from_micros(u64::try_from(config.timeout.0).unwrap_or(0))
 }
 
-/// What the place of a secret key has, or why it has nothing.
-pub fn key_text(place: &KeyPlace) -> Result<String, String> {
+/// What the place of a secret key has, or why it has nothing; a relative path begins in the project's folder.
+pub fn key_text(place: &KeyPlace, folder: Option<&Path>) -> Result<String, String> {
     match place {
         KeyPlace::Env(name) => match std::env::var(name) {
             Ok(text) => Ok(text),
             Err(std::env::VarError::NotPresent) => Err("is not set".to_owned()),
             Err(std::env::VarError::NotUnicode(_)) => Err("is no text".to_owned()),
         },
-        KeyPlace::File(path) => credential(path),
+        KeyPlace::File(path) => credential(path, folder),
     }
 }
 

@@ -160,7 +160,7 @@ fn warehouse(node: &Node, out: &mut Vec<Diagnostic>) -> WarehouseConfig {
         dataset: text("dataset"),
         location: text("location"),
         endpoint: text("endpoint"),
-        keys_table: keys_table.map(|table| table.text),
+        keys_table,
         labels: labels.collect(),
     }
 }

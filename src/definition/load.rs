@@ -12,6 +12,7 @@ use super::yaml::{self, Node};
 use super::{config, feature, lookup, lookup_file, rule, source, validate};
 use crate::diagnostic::{Diagnostic, FileId, Severity, SourceFiles, Span, Text};
 use crate::port::FileTree;
+use crate::record::keys_in;
 
 /// Definition files of one project.
 pub const FILES_MAX: usize = 20_000;
@@ -145,6 +146,7 @@ impl Loader<'_> {
         match place {
             Place::Config => {
                 let before = self.loaded.diagnostics.len();
+                self.hide_keys(path);
                 if let Some(node) = self.yaml(path, &config::CONFIG) {
                     self.loaded.project.config = config::read(&node, &mut self.loaded.diagnostics);
                     self.hide_secrets(before);
@@ -161,6 +163,13 @@ impl Loader<'_> {
             Place::Stray(help) => self.stray(path, help),
             Place::Beside(_) | Place::Other => {}
         }
+    }
+
+    /// A key that somebody has written down is not shown by any finding, in whatever place of the file it is, and also where
+    /// the file cannot be read further.
+    fn hide_keys(&mut self, path: &str) {
+        let Ok(text) = self.tree.read(path) else { return };
+        keys_in(&text).for_each(|key| self.loaded.files.hide(key));
     }
 
     /// A finding shows its line, and a secret in it must not get into a build's log.

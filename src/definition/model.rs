@@ -166,7 +166,7 @@ pub struct WarehouseConfig {
     pub location: Option<String>,
     pub endpoint: Option<String>,
     /// The table of pseudonym keys: `TABLE`, `DATASET.TABLE` or `PROJECT.DATASET.TABLE`.
-    pub keys_table: Option<String>,
+    pub keys_table: Option<Text>,
     pub labels: Vec<(String, String)>,
 }
 

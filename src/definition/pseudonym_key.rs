@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::model::PseudonymKeyConfig;
 use super::shape::{Shape, Table, optional, required};
-use super::sink::{bad, variable};
+use super::sink::{SECRET, bad, variable};
 use super::yaml::Node;
-use crate::diagnostic::{Diagnostic, Text};
-use crate::record::KeyPlace;
+use crate::diagnostic::{Diagnostic, Span, Text};
+use crate::record::{KeyPlace, is_key};
 
 /// Pseudonyms begin with it, row by row.
 const ID_CHARS_MAX: usize = 16;
@@ -21,16 +21,32 @@ pub(super) static PSEUDONYM_KEY: Table = Table {
         optional(
             "file",
             Shape::Text,
-            "The file that has the key, in base64; a relative path is in systemd's `$CREDENTIALS_DIRECTORY`, or else in the \
-             folder in which the command is started",
+            "The file that has the key, in base64; a relative path is in systemd's `$CREDENTIALS_DIRECTORY`, or else begins in \
+             the project's folder",
         ),
     ],
 };
+
+/// A key in a file that others read, and that a repository has for ever.
+fn written_down(span: Span) -> Diagnostic {
+    let error = bad(SECRET, span, "this looks like a key, and not like the name of something").label("a secret");
+    let error = error.help("name the variable or the file that has the key: `env: VARIABLE` or `file: PATH`");
+    error.help("where others could read this file, make the key anew")
+}
 
 pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Vec<PseudonymKeyConfig> {
     let mut ids: BTreeMap<String, Text> = BTreeMap::new();
     let mut keys = Vec::new();
     for (name, node) in node.entries_at("pseudonym_keys") {
+        let texts = ["id", "env", "file"].iter().filter_map(|key| node.get(key).and_then(Node::text)).chain([name]);
+        let written: Vec<&Text> = texts.filter(|text| is_key(text.as_str())).collect();
+        if !written.is_empty() {
+            out.extend(written.into_iter().map(|text| written_down(text.span())));
+            // What names it is not blamed for that.
+            let (name, id) = (name.clone(), node.text_at("id").map(|id| id.text).unwrap_or_default());
+            keys.push(PseudonymKeyConfig { name, id, place: KeyPlace::Env(String::new()) });
+            continue;
+        }
         let Some(id) = node.name_at("id") else { continue };
         if id.as_str().len() > ID_CHARS_MAX {
             let message = format!("the id `{}` has more than {ID_CHARS_MAX} characters", id.as_str());
@@ -44,6 +60,11 @@ pub(super) fn read(node: &Node, out: &mut Vec<Diagnostic>) -> Vec<PseudonymKeyCo
         }
         ids.entry(id.text.clone()).or_insert_with(|| id.clone());
         let place = match (node.get("env"), node.get("file")) {
+            (Some(given), None) | (None, Some(given)) if given.text().is_some_and(|text| text.as_str().is_empty()) => {
+                let error = bad("project.bad-key", given.span, "it is empty").label("names nothing");
+                out.push(error.help("write `env: VARIABLE` or `file: PATH`"));
+                None
+            }
             (Some(env), None) => variable(env, out).map(KeyPlace::Env),
             (None, Some(file)) => file.text().map(|file| KeyPlace::File(file.text.clone())),
             (env, _) => {

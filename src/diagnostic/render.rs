@@ -19,10 +19,22 @@ fn order<'a>(d: &'a Diagnostic, files: &'a SourceFiles) -> (&'a str, u32, u32, &
     (files.path(d.span.file), d.span.start, d.span.end, d.code, &d.message)
 }
 
-fn sorted<'a>(diagnostics: &'a [Diagnostic], files: &SourceFiles) -> Vec<&'a Diagnostic> {
+fn sorted(diagnostics: &[Diagnostic], files: &SourceFiles) -> Vec<Diagnostic> {
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
     sorted.sort_by(|a, b| order(a, files).cmp(&order(b, files)));
-    sorted
+    sorted.into_iter().map(|diagnostic| shown(diagnostic, files)).collect()
+}
+
+/// As it may be shown: without the secrets that files have.
+fn shown(diagnostic: &Diagnostic, files: &SourceFiles) -> Diagnostic {
+    let text = |text: &String| files.shown(text).into_owned();
+    Diagnostic {
+        message: text(&diagnostic.message),
+        label: text(&diagnostic.label),
+        related: diagnostic.related.iter().map(|(span, related)| (*span, text(related))).collect(),
+        help: diagnostic.help.iter().map(text).collect(),
+        ..*diagnostic
+    }
 }
 
 /// Every finding with its snippet, then a line that counts them; empty when there are none.
@@ -30,7 +42,7 @@ pub fn render_text(diagnostics: &[Diagnostic], files: &SourceFiles, color: bool)
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let mut text = String::new();
     for diagnostic in sorted(diagnostics, files) {
-        text.push_str(renderer.render(&[group(diagnostic, files)]).trim_end());
+        text.push_str(renderer.render(&[group(&diagnostic, files)]).trim_end());
         text.push_str("\n\n");
     }
     text.push_str(&counts(diagnostics));
@@ -105,7 +117,7 @@ fn snippet<'a>(
     };
     let line = text[..from].matches('\n').count() + 1;
     let label = label.filter(|label| !label.is_empty());
-    let shown = Snippet::source(&text[from..to]).path(files.path(primary.file)).line_start(line);
+    let shown = Snippet::source(files.shown(&text[from..to])).path(files.path(primary.file)).line_start(line);
     let shown = shown.annotation(AnnotationKind::Primary.span(range(primary)).label(label));
     context
         .iter()
@@ -144,7 +156,7 @@ pub fn render_json(diagnostics: &[Diagnostic], files: &SourceFiles) -> Value {
         value["related"] = Value::Array(related);
         value
     };
-    Value::Array(sorted(diagnostics, files).into_iter().map(one).collect())
+    Value::Array(sorted(diagnostics, files).iter().map(one).collect())
 }
 
 fn place(span: Span, files: &SourceFiles) -> Value {

@@ -1,5 +1,6 @@
 //! Files, places in them, and texts that remember the place they were read from.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,12 @@ impl Span {
 #[derive(Debug, Default, Clone)]
 pub struct SourceFiles {
     files: Vec<(String, Arc<str>)>,
+    /// No rendering shows one of these.
+    secrets: Vec<String>,
 }
+
+/// So much of a secret's beginning is one too: messages shorten what is long.
+const SECRET_BYTES_MIN: usize = 8;
 
 impl SourceFiles {
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
@@ -44,6 +50,19 @@ impl SourceFiles {
         if let (Some(before), Some(masked), Some(after)) = (text.get(..start), text.get(start..end), text.get(end..)) {
             *text = format!("{before}{}{after}", "*".repeat(masked.len())).into();
         }
+    }
+
+    /// No rendering shows this text, whichever finding repeats it; the files themselves stay as they are.
+    pub fn hide(&mut self, secret: &str) {
+        self.secrets.push(secret.to_owned());
+    }
+
+    /// A text as it may be shown: of the same length.
+    pub fn shown<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.secrets.iter().fold(Cow::Borrowed(text), |text, secret| match masked(&text, secret) {
+            Some(masked) => Cow::Owned(masked),
+            None => text,
+        })
     }
 
     pub fn path(&self, id: FileId) -> &str {
@@ -69,6 +88,26 @@ impl SourceFiles {
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
+}
+
+/// With asterisks in the place of a secret or of its beginning.
+fn masked(text: &str, secret: &str) -> Option<String> {
+    let beginning = secret.get(..SECRET_BYTES_MIN).unwrap_or(secret);
+    let found: Vec<usize> = text.match_indices(beginning).map(|(at, _)| at).collect();
+    if beginning.is_empty() || found.is_empty() {
+        return None;
+    }
+    let mut shown = String::with_capacity(text.len());
+    for at in found {
+        let count = text[at..].chars().zip(secret.chars()).take_while(|(one, other)| one == other).count();
+        let end = text[at..].char_indices().nth(count).map_or(text.len(), |(length, _)| at + length);
+        if at >= shown.len() {
+            shown.push_str(&text[shown.len()..at]);
+            shown.push_str(&"*".repeat(end - at));
+        }
+    }
+    shown.push_str(&text[shown.len()..]);
+    Some(shown)
 }
 
 /// Where each byte of a text stands in its file.
@@ -122,5 +161,25 @@ impl Text {
         // YAML ends a block's last line with a line break, even where the file has none.
         let (first, last) = (first.min(self.map.whole.end), last.min(self.map.whole.end));
         Span { file: self.map.file, start: first, end: last.max(first) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SourceFiles;
+
+    #[test]
+    fn a_secret_is_not_shown_nor_is_its_beginning() {
+        let mut files = SourceFiles::default();
+        assert_eq!(files.shown("a 0123456789 b"), "a 0123456789 b");
+        files.hide("0123456789");
+        for (text, shown) in [
+            ("a 0123456789 b 0123456789", "a ********** b **********"),
+            ("`01234567…` is long", "`********…` is long"),
+            ("ä0123456789ä", "ä**********ä"),
+            ("0123456", "0123456"),
+        ] {
+            assert_eq!(files.shown(text), shown);
+        }
     }
 }

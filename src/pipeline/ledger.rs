@@ -19,7 +19,7 @@ pub struct Ledger {
     /// Rows that a normalization's WHERE left out.
     pub filtered: u64,
     pub rejected: BTreeMap<RejectReason, u64>,
-    /// The first record that was rejected for each reason.
+    /// The first that was rejected for each reason, without the record itself.
     pub first_rejects: BTreeMap<RejectReason, Reject>,
     pub duplicate: u64,
     /// Rows for which no window was open any more.
@@ -62,7 +62,12 @@ pub struct Imbalance {
 impl Ledger {
     pub fn reject(&mut self, reject: &Reject) {
         *self.rejected.entry(reject.reason).or_default() += 1;
-        self.first_rejects.entry(reject.reason).or_insert_with(|| reject.clone());
+        self.first_rejects.entry(reject.reason).or_insert_with(|| Reject {
+            reason: reject.reason,
+            detail: reject.detail.clone(),
+            origin: reject.origin.clone(),
+            raw: String::new(),
+        });
     }
 
     /// Of a run that goes on with hits that wait and incidents that are open.

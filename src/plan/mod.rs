@@ -397,12 +397,28 @@ pub struct ExceptionPlan {
 impl Plan {
     /// The pseudonym keys that some source needs.
     pub fn keys_used(&self) -> impl Iterator<Item = &PseudonymKey> {
+        self.keys_of(self.sources.iter())
+    }
+
+    /// Those that some of these sources needs.
+    pub fn keys_of<'p>(
+        &'p self,
+        sources: impl Iterator<Item = &'p SourcePlan>,
+    ) -> impl Iterator<Item = &'p PseudonymKey> {
         let of_source = |source: &SourcePlan| {
             let raw = source.raw.fields.iter().filter_map(|field| field.pseudonym.clone());
             raw.chain(source.pseudonym_ids()).collect::<Vec<_>>()
         };
-        let ids: Vec<String> = self.sources.iter().flat_map(of_source).collect();
+        let ids: Vec<String> = sources.flat_map(of_source).collect();
         self.pseudonym_keys.iter().filter(move |key| ids.contains(&key.id))
+    }
+
+    /// A key that is another than it was under its id, or is not there any more: what makes pseudonyms has the one before.
+    pub fn other_key<'p>(&'p self, before: &'p Self) -> Option<&'p PseudonymKey> {
+        self.keys_used().find(|key| {
+            let was = before.keys_used().find(|was| was.id == key.id).and_then(|was| was.key.as_ref().ok());
+            was.is_some_and(|was| key.key.as_ref().ok().is_none_or(|key| key.check_value() != was.check_value()))
+        })
     }
 
     /// The warehouse's table of pseudonym keys.

@@ -55,7 +55,7 @@ pub fn resolve(project: &Project, options: ResolveOptions) -> Resolved {
         look_back_rows: project.config.look_back_rows,
         health: project.config.health,
         lookups: project.lookups.iter().map(|definition| Arc::new(lookup::plan(definition))).collect(),
-        keys_table: project.config.warehouse.keys_table.clone(),
+        keys_table: project.config.warehouse.keys_table.clone().map(|table| table.text),
         pseudonym_keys: project
             .config
             .pseudonym_keys

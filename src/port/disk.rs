@@ -23,6 +23,10 @@ pub trait Disk: Send + Sync {
     fn write_at(&self, file: &str, at: u64, bytes: &[u8]) -> io::Result<()>;
     /// A small file with this content, which is there whole or not at all, also after a crash.
     fn replace(&self, file: &str, content: &[u8]) -> io::Result<()>;
+    /// The same, and other users of the machine cannot read it, where the disk has any.
+    fn replace_privately(&self, file: &str, content: &[u8]) -> io::Result<()> {
+        self.replace(file, content)
+    }
     /// Gives a file, all of which was synced, another name, also after a crash.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// A file that nobody needs; after a crash it may be there again.

@@ -11,6 +11,7 @@ pub mod warehouse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -24,6 +25,10 @@ pub trait FileTree {
     fn read(&self, path: &str) -> io::Result<String>;
     /// A file that is no text; it need not be among the paths.
     fn read_bytes(&self, path: &str) -> io::Result<Vec<u8>>;
+    /// Where it is, if it is a folder: other files that definitions name are found from there.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// One input of a run.

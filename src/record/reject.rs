@@ -70,10 +70,10 @@ pub struct Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     pub reason: RejectReason,
-    /// What was wrong: names the field and the value.
+    /// What was wrong: names the field, and the value where that is not known by its pseudonym alone.
     pub detail: String,
     pub origin: Origin,
-    /// The record, cut to [`Reject::RAW_BYTES_MAX`].
+    /// The record, cut to [`Reject::RAW_BYTES_MAX`]; empty where nobody keeps it.
     pub raw: String,
 }
 

@@ -8,9 +8,10 @@ use std::sync::atomic::AtomicBool;
 use datafusion::arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::Schema;
 
-use crate::port::warehouse::{JobDone, LoadJob, Warehouse, WarehouseError};
+use crate::port::warehouse::{LoadJob, Warehouse, WarehouseError};
+use crate::record::pseudonym::BLOCK_BYTES;
 use crate::record::{Column, MacKey};
-use crate::target::bigquery::{add_keys, create_keys, create_waiting_keys, ingest, key_columns, other_keys};
+use crate::target::bigquery::{add_keys, create_keys, create_waiting_keys, found_keys, ingest, key_columns};
 
 use super::ingest::parts::writer;
 use super::turn::Turn;
@@ -25,6 +26,11 @@ pub enum KeysError {
         "{table} has another key with the id `{id}`\nhelp: give the new key an id of its own in `pseudonym_keys` of tripline.yaml"
     )]
     Other { table: String, id: String },
+    #[error(
+        "{table} has {rows} rows with the id `{id}`, and each statement that needs the key would fail\nhelp: take them away \
+         (`DELETE FROM {table} WHERE key_id = '{id}'`), and push again"
+    )]
+    Rows { table: String, id: String, rows: u64 },
 }
 
 /// Adds keys by their ids to a table of the service's dataset, unless they are there; another one under such an id is told.
@@ -56,25 +62,49 @@ pub fn push(
     Ok(())
 }
 
-fn add(
-    service: &dyn Warehouse,
-    turn: &Turn,
-    table: &str,
-    waiting: &str,
-    stop: &AtomicBool,
-) -> Result<JobDone, KeysError> {
-    let done = turn.query(service, "compare", other_keys(table, waiting), stop)?;
-    let mut ids = Vec::new();
-    service.rows(&done.id, &mut |rows| ids.extend(rows.into_iter().flatten().flatten()))?;
-    if let Some(id) = ids.into_iter().next() {
-        return Err(KeysError::Other { table: table.to_owned(), id });
+fn add(service: &dyn Warehouse, turn: &Turn, table: &str, waiting: &str, stop: &AtomicBool) -> Result<(), KeysError> {
+    let found = |job: &str| -> Result<Vec<Found>, KeysError> {
+        let done = turn.query(service, job, found_keys(table, waiting), stop)?;
+        let mut rows = Vec::new();
+        service.rows(&done.id, &mut |page| rows.extend(page.into_iter().map(Found::of)))?;
+        Ok(rows)
+    };
+    let wrong = |found: Vec<Found>, rows: std::ops::RangeInclusive<u64>| {
+        found.into_iter().find_map(|Found { id, found, others }| {
+            let table = table.to_owned();
+            match (others, rows.contains(&found)) {
+                (0, true) => None,
+                (0, false) => Some(KeysError::Rows { table, id, rows: found }),
+                _ => Some(KeysError::Other { table, id }),
+            }
+        })
+    };
+    wrong(found("compare")?, 0..=1).map_or(Ok(()), Err)?;
+    turn.query(service, "add", add_keys(table, waiting), stop)?;
+    // Another push at the same time has added them too.
+    wrong(found("look")?, 1..=1).map_or(Ok(()), Err)
+}
+
+/// What a table has of a key: rows with its id, and those of them with another key.
+struct Found {
+    id: String,
+    found: u64,
+    others: u64,
+}
+
+impl Found {
+    /// What cannot be read is not as it should be.
+    fn of(cells: Vec<Option<String>>) -> Self {
+        let mut cells = cells.into_iter().map(Option::unwrap_or_default);
+        let id = cells.next().unwrap_or_default();
+        let mut count = || cells.next().and_then(|cell| cell.parse().ok()).unwrap_or(u64::MAX);
+        Self { id, found: count(), others: count() }
     }
-    Ok(turn.query(service, "add", add_keys(table, waiting), stop)?)
 }
 
 fn columns(keys: &[(String, Arc<MacKey>)]) -> Vec<ArrayRef> {
     let ids: StringArray = keys.iter().map(|(id, _)| Some(id.as_str())).collect();
-    let pads: Vec<[[u8; 64]; 2]> = keys.iter().map(|(_, key)| key.pads()).collect();
+    let pads: Vec<[[u8; BLOCK_BYTES]; 2]> = keys.iter().map(|(_, key)| key.pads()).collect();
     let pad =
         |which: usize| -> ArrayRef { Arc::new(pads.iter().map(|pads| Some(pads[which])).collect::<BinaryArray>()) };
     vec![Arc::new(ids), pad(0), pad(1)]

@@ -11,7 +11,8 @@ pub fn check(project: &Project, plan: &Plan) -> Option<Diagnostic> {
     let collision = Warehouse { plan, sources: &sources }.collision()?;
     let names = project.features.iter().map(|feature| &feature.name).chain(project.rules.iter().map(|rule| &rule.name));
     let names = names.chain(project.lookups.iter().map(|lookup| &lookup.name));
-    let place = names.chain(project.sources.iter().map(|source| &source.name)).find(|name| name.text == collision.who);
+    let names = names.chain(project.sources.iter().map(|source| &source.name));
+    let place = names.chain(&project.config.warehouse.keys_table).find(|name| name.text == collision.who);
     let finding = Diagnostic::warning("project.bigquery-name", place.map(Text::span)?, collision.to_string());
     Some(finding.label("clear here, and not there").help("give it another name before it is compiled for BigQuery"))
 }

@@ -9,10 +9,18 @@ use super::{StateError, failed};
 use crate::port::disk::Disk;
 
 pub fn save(disk: &dyn Disk, file: &str, value: &impl Serialize) -> Result<(), StateError> {
-    let failed = |error| failed(file, "be written", error);
-    let mut text = serde_json::to_string(value).map_err(|error| failed(error.into()))?;
+    disk.replace(file, text(file, value)?.as_bytes()).map_err(|error| failed(file, "be written", error))
+}
+
+/// As [`save`], for nobody else to read.
+pub fn save_privately(disk: &dyn Disk, file: &str, value: &impl Serialize) -> Result<(), StateError> {
+    disk.replace_privately(file, text(file, value)?.as_bytes()).map_err(|error| failed(file, "be written", error))
+}
+
+fn text(file: &str, value: &impl Serialize) -> Result<String, StateError> {
+    let mut text = serde_json::to_string(value).map_err(|error| failed(file, "be written", error.into()))?;
     text.push_str(&format!("\n{:08x}\n", crc32fast::hash(text.as_bytes())));
-    disk.replace(file, text.as_bytes()).map_err(failed)
+    Ok(text)
 }
 
 /// `None` where there is no such file.

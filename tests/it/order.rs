@@ -572,7 +572,9 @@ fn one_seed(scene: &Scene, random: &mut Random) -> Result<(Ledger, u64), Failed>
     let alone = fed(scene, &log, longest, random, Kept::alerts_alone())?;
     equal("rows that nobody asks for", &outcome.kept.told(), &alone.kept.told())?;
     equal("batches of other sizes", &outcome.kept.lines(), &batched.kept.lines())?;
-    if outcome.ledger != batched.ledger {
+    // Only one of them says of incidents that are not over.
+    let counted = |ledger: &Ledger| Ledger { told: Default::default(), ..ledger.clone() };
+    if counted(&outcome.ledger) != counted(&batched.ledger) {
         return Err(format!("other sizes, other counts: {:?}\n{:?}", outcome.ledger, batched.ledger).into());
     }
 

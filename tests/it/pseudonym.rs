@@ -13,7 +13,7 @@ use tripline::pipeline::ingest::{Reader, ReaderOptions};
 use tripline::pipeline::normalize::{DecodedSchema, Keep, Normalizer, decoded};
 use tripline::plan::Plan;
 use tripline::record::flow;
-use tripline::runtime::live::Session;
+use tripline::state::keys;
 use tripline::target::bigquery::{Warehouse, files};
 use tripline::target::datafusion::Lookups;
 
@@ -23,14 +23,18 @@ use super::plan_of;
 type Named = (&'static str, fn() -> Result<(), Failed>);
 
 pub fn cases() -> Vec<Trial> {
-    let all: [Named; 8] = [
+    let all: [Named; 12] = [
         ("a_key_is_in_no_output", a_key_is_in_no_output),
+        ("a_key_that_is_written_down_is_not_shown", a_key_that_is_written_down_is_not_shown),
         ("a_run_without_its_key_says_what_to_set", a_run_without_its_key_says_what_to_set),
         ("a_file_is_a_credential", a_file_is_a_credential),
+        ("keys_are_read_where_they_are_needed", keys_are_read_where_they_are_needed),
+        ("an_address_is_shortened_as_the_page_says", an_address_is_shortened_as_the_page_says),
         ("pseudonyms_are_those_of_a_column_and_of_a_call", pseudonyms_are_those_of_a_column_and_of_a_call),
         ("nothing_behind_a_column_has_its_values", nothing_behind_a_column_has_its_values),
         ("another_key_under_the_same_id_is_refused", another_key_under_the_same_id_is_refused),
         ("what_a_rule_means_depends_on_the_id_of_a_key", what_a_rule_means_depends_on_the_id_of_a_key),
+        ("a_refused_record_is_told_of_without_its_values", a_refused_record_is_told_of_without_its_values),
         ("only_a_call_needs_keys_in_bigquery", only_a_call_needs_keys_in_bigquery),
     ];
     all.into_iter().map(|(name, test)| Trial::test(format!("pseudonym::{name}"), test)).collect()
@@ -192,13 +196,62 @@ fn a_key_is_in_no_output() -> Result<(), Failed> {
     }
 }
 
+/// In whatever place of `tripline.yaml` somebody has written it, and in whatever form.
+fn a_key_that_is_written_down_is_not_shown() -> Result<(), Failed> {
+    let folder = project(PROJECT)?;
+    let keys = [
+        "q83vEjRWeJCrze8SNFZ4kKvN7+8SNFZ4kKvN7xI0V/g=",
+        "q83vEjRWeJCrze8SNFZ4kKvN7+8SNFZ4kKvN7xI0V/g",
+        "q83vEjRWeJCrze8SNFZ4kKvN7-8SNFZ4kKvN7xI0V_g=",
+        "q83vEjRWeJCrze8SNFZ4kKvN7-8SNFZ4kKvN7xI0V_g",
+        "abcdef1234567890abcdef1234567890",
+        "q83vEjRWeJCrze8SNFZ4kKvNq83vEjRWeJCrze8SNFZ4kKvNq83vEjRWeJCrze8SNFZ4kKvNq83vEjRWeJCrze8SNFZ4kA==",
+    ];
+    // Those that stand where a name may be are refused as secrets; the others have errors of their own.
+    let forms = [
+        ("{subscriber: {id: k1, key: KEY}}", false),
+        ("{subscriber: KEY}", false),
+        ("KEY", false),
+        ("{subscriber: {id: KEY, env: VARIABLE}}", true),
+        ("{subscriber: {id: k1, env: [KEY]}}", false),
+        ("{KEY: {id: k1, env: VARIABLE}}", true),
+        ("{subscriber: {id: k1, env: KEY", false),
+        ("{subscriber: {id: k1, env: \"KEY\"", false),
+        ("{subscriber: {id: k1, file: KEY}}", true),
+        ("{subscriber: {id: k1, env: KEY}}", true),
+        ("{subscriber: {id: k1, env: KEY, file: KEY}}", true),
+        ("[{id: k1, env: KEY}]", false),
+        ("{subscriber: {id: k1, env: !secret KEY}}", false),
+        ("\n  subscriber: {id: k1}\n  subscriber: KEY", false),
+        ("\n  subscriber:\n    id: k1\n   env: KEY", false),
+    ];
+    for (form, secret) in forms {
+        for key in keys {
+            let text = format!("pseudonym_keys: {}\n", form.replace("KEY", key));
+            fs::write(folder.path().join("tripline.yaml"), &text)?;
+            let run = ["run", "--source", "log", "--input", "rows.jsonl"];
+            for (command, code) in [(&["check"][..], 1), (&["check", "--format", "json"], 1), (&run, 2)] {
+                let output = tripline(folder.path(), &[], command, "")?;
+                let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                ensure(!told.contains(&key[..8]), &format!("{text}{told}"))?;
+                ensure(output.status.code() == Some(code), &format!("{text}{told}"))?;
+                ensure(!secret || told.contains("sink.secret"), &format!("{text}{told}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn a_run_without_its_key_says_what_to_set() -> Result<(), Failed> {
     let folder = project(PROJECT)?;
     let run = ["run", "--source", "log", "--input", "rows.jsonl"];
     for (given, why) in [
         (None, "TRIPLINE_TEST_KEY is not set"),
         (Some(""), "TRIPLINE_TEST_KEY is empty"),
-        (Some("pa55word!"), "TRIPLINE_TEST_KEY is not base64"),
+        (Some("pa55word!"), "TRIPLINE_TEST_KEY is not base64 of the standard alphabet (letters, digits"),
+        (Some("pa55word-pa55word-pa55_w"), "TRIPLINE_TEST_KEY is not base64 of the standard alphabet: it has `-`"),
+        (Some("30313233343536373839616263646566"), "TRIPLINE_TEST_KEY is hexadecimal, and a key is base64"),
+        (Some("AAAAAAAAAAAAAAAAAAAAAA=="), "TRIPLINE_TEST_KEY has nothing but zeros"),
         (Some("cGE1NXdvcmQ="), "TRIPLINE_TEST_KEY has 8 bytes, and a key has at least 16"),
     ] {
         let keys: Vec<(&str, &str)> = given.iter().map(|text| (VARIABLE, *text)).collect();
@@ -232,6 +285,81 @@ fn a_file_is_a_credential() -> Result<(), Failed> {
         &String::from_utf8_lossy(&output.stderr),
         &["the file subscriber cannot be opened", "write it into subscriber"],
     )
+}
+
+/// From the project's folder, wherever a command is started; of a pipe nobody waits for the other end; and a key that no source
+/// needs is not read at all.
+fn keys_are_read_where_they_are_needed() -> Result<(), Failed> {
+    let text = PROJECT.replace("env: TRIPLINE_TEST_KEY}", "file: secret/key}\n  unused: {id: k7, file: secret/pipe}");
+    let folder = project(&text)?;
+    let elsewhere = tempfile::tempdir()?;
+    let secret = folder.path().join("secret");
+    fs::create_dir(&secret)?;
+    let pipe = Command::new("mkfifo").arg(secret.join("pipe")).status()?;
+    ensure(pipe.success(), "no pipe")?;
+    // As `openssl rand -base64 64` wraps it.
+    fs::write(secret.join("key"), format!("{}\n{}\n", &KEY_TEXT[..30], &KEY_TEXT[30..]))?;
+    let place = folder.path().display().to_string();
+    let ask = |name: &str, code: i32, what: &str| -> Result<(), Failed> {
+        let command = ["pseudonymize", "--project", &place, "--key", name];
+        let output = tripline(elsewhere.path(), &[], &command, "ann\n")?;
+        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        ensure(output.status.code() == Some(code), &told)?;
+        expect(&told, &[what])
+    };
+    ask("subscriber", 0, ANN)?;
+    ask("unused", 2, "the file secret/pipe is no regular file")?;
+    ask("subscribe", 2, "no pseudonym key is named `subscribe`\nhelp: did you mean `subscriber`?")?;
+    fs::remove_file(secret.join("key"))?;
+    fs::create_dir(secret.join("key"))?;
+    ask("subscriber", 2, "the file secret/key is a folder")?;
+    let output = tripline(folder.path(), &[], &["check"], "")?;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure(output.status.success() && told.contains("secret/key is a folder") && !told.contains("pipe"), &told)
+}
+
+/// The expression of `docs/privacy.md`: no address within an address is left whole, and one machine has one network.
+fn an_address_is_shortened_as_the_page_says() -> Result<(), Failed> {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/privacy.md"))?;
+    let blocks = page.split("```sql\n").skip(1).filter_map(|block| block.split("```").next());
+    let shortened = blocks.into_iter().find(|block| block.contains("IP_TRUNC")).ok_or("no expression")?;
+    let project_text = "--- tripline.yaml
+--- sql/log/source.yaml
+source: log
+format: json
+columns:
+  time: {type: TIMESTAMP, required: true}
+  srcIP: STRING
+event_time: time
+--- sql/log/flows.sql
+";
+    let folder = project(&format!("{project_text}SELECT {shortened} FROM log\n"))?;
+    let addresses = [
+        ("10.1.2.3", "10.1.2.0"),
+        ("32.2.10.9", "32.2.10.0"),
+        ("::ffff:10.1.2.3", "10.1.2.0"),
+        ("0:0:0:0:0:FFFF:a01:203", "10.1.2.0"),
+        ("2002:a01:203::1", "2002:a01:200::"),
+        ("2002:a01:2ff:9::1", "2002:a01:200::"),
+        ("2001:db8:7:9::1", "2001:db8:7::"),
+        ("::10.1.2.3", "::"),
+        ("64:ff9b::10.1.2.3", "64:ff9b::"),
+        ("no address", ""),
+    ];
+    let rows: String = (0..)
+        .zip(addresses)
+        .map(|(second, (address, _))| {
+            format!("{{\"time\": \"2026-01-05T00:00:0{second}Z\", \"srcIP\": \"{address}\"}}\n")
+        })
+        .collect();
+    fs::write(folder.path().join("rows.jsonl"), rows)?;
+    let query = ["query", "SELECT src_ip FROM flows ORDER BY event_time", "--source", "log", "--input", "rows.jsonl"];
+    let output = tripline(folder.path(), &[], &[&query[..], &["--output", "rows.csv"]].concat(), "")?;
+    ensure(output.status.success(), &String::from_utf8_lossy(&output.stderr))?;
+    let found = fs::read_to_string(folder.path().join("rows.csv"))?;
+    let found: Vec<&str> = found.lines().skip(1).map(|line| line.trim_matches('"')).collect();
+    let expected: Vec<&str> = addresses.iter().map(|(_, network)| *network).collect();
+    ensure(found == expected, &format!("{found:?}"))
 }
 
 fn pseudonyms_are_those_of_a_column_and_of_a_call() -> Result<(), Failed> {
@@ -280,22 +408,30 @@ fn nothing_behind_a_column_has_its_values() -> Result<(), Failed> {
 
 fn another_key_under_the_same_id_is_refused() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    let start = |text: &str, key: &str| -> Result<(), String> {
-        let plan = keyed(text, key).map_err(|error| format!("{error:?}"))?;
-        let disk = Arc::new(LocalDisk::new(folder.path()));
-        let session = Session::open(disk, "one", &[], &["lane".to_owned()]).map_err(|error| error.to_string())?;
-        session.note_keys(&plan).map_err(|error| error.to_string())
+    let disk = LocalDisk::new(folder.path());
+    let checks = |text: &str, key: &str| -> Result<keys::Checks, Failed> {
+        let plan = keyed(text, key)?;
+        Ok(plan.keys_used().filter_map(|key| Some((key.id.clone(), key.key.as_ref().ok()?.check_value()))).collect())
     };
-    start(PROJECT, KEY_TEXT)?;
-    start(PROJECT, KEY_TEXT)?;
-    let refused = start(PROJECT, OTHER_KEY).err().ok_or("another key is taken")?;
-    expect(&refused, &["pseudonyms of another key with the id `k1`", "help: give the new key an id of its own"])?;
-    let rotated = PROJECT.replace("id: k1", "id: k2");
-    start(&rotated, OTHER_KEY)?;
+    let (one, other) = (checks(PROJECT, KEY_TEXT)?, checks(PROJECT, OTHER_KEY)?);
+    let rotated = checks(&PROJECT.replace("id: k1", "id: k2"), OTHER_KEY)?;
+    keys::note(&disk, &one)?;
+    keys::note(&disk, &one)?;
+    for refused in [keys::check(&disk, &other), keys::note(&disk, &other)] {
+        let refused = refused.err().ok_or("another key is taken")?.to_string();
+        expect(&refused, &["pseudonyms of another key with the id `k1`", "help: give the new key an id of its own"])?;
+    }
+    keys::note(&disk, &rotated)?;
     // The first was not forgotten.
-    ensure(start(PROJECT, OTHER_KEY).is_err() && start(PROJECT, KEY_TEXT).is_ok(), "a key is forgotten")?;
-    let noted = fs::read(folder.path().join("pseudonym-keys.json"))?;
-    ensure(!leaks(&noted), "the state has the key")
+    ensure(keys::check(&disk, &other).is_err() && keys::check(&disk, &one).is_ok(), "a key is forgotten")?;
+    let file = folder.path().join(keys::FILE);
+    ensure(!leaks(&fs::read(&file)?), "the state has the key")?;
+    #[cfg(unix)]
+    ensure(
+        std::os::unix::fs::MetadataExt::mode(&fs::metadata(&file)?) & 0o077 == 0,
+        "others may read the check values",
+    )?;
+    Ok(())
 }
 
 fn what_a_rule_means_depends_on_the_id_of_a_key() -> Result<(), Failed> {
@@ -331,9 +467,37 @@ fn only_a_call_needs_keys_in_bigquery() -> Result<(), Failed> {
     let call = compiled(PROJECT)?;
     ensure(has(&call, "keys.sql", "CREATE TABLE IF NOT EXISTS tripline_keys ("), "the table of keys is not made")?;
     ensure(has(&call, "flows.sql", "LEFT JOIN tripline_keys\n"), "the table of keys is not read")?;
+    let guard = "IF(whom IS NULL OR REGEXP_CONTAINS(whom, r'^[A-Za-z_][A-Za-z0-9_]*_[0-9a-f]{32}$'), TRUE, ERROR('";
+    ensure(has(&call, "flows.sql", guard), "what others fill is not looked at")?;
     let column = compiled(&PROJECT.replace("pseudonymize(who, 'subscriber')", "who"))?;
     ensure(!column.iter().any(|(_, text)| text.contains("tripline_keys")), "a column needs keys in BigQuery")?;
     let elsewhere =
         compiled(&PROJECT.replace("pseudonym_keys:", "warehouse: {keys_table: secrets.keys}\npseudonym_keys:"))?;
     ensure(has(&elsewhere, "flows.sql", "LEFT JOIN secrets.keys\n"), "a table of another dataset is not read")
+}
+
+/// Neither in the closing summary, nor in a table of refused records beside the record itself.
+fn a_refused_record_is_told_of_without_its_values() -> Result<(), Failed> {
+    let folder = project(&PROJECT.replace("columns:\n", "columns:\n  it: {type: STRING, field: whom}\n"))?;
+    let rows = |name: &str, text: &str| fs::write(folder.path().join(name), text);
+    rows(
+        "bad.jsonl",
+        "{\"time\": \"2026-01-05T00:00:00Z\", \"whom\": \"ann\"}\n{\"time\": \"2026-01-05T00:00:00Z\", \"whom\": {\"a\": \"ACCOUNT\"}}\n[\"ACCOUNT\"]\n{\"whom\": \"ACCOUNT\"}\n\"ACCOUNT\n",
+    )?;
+    let run = |more: &[&str]| -> Result<String, Failed> {
+        let arguments = [&["run", "--source", "log", "--input", "bad.jsonl"], more].concat();
+        let output = tripline(folder.path(), &[(VARIABLE, KEY_TEXT)], &arguments, "")?;
+        ensure(output.status.success(), &String::from_utf8_lossy(&output.stderr))?;
+        Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    for summary in ["text", "json"] {
+        let told = run(&["--summary", summary])?;
+        expect(&told, &["whom: the value is not a STRING", "ingest.bad-record"])?;
+        ensure(!told.contains("ACCOUNT"), &told)?;
+    }
+    // Who asks for refused records has them.
+    let told = run(&["--tap", "rejects=rejects.jsonl"])?;
+    ensure(!told.contains("ACCOUNT"), &told)?;
+    let kept = fs::read_to_string(folder.path().join("rejects.jsonl"))?;
+    ensure(kept.matches("ACCOUNT").count() == 4, &kept)
 }

@@ -18,6 +18,8 @@ pub mod emulator;
 mod fault;
 #[path = "warehouse/fetched.rs"]
 mod fetched;
+#[path = "warehouse/keys.rs"]
+mod keys;
 #[path = "warehouse/loaded.rs"]
 mod loaded;
 #[path = "warehouse/proxy.rs"]
@@ -43,7 +45,7 @@ pub fn cases() -> Vec<Trial> {
         eprintln!("skipped: warehouse::*: TRIPLINE_BQEMULATOR names no folder of bqemulator");
     }
     let cases = service::CASES.iter().chain(fault::CASES).chain(command::CASES).chain(loaded::CASES);
-    let shared = cases.chain(fetched::CASES).map(|case| (case, Arc::clone(&emulator)));
+    let shared = cases.chain(fetched::CASES).chain(keys::CASES).map(|case| (case, Arc::clone(&emulator)));
     let own = appended::CASES.iter().map(|case| (case, Arc::new(Emulator::default())));
     let with_emulator = shared.chain(own).map(|((name, case), emulator)| {
         let dataset = name.to_owned();

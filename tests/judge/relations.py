@@ -386,7 +386,7 @@ PLANTED = [
 PLANTED_IN_PROJECT = [
     ("flows", "(SELECT ipad", "(SELECT opad"),
     ("flows", "1, 16)", "1, 15)"),
-    ("flows", "THEN 120", "THEN 48"),
+    ("flows", "THEN 40", "THEN 48"),
     ("flows", "key_id = 'k1'", "key_id = 'k2'"),
     ("flows", "CONCAT('k2_'", "CONCAT('k1_'"),
     ("before", "1019999999 PRECEDING", "1020000000 PRECEDING"),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::port::disk::{Append, Disk};
 
@@ -16,6 +16,21 @@ pub struct LocalDisk {
 impl LocalDisk {
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    /// A file beside the one that it replaces. One that a crash left is not gone on with.
+    fn replace_by(&self, file: &str, options: &mut OpenOptions, content: &[u8]) -> io::Result<()> {
+        let path = self.root.join(format!("{file}.new"));
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let mut next = options.write(true).create_new(true).open(&path)?;
+        next.write_all(content)?;
+        next.sync_all()?;
+        fs::rename(&path, self.root.join(file))?;
+        self.sync_names()
     }
 
     /// The names in the folder survive a crash.
@@ -85,11 +100,11 @@ impl Disk for LocalDisk {
     }
 
     fn replace(&self, file: &str, content: &[u8]) -> io::Result<()> {
-        let mut next = tempfile_in(&self.root, file)?;
-        next.1.write_all(content)?;
-        next.1.sync_all()?;
-        fs::rename(&next.0, self.root.join(file))?;
-        self.sync_names()
+        self.replace_by(file, &mut File::options(), content)
+    }
+
+    fn replace_privately(&self, file: &str, content: &[u8]) -> io::Result<()> {
+        self.replace_by(file, private(&mut File::options()), content)
     }
 
     fn lock(&self) -> io::Result<Option<Box<dyn Send + Sync>>> {
@@ -102,11 +117,11 @@ impl Disk for LocalDisk {
     }
 }
 
-/// A file beside the one that it will replace. One that a crash left is written over.
-fn tempfile_in(root: &Path, file: &str) -> io::Result<(PathBuf, File)> {
-    let path = root.join(format!("{file}.new"));
-    let file = File::create(&path)?;
-    Ok((path, file))
+/// Where users of a machine are told apart.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 pub(super) struct Tail(pub(super) File);

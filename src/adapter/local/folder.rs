@@ -66,6 +66,10 @@ impl FileTree for Folder {
         Ok(paths)
     }
 
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.root)
+    }
+
     fn read(&self, path: &str) -> io::Result<String> {
         fs::read_to_string(self.file(path)?)
     }

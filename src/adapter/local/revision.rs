@@ -111,6 +111,10 @@ impl FileTree for Revision {
         Ok(self.paths.clone())
     }
 
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.folder)
+    }
+
     fn read(&self, path: &str) -> io::Result<String> {
         String::from_utf8(self.read_bytes(path)?).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8"))
     }

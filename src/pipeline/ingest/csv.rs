@@ -132,7 +132,11 @@ impl CsvDecoder {
     pub(super) fn decode(&mut self, chunk: &[u8], spans: &[Span], header: &CsvHeader, names: &Fields, rows: &mut Rows) {
         let columns = Columns::new(header.names.iter().map(String::as_str), names);
         if columns.undeclared.len() == header.names.len() {
-            let detail = format!("the header has none of the source's columns: {}", header.names.join(","));
+            let mut detail = "the header has none of the source's columns".to_owned();
+            // What has no header begins with a record.
+            if names.may_quote() {
+                detail = format!("{detail}: {}", header.names.join(","));
+            }
             let detail: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
             spans.iter().for_each(|span| rows.refuse(chunk, *span, RejectReason::BadRecord, detail.clone()));
             return;

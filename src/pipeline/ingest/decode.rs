@@ -51,7 +51,7 @@ impl ChunkDecoder {
             fields: Arc::clone(fields),
             csv: CsvDecoder::default(),
             zeek: ZeekDecoder::default(),
-            rows: Rows::new(Arc::clone(fields), Arc::clone(file)),
+            rows: Rows::new(Arc::clone(fields), Arc::clone(file), keep_raw),
             json: JsonDecoder::new(fields),
             keep_raw,
         }

@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::time::Epoch;
+use super::value::RawValue;
 use crate::record::{Decode, RawField, RawSchema, Type};
 
 /// What a column is made of.
@@ -70,6 +71,8 @@ pub(super) struct Field {
 pub(super) struct Fields {
     /// The name of each slot.
     pub(super) slots: Vec<String>,
+    /// Names whose values are known by their pseudonyms alone: nothing repeats one.
+    unsaid: FxHashSet<String>,
     pub(super) fields: Vec<Field>,
     /// The wanted columns.
     pub(super) schema: SchemaRef,
@@ -82,6 +85,7 @@ impl Fields {
     pub(super) fn new(schema: &RawSchema) -> Self {
         let mut all = Self {
             slots: Vec::new(),
+            unsaid: unsaid(schema),
             fields: Vec::new(),
             schema: columns(schema),
             by_name: FxHashMap::default(),
@@ -130,6 +134,23 @@ impl Fields {
         }
     }
 
+    /// What is wrong with the value of a slot.
+    #[cold]
+    pub(super) fn wrong(&self, slot: usize, value: RawValue<'_>, is: &str, noun: &str) -> String {
+        let name = &self.slots[slot];
+        let within =
+            |other: &String| other.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if self.unsaid.iter().any(within) {
+            return format!("{name}: the value is {is} {noun}");
+        }
+        format!("{name}: {value} is {is} {noun}")
+    }
+
+    /// Whether a record may be told of by what is in it, where nobody knows in which column that is.
+    pub(super) fn may_quote(&self) -> bool {
+        self.unsaid.is_empty()
+    }
+
     /// `None`: not declared. `Some(None)`: declared, not read.
     pub(super) fn find(&self, name: &str) -> Option<Option<usize>> {
         self.by_name.get(name).copied()
@@ -139,6 +160,11 @@ impl Fields {
     pub(super) fn is_parent(&self, name: &str) -> bool {
         self.parents.contains(name)
     }
+}
+
+fn unsaid(schema: &RawSchema) -> FxHashSet<String> {
+    let fields = schema.fields.iter().filter(|field| field.pseudonym.is_some());
+    fields.flat_map(|field| field.fields.iter().chain([&field.name])).cloned().collect()
 }
 
 fn columns(schema: &RawSchema) -> SchemaRef {

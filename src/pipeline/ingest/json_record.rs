@@ -40,7 +40,10 @@ impl RecordReader {
             }
             Ok(Value::Object(_)) => {}
             Ok(other) => {
-                let detail = format!("not an object, but {}", RawValue::Nested(&other));
+                let detail = match self.fields.may_quote() {
+                    true => format!("not an object, but {}", RawValue::Nested(&other)),
+                    false => "not an object".to_owned(),
+                };
                 return rows.refuse(chunk, span, RejectReason::BadRecord, detail);
             }
         }

@@ -28,6 +28,7 @@ pub struct MessageDecoder {
     lines: u64,
     offset: u64,
     carried: CarriedColumns,
+    keep_raw: bool,
 }
 
 impl MessageDecoder {
@@ -40,6 +41,7 @@ impl MessageDecoder {
             lines: 0,
             offset: 0,
             carried: CarriedColumns::of(schema),
+            keep_raw,
         }
     }
 
@@ -62,7 +64,8 @@ impl MessageDecoder {
     fn refuse(&self, unread: Unread, message: &[u8], before: &[u8]) -> Reject {
         let line = self.lines + length(memchr::memchr_iter(b'\n', before).count()) + 1;
         let origin = Origin { file: Arc::clone(&self.name), line, offset: self.offset + length(before.len()) };
-        Reject { reason: unread.reason(), detail: unread.detail(), origin, raw: Reject::cut(message) }
+        let raw = if self.keep_raw { Reject::cut(message) } else { String::new() };
+        Reject { reason: unread.reason(), detail: unread.detail(), origin, raw }
     }
 
     /// Decodes messages of which each is the lines that [`lines_of`] gave. `envelopes` are theirs, where they are wanted;

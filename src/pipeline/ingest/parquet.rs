@@ -75,7 +75,7 @@ impl ParquetParts {
             reader,
             columns,
             all,
-            rows: Rows::new(Arc::clone(fields), Arc::clone(&file)),
+            rows: Rows::new(Arc::clone(fields), Arc::clone(&file), options.keep_raw),
             keep_raw: options.keep_raw,
             control: Arc::clone(&options.control),
             stored: input.size_bytes().unwrap_or_default(),
@@ -106,7 +106,7 @@ impl ParquetParts {
         self.all.count_undeclared(offered, &mut self.rows);
         let mut decoded = self.rows.finish().map_err(failed)?;
         let place = |line: u64| usize::try_from(line).unwrap_or(usize::MAX);
-        for reject in &mut decoded.rejects {
+        for reject in decoded.rejects.iter_mut().filter(|_| self.keep_raw) {
             reject.raw = Reject::cut(row_text(&columns, place(reject.origin.line)).as_bytes());
         }
         let lines: Vec<u64> = decoded.spans.iter().map(|span| span.line).collect();

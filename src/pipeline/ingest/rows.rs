@@ -32,6 +32,8 @@ pub(super) struct Rows {
     spans: Vec<Span>,
     rejects: Vec<Reject>,
     ignored: Ignored,
+    /// Are refused records kept as they came?
+    keep_raw: bool,
 }
 
 /// What a chunk became; places are counted from the chunk's start.
@@ -44,9 +46,9 @@ pub(super) struct Decoded {
 }
 
 impl Rows {
-    pub(super) fn new(fields: Arc<Fields>, file: Arc<str>) -> Self {
+    pub(super) fn new(fields: Arc<Fields>, file: Arc<str>, keep_raw: bool) -> Self {
         let columns = fields.fields.iter().filter(|f| f.wanted).map(|f| ColumnBuffer::new(f.kind)).collect();
-        Self { fields, file, columns, spans: Vec::new(), rejects: Vec::new(), ignored: Ignored::default() }
+        Self { fields, file, columns, spans: Vec::new(), rejects: Vec::new(), ignored: Ignored::default(), keep_raw }
     }
 
     /// Adds a record, whose values `value` gives by slot; `None` is an absent field.
@@ -66,7 +68,7 @@ impl Rows {
                 if field.kind == Kind::String
                     && !matches!(value, RawValue::Text(_) | RawValue::Number(_) | RawValue::Null)
                 {
-                    let detail = format!("{}: {value} is not {}", self.fields.slots[slot], field.kind.noun());
+                    let detail = self.fields.wrong(slot, value, "not", field.kind.noun());
                     return self.refuse(chunk, span, RejectReason::BadValue, detail);
                 }
                 continue;
@@ -74,12 +76,12 @@ impl Rows {
             match self.columns[column].push(value) {
                 // Blank text, or a number that says it is none.
                 Ok(false) if field.required => {
-                    let detail = format!("{}: {value} is no value", self.fields.slots[slot]);
+                    let detail = self.fields.wrong(slot, value, "no", "value");
                     return self.refuse(chunk, span, RejectReason::MissingField, detail);
                 }
                 Ok(_) => column += 1,
                 Err(NotOfType) => {
-                    let detail = format!("{}: {value} is not {}", self.fields.slots[slot], field.kind.noun());
+                    let detail = self.fields.wrong(slot, value, "not", field.kind.noun());
                     return self.refuse(chunk, span, RejectReason::BadValue, detail);
                 }
             }
@@ -93,7 +95,7 @@ impl Rows {
         for column in &mut self.columns {
             column.truncate(self.spans.len());
         }
-        let record = chunk.get(span.start..span.end).unwrap_or_default();
+        let record = chunk.get(span.start..span.end).filter(|_| self.keep_raw).unwrap_or_default();
         let raw = Reject::cut(record);
         let offset = u64::try_from(span.start).unwrap_or(u64::MAX);
         let origin = Origin { file: Arc::clone(&self.file), line: span.line, offset };

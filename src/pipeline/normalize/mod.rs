@@ -142,7 +142,7 @@ impl Normalizer {
         let mut columns: Vec<Option<ArrayRef>> =
             self.raw_places.iter().map(|place| place.map(|p| Arc::clone(raw.rows.column(p)))).collect();
         for (index, key, id) in &self.pseudonyms {
-            columns[*index] = columns[*index].as_ref().map(|values| pseudonyms(key, id, values));
+            columns[*index] = columns[*index].as_ref().map(|values| pseudonyms(key, id, values)).transpose()?;
         }
         let whole = batch::batch(&self.raw_schema, columns, rows)?;
         let mut out = Parts { filtered: 0, rejects: Vec::new(), batches: Vec::new() };

@@ -74,6 +74,7 @@ use crate::record::{EventTime, Micros};
 use crate::state::StateError;
 use crate::state::definitions::Packed;
 use crate::state::entry::{Entry, EntryError};
+use crate::state::keys;
 use crate::state::log::{Log, SEGMENT_BYTES};
 use crate::state::mute;
 use crate::target::datafusion::Lookups;
@@ -239,6 +240,12 @@ impl From<GraphError> for LiveError {
     }
 }
 
+/// The keys of sources that the run has.
+fn keys_of(plan: &Plan, options: &LiveOptions) -> keys::Checks {
+    let sources = options.subscriptions.iter().map(|(source, _)| &plan.sources[*source]);
+    plan.keys_of(sources).filter_map(|key| Some((key.id.clone(), key.key.as_ref().ok()?.check_value()))).collect()
+}
+
 /// Runs until `stop`. The definitions are its own: those that others take the place of are not kept.
 pub fn live(
     plan: Plan,
@@ -249,6 +256,8 @@ pub fn live(
 ) -> Result<(RunReport, Logged), LiveError> {
     let started = Instant::now();
     let lookups = Lookups::of(&plan);
+    let keys = keys_of(&plan, &options);
+    keys::check(&*outbox.disk(), &keys)?;
     let lateness: Vec<Micros> =
         options.subscriptions.iter().map(|(source, _)| plan.sources[*source].lateness).collect();
     let generation = outbox.generation().to_owned();
@@ -341,6 +350,7 @@ pub fn live(
         reloads,
         bounds,
         pressure,
+        keys: Some(keys).filter(|keys| !keys.is_empty()),
         clock: options.clock,
         group_entries: options.group_entries,
         one_at_a_time: options.one_at_a_time,
@@ -402,6 +412,8 @@ struct Live<'a> {
     reloads: Reloads,
     bounds: Bounds,
     pressure: Pressure,
+    /// The pseudonym keys of its sources, until the first rows come that are made with them.
+    keys: Option<keys::Checks>,
     clock: Arc<dyn Clock>,
     group_entries: usize,
     one_at_a_time: bool,
@@ -520,6 +532,7 @@ impl Live<'_> {
             receipts.extend(taken.receipts);
             held.extend(taken.held);
             if let Some(mut given) = taken.given {
+                self.note_keys(outbox)?;
                 given.generation = outbox.generation().to_owned();
                 let entry = Entry::Given(given);
                 self.log.append(&entry.write()?);
@@ -534,6 +547,12 @@ impl Live<'_> {
         self.apply_all(entries, outbox)?;
         drop(held);
         self.patiently(outbox, &mut |_, outbox| Ok(outbox.flush().map_err(RunError::from)?))
+    }
+
+    /// A start that had no rows has noted nothing: with a wrong key it does not keep the right one out.
+    fn note_keys(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
+        let Some(keys) = self.keys.take() else { return Ok(()) };
+        self.patiently(outbox, &mut |_, outbox| Ok(keys::note(&*outbox.disk(), &keys)?))
     }
 
     /// Where the disk has no room: waits until it has, or the run is stopped. Nothing is acknowledged meanwhile.

@@ -10,13 +10,12 @@ use datafusion::arrow::array::RecordBatch;
 use crate::pipeline::alert::AlertRecord;
 use crate::pipeline::detect::Hit;
 use crate::pipeline::outlet::{Outlet, OutletError, Uncomputed};
-use crate::plan::{Plan, RulePlan};
+use crate::plan::RulePlan;
 use crate::port::disk::Disk;
 use crate::record::alert::ALERTS;
 use crate::record::{Disposition, Reject};
 use crate::state::StateError;
 use crate::state::folder::{Held, hold};
-use crate::state::keys;
 use crate::state::log::{Kind, Log, SEGMENT_BYTES};
 use crate::state::outbox::{self, Position};
 
@@ -108,12 +107,6 @@ impl Session {
     /// What was counted of the output.
     pub fn output(&self) -> FilePlace {
         FilePlace::of(&self.position)
-    }
-
-    /// Rows are made with these keys from now on, as all that are there were.
-    pub fn note_keys(&self, plan: &Plan) -> Result<(), LiveError> {
-        let keys = plan.keys_used().filter_map(|key| Some((key.id.clone(), key.key.as_ref().ok()?.check_value())));
-        Ok(keys::note(&*self.held.disk, &keys.collect())?)
     }
 
     /// Has the log flows that other definitions were given?

@@ -194,6 +194,14 @@ impl Live<'_> {
             Ok(fresh) => fresh,
             Err(why) => return self.refuse(&why),
         };
+        // Definitions do not say what a key is, but rows are made with the one that it was.
+        if let Some(key) = fresh.plan.other_key(&self.reloads.plan) {
+            return self.refuse(&format!(
+                "the pseudonym key `{}` is another than before, or is not there, and has the id `{}` still\nhelp: give the new \
+                 key an id of its own, stop the run and start it again; or put the one before back",
+                key.name, key.id
+            ));
+        }
         if fresh.generation == outbox.generation() {
             self.overtake();
             return self.said(Outcome::Unchanged, "the definitions are the ones that are in force");

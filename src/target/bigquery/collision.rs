@@ -9,10 +9,10 @@ use crate::plan::RulePlan;
 use crate::record::flow;
 use crate::record::pseudonym::KEYS_TABLE;
 
-use super::{Relation, Warehouse, file, fill, ingest, rule, scope, text};
+use super::{Relation, Warehouse, file, fill, ingest, pseudonym, rule, scope, text};
 
 /// Of training rows, and of what was ingested.
-const OWN_TABLES: [&str; 4] = ["training", "training_labels", ingest::INGESTS, KEYS_TABLE];
+const OWN_TABLES: [&str; 3] = ["training", "training_labels", ingest::INGESTS];
 
 /// Of the scripts; a column would be read in their place.
 const VARIABLES: [&str; 3] = ["tripline_from", "tripline_to", fill::LAST];
@@ -51,8 +51,10 @@ impl Warehouse<'_> {
         let relations = self.relations().into_iter().map(|relation| (self.title(relation), table(relation)));
         let sources = self.sources.iter().map(|source| (source.name.clone(), source.name.to_ascii_lowercase()));
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
-        for (one, table) in relations.chain(sources) {
-            if OWN_TABLES.contains(&table.as_str()) {
+        let keys = self.keys_table();
+        for (one, table) in keys.into_iter().chain(relations).chain(sources) {
+            let of_keys = table == KEYS_TABLE && one != self.plan.keys_table();
+            if OWN_TABLES.contains(&table.as_str()) || of_keys {
                 let message = format!("{one} would have the table `{table}` in BigQuery, which is the engine's own");
                 return found(&one, message);
             }
@@ -61,6 +63,13 @@ impl Warehouse<'_> {
             }
         }
         None
+    }
+
+    /// Where a project names it; whatever its dataset is, for a flag may name that one for the rest.
+    fn keys_table(&self) -> Option<(String, String)> {
+        let keys = self.plan.keys_table();
+        let [.., table] = pseudonym::parts(keys);
+        Some((keys.to_owned(), table?.to_ascii_lowercase())).filter(|_| self.plan.keys_table.is_some())
     }
 
     /// The bare name of a relation means a whole row there.

@@ -42,7 +42,8 @@ fn step(plan: &Plan, source: &SourcePlan, ranged: bool) -> Step {
         })
         .collect();
     items.push(flow::ADMIT_WATERMARK.to_owned());
-    let mut conditions = vec![format!("{event_time} IS NOT NULL")];
+    let mut conditions = pseudonym::guards(source);
+    conditions.push(format!("{event_time} IS NOT NULL"));
     conditions.extend(source.filter.iter().flat_map(|filter| conjuncts(filter, &names)));
     if ranged {
         conditions.push(format!("{event_time} >= tripline_from"));

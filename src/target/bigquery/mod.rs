@@ -36,7 +36,7 @@ use crate::record::{Column, Type, alert, flow};
 
 pub use collision::Collision;
 pub use file::{File, Range, Unit, UnitKind, files};
-pub use pseudonym::{add_keys, create_keys, create_waiting_keys, key_columns, other_keys};
+pub use pseudonym::{add_keys, create_keys, create_waiting_keys, found_keys, key_columns, parts};
 pub use ranges::{create_waiting_ranges, range_columns, range_rows, replace_ranges};
 pub use training::{create_labels, training_count, training_query, training_table};
 

@@ -4,7 +4,7 @@
 
 use crate::plan::{Plan, SourcePlan};
 use crate::record::pseudonym::{BLOCK_BYTES, CODE_BYTES};
-use crate::record::{Column, Type};
+use crate::record::{Column, RawField, Type};
 
 use super::file::File;
 use super::query::Step;
@@ -14,6 +14,8 @@ use super::text::{name, string};
 const STEP: &str = "tripline__keys";
 pub(super) const PATH: &str = "keys.sql";
 
+/// Of every pseudonym.
+const FORM: &str = "^[A-Za-z_][A-Za-z0-9_]*_[0-9a-f]{32}$";
 const LABELS: &str = "labels = [('tripline', 'keys')]";
 /// How long keys wait to be put into their table, at most.
 const WAITING: &str = "expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 HOUR)";
@@ -27,6 +29,13 @@ pub fn key_columns() -> [Column; 3] {
 /// Its name, with the dataset's where it is in another.
 pub(super) fn table(plan: &Plan) -> String {
     plan.keys_table().split('.').map(name).collect::<Vec<_>>().join(".")
+}
+
+/// The project, the dataset and the table that a table's name says.
+pub fn parts(table: &str) -> [Option<String>; 3] {
+    let mut parts = table.rsplit('.').map(str::to_owned);
+    let (table, dataset, project) = (parts.next(), parts.next(), parts.next());
+    [project, dataset, table]
 }
 
 /// The ids of the keys under which these sources make pseudonyms there.
@@ -73,6 +82,17 @@ pub(super) fn pseudonym(value: &str, ty: Type, id: &str) -> String {
     )
 }
 
+/// What else fills a source's table may not know that columns hold pseudonyms: what is none is an error, which does not say it.
+pub(super) fn guards(source: &SourcePlan) -> Vec<String> {
+    let fields = source.raw.fields.iter().filter(|field| field.pseudonym.is_some());
+    let guard = |field: &RawField| {
+        let column = name(&field.name);
+        let message = format!("{} of {} has a value that is no pseudonym", field.name, source.name);
+        format!("IF({column} IS NULL OR REGEXP_CONTAINS({column}, r'{FORM}'), TRUE, ERROR({}))", string(&message))
+    };
+    fields.map(guard).collect()
+}
+
 /// The table of keys, without any.
 pub(super) fn file(plan: &Plan) -> File {
     let text = format!(
@@ -99,10 +119,12 @@ pub fn create_waiting_keys(waiting: &str) -> String {
     create(&name(waiting), "CREATE TABLE", WAITING)
 }
 
-/// The ids of keys that wait, and of which another one is there.
-pub fn other_keys(table: &str, waiting: &str) -> String {
+/// Of each key that waits, its id, how many rows of the table have that id, and how many of these another key, or none.
+pub fn found_keys(table: &str, waiting: &str) -> String {
     format!(
-        "SELECT w.key_id\nFROM {} AS w\nINNER JOIN {} AS k\n  ON k.key_id = w.key_id\nWHERE k.ipad != w.ipad OR k.opad != w.opad\n",
+        "SELECT\n  w.key_id,\n  COUNT(k.key_id) AS found,\n  COUNTIF(k.key_id IS NOT NULL AND (k.ipad IS DISTINCT FROM w.ipad OR \
+         k.opad IS DISTINCT FROM w.opad)) AS others\nFROM {} AS w\nLEFT JOIN {} AS k\n  ON k.key_id = w.key_id\nGROUP BY \
+         w.key_id\nORDER BY w.key_id\n",
         name(waiting),
         name(table)
     )

@@ -5,6 +5,7 @@ pub mod damaged;
 pub mod disk;
 mod health;
 mod history;
+mod keys;
 mod log;
 mod memory;
 pub mod queue;
@@ -12,6 +13,7 @@ mod reload;
 mod sinks;
 mod table;
 mod turn;
+mod unkept;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -173,6 +175,9 @@ pub fn cases() -> Vec<Trial> {
         Trial::test("durable::the_log_becomes_a_history", history::of_the_log),
         Trial::test("durable::the_log_of_another_run_is_refused", history::of_another),
         Trial::test("durable::files_of_two_runs_are_refused", files_of_two_runs),
+        Trial::test("durable::a_key_is_noted_with_the_rows_that_it_made", keys::noted_with_rows),
+        Trial::test("durable::another_key_is_not_reloaded", keys::reloaded),
+        Trial::test("durable::refused_records_are_kept_only_for_who_asks", unkept::nothing_raw),
     ]
 }
 

@@ -10,10 +10,14 @@ SELECT
   small AS rx_bytes,
   -- And where an address is, roughly.
   CONCAT(COALESCE(alias, '-'), ' ', COALESCE(NET.IP_TO_STRING(NET.IP_TRUNC(
-    NET.SAFE_IP_FROM_STRING(address),
+    IF(
+      STARTS_WITH(NET.SAFE_IP_FROM_STRING(address), b'\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff'),
+      SUBSTR(NET.SAFE_IP_FROM_STRING(address), 13),
+      NET.SAFE_IP_FROM_STRING(address)),
     CASE
       WHEN BYTE_LENGTH(NET.SAFE_IP_FROM_STRING(address)) = 4 THEN 24
-      WHEN STARTS_WITH(NET.SAFE_IP_FROM_STRING(address), b'\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff') THEN 120
+      WHEN STARTS_WITH(NET.SAFE_IP_FROM_STRING(address), b'\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff') THEN 24
+      WHEN STARTS_WITH(NET.SAFE_IP_FROM_STRING(address), b'\x20\x02') THEN 40
       ELSE 48
     END)), '-')) AS protocol,
   -- Under a key that is longer than a block of the hash, and one that is shorter.
