@@ -1,6 +1,7 @@
 //! JSON lines.
 
-use super::{check, read_text, schema};
+use super::{Bytes, check, read, read_text, schema};
+use crate::pipeline::ingest::ReaderOptions;
 use crate::record::Format;
 
 #[test]
@@ -138,9 +139,14 @@ fn required_fields_must_be_there() {
 fn a_refused_row_leaves_nothing_behind() {
     let text =
         "{\"s\":\"a\",\"i\":1}\n{\"s\":\"gone\",\"i\":\"x\"}\n\n{\"s\":null,\"i\":2}\r\n{\"s\":\"c\",\"i\":null}";
-    let outcome = read_text(text, &schema(Format::Json, &["s STRING", "i INT64"]));
+    let schema = schema(Format::Json, &["s STRING", "i INT64"]);
+    let outcome = read_text(text, &schema);
     assert_eq!(outcome.rows, ["1@0: a | 1", "4@38: NULL | 2", "5@56: c | NULL"]);
-    assert_eq!(outcome.rejects, [r#"2@16 ingest.bad-value: i: "x" is not an INT64 <{"s":"gone","i":"x"}>"#]);
+    assert_eq!(outcome.rejects, [r#"2@16 ingest.bad-value: i: "x" is not an INT64 <>"#]);
+    // Only who asks for them has refused records as they came.
+    let input = Bytes { bytes: text.into(), ..Bytes::default() };
+    let kept = read(input, &schema, &ReaderOptions { keep_raw: true, ..ReaderOptions::default() });
+    assert_eq!(kept.rejects, [r#"2@16 ingest.bad-value: i: "x" is not an INT64 <{"s":"gone","i":"x"}>"#]);
 }
 
 #[test]
@@ -154,7 +160,9 @@ fn undeclared_fields_are_counted() {
 #[test]
 fn bytes_that_are_no_text_are_refused_alone() {
     let text = b"{\"s\":\"a\"}\n{\"s\":\"\xff\"}\n{\"s\":\"\xc3\xa9\"}\n".to_vec();
-    let outcome = read_text(text, &schema(Format::Json, &["s STRING"]));
-    assert_eq!(outcome.rows, ["1@0: a", "3@20: é"]);
+    let input = Bytes { bytes: text, ..Bytes::default() };
+    let options = ReaderOptions { keep_raw: true, ..ReaderOptions::default() };
+    let outcome = read(input, &schema(Format::Json, &["s STRING"]), &options);
+    assert_eq!(outcome.rows.len(), 2);
     assert_eq!(outcome.rejects, ["2@10 ingest.bad-encoding: the record is not UTF-8 <{\"s\":\"\u{fffd}\"}>"]);
 }

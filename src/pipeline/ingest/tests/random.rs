@@ -75,8 +75,8 @@ fn reference(line: &str) -> Result<String, &'static str> {
     };
     let float = match last("f") {
         None | Some((_, Value::Null, _)) => "NULL".to_owned(),
-        Some((_, Value::String(_) | Value::Number(_), text)) => {
-            let text = text.trim_matches('"').trim_ascii();
+        Some((_, value @ (Value::String(_) | Value::Number(_)), text)) => {
+            let text = value.as_str().unwrap_or(text).trim_ascii();
             match text.parse::<f64>() {
                 Ok(float) if float.is_finite() => format!("{float:?}"),
                 Ok(_) if !text.contains(|c: char| c.is_ascii_digit()) => "NULL".to_owned(),

@@ -109,6 +109,6 @@ mod tests {
         let recent = history.recent();
         assert_eq!((recent.rows, recent.nulls(1)), (32, Part { part: 16, whole: 32 }));
         let before = history.before(|quarter| quarter.nulls(1));
-        assert_eq!((before.len(), before[0], before[94]), (95, Part { part: 15, whole: 30 }, before[0]));
+        assert_eq!((before.len(), before[0], before[94]), (96, Part { part: 15, whole: 30 }, before[0]));
     }
 }
