@@ -22,9 +22,10 @@ use flate2::write::GzEncoder;
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value as Json;
 
-use self::place::{Given, Outcome, Place, Started, alerts};
+use self::place::{Given, Outcome, Place, alerts};
 use self::queue::{AckFault, Queue, UNAVAILABLE};
 use self::server::{Ending, Server};
+use super::program::Started;
 use super::random::Random;
 
 const SEEDS: u64 = 20;

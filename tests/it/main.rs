@@ -27,6 +27,7 @@ mod moved;
 mod mutation;
 mod oracle;
 mod order;
+mod program;
 mod pruned;
 mod pseudonym;
 mod pubsub;

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tripline::record::{EventTime, Micros};
 
+use super::program::{Started, project, tripline};
 use super::random::Random;
 use super::warehouse::emulator as warehouse;
 
@@ -129,43 +130,6 @@ impl Drop for Emulator {
     }
 }
 
-/// The pack, with room for what comes again after a kill.
-pub fn project(folder: &Path) -> Outcome {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for part in ["tripline.yaml", "sql", "features", "rules"] {
-        copy(&root.join(part), &folder.join(part))?;
-    }
-    let source = folder.join("sql/netlog/source.yaml");
-    let text = fs::read_to_string(&source)?;
-    let roomy: Vec<String> = text
-        .lines()
-        .map(|line| if line.starts_with("lateness:") { "lateness: 12h".to_owned() } else { line.to_owned() })
-        .collect();
-    if !roomy.iter().any(|line| line == "lateness: 12h") {
-        return Err("the source says no lateness".into());
-    }
-    Ok(fs::write(source, roomy.join("\n") + "\n")?)
-}
-
-pub fn copy(from: &Path, to: &Path) -> Outcome {
-    if !from.is_dir() {
-        fs::copy(from, to)?;
-        return Ok(());
-    }
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        copy(&entry.path(), &to.join(entry.file_name()))?;
-    }
-    Ok(())
-}
-
-/// `TRIPLINE_PROGRAM` may name another build of it.
-pub fn tripline() -> Command {
-    let other = std::env::var_os("TRIPLINE_PROGRAM");
-    Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_tripline").into()))
-}
-
 /// The lines of a file of alerts, behind those of the files that were closed before.
 fn lines(file: &Path) -> Result<Vec<String>, Failed> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -209,16 +173,6 @@ pub struct Place {
     address: Option<String>,
 }
 
-/// A run, which does not outlive its test.
-pub struct Started(pub Child);
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 impl Place {
     pub fn plain() -> Result<Self, Failed> {
         Ok(Self { folder: tempfile::tempdir()?, table: None, more: Vec::new(), address: None })
@@ -257,7 +211,7 @@ impl Place {
             .stdout(Stdio::null())
             .stderr(fs::OpenOptions::new().create(true).append(true).open(self.path("stderr"))?)
             .spawn()?;
-        Ok(Started(child))
+        Ok(Started::of(child))
     }
 
     /// Each of the alerts is in the table once.
@@ -392,7 +346,7 @@ fn killed(emulator: &Emulator) -> Outcome {
     let place =
         Place { folder: tempfile::tempdir()?, table: table()?, more: vec!["--rotate-bytes", "1"], address: None };
     fs::create_dir(place.path("project"))?;
-    project(&place.path("project"))?;
+    project(&place.path("project"), "12h", "")?;
     let mut config = fs::OpenOptions::new().append(true).open(place.path("project/tripline.yaml"))?;
     writeln!(config, "\ndead_letters: {{type: file, file: letters.jsonl}}")?;
     if place.table.is_some() {
@@ -461,7 +415,7 @@ fn table() -> Result<Option<warehouse::Emulator>, Failed> {
 fn hangup(emulator: &Emulator) -> Outcome {
     let place = Place { folder: tempfile::tempdir()?, table: None, more: Vec::new(), address: None };
     fs::create_dir(place.path("project"))?;
-    project(&place.path("project"))?;
+    project(&place.path("project"), "12h", "")?;
     emulator.create()?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let address = format!("127.0.0.1:{port}");

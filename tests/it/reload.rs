@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value as Json;
 
-use super::pubsub::{Emulator, JAR, Place, SUBSCRIPTION, Started, project, tripline};
+use super::program::{Started, project, tripline};
+use super::pubsub::{Emulator, JAR, Place, SUBSCRIPTION};
 
 type Outcome = Result<(), Failed>;
 type Case = fn(&Emulator) -> Outcome;
@@ -58,7 +59,7 @@ fn early() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name);
     fs::create_dir_all(path("project/nets"))?;
-    project(&path("project"))?;
+    project(&path("project"), "12h", "")?;
     if !Command::new("mkfifo").arg(path(PIPE)).status()?.success() {
         return Err("no pipe was made".into());
     }
@@ -92,7 +93,7 @@ fn early() -> Outcome {
 fn begun(emulator: &Emulator, more: &[&str]) -> Result<(Place, Started), Failed> {
     let place = Place::plain()?;
     fs::create_dir(place.path("project"))?;
-    project(&place.path("project"))?;
+    project(&place.path("project"), "12h", "")?;
     emulator.create()?;
     let run = place.start_with(emulator, more)?;
     Ok((place, run))

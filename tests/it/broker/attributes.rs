@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use serde_json::Value as Json;
 
-use super::place::{Outcome, PATIENCE, Started};
+use super::place::{Outcome, PATIENCE};
 use super::queue::Queue;
 use super::server::{SUBSCRIPTION, Server};
+use crate::program::Started;
 
 const SOURCE: &str = "source: scored
 format: json
