@@ -485,9 +485,9 @@ fn missing(emulator: &Emulator) -> Outcome {
     let inside = tripline()
         .args(["run", "--source", "netlog", "--subscription", SUBSCRIPTION, "--project", env!("CARGO_MANIFEST_DIR")])
         .arg("--state")
-        .arg(folder.path())
+        .arg(folder.path().join("state"))
         .arg("--output")
-        .arg(folder.path().join("alerts.jsonl"))
+        .arg(folder.path().join("state/alerts.jsonl"))
         .output()?;
     let inside = String::from_utf8_lossy(&inside.stderr).into_owned();
     if !inside.contains("is in the folder of the log") {
