@@ -12,4 +12,6 @@ pub struct LogPlace {
     pub end: u64,
     /// Of the last one, a hash.
     pub last: String,
+    /// How its queues were merged: with another lateness other rows wait, and others are late.
+    pub merged: Vec<String>,
 }

@@ -156,6 +156,13 @@ impl History {
         ingests.find(|(_, place)| place.lanes == lanes)
     }
 
+    /// Where the ingests of that log begin, and the rows that they have.
+    pub fn begun_log(&self, lanes: &[String]) -> (u64, u64) {
+        let of = |known: &&Manifest| known.log.as_ref().is_some_and(|log| log.lanes == lanes);
+        let first = self.ingests.iter().filter(of).filter_map(|known| known.log.as_ref()).map(|log| log.first).min();
+        (first.unwrap_or(0), self.ingests.iter().filter(of).map(Manifest::rows).sum())
+    }
+
     /// Does the next ingest of a log begin where this one ended?
     fn goes_on(&self, id: &str) -> bool {
         let place = self.ingests.iter().find(|known| known.id == id).and_then(|known| known.log.as_ref());

@@ -73,6 +73,16 @@ pub enum LogFailed {
     )]
     Another { folder: String, history: String, first: u64, end: u64 },
     #[error(
+        "{history} was made of the log of {folder} with another `lateness` or `dedupe` of its sources: other rows were late\nhelp: name a new \
+         history"
+    )]
+    Merged { folder: String, history: String },
+    #[error(
+        "{history} was left by another program, the log of {folder} has to be merged anew, and does not give the rows that are there\n\
+         help: name a new history"
+    )]
+    Anew { folder: String, history: String },
+    #[error(
         "the log of {folder} begins with entry {first} by now, and {history} holds it up to entry {end}: what was between them is \
          gone\nhelp: name a new history, and ingest more often than the log forgets (`run --retain`)"
     )]
@@ -95,7 +105,7 @@ impl From<Imbalance> for LogFailed {
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
     program: String,
-    generation: String,
+    merged: Vec<String>,
 }
 
 /// Reads what came since the last ingest of this log. The plan has to show `flows`.
@@ -114,21 +124,30 @@ pub fn ingest_log(
     let first = Log::first(&*options.disk, Kind::Given)?;
     let from = before.as_ref().map_or(first, |(_, place)| place.end);
     let sources = sources(plan, options, &lanes)?;
+    let merged: Vec<String> = sources.iter().map(|source| merged(plan, *source)).collect();
     check(history, options, before.as_ref().map(|(_, place)| place), end)?;
+    if before.as_ref().is_some_and(|(_, place)| place.merged != merged) {
+        return Err(LogFailed::Merged { folder: options.disk.name(), history: history.store().name() });
+    }
     if from >= end {
         return Ok(IngestReport::default());
     }
     let mut core = core(plan, &sources, options)?;
-    let head = Head { program: env!("TRIPLINE_SOURCES").to_owned(), generation: options.generation.clone() };
+    let head = Head { program: env!("TRIPLINE_SOURCES").to_owned(), merged: merged.clone() };
     let known = match &before {
         Some((id, _)) => load(history, id, &head, &mut core)?,
         None => false,
     };
-    let log = LogPlace { lanes, first: from, end, last: String::new() };
+    let log = LogPlace { lanes, first: from, end, last: String::new(), merged };
     let mut reading = Reading { core, hash: Sha256::new(), last: String::new(), progress, stop };
     if !known && before.is_some() {
         reading.core = self::core(plan, &sources, options)?;
+        let (begun, rows) = history.begun_log(&log.lanes);
         reading.read(options, first..from, &mut Nowhere)?;
+        let ledger = &reading.core.graph.ledger;
+        if first != begun || ledger.accepted + ledger.late != rows {
+            return Err(LogFailed::Anew { folder: options.disk.name(), history: history.store().name() });
+        }
     }
     // Rows that waited are offered again.
     reading.core.graph.ledger = Ledger { offered: reading.core.unread_rows(), ..Ledger::default() };
@@ -148,7 +167,8 @@ pub fn ingest_log(
     let read = read.and_then(|()| out.finish().map_err(|error| RunError::from(error).into()));
     let mut report = RunReport::new(&reading.core.graph, started.elapsed());
     report.ledger.unread = reading.core.unread_rows();
-    let last = reading.core.merge.last_watermark();
+    // What waits in the merge is not there.
+    let last = reading.core.merge.watermark();
     report.last_watermark = Some(last).filter(|at| *at != BEFORE_ALL).map(EventTime);
     report.interrupted = stop.load(Ordering::Relaxed);
     let days = place.by_day().clone();
@@ -210,6 +230,12 @@ fn check(history: &History, options: &LogOptions, before: Option<&LogPlace>, end
 
 fn hash(entry: &[u8]) -> String {
     Sha256::digest(entry).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How the rows of a source are merged.
+fn merged(plan: &Plan, source: usize) -> String {
+    let source = &plan.sources[source];
+    format!("lateness {}, dedupe {:?}", source.lateness, source.dedupe)
 }
 
 /// One that computes nothing but the log.

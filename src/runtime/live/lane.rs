@@ -106,7 +106,7 @@ impl Inlet {
         hand: &mut dyn FnMut(Message) -> Result<(), ()>,
     ) -> Result<(), ()> {
         let now = self.clock.now();
-        let quiet = Micros(now.0.saturating_sub(std::mem::replace(heard, now).0).max(0));
+        let mut quiet = Micros(now.0.saturating_sub(std::mem::replace(heard, now).0).max(0));
         let published = messages.iter().map(|message| message.published).min().unwrap_or(now);
         let mut ceiling = now.min(oldest.after(now, published));
         if let Some((until, at)) = self.hold
@@ -114,7 +114,8 @@ impl Inlet {
         {
             ceiling = ceiling.min(at);
         }
-        let new = || Part::new(now, quiet, ceiling);
+        // Only before the first of them nothing had come.
+        let mut new = || Part::new(now, std::mem::take(&mut quiet), ceiling);
         let (mut part, mut bytes) = (new(), 0);
         for message in messages {
             let number = number(&message.id);

@@ -128,6 +128,10 @@ impl Live<'_> {
         for (lane, queue) in self.queues.iter_mut().enumerate() {
             let waits =
                 self.core.waiting_rows(lane) >= WAITING_ROWS_MAX || self.core.waiting_bytes(lane) >= self.bounds.rows;
+            if full || waits {
+                // It is not asked: nobody could notice that it is silent.
+                queue.noticed = queue.noticed.max(self.clock.now());
+            }
             while group.len() < self.group_entries && !full && !waits {
                 match queue.taken.try_recv() {
                     Ok(message) => {

@@ -285,6 +285,7 @@ impl Live<'_> {
         let before = std::mem::replace(&mut self.core.graph, core.graph);
         self.core.health.turn_to(&plan, &generation);
         self.core.graph.go_on(before, &same, outbox)?;
+        self.core.health.know_errors(&self.core.graph);
         // All that the ones before have alerted of is out, and counted.
         self.patiently(outbox, &mut |_, outbox| {
             outbox.flush().map_err(RunError::from)?;

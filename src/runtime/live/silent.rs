@@ -36,6 +36,7 @@ impl Live<'_> {
     /// Lets the clock move the watermarks of silent queues.
     pub(super) fn tick(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let now = self.clock.now();
+        self.ticked = self.ticked.min(now);
         if now < self.ticked.plus(TICK) {
             return Ok(());
         }
@@ -63,6 +64,8 @@ impl Live<'_> {
     /// Tells people of queues that are silent for longer than usual.
     pub(super) fn watch(&mut self, outbox: &mut Outbox<'_>) -> Result<(), LiveError> {
         let now = self.clock.now();
+        // A clock that was ahead goes back.
+        self.watched = self.watched.min(now);
         if now < self.watched.plus(TICK) || self.reloads.held().is_some() {
             return Ok(());
         }

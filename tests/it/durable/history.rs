@@ -150,6 +150,7 @@ pub fn of_another() -> Result<(), Failed> {
     let named = |failed: Result<IngestReport, LogFailed>| match failed {
         Err(LogFailed::Another { .. }) => "another",
         Err(LogFailed::Gap { .. }) => "gap",
+        Err(LogFailed::Merged { .. }) => "merged",
         Err(LogFailed::State(_)) => "state",
         Err(_) => "an error",
         Ok(report) => {
@@ -160,7 +161,12 @@ pub fn of_another() -> Result<(), Failed> {
             }
         }
     };
-    let mut found = vec![named(kept(&plan, &other.disk, &store)), named(kept(&plan, &MemoryDisk::new(), &store))];
+    let later = plan_of(&PROJECT.replace("lateness: 10m", "lateness: 20m"))?;
+    let mut found = vec![
+        named(kept(&later, &own.disk, &store)),
+        named(kept(&plan, &other.disk, &store)),
+        named(kept(&plan, &MemoryDisk::new(), &store)),
+    ];
     own.restart(&mut random);
     add(&own, second);
     start(&own, &plan)?;
@@ -169,8 +175,9 @@ pub fn of_another() -> Result<(), Failed> {
     let last = files.last().cloned().ok_or("no log")?;
     let whole = own.disk.copy();
     files.iter().filter(|file| **file != last).for_each(|file| own.disk.forget(file));
-    found.extend([named(kept(&plan, &own.disk, &store)), named(kept(&plan, &whole, &store))]);
-    match found == ["another", "state", "gap", "kept"] {
+    let asked = [(&plan, &own.disk), (&later, &whole), (&plan, &whole)];
+    found.extend(asked.map(|(plan, disk)| named(kept(plan, disk, &store))));
+    match found == ["merged", "another", "state", "gap", "merged", "kept"] {
         true => Ok(()),
         false => Err(format!("{found:?}, {} files", files.len()).into()),
     }

@@ -39,6 +39,8 @@ use silence::Silences;
 const MINUTE: i64 = 60_000_000;
 /// Minutes without a further error after which a rule is believed to compute again.
 const ERRORS_OVER: i64 = 15;
+/// Minutes by which a clock may go back before what it counted is forgotten.
+const BACK: i64 = 2;
 /// Late rows that come after such a pause are others.
 const LATE_PAUSE: Micros = Micros(3_600_000_000);
 
@@ -144,6 +146,11 @@ impl Health {
         self.lanes = self.named.iter().map(lane).collect();
     }
 
+    /// What the graph could not compute by now was told of before, or is of flows before these definitions.
+    pub fn know_errors(&mut self, graph: &Graph) {
+        self.state.errors = graph.uncomputed().into_iter().map(|(name, count, _)| (name, count)).collect();
+    }
+
     /// Is it time to say that the lane is silent since then?
     pub fn is_silent(&self, lane: usize, since: EventTime, now: EventTime) -> bool {
         let (of, state) = (&self.lanes[lane], &self.state.lanes[lane]);
@@ -172,6 +179,11 @@ impl Health {
     pub fn look(&mut self, now: EventTime, graph: &Graph, out: &mut dyn Outlet) -> Result<(), OutletError> {
         self.state.now = self.state.now.max(now.0);
         let minute = now.0.div_euclid(MINUTE);
+        if minute < self.state.minute.saturating_sub(BACK) {
+            // The clock was ahead: what it counted then would be taken for what is to come.
+            (self.state.minute, self.state.now) = (i64::MIN, now.0);
+            self.state.lanes.iter_mut().for_each(|lane| lane.history = History::default());
+        }
         if minute <= self.state.minute {
             return Ok(());
         }
