@@ -482,6 +482,7 @@ fn missing(emulator: &Emulator) -> Outcome {
     if !wrong.contains("help: write projects/PROJECT/subscriptions/NAME") {
         return Err(wrong.into());
     }
+    fs::create_dir(folder.path().join("state"))?;
     let inside = tripline()
         .args(["run", "--source", "netlog", "--subscription", SUBSCRIPTION, "--project", env!("CARGO_MANIFEST_DIR")])
         .arg("--state")
