@@ -76,7 +76,8 @@
 //! `history/write.rs`: parts by day, with the watermark before each late row. `history/store.rs` makes them one ingest, that
 //! is there whole or not at all. What a place of rows has to do says `runtime/ingest/place.rs`: a folder is one
 //! (`ingest/folder.rs`), a warehouse another (`ingest/tables.rs`), which takes rows as they were decoded
-//! (`pipeline/normalize/decoded.rs`). A day of a backfill is read by `history/read.rs` with the look-back that
+//! (`pipeline/normalize/decoded.rs`). `runtime/ingest/log.rs` takes rows from the log of a run over subscriptions, merged again as
+//! the run merged them. A day of a backfill is read by `history/read.rs` with the look-back that
 //! `plan/look_back.rs` tells, goes through a graph of its own in `runtime/replay.rs`, and its rows into files
 //! (`runtime/day.rs`). Which days, and what became of them, is `runtime/backfill.rs`, for every place that days are computed
 //! at. `runtime/reconcile.rs` compares what a run wrote with what days give, and finds why rows differ by computing them again

@@ -125,7 +125,7 @@ pub fn ingest_log(
     let from = before.as_ref().map_or(first, |(_, place)| place.end);
     let sources = sources(plan, options, &lanes)?;
     let merged: Vec<String> = sources.iter().map(|source| merged(plan, *source)).collect();
-    check(history, options, before.as_ref().map(|(_, place)| place), end)?;
+    check(history, options, before.as_ref().map(|(_, place)| place), first..end)?;
     if before.as_ref().is_some_and(|(_, place)| place.merged != merged) {
         return Err(LogFailed::Merged { folder: options.disk.name(), history: history.store().name() });
     }
@@ -145,10 +145,13 @@ pub fn ingest_log(
         let (begun, rows) = history.begun_log(&log.lanes);
         reading.read(options, first..from, &mut Nowhere)?;
         let ledger = &reading.core.graph.ledger;
-        if first != begun || ledger.accepted + ledger.late != rows {
+        // Stopped, it has read less; what follows reads nothing then.
+        let whole = first == begun && ledger.accepted + ledger.late == rows;
+        if !whole && !stop.load(Ordering::Relaxed) {
             return Err(LogFailed::Anew { folder: options.disk.name(), history: history.store().name() });
         }
     }
+    reading.hash = Sha256::new();
     // Rows that waited are offered again.
     reading.core.graph.ledger = Ledger { offered: reading.core.unread_rows(), ..Ledger::default() };
     let mut place = Folder::new(history, &options.generation, options.limits);
@@ -211,11 +214,15 @@ fn sources(plan: &Plan, options: &LogOptions, lanes: &[String]) -> Result<Vec<us
 }
 
 /// Is it the log of which the history holds a part, and is all behind that part there?
-fn check(history: &History, options: &LogOptions, before: Option<&LogPlace>, end: u64) -> Result<(), LogFailed> {
+fn check(
+    history: &History,
+    options: &LogOptions,
+    before: Option<&LogPlace>,
+    Range { start: first, end }: Range<u64>,
+) -> Result<(), LogFailed> {
     let Some(LogPlace { first: begun, end: held, last, .. }) = before else { return Ok(()) };
     let (folder, name) = (options.disk.name(), history.store().name());
     let another = || LogFailed::Another { folder: folder.clone(), history: name.clone(), first: *begun, end: *held };
-    let first = Log::first(&*options.disk, Kind::Given)?;
     if first > *held {
         return Err(LogFailed::Gap { folder, history: name, first, end: *held });
     }
